@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef ERRORS_H
+#define ERRORS_H
+
+#include <stdint.h>
+
+/*
+ * Every protocol error: identifier, name for logs and tests, HTTP status that answers it, source,
+ * text. Functions of the core return 0 or -ERR_x; "need more input" is never an error.
+ */
+#define ERRORS(X)                                                                                  \
+	X(METHOD_INVALID, "method-invalid", 400, "RFC 9110 9.1", "the method is not a token")      \
+	X(REQUEST_LINE, "request-line", 400, "RFC 9112 3",                                         \
+	  "the request line is not method SP request-target SP version")                           \
+	X(TARGET_INVALID, "target-invalid", 400, "RFC 9112 3.2",                                   \
+	  "the request-target holds a byte that no URI may hold")                                  \
+	X(TARGET_FORM, "target-form", 400, "RFC 9112 3.2",                                         \
+	  "the form of the request-target does not fit the method")                                \
+	X(VERSION_INVALID, "version-invalid", 400, "RFC 9112 2.3", "this is not an HTTP version")  \
+	X(VERSION_UNSUPPORTED, "version-unsupported", 505, "RFC 9110 15.6.6",                      \
+	  "only HTTP/1.0 and HTTP/1.1 are spoken here")                                            \
+	X(HTTP2_PREFACE, "http2-preface", 400, "RFC 9113 3.4",                                     \
+	  "the method PRI belongs to HTTP/2, which is not spoken here")                            \
+	X(CONNECT_REFUSED, "connect-refused", 405, "RFC 9110 9.3.6", "CONNECT is not served here") \
+	X(BARE_LF, "bare-lf", 400, "RFC 9112 2.2", "a line ends in LF without CR")                 \
+	X(BARE_CR, "bare-cr", 400, "RFC 9112 2.2", "a CR is not followed by LF")                   \
+	X(LEADING_CRLF, "leading-crlf", 400, "RFC 9112 2.2",                                       \
+	  "too many empty lines before a request")                                                 \
+	X(LEADING_SPACE, "leading-space", 400, "RFC 9112 2.2",                                     \
+	  "white space before the first field")                                                    \
+	X(OBS_FOLD, "obs-fold", 400, "RFC 9112 5.2", "a field value is folded over lines")         \
+	X(FIELD_NO_COLON, "field-no-colon", 400, "RFC 9112 5", "a field line has no colon")        \
+	X(FIELD_NAME_EMPTY, "field-name-empty", 400, "RFC 9110 5.1", "a field name is empty")      \
+	X(FIELD_NAME, "field-name", 400, "RFC 9112 5.1", "a field name is not a token")            \
+	X(FIELD_VALUE, "field-value", 400, "RFC 9110 5.5",                                         \
+	  "a field value holds a control character")                                               \
+	X(HEAD_TOO_LARGE, "head-too-large", 431, "RFC 6585 5", "the request head is too large")    \
+	X(TOO_MANY_FIELDS, "too-many-fields", 431, "RFC 6585 5", "the request has too many fields") \
+	X(HOST_MISSING, "host-missing", 400, "RFC 9112 3.2", "an HTTP/1.1 request has no Host")    \
+	X(HOST_DUPLICATE, "host-duplicate", 400, "RFC 9112 3.2", "there is more than one Host")    \
+	X(HOST_INVALID, "host-invalid", 400, "RFC 9112 3.2", "the Host value is not a host name")  \
+	X(HOST_MISMATCH, "host-mismatch", 400, "RFC 9112 3.2.2",                                   \
+	  "Host and the absolute request-target disagree")                                         \
+	X(CONNECTION_OPTION, "connection-option", 400, "RFC 9110 7.6.1",                           \
+	  "Connection names a field that frames or routes the message")                            \
+	X(LENGTH_INVALID, "length-invalid", 400, "RFC 9110 8.6",                                   \
+	  "Content-Length is not a decimal number that fits")                                      \
+	X(LENGTH_DUPLICATE, "length-duplicate", 400, "RFC 9112 6.3",                               \
+	  "there is more than one Content-Length")                                                 \
+	X(LENGTH_AND_CODING, "length-and-coding", 400, "RFC 9112 6.1",                             \
+	  "both Transfer-Encoding and Content-Length are present")                                 \
+	X(CODING_DUPLICATE, "coding-duplicate", 400, "RFC 9112 6.1",                               \
+	  "there is more than one Transfer-Encoding")                                              \
+	X(CODING_UNKNOWN, "coding-unknown", 400, "RFC 9112 6.1",                                   \
+	  "Transfer-Encoding is not just 'chunked'")                                               \
+	X(CODING_VERSION, "coding-version", 400, "RFC 9112 6.1",                                   \
+	  "Transfer-Encoding in an HTTP/1.0 request")                                              \
+	X(CHUNK_SIZE, "chunk-size", 400, "RFC 9112 7.1", "a chunk size is not a hexadecimal number") \
+	X(CHUNK_TOO_LARGE, "chunk-too-large", 400, "RFC 9112 7.1", "a chunk size is too large")    \
+	X(CHUNK_EXTENSION, "chunk-extension", 400, "RFC 9112 7.1.1",                               \
+	  "a chunk extension is too long or holds a control character")                            \
+	X(CHUNK_END, "chunk-end", 400, "RFC 9112 7.1", "the data of a chunk does not end in CRLF") \
+	X(TRUNCATED, "truncated", 400, "RFC 9112 8", "the request ends before it is complete")     \
+	X(REQUEST_TIMEOUT, "request-timeout", 408, "RFC 9110 15.5.9",                              \
+	  "the request head did not arrive in time")                                               \
+	X(BACKEND_UNAVAILABLE, "backend-unavailable", 503, "RFC 9110 15.6.4",                      \
+	  "the backend cannot be reached")
+
+enum error {
+	ERR_NONE = 0,
+#define X(id, name, status, source, text) ERR_##id,
+	ERRORS(X)
+#undef X
+	ERR_COUNT
+};
+
+struct error_info {
+	const char *name;
+	int status;	    /* HTTP status that answers it */
+	const char *source; /* RFC and section */
+	const char *text;
+	uint8_t text_len;
+};
+
+/* One row an error, by enum error; the row of ERR_NONE is zeroed. Defined in http.c. */
+extern const struct error_info error_info[ERR_COUNT];
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FACTS_H
+#define FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "span.h"
+
+#define FACTS_IP_TEXT_MAX 45 /* longest textual IPv6 address, RFC 4291 2.2 with a dotted tail */
+#define FACTS_NAME_MAX 255   /* longest host name in a server_name extension, RFC 6066 3 */
+#define FACTS_ALPN_MAX 255   /* longest protocol name, RFC 7301 3.1 */
+#define FACTS_TLS_MAX 63     /* longest version or cipher name that is passed on */
+
+enum facts_family {
+	FACTS_NONE = 0, /* not an IP peer: a Unix socket */
+	FACTS_IPV4,
+	FACTS_IPV6,
+};
+
+/*
+ * One end of the client's connection. An IPv4-mapped IPv6 address is stored as IPv4, and the text
+ * has no zone index: several receivers refuse either form. Whoever fills the bytes fills the text.
+ */
+struct facts_addr {
+	enum facts_family family;
+	uint8_t ip[16]; /* network order; IPv4 uses the first four */
+	uint16_t port;	/* host order */
+	uint8_t text_len;
+	char text[FACTS_IP_TEXT_MAX + 1];
+};
+
+/*
+ * What is known of one client connection: all that crosses from sockets and TLS into the core.
+ * The spans point at memory of the connection's TLS state and live as long as the connection.
+ */
+struct facts {
+	struct facts_addr client; /* who connected to us */
+	struct facts_addr server; /* the address of ours that was connected to */
+	struct span sni;	  /* empty if the client sent none */
+	struct span alpn;	  /* the protocol that was agreed on, or empty */
+	struct span tls_version;  /* as OpenSSL names it: TLSv1.3 */
+	struct span tls_cipher;	  /* as OpenSSL names it */
+	bool session_reused;
+};
+
+#endif

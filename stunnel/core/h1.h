@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef H1_H
+#define H1_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "errors.h"
+#include "facts.h"
+#include "h1_body.h"
+#include "h1_head.h"
+#include "out.h"
+#include "rewrite.h"
+
+/*
+ * The HTTP/1 conversation of one client connection with one backend connection.
+ *
+ * The invariant: every request that the backend can parse went through rewrite_request(); where
+ * that cannot be shown the answer is an error, never a pass-through. Requests are judged and
+ * written anew; responses are only watched and pass unaltered, so that it is known which response
+ * answers which request and where an answer of our own may stand.
+ */
+
+#define H1_HEAD_LIMIT 32768	/* default of h1_limits.max_head */
+#define H1_PIPELINE_MAX 32	/* requests in flight; more wait for responses */
+#define H1_EMPTY_LINES_MAX 4	/* before a request line, RFC 9112 2.2 */
+#define H1_RESPONSE_HEAD_MAX 65536 /* a longer one is relayed, and the connection ends after it */
+
+enum h1_dir {
+	H1_REQUEST = 0,
+	H1_RESPONSE = 1,
+};
+
+enum h1_phase {
+	H1_IDLE = 0, /* between messages, no byte of the next one seen */
+	H1_HEAD,
+	H1_BODY,
+	H1_UNFRAMED, /* responses: relayed until the backend closes */
+	H1_CLOSED,   /* requests: the last one is over, what follows is discarded */
+};
+
+struct h1_limits {
+	uint32_t max_head; /* bytes of a head or trailer section */
+	uint16_t max_fields;
+};
+
+struct h1_side {
+	struct h1_scan scan;
+	struct h1_body body;
+	uint8_t state;	     /* enum h1_state, in h1.c */
+	uint8_t empty_lines; /* eaten before the head to come */
+	bool partial;	     /* bytes of an incomplete head were seen and not consumed */
+};
+
+/* No memory of its own beside this struct; zeroed and h1_init()ed it is a new conversation. */
+struct h1 {
+	const struct rewrite *rewrite;
+	const struct facts *facts;
+	struct h1_limits limits;
+	struct h1_side side[2];
+	enum error error;
+	uint8_t queue[H1_PIPELINE_MAX]; /* of requests in flight: enum h1_request_kind, in h1.c */
+	uint8_t queue_first;
+	uint8_t queue_count;
+	bool last; /* the current request is the last: close, or HTTP/1.0 without keep-alive */
+};
+
+/* rewrite and facts must outlive h; facts may still change until the first h1_feed(). */
+void h1_init(struct h1 *h, const struct rewrite *rewrite, const struct facts *facts,
+	     struct h1_limits limits);
+
+/*
+ * The least capacity that `out` must have for h1_feed() to make progress in either direction.
+ */
+size_t h1_out_min(const struct rewrite *rewrite, struct h1_limits limits);
+
+/*
+ * Takes from the front of *in, appends to *out what is to be sent on; 0, or the sticky -ERR_x.
+ * What is not consumed must be offered again with more behind it. When neither *in nor *out moved,
+ * the direction waits: for input, for room in `out`, or, if h1_blocked(), for responses.
+ * After an error nothing of the offending head is in *out, but earlier requests may be.
+ */
+int h1_feed(struct h1 *h, enum h1_dir dir, struct span *in, struct out *out);
+
+/*
+ * How many coming bytes of a direction need no inspection: the caller may send them on without
+ * h1_feed() and must then say so with h1_bypassed(). They come after everything that h1_feed()
+ * wrote so far.
+ */
+size_t h1_bypass(const struct h1 *h, enum h1_dir dir);
+void h1_bypassed(struct h1 *h, enum h1_dir dir, size_t n);
+
+enum h1_phase h1_phase(const struct h1 *h, enum h1_dir dir);
+
+/* Whether the next request waits until the backend has answered some of those in flight. */
+bool h1_blocked(const struct h1 *h);
+
+/* How many requests were sent on whose final response is not complete. */
+unsigned h1_in_flight(const struct h1 *h);
+
+/* Ends the conversation with an error that the caller found, unless there is one already. */
+void h1_fail(struct h1 *h, enum error error);
+
+enum h1_reply {
+	H1_REPLY_NOW = 0, /* our answer is the next thing that the client expects */
+	H1_REPLY_LATER,	  /* responses to earlier requests come first */
+	H1_REPLY_NEVER,	  /* a response is under way or cannot be framed: only closing is left */
+};
+
+/* Where the answer to the conversation's error stands. */
+enum h1_reply h1_reply(const struct h1 *h);
+
+#endif

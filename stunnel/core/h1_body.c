@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: ISC */
+#include "h1_body.h"
+
+/* The only field with that id; NULL if there is none, *duplicate if there is more than one. */
+static struct h1_field *single_field(struct h1_head *head, enum http_field id, bool *duplicate)
+{
+	struct h1_field *found = NULL;
+
+	*duplicate = false;
+	for (size_t i = 0; i < head->count; i++) {
+		if (head->field[i].id != id)
+			continue;
+		if (found)
+			*duplicate = true;
+		found = &head->field[i];
+	}
+	return found;
+}
+
+/* 1*DIGIT up to 2^63 - 1: more is refused by some receiver or wraps in it. */
+static int parse_length(struct span *value, uint64_t *length)
+{
+	uint64_t n = 0;
+
+	if (value->len == 0)
+		return -ERR_LENGTH_INVALID;
+	while (value->len > 1 && value->p[0] == '0')
+		span_skip(value, 1);
+	for (size_t i = 0; i < value->len; i++) {
+		unsigned digit = (unsigned)(unsigned char)value->p[i] - '0';
+
+		if (digit > 9 || n > ((uint64_t)INT64_MAX - digit) / 10)
+			return -ERR_LENGTH_INVALID;
+		n = n * 10 + digit;
+	}
+	*length = n;
+	return 0;
+}
+
+/* The rules that requests and responses share; *framed tells whether one of the fields is there. */
+static int framing_fields(struct h1_head *head, struct h1_body *body, bool *framed)
+{
+	bool lengths, codings;
+	struct h1_field *length = single_field(head, HTTP_CONTENT_LENGTH, &lengths);
+	struct h1_field *coding = single_field(head, HTTP_TRANSFER_ENCODING, &codings);
+	int rc;
+
+	*body = (struct h1_body){0};
+	*framed = length || coding;
+	if (lengths)
+		return -ERR_LENGTH_DUPLICATE;
+	if (codings)
+		return -ERR_CODING_DUPLICATE;
+	if (coding && length)
+		return -ERR_LENGTH_AND_CODING;
+	if (coding) {
+		if (head->minor == 0)
+			return -ERR_CODING_VERSION;
+		if (!http_equal(coding->value, SPAN("chunked")))
+			return -ERR_CODING_UNKNOWN;
+		body->state = H1_BODY_CHUNK_SIZE;
+	}
+	if (length) {
+		rc = parse_length(&length->value, &body->left);
+		if (rc != 0)
+			return rc;
+		body->state = body->left != 0 ? H1_BODY_LENGTH : H1_BODY_COMPLETE;
+	}
+	return 0;
+}
+
+int h1_body_of_request(struct h1_head *head, struct h1_body *body)
+{
+	bool framed;
+
+	return framing_fields(head, body, &framed);
+}
+
+int h1_body_of_response(struct h1_head *head, bool to_head, struct h1_body *body)
+{
+	bool framed;
+	int rc = framing_fields(head, body, &framed);
+
+	if (rc != 0)
+		return rc;
+	if (to_head || head->status < 200 || head->status == 204 || head->status == 304)
+		*body = (struct h1_body){0};
+	else if (!framed)
+		body->state = H1_BODY_UNTIL_CLOSE;
+	return 0;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = http_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One byte of 1*HEXDIG; no white space around it, no sign, no prefix. */
+static int size_byte(struct h1_body *body, char c)
+{
+	int digit = hex_value(c);
+
+	if (digit >= 0) {
+		if (body->digits == H1_CHUNK_DIGITS_MAX)
+			return -ERR_CHUNK_TOO_LARGE;
+		body->digits++;
+		body->left = body->left << 4 | (uint64_t)digit;
+		return body->left > H1_CHUNK_SIZE_MAX ? -ERR_CHUNK_TOO_LARGE : 0;
+	}
+	if (body->digits == 0 || (c != '\r' && c != ';'))
+		return -ERR_CHUNK_SIZE;
+	body->extension = 1;
+	body->state = c == ';' ? H1_BODY_CHUNK_EXTENSION : H1_BODY_CHUNK_LINE_LF;
+	return 0;
+}
+
+static int extension_byte(struct h1_body *body, char c)
+{
+	if (c == '\r') {
+		body->state = H1_BODY_CHUNK_LINE_LF;
+		return 0;
+	}
+	if (!http_is(c, HTTP_VALUE) || ++body->extension > H1_CHUNK_EXTENSION_MAX ||
+	    ++body->extensions > H1_EXTENSIONS_MAX)
+		return -ERR_CHUNK_EXTENSION;
+	return 0;
+}
+
+static int line_end(struct h1_body *body, char c)
+{
+	if (c != '\n')
+		return -ERR_CHUNK_SIZE;
+	body->digits = 0;
+	if (body->left == 0) {
+		body->state = H1_BODY_TRAILERS;
+		return H1_BODY_LAST;
+	}
+	body->state = H1_BODY_CHUNK_DATA;
+	return H1_BODY_CHUNK;
+}
+
+static int data_end(struct h1_body *body, char c)
+{
+	if (body->state == H1_BODY_CHUNK_DATA_CR) {
+		body->state = H1_BODY_CHUNK_DATA_LF;
+		return c == '\r' ? 0 : -ERR_CHUNK_END;
+	}
+	body->state = H1_BODY_CHUNK_SIZE;
+	return c == '\n' ? H1_BODY_CHUNK_END : -ERR_CHUNK_END;
+}
+
+size_t h1_body_bypass(const struct h1_body *body)
+{
+	if (body->state == H1_BODY_UNTIL_CLOSE)
+		return SIZE_MAX;
+	if (body->state == H1_BODY_LENGTH || body->state == H1_BODY_CHUNK_DATA)
+		return body->left < SIZE_MAX ? (size_t)body->left : SIZE_MAX;
+	return 0;
+}
+
+void h1_body_bypassed(struct h1_body *body, size_t n)
+{
+	if (body->state == H1_BODY_UNTIL_CLOSE)
+		return;
+	body->left -= n;
+	if (body->left == 0)
+		body->state = body->state == H1_BODY_LENGTH ? H1_BODY_COMPLETE
+							    : H1_BODY_CHUNK_DATA_CR;
+}
+
+static int take_data(struct h1_body *body, struct span *in, size_t max, struct span *data)
+{
+	size_t n = h1_body_bypass(body);
+
+	if (n > in->len)
+		n = in->len;
+	if (n > max)
+		n = max;
+	if (n == 0)
+		return H1_BODY_MORE;
+	*data = span_of(in->p, n);
+	span_skip(in, n);
+	h1_body_bypassed(body, n);
+	return H1_BODY_DATA;
+}
+
+/* Dispatches one byte of chunked framing. */
+static int framing_byte(struct h1_body *body, char c)
+{
+	switch ((enum h1_body_state)body->state) {
+	case H1_BODY_CHUNK_SIZE:
+		return size_byte(body, c);
+	case H1_BODY_CHUNK_EXTENSION:
+		return extension_byte(body, c);
+	case H1_BODY_CHUNK_LINE_LF:
+		return line_end(body, c);
+	case H1_BODY_CHUNK_DATA_CR:
+	case H1_BODY_CHUNK_DATA_LF:
+		return data_end(body, c);
+	case H1_BODY_COMPLETE:
+	case H1_BODY_LENGTH:
+	case H1_BODY_UNTIL_CLOSE:
+	case H1_BODY_CHUNK_DATA:
+	case H1_BODY_TRAILERS:
+		break;
+	}
+	return H1_BODY_MORE;
+}
+
+int h1_body_step(struct h1_body *body, struct span *in, size_t max_data, struct span *data)
+{
+	int event = H1_BODY_MORE;
+
+	while (in->len != 0 && event == H1_BODY_MORE) {
+		if (body->state == H1_BODY_COMPLETE || body->state == H1_BODY_TRAILERS)
+			break;
+		if (h1_body_bypass(body) != 0)
+			return take_data(body, in, max_data, data);
+		event = framing_byte(body, in->p[0]);
+		span_skip(in, 1);
+	}
+	return event;
+}

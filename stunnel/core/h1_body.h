@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef H1_BODY_H
+#define H1_BODY_H
+
+#include <stdint.h>
+
+#include "h1_head.h"
+
+#define H1_CHUNK_SIZE_MAX ((UINT64_C(1) << 52) - 1) /* what receivers that count in doubles hold */
+#define H1_CHUNK_DIGITS_MAX 16			    /* with leading zeros */
+#define H1_CHUNK_EXTENSION_MAX 256		    /* bytes a chunk */
+#define H1_EXTENSIONS_MAX 16384			    /* bytes a body */
+/* The longest chunk line that is taken, with its CRLF. */
+#define H1_CHUNK_LINE_MAX (H1_CHUNK_DIGITS_MAX + H1_CHUNK_EXTENSION_MAX + 2)
+
+enum h1_body_state {
+	H1_BODY_COMPLETE = 0,
+	H1_BODY_LENGTH,	     /* `left` bytes to come */
+	H1_BODY_UNTIL_CLOSE, /* responses only */
+	H1_BODY_CHUNK_SIZE,
+	H1_BODY_CHUNK_EXTENSION,
+	H1_BODY_CHUNK_LINE_LF,
+	H1_BODY_CHUNK_DATA, /* `left` bytes to come */
+	H1_BODY_CHUNK_DATA_CR,
+	H1_BODY_CHUNK_DATA_LF,
+	H1_BODY_TRAILERS, /* the last chunk's line is done; the section is the owner's to take */
+};
+
+/* The rest of one body. Resumable at every byte. Zeroed: complete. */
+struct h1_body {
+	uint64_t left;	     /* of Content-Length, or of the current chunk */
+	uint16_t extensions; /* bytes of chunk extensions so far, in the whole body */
+	uint16_t extension;  /* in the current chunk */
+	uint8_t digits;	     /* of the chunk size so far */
+	uint8_t state;	     /* enum h1_body_state */
+};
+
+/* What a step came upon. */
+enum h1_body_event {
+	H1_BODY_MORE = 0,  /* all input was taken, or the body is complete or at its trailers */
+	H1_BODY_DATA,	   /* *data is content */
+	H1_BODY_CHUNK,	   /* a chunk of body->left bytes begins */
+	H1_BODY_CHUNK_END, /* its data and the CRLF behind it are over */
+	H1_BODY_LAST,	   /* the last chunk's line is over: the state is H1_BODY_TRAILERS */
+};
+
+/*
+ * Which length rule holds for a request (RFC 9112 6.3): sets *body. The values of Content-Length
+ * lose leading zeros in `head`, since some receivers read those as octal. 0 or -ERR_x for what two
+ * receivers could frame differently; *body is then unspecified.
+ */
+int h1_body_of_request(struct h1_head *head, struct h1_body *body);
+
+/*
+ * The same for a final response to a request that was HEAD or not. An error means that where the
+ * response ends cannot be told for certain.
+ */
+int h1_body_of_response(struct h1_head *head, bool to_head, struct h1_body *body);
+
+/*
+ * Takes bytes from the front of *in up to the next event, at most max_data of content, and
+ * returns the event or -ERR_x, after which *body must not be used any more.
+ */
+int h1_body_step(struct h1_body *body, struct span *in, size_t max_data, struct span *data);
+
+/* How many coming bytes are content and need no inspection; SIZE_MAX until close. */
+size_t h1_body_bypass(const struct h1_body *body);
+
+/* That n of these bytes, at most h1_body_bypass(), went past. */
+void h1_body_bypassed(struct h1_body *body, size_t n);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: ISC */
+#include "h1_head.h"
+
+int h1_scan(struct h1_scan *scan, struct span in, size_t limit, size_t *end)
+{
+	size_t n = in.len < limit ? in.len : limit;
+
+	*end = 0;
+	while (scan->seen < n) {
+		const char *lf = memchr(in.p + scan->seen, '\n', n - scan->seen);
+		size_t at;
+
+		if (!lf) {
+			scan->seen = (uint32_t)n;
+			break;
+		}
+		at = (size_t)(lf - in.p);
+		if (at == scan->line || in.p[at - 1] != '\r')
+			return -ERR_BARE_LF;
+		scan->seen = (uint32_t)(at + 1);
+		if (at == scan->line + 1) {
+			*end = at + 1;
+			return 0;
+		}
+		scan->line = (uint32_t)(at + 1);
+	}
+	return in.len >= limit ? -ERR_HEAD_TOO_LARGE : 0;
+}
+
+struct span h1_scan_first_line(const struct h1_scan *scan, struct span in)
+{
+	const char *lf;
+
+	if (scan->line == 0)
+		return span_of(NULL, 0);
+	lf = memchr(in.p, '\n', in.len);
+	return span_of(in.p, (size_t)(lf - in.p) - 1);
+}
+
+/* HTTP/x.y at the front of s, which it must fill; 0 and the minor version, or -ERR_x. */
+static int parse_version(struct span s, int *minor)
+{
+	if (s.len != 8 || memcmp(s.p, "HTTP/", 5) != 0 || s.p[6] != '.')
+		return -ERR_VERSION_INVALID;
+	if (s.p[5] < '0' || s.p[5] > '9' || s.p[7] < '0' || s.p[7] > '9')
+		return -ERR_VERSION_INVALID;
+	if (s.p[5] != '1' || s.p[7] > '1')
+		return -ERR_VERSION_UNSUPPORTED;
+	*minor = s.p[7] - '0';
+	return 0;
+}
+
+int h1_request_line(struct span line, struct h1_head *head)
+{
+	const char *space = memchr(line.p, ' ', line.len);
+
+	head->method = span_of(line.p, space ? (size_t)(space - line.p) : line.len);
+	if (head->method.len == 0 || !http_all(head->method, HTTP_TOKEN))
+		return -ERR_METHOD_INVALID;
+	if (span_eq(head->method, SPAN("PRI")))
+		return -ERR_HTTP2_PREFACE;
+	if (!space)
+		return -ERR_REQUEST_LINE;
+	span_skip(&line, head->method.len + 1);
+
+	space = memchr(line.p, ' ', line.len);
+	if (!space || space == line.p)
+		return -ERR_REQUEST_LINE;
+	head->target = span_of(line.p, (size_t)(space - line.p));
+	span_skip(&line, head->target.len + 1);
+	if (!http_all(head->target, HTTP_TARGET))
+		return -ERR_TARGET_INVALID;
+	return parse_version(line, &head->minor);
+}
+
+int h1_status_line(struct span line, struct h1_head *head)
+{
+	/* "HTTP/1.1 200 OK"; many servers leave out the space before an empty reason. */
+	if (line.len < 12 || line.p[8] != ' ' || (line.len > 12 && line.p[12] != ' '))
+		return -ERR_VERSION_INVALID;
+	head->status = 0;
+	for (size_t i = 9; i < 12; i++) {
+		if (line.p[i] < '0' || line.p[i] > '9')
+			return -ERR_VERSION_INVALID;
+		head->status = head->status * 10 + (line.p[i] - '0');
+	}
+	if (head->status < 100)
+		return -ERR_VERSION_INVALID;
+	if (memchr(line.p, '\r', line.len))
+		return -ERR_BARE_CR;
+	return parse_version(span_of(line.p, 8), &head->minor);
+}
+
+/* What is wrong with a line whose name is followed by `c` instead of a colon. */
+static int name_error(size_t name_len, char c, bool first)
+{
+	if (name_len == 0 && (c == ' ' || c == '\t'))
+		return first ? -ERR_LEADING_SPACE : -ERR_OBS_FOLD;
+	if (c == '\r')
+		return -ERR_FIELD_NO_COLON;
+	return -ERR_FIELD_NAME;
+}
+
+/*
+ * One field line at p into *field; the CRLF that ends the section bounds every loop, since CR is
+ * in no class. Returns the start of the next line, or NULL with the error in *error.
+ */
+static const char *field_line(const char *p, bool first, struct h1_field *field, int *error)
+{
+	const char *start = p;
+
+	while (http_is(*p, HTTP_TOKEN))
+		p++;
+	field->name = span_of(start, (size_t)(p - start));
+	if (*p != ':') {
+		*error = name_error(field->name.len, *p, first);
+		return NULL;
+	}
+	if (field->name.len == 0) {
+		*error = -ERR_FIELD_NAME_EMPTY;
+		return NULL;
+	}
+	start = ++p;
+	while (http_is(*p, HTTP_VALUE))
+		p++;
+	field->value = http_trim(span_of(start, (size_t)(p - start)));
+	if (*p != '\r') {
+		*error = -ERR_FIELD_VALUE;
+		return NULL;
+	}
+	if (p[1] != '\n') {
+		*error = -ERR_BARE_CR;
+		return NULL;
+	}
+	return p + 2;
+}
+
+int h1_fields(struct span section, size_t max_fields, struct h1_head *head)
+{
+	const char *p = section.p;
+	const char *end = section.p + section.len - 2; /* its empty line */
+	int error = 0;
+
+	head->count = 0;
+	while (p < end) {
+		struct h1_field *field = &head->field[head->count];
+
+		if (head->count == max_fields)
+			return -ERR_TOO_MANY_FIELDS;
+		p = field_line(p, head->count == 0, field, &error);
+		if (!p)
+			return error;
+		field->id = http_field(field->name);
+		field->dropped = false;
+		head->count++;
+	}
+	return 0;
+}
+
+int h1_head(struct span bytes, size_t max_fields,
+	    int (*first_line)(struct span, struct h1_head *), struct h1_head *head)
+{
+	const char *lf = memchr(bytes.p, '\n', bytes.len);
+	size_t len = (size_t)(lf - bytes.p) - 1; /* h1_scan() saw the CR before it */
+	int rc = first_line(span_of(bytes.p, len), head);
+
+	if (rc != 0)
+		return rc;
+	span_skip(&bytes, len + 2);
+	return h1_fields(bytes, max_fields, head);
+}

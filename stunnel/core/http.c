@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: ISC */
+#include "http.h"
+
+const struct error_info error_info[ERR_COUNT] = {
+#define X(id, name, status, source, text) [ERR_##id] = {name, status, source, text, sizeof text - 1},
+	ERRORS(X)
+#undef X
+};
+
+/* Written out, since nothing may be computed at start-up; tests/unit/http.c derives it anew. */
+/* clang-format off */
+const uint8_t http_class[256] = {
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	2, 15, 6, 3, 15, 15, 15, 15, 14, 14, 15, 15, 14, 15, 15, 6,
+	31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 14, 14, 6, 14, 6, 6,
+	6, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31,
+	31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 14, 6, 14, 7, 15,
+	7, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31,
+	31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 6, 7, 6, 15, 0,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+};
+/* clang-format on */
+
+bool http_all(struct span s, int class)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!http_is(s.p[i], class))
+			return false;
+	return true;
+}
+
+bool http_equal(struct span a, struct span b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		if (http_lower(a.p[i]) != http_lower(b.p[i]))
+			return false;
+	return true;
+}
+
+/* The next letter or digit from *at on, in lower case; 0 at the end. */
+static char folded_next(struct span s, size_t *at)
+{
+	while (*at < s.len) {
+		char c = s.p[(*at)++];
+
+		if (http_is(c, HTTP_ALNUM))
+			return http_lower(c);
+	}
+	return 0;
+}
+
+bool http_alias(struct span a, struct span b)
+{
+	size_t i = 0, j = 0;
+	char c;
+
+	do {
+		c = folded_next(a, &i);
+		if (c != folded_next(b, &j))
+			return false;
+	} while (c != 0);
+	return true;
+}
+
+static const struct known_field {
+	struct span name;
+	enum http_field id;
+	bool frames;
+} known_fields[] = {
+	{{"Host", 4}, HTTP_HOST_FIELD, true},
+	{{"Connection", 10}, HTTP_CONNECTION, true},
+	{{"Content-Length", 14}, HTTP_CONTENT_LENGTH, true},
+	{{"Transfer-Encoding", 17}, HTTP_TRANSFER_ENCODING, true},
+	{{"Upgrade", 7}, HTTP_UPGRADE, true},
+	{{"HTTP2-Settings", 14}, HTTP_HTTP2_SETTINGS, true},
+	{{"TE", 2}, HTTP_TE, true},
+	{{"Trailer", 7}, HTTP_TRAILER, true},
+	{{"Authorization", 13}, HTTP_AUTHORIZATION, false},
+};
+
+#define KNOWN_FIELDS (sizeof known_fields / sizeof known_fields[0])
+
+enum http_field http_field(struct span name)
+{
+	for (size_t i = 0; i < KNOWN_FIELDS; i++)
+		if (name.len == known_fields[i].name.len && http_equal(name, known_fields[i].name))
+			return known_fields[i].id;
+	return HTTP_OTHER;
+}
+
+bool http_frames(struct span name)
+{
+	/* Most names are turned away by their first letter. */
+	if (name.len == 0 || (http_is(name.p[0], HTTP_ALNUM) &&
+			      !memchr("chtu", http_lower(name.p[0]), 4)))
+		return false;
+	for (size_t i = 0; i < KNOWN_FIELDS; i++)
+		if (known_fields[i].frames && http_alias(name, known_fields[i].name))
+			return true;
+	return false;
+}
+
+struct span http_trim(struct span s)
+{
+	while (s.len != 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+		span_skip(&s, 1);
+	while (s.len != 0 && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
+bool http_list_next(struct span *list, struct span *element)
+{
+	while (list->len != 0) {
+		const char *comma = memchr(list->p, ',', list->len);
+		size_t len = comma ? (size_t)(comma - list->p) : list->len;
+
+		*element = http_trim(span_of(list->p, len));
+		span_skip(list, comma ? len + 1 : len);
+		if (element->len != 0)
+			return true;
+	}
+	return false;
+}
+
+static struct span reason_phrase(int status)
+{
+	switch (status) {
+	case 405:
+		return SPAN("Method Not Allowed");
+	case 408:
+		return SPAN("Request Timeout");
+	case 431:
+		return SPAN("Request Header Fields Too Large");
+	case 503:
+		return SPAN("Service Unavailable");
+	case 505:
+		return SPAN("HTTP Version Not Supported");
+	default:
+		return SPAN("Bad Request");
+	}
+}
+
+void http_error_reply(enum error error, struct out *out)
+{
+	struct span text = span_of(error_info[error].text, error_info[error].text_len);
+
+	out_put(out, SPAN("HTTP/1.1 "));
+	out_decimal(out, (uint64_t)error_info[error].status);
+	out_char(out, ' ');
+	out_put(out, reason_phrase(error_info[error].status));
+	out_put(out, SPAN("\r\n"));
+	/* RFC 9110 15.5.6: a 405 must carry Allow; an empty one would forbid every method. */
+	if (error_info[error].status == 405)
+		out_put(out, SPAN("Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"));
+	out_put(out, SPAN("Content-Type: text/plain\r\nContent-Length: "));
+	out_decimal(out, text.len + 1);
+	out_put(out, SPAN("\r\nConnection: close\r\n\r\n"));
+	out_put(out, text);
+	out_char(out, '\n');
+}

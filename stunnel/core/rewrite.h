@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef REWRITE_H
+#define REWRITE_H
+
+#include <stdint.h>
+
+#include "facts.h"
+#include "h1_head.h"
+#include "out.h"
+
+#define REWRITE_RULES_MAX 64
+#define REWRITE_PARTS_MAX 256
+#define REWRITE_TEXT_MAX 8192
+
+/* A piece of a template: literal text, or a variable over struct facts. */
+struct rewrite_part {
+	uint8_t variable; /* 0: literal */
+	uint16_t at;	  /* of the literal in the text */
+	uint16_t len;
+};
+
+struct rewrite_rule {
+	uint8_t op; /* enum rewrite_op, in rewrite.c; 0: was replaced by a later rule */
+	uint16_t name_at;
+	uint16_t name_len;
+	uint16_t part_first;
+	uint16_t part_count;
+};
+
+/*
+ * The compiled header rules of one service. Holds no pointer, so a plain copy is an independent
+ * one: that is how a section inherits the defaults. Zeroed: no rules, requests are only judged
+ * and written anew.
+ */
+struct rewrite {
+	uint64_t initials; /* of the rules' names, one bit a letter or digit */
+	size_t insertion;  /* bytes that the rules can add to one head */
+	uint16_t rule_count;
+	uint16_t part_count;
+	uint16_t text_len;
+	struct rewrite_rule rule[REWRITE_RULES_MAX];
+	struct rewrite_part part[REWRITE_PARTS_MAX];
+	char text[REWRITE_TEXT_MAX];
+};
+
+/*
+ * Adds what an option line asks for. `option` is xForwardedFor, httpSetHeader, httpAddHeader or
+ * httpDelHeader in any case; `value` is the option's raw value. A later rule for a name replaces
+ * the earlier ones, but for httpAddHeader, which adds to them. Returns 0, or -1 with a static text
+ * in *why and *rw unchanged.
+ */
+int rewrite_option(struct rewrite *rw, struct span option, struct span value, const char **why);
+
+/* Whether any rule is there: what makes a service an HTTP service. */
+bool rewrite_active(const struct rewrite *rw);
+
+/*
+ * Whether the service sets, adds or deletes a field that `name` is, or is an alias of: then a
+ * client's Connection option or trailer must not touch it.
+ */
+bool rewrite_protects(const struct rewrite *rw, struct span name);
+
+/* Bytes by which rewrite_request() can lengthen a head, at most. */
+size_t rewrite_insertion(const struct rewrite *rw);
+
+/*
+ * Appends the request head anew, with its empty line: request line, the fields that neither
+ * head->field[].dropped nor a rule removes, in their order, case and number, then the rules'
+ * own lines. Nothing is copied that was not parsed.
+ */
+void rewrite_request(const struct rewrite *rw, const struct facts *facts,
+		     const struct h1_head *head, struct out *out);
+
+/* Appends one field line. */
+void rewrite_field(struct out *out, struct span name, struct span value);
+
+#endif
