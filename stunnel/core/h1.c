@@ -229,6 +229,7 @@ static void queue_push(struct h1 *h, enum h1_request_kind kind)
 
 	h->queue[at] = (uint8_t)kind;
 	h->queue_count++;
+	h->requests++;
 }
 
 /* Takes empty lines before a request line: 0, or an error if they are too many. */

@@ -62,6 +62,7 @@ struct h1 {
 	uint8_t queue[H1_PIPELINE_MAX]; /* of requests in flight: enum h1_request_kind, in h1.c */
 	uint8_t queue_first;
 	uint8_t queue_count;
+	uint64_t requests; /* heads that were forwarded so far */
 	bool last; /* the current request is the last: close, or HTTP/1.0 without keep-alive */
 };
 

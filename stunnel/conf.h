@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conn.h"
+#include "net.h"
+#include "rewrite.h"
+
+#define CONF_WHY_MAX 2048
+
+/* Values of one option that may stand several times. */
+struct conf_list {
+	const char **item;
+	size_t count;
+};
+
+enum conf_foreground {
+	CONF_BACKGROUND = 0,
+	CONF_FOREGROUND,       /* and log to stderr as well */
+	CONF_FOREGROUND_QUIET, /* no fork, but no log on stderr either */
+};
+
+/* Options of the process as a whole. */
+struct conf_globals {
+	const char *chroot;
+	const char *output;
+	const char *pid;
+	const char *service; /* the name that syslog shows */
+	int overwrite;	     /* open mode of output */
+	bool syslog;
+	int foreground; /* enum conf_foreground */
+	int facility;
+	int workers; /* 0: one a core */
+	unsigned uid, gid; /* 0: stay */
+};
+
+/* Options of a service as they stand in the file; a section begins as a copy of the defaults. */
+struct conf_options {
+	struct conf_list accept, connect;
+	const char *cert, *key;
+	const char *ciphers, *ciphersuites, *curves, *alpn;
+	const char *sni, *protocol;
+	int version_min, version_max;
+	uint64_t tls_set, tls_clear;
+	int log_level;
+	int failover; /* enum conn_failover */
+	struct conn_timeouts timeout;
+	struct net_options sockets;
+	struct rewrite rewrite;
+};
+
+struct conf_section {
+	const char *name;
+	struct conf_options options;
+	struct net_addrs accept;
+	struct conn_service service;
+};
+
+/* A whole configuration, checked, with keys and certificates read. Not changed after its load. */
+struct config {
+	struct conf_globals globals;
+	struct conf_options defaults;
+	struct conf_section **section;
+	size_t count;
+	size_t out_cap; /* the largest output buffer that a section's HTTP machine needs */
+	struct conf_kept *kept; /* owns every string and list */
+};
+
+/*
+ * Reads and checks a file, or fd if that is not negative. NULL with one line in why: file, line,
+ * its text and the reason where a line is at fault.
+ */
+struct config *conf_load(const char *path, int fd, char why[static CONF_WHY_MAX]);
+void conf_free(struct config *config);
+
+/* A string that lives as long as the configuration; NULL without memory. */
+const char *conf_keep(struct config *config, const char *text);
+
+/* Takes over an array from malloc(), for as long; NULL without memory, and then it is freed. */
+const char **conf_keep_items(struct config *config, const char **items);
+
+#endif

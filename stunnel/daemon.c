@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+
+static int ready_fd = -1;
+
+static bool failed(const char *what)
+{
+	log_main(LOG_ERR, "%s: %s (%d)", what, strerror(errno), errno);
+	return false;
+}
+
+/* Ends as the child does: 0 as soon as it is ready, else with its status. */
+static void wait_for(pid_t child, int fd)
+{
+	char byte;
+	int status;
+
+	if (read(fd, &byte, 1) == 1)
+		_exit(0);
+	if (waitpid(child, &status, 0) == child && WIFEXITED(status))
+		_exit(WEXITSTATUS(status));
+	_exit(1);
+}
+
+bool daemon_fork(void)
+{
+	int fds[2];
+	pid_t child;
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return failed("pipe");
+	child = fork();
+	if (child < 0)
+		return failed("fork");
+	if (child > 0) {
+		close(fds[1]);
+		wait_for(child, fds[0]);
+	}
+	close(fds[0]);
+	ready_fd = fds[1];
+	setsid();
+	return true;
+}
+
+void daemon_detach(void)
+{
+	int null;
+
+	log_started();
+	if (ready_fd < 0)
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+	if (chdir("/") != 0)
+		failed("chdir");
+	close(ready_fd);
+	ready_fd = -1;
+}
+
+void daemon_ready(void)
+{
+	if (ready_fd >= 0 && write(ready_fd, "", 1) != 1)
+		failed("daemon");
+	daemon_detach();
+}
+
+bool daemon_pid_write(const char *path)
+{
+	char text[32];
+	int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	int fd;
+
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, text, (size_t)len) != len) {
+		log_main(LOG_ERR, "Cannot create pid file %s: create: %s (%d)", path,
+			 strerror(errno), errno);
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	close(fd);
+	log_main(LOG_DEBUG, "Created pid file %s", path);
+	return true;
+}
+
+void daemon_pid_remove(const char *path)
+{
+	if (unlink(path) == 0)
+		log_main(LOG_DEBUG, "Removed pid file %s", path);
+}
+
+bool daemon_confine(const char *root, unsigned uid, unsigned gid)
+{
+	gid_t group = gid;
+
+	if (root && (chroot(root) != 0 || chdir("/") != 0)) {
+		log_main(LOG_ERR, "chroot: %s: %s (%d)", root, strerror(errno), errno);
+		return false;
+	}
+	if (gid != 0 && (setgroups(1, &group) != 0 || setgid(gid) != 0))
+		return failed("setgid");
+	if (gid == 0 && uid != 0 && setgroups(0, NULL) != 0)
+		return failed("setgroups");
+	if (uid != 0 && setuid(uid) != 0)
+		return failed("setuid");
+	return true;
+}

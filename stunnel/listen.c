@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: ISC */
+#include "listen.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "net.h"
+
+#define ACCEPTS_MAX 32 /* in one go, before other connections have their turn */
+#define PAUSE_MS 1000
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+	struct listen *l = timer->data;
+
+	uv_poll_start(&l->poll, UV_READABLE, on_readable);
+}
+
+/* As stock does: without a pause a full table of descriptors would cost a whole core. */
+static void suspend(struct listen *l, int error)
+{
+	log_main(LOG_ERR, "local socket: %s (%d)", strerror(error), error);
+	log_main(LOG_NOTICE, "Accepting new connections suspended for 1 second");
+	uv_poll_stop(&l->poll);
+	uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct listen *l = poll->data;
+
+	(void)status, (void)events;
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		struct net_addr peer;
+		int fd = net_accept(l->fd, &peer);
+
+		if (fd >= 0) {
+			conn_open(l->pool, l->service, fd, &peer);
+			continue;
+		}
+		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
+			suspend(l, -fd);
+		return;
+	}
+}
+
+struct listen *listen_start(struct conn_pool *pool, struct conn_service *service, int fd)
+{
+	struct listen *l = calloc(1, sizeof *l);
+
+	if (!l || uv_poll_init(pool->loop, &l->poll, fd) != 0) {
+		free(l);
+		return NULL;
+	}
+	l->pool = pool;
+	l->service = service;
+	l->fd = fd;
+	l->poll.data = l;
+	uv_timer_init(pool->loop, &l->pause);
+	l->pause.data = l;
+	uv_poll_start(&l->poll, UV_READABLE, on_readable);
+	return l;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct listen *l = handle->data;
+
+	if (--l->handles == 0)
+		free(l);
+}
+
+void listen_stop(struct listen *l)
+{
+	l->handles = 2;
+	uv_close((uv_handle_t *)&l->pause, on_closed);
+	uv_close((uv_handle_t *)&l->poll, on_closed);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LISTEN_H
+#define LISTEN_H
+
+#include <uv.h>
+
+#include "conn.h"
+
+/* A listening socket in one worker. The socket itself is the master's. */
+struct listen {
+	struct listen *next;
+	struct conn_pool *pool;
+	struct conn_service *service;
+	int fd;
+	uv_poll_t poll;
+	uv_timer_t pause; /* when descriptors or memory have run out */
+	int handles;
+};
+
+/*
+ * Accepts connections of the service from fd into the pool. NULL without memory.
+ */
+struct listen *listen_start(struct conn_pool *pool, struct conn_service *service, int fd);
+
+/* Accepts no more; frees itself when the loop has closed its handles. */
+void listen_stop(struct listen *l);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: ISC */
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A line from before the sinks were open. */
+struct kept {
+	struct kept *next;
+	int level;
+	char text[];
+};
+
+static struct log_sinks sinks;
+static int file = -1;
+static bool open_yet, starting = true;
+static const char *name = "ui";
+static struct kept *kept_first, **kept_last = &kept_first;
+
+static void keep(int level, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct kept *k = malloc(sizeof *k + size);
+
+	if (!k)
+		return;
+	k->next = NULL;
+	k->level = level;
+	memcpy(k->text, text, size);
+	*kept_last = k;
+	kept_last = &k->next;
+}
+
+static void forget_kept(void)
+{
+	while (kept_first) {
+		struct kept *next = kept_first->next;
+
+		free(kept_first);
+		kept_first = next;
+	}
+	kept_last = &kept_first;
+}
+
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '.';
+}
+
+static const char *timestamp(void)
+{
+	static char text[32];
+	static time_t last;
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (now != last && localtime_r(&now, &tm)) {
+		strftime(text, sizeof text, "%Y.%m.%d %H:%M:%S", &tm);
+		last = now;
+	}
+	return text;
+}
+
+/* A log that cannot be written has nobody to tell. */
+static void write_all(int fd, const char *p, size_t len)
+{
+	while (len != 0) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		p += n;
+		len -= (size_t)n;
+	}
+}
+
+static void emit(const char *id, int level, const char *text)
+{
+	char line[LOG_LINE_MAX + 128];
+	int len;
+
+	if (starting && level <= LOG_ERR && !sinks.to_stderr)
+		fprintf(stderr, "[!] %s\n", text);
+	if (sinks.to_syslog)
+		syslog(level, "LOG%d[%s]: %s", level, id, text);
+	if (file < 0 && !sinks.to_stderr)
+		return;
+	len = snprintf(line, sizeof line, "%s LOG%d[%s]: %s\n", timestamp(), level, id, text);
+	if (len <= 0 || (size_t)len >= sizeof line)
+		return;
+	/* One write a line: the workers append to the same file. */
+	if (file >= 0)
+		write_all(file, line, (size_t)len);
+	if (sinks.to_stderr)
+		write_all(STDERR_FILENO, line, (size_t)len);
+}
+
+static void log_text(int threshold, const char *id, int level, const char *format, va_list ap)
+{
+	char text[LOG_LINE_MAX];
+
+	if (open_yet && level > threshold)
+		return;
+	vsnprintf(text, sizeof text, format, ap);
+	make_printable(text);
+	if (open_yet)
+		emit(id, level, text);
+	else
+		keep(level, text);
+}
+
+void log_main(int level, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	log_text(sinks.level, name, level, format, ap);
+	va_end(ap);
+}
+
+void log_line(int threshold, const char *id, int level, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	log_text(threshold, id, level, format, ap);
+	va_end(ap);
+}
+
+static int open_file(const struct log_sinks *s)
+{
+	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+
+	return open(s->path, s->overwrite ? flags | O_TRUNC : flags, 0640);
+}
+
+int log_open(const struct log_sinks *wanted)
+{
+	int opened = -1;
+
+	if (wanted->path) {
+		opened = open_file(wanted);
+		if (opened < 0)
+			return -errno;
+	}
+	if (file >= 0)
+		close(file);
+	file = opened;
+	if (sinks.to_syslog)
+		closelog();
+	sinks = *wanted;
+	if (sinks.to_syslog)
+		openlog(sinks.ident, LOG_CONS | LOG_NDELAY, sinks.facility);
+	open_yet = true;
+	for (struct kept *k = kept_first; k; k = k->next)
+		if (k->level <= sinks.level)
+			emit(name, k->level, k->text);
+	forget_kept();
+	return 0;
+}
+
+int log_reopen(void)
+{
+	int opened;
+
+	if (!sinks.path)
+		return 0;
+	opened = open_file(&sinks);
+	if (opened < 0)
+		return -errno;
+	close(file);
+	file = opened;
+	return 0;
+}
+
+void log_path(const char *path)
+{
+	if (sinks.path)
+		sinks.path = path;
+}
+
+void log_own(unsigned uid, unsigned gid)
+{
+	struct stat st;
+
+	/* Only a file of ours, not a terminal or a device that we happen to write to. */
+	if (file >= 0 && fstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid != uid &&
+	    fchown(file, uid, gid) != 0)
+		log_main(LOG_WARNING, "Cannot hand the log file to user %u: %s (%d)", uid,
+			 strerror(errno), errno);
+}
+
+void log_started(void)
+{
+	starting = false;
+}
+
+void log_name(const char *id)
+{
+	name = id;
+}
+
+void log_failed(void)
+{
+	for (struct kept *k = kept_first; k; k = k->next)
+		if (k->level <= LOG_ERR)
+			fprintf(stderr, "[!] %s\n", k->text);
+	forget_kept();
+}

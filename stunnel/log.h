@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <syslog.h> /* LOG_EMERG to LOG_DEBUG are the levels 0 to 7 */
+
+/*
+ * The sinks: syslog, a file, stderr. Until log_open() lines are kept; it writes them through the
+ * sinks. Until log_started() errors also go to stderr, for whoever is starting us. A line longer than
+ * LOG_LINE_MAX is cut; control bytes become '.', so nothing a peer sends can forge a line.
+ */
+#define LOG_LINE_MAX 1024
+
+struct log_sinks {
+	int level; /* threshold of lines that belong to no connection */
+	bool to_syslog;
+	int facility;
+	const char *ident;
+	bool to_stderr;
+	const char *path; /* NULL: no file; must outlive the log */
+	bool overwrite;	  /* truncate the file on opening */
+};
+
+/*
+ * Opens the sinks, or replaces the open ones; 0, or -errno if the file cannot be opened, and then
+ * the sinks are as before.
+ */
+int log_open(const struct log_sinks *sinks);
+
+/* Closes and opens the file again, as after a rotation; 0 or -errno. */
+int log_reopen(void);
+
+/* Looks for the file under another name from now on: what chroot() makes of its path. */
+void log_path(const char *path);
+
+/* Hands the file to a user, so that a process without privileges can open it again. */
+void log_own(unsigned uid, unsigned gid);
+
+/* The start is over: errors are no longer shown on stderr too. */
+void log_started(void);
+
+/* What stands in LOGn[...] for lines that belong to no connection; not copied. */
+void log_name(const char *id);
+
+/* A line of no connection. */
+void log_main(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line of a connection, shown if level <= threshold. */
+void log_line(int threshold, const char *id, int level, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* The start failed before log_open(): shows the kept errors on stderr, as "[!] TEXT" each. */
+void log_failed(void);
+
+#endif

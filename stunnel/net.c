@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: ISC */
+#include "net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "log.h"
+
+/* --- addresses ------------------------------------------------------------------------------ */
+
+static bool append_addr(struct net_addrs *list, const void *sa, socklen_t len)
+{
+	struct net_addr *grown = realloc(list->addr, (list->count + 1) * sizeof *grown);
+
+	if (!grown)
+		return false;
+	list->addr = grown;
+	memset(&grown[list->count], 0, sizeof grown[0]);
+	memcpy(&grown[list->count].u, sa, len);
+	grown[list->count++].len = len;
+	return true;
+}
+
+static int resolve_path(const char *path, struct net_addrs *list, char why[static 256])
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	size_t len = strlen(path);
+
+	if (len >= sizeof un.sun_path) {
+		snprintf(why, 256, "Unix socket path is too long");
+		return -1;
+	}
+	memcpy(un.sun_path, path, len + 1);
+	return append_addr(list, &un, sizeof un) ? 0 : -1;
+}
+
+static int lookup(const char *host, const char *port, bool passive, struct addrinfo **found)
+{
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	int rc;
+
+	/* A host without any address but the loopback's has none "configured": ask again. */
+	hints.ai_flags = AI_ADDRCONFIG | (passive ? AI_PASSIVE : 0);
+	rc = getaddrinfo(host, port, &hints, found);
+	if (rc == 0 || rc == EAI_SERVICE)
+		return rc;
+	hints.ai_flags &= ~AI_ADDRCONFIG;
+	return getaddrinfo(host, port, &hints, found);
+}
+
+int net_resolve(const char *text, bool passive, struct net_addrs *list, char why[static 256])
+{
+	const char *colon = strrchr(text, ':');
+	const char *port = colon ? colon + 1 : text;
+	struct addrinfo *found;
+	char host[256] = "";
+	int rc;
+
+	if (text[0] == '/')
+		return resolve_path(text, list, why);
+	if (colon && (colon == text || (size_t)(colon - text) >= sizeof host)) {
+		snprintf(why, 256, "No host before the colon of \"%.200s\"", text);
+		return -1;
+	}
+	if (colon)
+		snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
+	rc = lookup(colon ? host : NULL, port, passive, &found);
+	if (rc == EAI_SERVICE) {
+		snprintf(why, 256, "Unknown TCP service \"%.200s\"", port);
+		return -1;
+	}
+	if (rc != 0) {
+		snprintf(why, 256, "Error resolving \"%.150s\": %s", host, gai_strerror(rc));
+		return -1;
+	}
+	for (struct addrinfo *ai = found; ai; ai = ai->ai_next)
+		append_addr(list, ai->ai_addr, ai->ai_addrlen);
+	freeaddrinfo(found);
+	return 0;
+}
+
+static const struct sockaddr_in *as_v4(const struct net_addr *addr)
+{
+	return (const struct sockaddr_in *)(const void *)&addr->u;
+}
+
+static const struct sockaddr_in6 *as_v6(const struct net_addr *addr)
+{
+	return (const struct sockaddr_in6 *)(const void *)&addr->u;
+}
+
+void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX])
+{
+	char ip[INET6_ADDRSTRLEN] = "?";
+
+	switch (addr->u.sa.sa_family) {
+	case AF_INET:
+		inet_ntop(AF_INET, &as_v4(addr)->sin_addr, ip, sizeof ip);
+		snprintf(text, NET_TEXT_MAX, "%s:%u", ip, ntohs(as_v4(addr)->sin_port));
+		break;
+	case AF_INET6:
+		inet_ntop(AF_INET6, &as_v6(addr)->sin6_addr, ip, sizeof ip);
+		snprintf(text, NET_TEXT_MAX, "%s:%u", ip, ntohs(as_v6(addr)->sin6_port));
+		break;
+	case AF_UNIX:
+		if (addr->len <= sizeof(sa_family_t) || !addr->u.un.sun_path[0])
+			snprintf(text, NET_TEXT_MAX, "unnamed socket");
+		else
+			snprintf(text, NET_TEXT_MAX, "localhost:%s", addr->u.un.sun_path);
+		break;
+	default:
+		snprintf(text, NET_TEXT_MAX, "unresolvable address");
+	}
+}
+
+void net_facts(const struct net_addr *addr, struct facts_addr *facts)
+{
+	const struct in6_addr *v6 = &as_v6(addr)->sin6_addr;
+
+	memset(facts, 0, sizeof *facts);
+	if (addr->u.sa.sa_family == AF_INET) {
+		facts->family = FACTS_IPV4;
+		memcpy(facts->ip, &as_v4(addr)->sin_addr, 4);
+		facts->port = ntohs(as_v4(addr)->sin_port);
+	} else if (addr->u.sa.sa_family == AF_INET6) {
+		bool mapped = IN6_IS_ADDR_V4MAPPED(v6);
+
+		facts->family = mapped ? FACTS_IPV4 : FACTS_IPV6;
+		memcpy(facts->ip, v6->s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
+		facts->port = ntohs(as_v6(addr)->sin6_port);
+	} else {
+		return;
+	}
+	inet_ntop(facts->family == FACTS_IPV4 ? AF_INET : AF_INET6, facts->ip, facts->text,
+		  sizeof facts->text);
+	facts->text_len = (uint8_t)strlen(facts->text);
+}
+
+bool net_equal(const struct net_addr *a, const struct net_addr *b)
+{
+	return a->len == b->len && memcmp(&a->u, &b->u, a->len) == 0;
+}
+
+bool net_is_unix(const struct net_addr *addr)
+{
+	return addr->u.sa.sa_family == AF_UNIX;
+}
+
+/* --- options -------------------------------------------------------------------------------- */
+
+enum option_type {
+	TYPE_FLAG,
+	TYPE_INT,
+	TYPE_LINGER,
+	TYPE_TIME,
+	TYPE_TEXT,
+};
+
+static const struct option_row {
+	const char *name;
+	int level;
+	int option;
+	enum option_type type;
+	bool tcp_only; /* left out on a Unix socket */
+} rows[] = {
+	{"SO_DEBUG", SOL_SOCKET, SO_DEBUG, TYPE_FLAG, false},
+	{"SO_DONTROUTE", SOL_SOCKET, SO_DONTROUTE, TYPE_FLAG, false},
+	{"SO_KEEPALIVE", SOL_SOCKET, SO_KEEPALIVE, TYPE_FLAG, false},
+	{"SO_LINGER", SOL_SOCKET, SO_LINGER, TYPE_LINGER, false},
+	{"SO_OOBINLINE", SOL_SOCKET, SO_OOBINLINE, TYPE_FLAG, false},
+	{"SO_RCVBUF", SOL_SOCKET, SO_RCVBUF, TYPE_INT, false},
+	{"SO_SNDBUF", SOL_SOCKET, SO_SNDBUF, TYPE_INT, false},
+	{"SO_RCVLOWAT", SOL_SOCKET, SO_RCVLOWAT, TYPE_INT, false},
+	{"SO_SNDLOWAT", SOL_SOCKET, SO_SNDLOWAT, TYPE_INT, false},
+	{"SO_RCVTIMEO", SOL_SOCKET, SO_RCVTIMEO, TYPE_TIME, false},
+	{"SO_SNDTIMEO", SOL_SOCKET, SO_SNDTIMEO, TYPE_TIME, false},
+	{"SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR, TYPE_FLAG, false},
+#ifdef SO_BINDTODEVICE
+	{"SO_BINDTODEVICE", SOL_SOCKET, SO_BINDTODEVICE, TYPE_TEXT, true},
+#endif
+#ifdef TCP_KEEPCNT
+	{"TCP_KEEPCNT", IPPROTO_TCP, TCP_KEEPCNT, TYPE_INT, true},
+#endif
+#ifdef TCP_KEEPIDLE
+	{"TCP_KEEPIDLE", IPPROTO_TCP, TCP_KEEPIDLE, TYPE_INT, true},
+#endif
+#ifdef TCP_KEEPINTVL
+	{"TCP_KEEPINTVL", IPPROTO_TCP, TCP_KEEPINTVL, TYPE_INT, true},
+#endif
+	{"IP_TOS", IPPROTO_IP, IP_TOS, TYPE_INT, true},
+	{"IP_TTL", IPPROTO_IP, IP_TTL, TYPE_INT, true},
+	{"TCP_NODELAY", IPPROTO_TCP, TCP_NODELAY, TYPE_FLAG, true},
+#ifdef IP_FREEBIND
+	{"IP_FREEBIND", IPPROTO_IP, IP_FREEBIND, TYPE_FLAG, true},
+#endif
+	{"IPV6_V6ONLY", IPPROTO_IPV6, IPV6_V6ONLY, TYPE_FLAG, true},
+};
+
+#define ROWS (sizeof rows / sizeof rows[0])
+
+static bool parse_number(const char *text, char end, int *n, const char **rest)
+{
+	char *stop;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &stop, 10);
+	if (stop == text || (*stop != end && *stop != '\0') || errno != 0 || (int)value != value)
+		return false;
+	*n = (int)value;
+	*rest = *stop ? stop + 1 : stop;
+	return true;
+}
+
+static bool parse_value(const struct option_row *row, const char *text, struct net_option *option)
+{
+	const char *rest;
+
+	switch (row->type) {
+	case TYPE_FLAG:
+		option->value[0] = !strcasecmp(text, "yes") || !strcmp(text, "1");
+		return option->value[0] || !strcasecmp(text, "no") || !strcmp(text, "0");
+	case TYPE_INT:
+		return parse_number(text, '\0', &option->value[0], &rest);
+	case TYPE_LINGER:
+	case TYPE_TIME:
+		if (!parse_number(text, ':', &option->value[0], &rest))
+			return false;
+		return !*rest || parse_number(rest, '\0', &option->value[1], &rest);
+	case TYPE_TEXT:
+		return snprintf(option->text, sizeof option->text, "%s", text) <
+		       (int)sizeof option->text;
+	}
+	return false;
+}
+
+bool net_options_add(struct net_options *options, const char *text)
+{
+	struct net_option option = {.class = text[0]};
+	const char *equals = strchr(text, '=');
+	size_t i;
+
+	if (!text[0] || !strchr("alr", text[0]) || text[1] != ':' || !equals)
+		return false;
+	for (option.row = 0; option.row < ROWS; option.row++) {
+		size_t len = strlen(rows[option.row].name);
+
+		if (len == (size_t)(equals - text) - 2 &&
+		    !memcmp(rows[option.row].name, text + 2, len))
+			break;
+	}
+	if (option.row == ROWS || !parse_value(&rows[option.row], equals + 1, &option))
+		return false;
+	for (i = 0; i < options->count; i++)
+		if (options->option[i].class == option.class && options->option[i].row == option.row)
+			break;
+	if (i == NET_OPTIONS_MAX)
+		return false;
+	options->option[i] = option;
+	if (i == options->count)
+		options->count++;
+	return true;
+}
+
+void net_options_default(struct net_options *options)
+{
+	options->count = 0;
+	net_options_add(options, "a:SO_REUSEADDR=yes");
+	net_options_add(options, "l:TCP_NODELAY=yes");
+	net_options_add(options, "r:TCP_NODELAY=yes");
+}
+
+static int set_option(int fd, const struct option_row *row, const struct net_option *option)
+{
+	struct linger linger = {option->value[0], option->value[1]};
+	struct timeval time = {option->value[0], option->value[1]};
+
+	switch (row->type) {
+	case TYPE_FLAG:
+	case TYPE_INT:
+		return setsockopt(fd, row->level, row->option, option->value, sizeof(int));
+	case TYPE_LINGER:
+		return setsockopt(fd, row->level, row->option, &linger, sizeof linger);
+	case TYPE_TIME:
+		return setsockopt(fd, row->level, row->option, &time, sizeof time);
+	case TYPE_TEXT:
+		return setsockopt(fd, row->level, row->option, option->text,
+				  (socklen_t)strlen(option->text) + 1);
+	}
+	return 0;
+}
+
+int net_options_set(const struct net_options *options, enum net_class class, int fd)
+{
+	int family = 0;
+	socklen_t len = sizeof family;
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	for (size_t i = 0; i < options->count; i++) {
+		const struct net_option *option = &options->option[i];
+		const struct option_row *row = &rows[option->row];
+
+		if (option->class != (char)class || (family == AF_UNIX && row->tcp_only))
+			continue;
+		if (set_option(fd, row, option) == 0 || errno == EOPNOTSUPP)
+			continue;
+		log_main(LOG_ERR, "%s: %s (%d)", row->name, strerror(errno), errno);
+		return -errno;
+	}
+	return 0;
+}
+
+/* --- sockets -------------------------------------------------------------------------------- */
+
+static int open_socket(const struct net_addr *addr)
+{
+	int fd = socket(addr->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int set_reuseport(int fd)
+{
+	int on = 1;
+
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
+static int bind_and_listen(int fd, const struct net_addr *addr, bool shared, bool join)
+{
+	if (join && set_reuseport(fd) != 0)
+		return -1;
+	if (bind(fd, &addr->u.sa, addr->len) != 0)
+		return -1;
+	/*
+	 * Set before bind() the option would let us share the port with any other process of the
+	 * same user, and "address already in use" would go unseen. Set after it, the further
+	 * sockets of ours may still join.
+	 */
+	if (shared && !join && set_reuseport(fd) != 0)
+		return -1;
+	return listen(fd, SOMAXCONN);
+}
+
+int net_listen(const struct net_addr *addr, const struct net_options *options, bool shared,
+	       bool join)
+{
+	int fd = open_socket(addr);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = net_options_set(options, NET_ACCEPT, fd);
+	if (rc != 0) {
+		close(fd);
+		return rc;
+	}
+	if (bind_and_listen(fd, addr, shared, join) != 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+int net_local(int fd, struct net_addr *addr)
+{
+	addr->len = sizeof addr->u;
+	return getsockname(fd, &addr->u.sa, &addr->len) < 0 ? -errno : 0;
+}
+
+int net_accept(int fd, struct net_addr *peer)
+{
+	int accepted;
+
+	do {
+		memset(peer, 0, sizeof *peer);
+		peer->len = sizeof peer->u;
+		accepted = accept4(fd, &peer->u.sa, &peer->len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		/* A client that is gone already is no error of the listener's. */
+	} while (accepted < 0 && (errno == EINTR || errno == ECONNABORTED));
+	return accepted < 0 ? -errno : accepted;
+}
+
+int net_connect(const struct net_addr *addr, const struct net_options *options, bool *now)
+{
+	int fd = open_socket(addr);
+	int rc;
+
+	*now = false;
+	if (fd < 0)
+		return fd;
+	net_options_set(options, NET_REMOTE, fd);
+	if (connect(fd, &addr->u.sa, addr->len) == 0) {
+		*now = true;
+		return fd;
+	}
+	if (errno == EINPROGRESS)
+		return fd;
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+int net_connected(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+		return -errno;
+	return -error;
+}
+
+ssize_t net_read(int fd, char *p, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = recv(fd, p, len, 0);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t net_write(int fd, const char *p, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = send(fd, p, len, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+void net_shutdown(int fd)
+{
+	shutdown(fd, SHUT_WR);
+}
+
+void net_close(int fd, bool reset)
+{
+	struct linger linger = {1, 0};
+
+	if (reset)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+	close(fd);
+}

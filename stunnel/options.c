@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: ISC */
+#include "options.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+
+#include "tls_ctx.h"
+
+enum scope {
+	GLOBAL,	 /* before the first section only */
+	SERVICE, /* anywhere; before the first section it is the default of all */
+};
+
+enum type {
+	FLAG,	    /* bool: yes or no */
+	INTEGER,    /* int within bounds */
+	TEXT,	    /* const char * */
+	LIST,	    /* struct conf_list: each line adds one */
+	CHOICE,	    /* int: one of row->choice */
+	LEVEL,	    /* int: a log level; before the sections with a facility */
+	USER,	    /* unsigned: a user's id */
+	GROUP,	    /* unsigned: a group's id */
+	TLS_MIN,    /* int: a protocol version */
+	TLS_MAX,    /* int */
+	TLS_BOTH,   /* int: sets version_min and version_max */
+	TLS_OPTION, /* a name of OpenSSL's options; `-` clears it */
+	SOCKET,	    /* struct net_options */
+	RULE,	    /* struct rewrite */
+	INCLUDE,    /* the caller's to follow */
+	UNBUILT,    /* stock's, not built; only row->initial is taken, as what we do anyway */
+};
+
+struct choice {
+	const char *name;
+	int value;
+};
+
+struct option {
+	const char *name;
+	enum scope scope;
+	enum type type;
+	size_t offset;	     /* in struct conf_globals or struct conf_options */
+	const char *initial; /* the default as it would stand in a file; NULL: unset */
+	const char *error;   /* what is said of a bad value */
+	int min, max;
+	const struct choice *choice;
+	const char *help;
+};
+
+static const struct choice foreground_choice[] = {
+	{"no", CONF_BACKGROUND}, {"yes", CONF_FOREGROUND}, {"quiet", CONF_FOREGROUND_QUIET}, {0}};
+static const struct choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
+static const struct choice failover_choice[] = {
+	{"prio", CONN_PRIORITY}, {"rr", CONN_ROUND_ROBIN}, {0}};
+
+#define IN_GLOBALS(field) .scope = GLOBAL, .offset = offsetof(struct conf_globals, field)
+#define IN_SERVICE(field) .scope = SERVICE, .offset = offsetof(struct conf_options, field)
+#define NO_PLACE .scope = SERVICE /* its type knows where the value goes */
+#define ROW(row_name, row_type, place, row_initial, row_help, ...)                                 \
+	{.name = row_name, .type = row_type, place, .initial = row_initial, .help = row_help,      \
+	 __VA_ARGS__}
+#define SECONDS .min = INT_MIN, .max = INT_MAX
+#define STOCK(row_name, as_we_do)                                                                  \
+	{.name = row_name, .scope = SERVICE, .type = UNBUILT, .initial = as_we_do,                 \
+	 .help = "of stock stunnel, not built yet"}
+
+/* clang-format off: one row a line, so that it reads as the table that it is */
+static const struct option rows[] = {
+	ROW("chroot", TEXT, IN_GLOBALS(chroot), NULL, "directory to which the workers confine themselves"),
+	ROW("foreground", CHOICE, IN_GLOBALS(foreground), "no", "stay in the foreground: yes, quiet (no log on stderr), no", .choice = foreground_choice, .error = "The argument needs to be either 'yes', 'quiet' or 'no'"),
+	ROW("log", CHOICE, IN_GLOBALS(overwrite), "append", "append to or overwrite the log file", .choice = log_choice, .error = "The argument needs to be either 'append' or 'overwrite'"),
+	ROW("output", TEXT, IN_GLOBALS(output), NULL, "log file"),
+	ROW("pid", TEXT, IN_GLOBALS(pid), NULL, "file for the process id"),
+	ROW("service", TEXT, IN_GLOBALS(service), "stunnel", "name that syslog shows"),
+	ROW("setgid", GROUP, IN_GLOBALS(gid), NULL, "group of the workers"),
+	ROW("setuid", USER, IN_GLOBALS(uid), NULL, "user of the workers"),
+	ROW("syslog", FLAG, IN_GLOBALS(syslog), "yes", "log to syslog"),
+	ROW("workers", INTEGER, IN_GLOBALS(workers), "0", "worker processes; 0: one a core", .max = 1024, .error = "Illegal number of workers"),
+	ROW("include", INCLUDE, NO_PLACE, NULL, "directory whose files are read here"),
+	ROW("accept", LIST, IN_SERVICE(accept), NULL, "[HOST:]PORT or path to listen on"),
+	ROW("alpn", TEXT, IN_SERVICE(alpn), NULL, "ALPN protocols to offer, in order"),
+	ROW("cert", TEXT, IN_SERVICE(cert), NULL, "certificate chain, PEM"),
+	ROW("ciphers", TEXT, IN_SERVICE(ciphers), NULL, "ciphers up to TLS 1.2"),
+	ROW("ciphersuites", TEXT, IN_SERVICE(ciphersuites), NULL, "cipher suites of TLS 1.3"),
+	ROW("connect", LIST, IN_SERVICE(connect), NULL, "[HOST:]PORT or path of a backend"),
+	ROW("curve", TEXT, IN_SERVICE(curves), NULL, "another name of curves"),
+	ROW("curves", TEXT, IN_SERVICE(curves), NULL, "key exchange groups"),
+	ROW("debug", LEVEL, IN_SERVICE(log_level), "notice", "[FACILITY.]LEVEL of the log"),
+	ROW("failover", CHOICE, IN_SERVICE(failover), "prio", "order of several connect targets: prio or rr", .choice = failover_choice, .error = "The argument needs to be either 'rr' or 'prio'"),
+	ROW("httpAddHeader", RULE, IN_SERVICE(rewrite), NULL, "NAME: TEMPLATE to add to every request"),
+	ROW("httpDelHeader", RULE, IN_SERVICE(rewrite), NULL, "NAME to delete from every request"),
+	ROW("httpSetHeader", RULE, IN_SERVICE(rewrite), NULL, "NAME: TEMPLATE instead of the client's"),
+	ROW("key", TEXT, IN_SERVICE(key), NULL, "private key, PEM; else in cert"),
+	ROW("options", TLS_OPTION, NO_PLACE, NULL, "OpenSSL option; -NAME clears it"),
+	ROW("protocol", TEXT, IN_SERVICE(protocol), NULL, "proxy: send a PROXY protocol header"),
+	ROW("sni", TEXT, IN_SERVICE(sni), NULL, "PRIMARY:PATTERN of server names for this section"),
+	ROW("socket", SOCKET, IN_SERVICE(sockets), NULL, "a|l|r:OPTION=VALUE[:VALUE] of sockets"),
+	ROW("sslVersion", TLS_BOTH, NO_PLACE, NULL, "the only TLS version"),
+	ROW("sslVersionMax", TLS_MAX, IN_SERVICE(version_max), "all", "highest TLS version"),
+	ROW("sslVersionMin", TLS_MIN, IN_SERVICE(version_min), "all", "lowest TLS version"),
+	ROW("TIMEOUTbusy", INTEGER, IN_SERVICE(timeout.busy), "300", "seconds for the TLS handshake", SECONDS, .error = "Illegal busy timeout"),
+	ROW("TIMEOUTclose", INTEGER, IN_SERVICE(timeout.close), "60", "seconds after one direction has ended", SECONDS, .error = "Illegal close timeout"),
+	ROW("TIMEOUTconnect", INTEGER, IN_SERVICE(timeout.connect), "10", "seconds to connect a backend", SECONDS, .error = "Illegal connect timeout"),
+	ROW("TIMEOUTidle", INTEGER, IN_SERVICE(timeout.idle), "43200", "seconds without a byte", SECONDS, .error = "Illegal idle timeout"),
+	ROW("TIMEOUTrequest", INTEGER, IN_SERVICE(timeout.request), "60", "seconds for a whole request head", SECONDS, .error = "Illegal request timeout"),
+	ROW("xForwardedFor", RULE, IN_SERVICE(rewrite), NULL, "yes, append, chain, replace or no"),
+	STOCK("CAengine", NULL),
+	STOCK("CAfile", NULL),
+	STOCK("CApath", NULL),
+	STOCK("CAstore", NULL),
+	STOCK("checkEmail", NULL),
+	STOCK("checkHost", NULL),
+	STOCK("checkIP", NULL),
+	STOCK("client", "no"),
+	STOCK("compression", NULL),
+	STOCK("config", NULL),
+	STOCK("CRLfile", NULL),
+	STOCK("CRLpath", NULL),
+	STOCK("delay", "no"),
+	STOCK("EGD", NULL),
+	STOCK("engine", NULL),
+	STOCK("engineCtrl", NULL),
+	STOCK("engineDefault", NULL),
+	STOCK("engineId", NULL),
+	STOCK("engineNum", NULL),
+	STOCK("exec", NULL),
+	STOCK("execArgs", NULL),
+	STOCK("fips", "no"),
+	STOCK("ident", NULL),
+	STOCK("libwrap", "no"),
+	STOCK("local", NULL),
+	STOCK("logId", "sequential"),
+	STOCK("OCSP", NULL),
+	STOCK("OCSPaia", "no"),
+	STOCK("OCSPflag", NULL),
+	STOCK("OCSPnonce", "no"),
+	STOCK("OCSPrequire", "yes"),
+	STOCK("protocolAuthentication", NULL),
+	STOCK("protocolDomain", NULL),
+	STOCK("protocolHeader", NULL),
+	STOCK("protocolHost", NULL),
+	STOCK("protocolPassword", NULL),
+	STOCK("protocolUsername", NULL),
+	STOCK("provider", NULL),
+	STOCK("providerParameter", NULL),
+	STOCK("PSKidentity", NULL),
+	STOCK("PSKsecrets", NULL),
+	STOCK("pty", "no"),
+	STOCK("redirect", NULL),
+	STOCK("renegotiation", "no"),
+	STOCK("requireCert", "no"),
+	STOCK("reset", "yes"),
+	STOCK("retry", "no"),
+	STOCK("RNDbytes", NULL),
+	STOCK("RNDfile", NULL),
+	STOCK("RNDoverwrite", "yes"),
+	STOCK("securityLevel", "2"),
+	STOCK("session", "300"),
+	STOCK("sessionCacheSize", NULL),
+	STOCK("sessionCacheTimeout", "300"),
+	STOCK("sessiond", NULL),
+	STOCK("sessionResume", "yes"),
+	STOCK("setEnv", NULL),
+	STOCK("stack", NULL),
+	STOCK("ticketKeySecret", NULL),
+	STOCK("ticketMacSecret", NULL),
+	STOCK("TIMEOUTocsp", NULL),
+	STOCK("transparent", "none"),
+	STOCK("verify", NULL),
+	STOCK("verifyChain", "no"),
+	STOCK("verifyPeer", "no"),
+};
+/* clang-format on */
+
+#define ROWS (sizeof rows / sizeof rows[0])
+
+/* --- one function a type: NULL, or what is wrong with the value -------------------------------- */
+
+static const char *or_default(const struct option *row, const char *error)
+{
+	return row->error ? row->error : error;
+}
+
+static const char *set_flag(const char *value, bool *slot)
+{
+	*slot = !strcasecmp(value, "yes");
+	return *slot || !strcasecmp(value, "no") ? NULL
+						 : "The argument needs to be either 'yes' or 'no'";
+}
+
+static const char *set_integer(const struct option *row, const char *value, int *slot)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(value, &end, 10);
+	if (end == value || *end || errno != 0 || n < row->min || n > row->max)
+		return or_default(row, "This is not a number within bounds");
+	*slot = (int)n;
+	return NULL;
+}
+
+static const char *set_text(struct config *config, const char *value, const char **slot)
+{
+	*slot = *value ? conf_keep(config, value) : NULL;
+	return *slot || !*value ? NULL : "Out of memory";
+}
+
+static const char *add_text(struct config *config, const char *value, struct conf_list *list)
+{
+	/* The array is copied, not grown in place: a section's may still be the defaults'. */
+	const char **items = malloc((list->count + 1) * sizeof *items);
+	const char *item = conf_keep(config, value);
+	const char **kept;
+
+	if (!items || !item) {
+		free(items);
+		return "Out of memory";
+	}
+	if (list->count != 0)
+		memcpy(items, list->item, list->count * sizeof *items);
+	items[list->count] = item;
+	kept = conf_keep_items(config, items);
+	if (!kept)
+		return "Out of memory";
+	list->item = kept;
+	list->count++;
+	return NULL;
+}
+
+static const char *set_choice(const struct option *row, const char *value, int *slot)
+{
+	for (const struct choice *c = row->choice; c->name; c++) {
+		if (strcasecmp(value, c->name) != 0)
+			continue;
+		*slot = c->value;
+		return NULL;
+	}
+	return row->error;
+}
+
+static const struct choice levels[] = {
+	{"emerg", LOG_EMERG},	  {"alert", LOG_ALERT},	  {"crit", LOG_CRIT}, {"err", LOG_ERR},
+	{"warning", LOG_WARNING}, {"notice", LOG_NOTICE}, {"info", LOG_INFO}, {"debug", LOG_DEBUG},
+	{"0", 0}, {"1", 1}, {"2", 2}, {"3", 3}, {"4", 4}, {"5", 5}, {"6", 6}, {"7", 7}, {0}};
+
+static const struct choice facilities[] = {
+	{"auth", LOG_AUTH},	{"authpriv", LOG_AUTHPRIV}, {"cron", LOG_CRON},
+	{"daemon", LOG_DAEMON}, {"ftp", LOG_FTP},	    {"kern", LOG_KERN},
+	{"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1},	    {"local2", LOG_LOCAL2},
+	{"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},	    {"local5", LOG_LOCAL5},
+	{"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7},	    {"lpr", LOG_LPR},
+	{"mail", LOG_MAIL},	{"news", LOG_NEWS},	    {"syslog", LOG_SYSLOG},
+	{"user", LOG_USER},	{"uucp", LOG_UUCP},	    {0}};
+
+static const char *set_level(struct options_target *t, const char *value, int *slot)
+{
+	static const struct option level = {.choice = levels, .error = "Illegal debug level"};
+	static const struct option facility = {.choice = facilities,
+					       .error = "Illegal syslog facility"};
+	const char *dot = strchr(value, '.');
+	const char *why;
+	char name[16];
+
+	if (dot && t->global) {
+		if ((size_t)(dot - value) >= sizeof name)
+			return facility.error;
+		memcpy(name, value, (size_t)(dot - value));
+		name[dot - value] = '\0';
+		why = set_choice(&facility, name, &t->config->globals.facility);
+		if (why)
+			return why;
+		value = dot + 1;
+	}
+	return set_choice(&level, value, slot);
+}
+
+/* A number, or a name; the number 0 as well as root mean that nothing is changed. */
+static bool parse_id(const char *value, unsigned *id)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(value, &end, 10);
+	if (end == value || *end || errno != 0 || n > UINT_MAX - 1 || *value == '-')
+		return false;
+	*id = (unsigned)n;
+	return true;
+}
+
+static const char *set_user(const char *value, unsigned *slot)
+{
+	struct passwd *pw = getpwnam(value);
+
+	if (pw)
+		*slot = pw->pw_uid;
+	return pw || parse_id(value, slot) ? NULL : "Illegal UID";
+}
+
+static const char *set_group(const char *value, unsigned *slot)
+{
+	struct group *gr = getgrnam(value);
+
+	if (gr)
+		*slot = gr->gr_gid;
+	return gr || parse_id(value, slot) ? NULL : "Illegal GID";
+}
+
+static const char *set_versions(const char *value, int *min, int *max)
+{
+	int version = tls_version(value);
+
+	if (version < 0)
+		return "Invalid protocol version";
+	if (min)
+		*min = version;
+	if (max)
+		*max = version;
+	return NULL;
+}
+
+static const char *set_tls_option(const char *value, struct conf_options *options)
+{
+	bool clear = value[0] == '-';
+	uint64_t bit;
+
+	if (!tls_option(clear ? value + 1 : value, &bit))
+		return "Illegal TLS option";
+	if (clear)
+		options->tls_clear |= bit;
+	else
+		options->tls_set |= bit;
+	return NULL;
+}
+
+static const char *set_rule(const char *name, const char *value, struct rewrite *rewrite)
+{
+	const char *why;
+
+	rewrite_option(rewrite, span_of(name, strlen(name)), span_of(value, strlen(value)), &why);
+	return why;
+}
+
+/* --- applying ---------------------------------------------------------------------------------- */
+
+static const char *set(struct options_target *t, const struct option *row, const char *value)
+{
+	char *base = row->scope == GLOBAL ? (char *)&t->config->globals : (char *)t->options;
+	void *slot = base + row->offset;
+
+	switch (row->type) {
+	case FLAG:
+		return set_flag(value, slot);
+	case INTEGER:
+		return set_integer(row, value, slot);
+	case TEXT:
+		return set_text(t->config, value, slot);
+	case LIST:
+		return add_text(t->config, value, slot);
+	case CHOICE:
+		return set_choice(row, value, slot);
+	case LEVEL:
+		return set_level(t, value, slot);
+	case USER:
+		return set_user(value, slot);
+	case GROUP:
+		return set_group(value, slot);
+	case TLS_MIN:
+		return set_versions(value, slot, NULL);
+	case TLS_MAX:
+		return set_versions(value, NULL, slot);
+	case TLS_BOTH:
+		return set_versions(value, &t->options->version_min, &t->options->version_max);
+	case TLS_OPTION:
+		return set_tls_option(value, t->options);
+	case SOCKET:
+		return net_options_add(slot, value) ? NULL : "Illegal socket option";
+	case RULE:
+		return set_rule(row->name, value, slot);
+	case INCLUDE:
+		return NULL;
+	case UNBUILT:
+		if (row->initial && !strcasecmp(value, row->initial))
+			return NULL;
+		return "This option of stock stunnel is not built yet";
+	}
+	return NULL;
+}
+
+void options_default(struct options_target *t)
+{
+	net_options_default(&t->options->sockets);
+	t->config->globals.facility = LOG_DAEMON;
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i].initial && rows[i].type != UNBUILT)
+			set(t, &rows[i], rows[i].initial);
+}
+
+const char *options_apply(struct options_target *t, const char *name, const char *value,
+			  const char **include)
+{
+	*include = NULL;
+	for (size_t i = 0; i < ROWS; i++) {
+		if (strcasecmp(name, rows[i].name) != 0)
+			continue;
+		if (rows[i].scope == GLOBAL && !t->global)
+			break;
+		if (rows[i].type == INCLUDE)
+			*include = value;
+		return set(t, &rows[i], value);
+	}
+	return "Specified option name is not valid here";
+}
+
+void options_print(FILE *to)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i].type != UNBUILT)
+			fprintf(to, "    %-16s %-8s %s\n", rows[i].name,
+				rows[i].initial ? rows[i].initial : "-", rows[i].help);
+	fprintf(to, "Known from stock stunnel, not built yet:\n   ");
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i].type == UNBUILT)
+			fprintf(to, " %s", rows[i].name);
+	fprintf(to, "\n");
+}

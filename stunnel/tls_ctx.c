@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: ISC */
+#include "tls_ctx.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "tls_session.h"
+
+/* stunnel 5.75's defaults */
+#define DEFAULT_CIPHERS "HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK"
+#define DEFAULT_CIPHERSUITES                                                                       \
+	"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
+#define DEFAULT_CURVES "X25519:P-256:X448:P-521:P-384"
+#define LEAST_SECURITY_LEVEL 2
+
+struct tls_ctx {
+	SSL_CTX *ssl_ctx;
+	/* What SSL_set_SSL_CTX() leaves behind when a server name moves a connection here. */
+	char *ciphersuites;
+	char *curves;
+	/* ALPN protocol names, each behind its length (RFC 7301 3.1); alpn_len 0: ignored */
+	unsigned alpn_len;
+	unsigned char alpn[256];
+};
+
+/* --- names ---------------------------------------------------------------------------------- */
+
+int tls_version(const char *name)
+{
+	static const struct {
+		const char *name;
+		int version;
+	} versions[] = {
+		{"all", 0},
+		{"SSLv3", SSL3_VERSION},
+		{"TLSv1", TLS1_VERSION},
+		{"TLSv1.1", TLS1_1_VERSION},
+		{"TLSv1.2", TLS1_2_VERSION},
+		{"TLSv1.3", TLS1_3_VERSION},
+	};
+
+	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++)
+		if (!strcasecmp(name, versions[i].name))
+			return versions[i].version;
+	return -1;
+}
+
+#define OP(name) {#name, SSL_OP_##name}
+/* Those that newer libraries define away; they are taken and do nothing, as stock does. */
+#define NO_OP(name) {#name, 0}
+
+static const struct {
+	const char *name;
+	uint64_t bit;
+} op_names[] = {
+	OP(ALL),
+	OP(ALLOW_CLIENT_RENEGOTIATION),
+	OP(ALLOW_NO_DHE_KEX),
+	OP(ALLOW_UNSAFE_LEGACY_RENEGOTIATION),
+	OP(CIPHER_SERVER_PREFERENCE),
+	OP(CISCO_ANYCONNECT),
+	OP(CLEANSE_PLAINTEXT),
+	OP(COOKIE_EXCHANGE),
+	OP(CRYPTOPRO_TLSEXT_BUG),
+	OP(DISABLE_TLSEXT_CA_NAMES),
+	OP(DONT_INSERT_EMPTY_FRAGMENTS),
+	OP(ENABLE_KTLS),
+	OP(ENABLE_MIDDLEBOX_COMPAT),
+	NO_OP(EPHEMERAL_RSA),
+	OP(IGNORE_UNEXPECTED_EOF),
+	OP(LEGACY_SERVER_CONNECT),
+	NO_OP(MICROSOFT_BIG_SSLV3_BUFFER),
+	NO_OP(MICROSOFT_SESS_ID_BUG),
+	NO_OP(MSIE_SSLV2_RSA_PADDING),
+	NO_OP(NETSCAPE_CA_DN_BUG),
+	NO_OP(NETSCAPE_CHALLENGE_BUG),
+	NO_OP(NETSCAPE_DEMO_CIPHER_CHANGE_BUG),
+	NO_OP(NETSCAPE_REUSE_CIPHER_CHANGE_BUG),
+	OP(NO_ANTI_REPLAY),
+	OP(NO_COMPRESSION),
+	OP(NO_DTLS_MASK),
+	OP(NO_DTLSv1),
+	OP(NO_DTLSv1_2),
+	OP(NO_ENCRYPT_THEN_MAC),
+	OP(NO_EXTENDED_MASTER_SECRET),
+	OP(NO_QUERY_MTU),
+	OP(NO_RENEGOTIATION),
+	OP(NO_SESSION_RESUMPTION_ON_RENEGOTIATION),
+	OP(NO_SSL_MASK),
+	NO_OP(NO_SSLv2),
+	OP(NO_SSLv3),
+	OP(NO_TICKET),
+	OP(NO_TLSv1),
+	OP(NO_TLSv1_1),
+	OP(NO_TLSv1_2),
+	OP(NO_TLSv1_3),
+	NO_OP(PKCS1_CHECK_1),
+	NO_OP(PKCS1_CHECK_2),
+	OP(PRIORITIZE_CHACHA),
+	OP(SAFARI_ECDHE_ECDSA_BUG),
+	NO_OP(SINGLE_DH_USE),
+	NO_OP(SINGLE_ECDH_USE),
+	NO_OP(SSLEAY_080_CLIENT_DH_BUG),
+	NO_OP(SSLREF2_REUSE_CERT_TYPE_BUG),
+	NO_OP(TLS_BLOCK_PADDING_BUG),
+	NO_OP(TLS_D5_BUG),
+	OP(TLSEXT_PADDING),
+	NO_OP(TLS_ROLLBACK_BUG),
+};
+
+#define OP_NAMES (sizeof op_names / sizeof op_names[0])
+
+bool tls_option(const char *name, uint64_t *bit)
+{
+	for (size_t i = 0; i < OP_NAMES; i++) {
+		if (strcasecmp(name, op_names[i].name) != 0)
+			continue;
+		*bit = op_names[i].bit;
+		return true;
+	}
+	return false;
+}
+
+const char *tls_option_name(size_t index)
+{
+	return index < OP_NAMES ? op_names[index].name : NULL;
+}
+
+const char *tls_compiled_with(void)
+{
+	return OPENSSL_VERSION_TEXT;
+}
+
+const char *tls_running_with(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION);
+}
+
+void tls_error(char text[static TLS_WHY_MAX])
+{
+	const char *file, *func, *data;
+	int line, flags;
+	unsigned long code = ERR_get_error_all(&file, &line, &func, &data, &flags);
+	char reason[256];
+
+	if (code == 0) {
+		snprintf(text, TLS_WHY_MAX, "Peer suddenly disconnected");
+		return;
+	}
+	ERR_error_string_n(code, reason, sizeof reason);
+	snprintf(text, TLS_WHY_MAX, "%s@%s:%d: %s", func, file, line, reason);
+	ERR_clear_error();
+}
+
+/* --- making a context ----------------------------------------------------------------------- */
+
+/* What failed, about which value or file, and OpenSSL's reason. */
+static bool refuse(char why[static TLS_WHY_MAX], const char *what, const char *about)
+{
+	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+	snprintf(why, TLS_WHY_MAX, "%s: %.200s%s%s", what, about, reason ? ": " : "",
+		 reason ? reason : "");
+	ERR_clear_error();
+	return false;
+}
+
+static bool load_certificate(SSL_CTX *ctx, const struct tls_settings *s,
+			     char why[static TLS_WHY_MAX])
+{
+	if (SSL_CTX_use_certificate_chain_file(ctx, s->cert) != 1)
+		return refuse(why, "Failed to load certificate from", s->cert);
+	if (SSL_CTX_use_PrivateKey_file(ctx, s->key, SSL_FILETYPE_PEM) == 1)
+		return true;
+	if (ERR_GET_LIB(ERR_peek_error()) != ERR_LIB_X509)
+		return refuse(why, "Failed to load private key from", s->key);
+	refuse(why, "Private key does not match the certificate", s->key);
+	return false;
+}
+
+static bool set_versions(SSL_CTX *ctx, const struct tls_settings *s, char why[static TLS_WHY_MAX])
+{
+	if (s->version_max != 0 && s->version_min > s->version_max) {
+		snprintf(why, TLS_WHY_MAX, "Invalid protocol version range");
+		return false;
+	}
+	if (SSL_CTX_set_min_proto_version(ctx, s->version_min) != 1 ||
+	    SSL_CTX_set_max_proto_version(ctx, s->version_max) != 1)
+		return refuse(why, "Failed to set the protocol versions", "sslVersion");
+	return true;
+}
+
+static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s,
+			   char why[static TLS_WHY_MAX])
+{
+	const char *ciphers = s->ciphers ? s->ciphers : DEFAULT_CIPHERS;
+
+	ctx->ciphersuites = strdup(s->ciphersuites ? s->ciphersuites : DEFAULT_CIPHERSUITES);
+	ctx->curves = strdup(s->curves ? s->curves : DEFAULT_CURVES);
+	if (!ctx->ciphersuites || !ctx->curves)
+		return refuse(why, "Out of memory", s->service);
+	if (SSL_CTX_set_cipher_list(ctx->ssl_ctx, ciphers) != 1)
+		return refuse(why, "Invalid cipher list in 'ciphers'", ciphers);
+	if (SSL_CTX_set_ciphersuites(ctx->ssl_ctx, ctx->ciphersuites) != 1)
+		return refuse(why, "Invalid list in 'ciphersuites'", ctx->ciphersuites);
+	if (SSL_CTX_set1_groups_list(ctx->ssl_ctx, ctx->curves) != 1)
+		return refuse(why, "Invalid groups list in 'curves'", ctx->curves);
+	return true;
+}
+
+static bool encode_alpn(struct tls_ctx *ctx, const char *names, char why[static TLS_WHY_MAX])
+{
+	while (*names) {
+		size_t skip = strspn(names, ", \t"), len = strcspn(names + skip, ", \t");
+
+		names += skip;
+		if (len > 255 || ctx->alpn_len + 1 + len > sizeof ctx->alpn) {
+			snprintf(why, TLS_WHY_MAX, "The names of 'alpn' are too long");
+			return false;
+		}
+		if (len != 0) {
+			ctx->alpn[ctx->alpn_len] = (unsigned char)len;
+			memcpy(ctx->alpn + ctx->alpn_len + 1, names, len);
+			ctx->alpn_len += (unsigned)len + 1;
+		}
+		names += len;
+	}
+	return true;
+}
+
+/* Our order decides; RFC 7301 3.2 has a server refuse a client with which it shares nothing. */
+static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+		       const unsigned char *in, unsigned in_len, void *arg)
+{
+	struct tls_ctx *ctx = arg;
+	unsigned char *selected;
+
+	(void)ssl;
+	if (SSL_select_next_proto(&selected, out_len, ctx->alpn, ctx->alpn_len, in, in_len) !=
+	    OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = selected;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* The name was acted on at the ClientHello; this only acknowledges it to the client. */
+static int acknowledge_name(SSL *ssl, int *alert, void *arg)
+{
+	(void)ssl, (void)alert, (void)arg;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
+{
+	SSL_CTX *c = ctx->ssl_ctx;
+	size_t id_len = strlen(s->service);
+
+	/* One read(2) takes a whole record; an idle connection holds no record buffers. */
+	SSL_CTX_set_read_ahead(c, 1);
+	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				    SSL_MODE_RELEASE_BUFFERS);
+	if (SSL_CTX_get_security_level(c) < LEAST_SECURITY_LEVEL)
+		SSL_CTX_set_security_level(c, LEAST_SECURITY_LEVEL);
+	SSL_CTX_set_options(c, SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+				       SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+	SSL_CTX_set_options(c, s->options_set);
+	SSL_CTX_clear_options(c, s->options_clear);
+	SSL_CTX_set_session_id_context(c, (const unsigned char *)s->service,
+				       (unsigned)(id_len < 32 ? id_len : 32));
+	SSL_CTX_set_tlsext_servername_callback(c, acknowledge_name);
+	if (ctx->alpn_len != 0)
+		SSL_CTX_set_alpn_select_cb(c, select_alpn, ctx);
+}
+
+static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, char why[static TLS_WHY_MAX])
+{
+	ctx->ssl_ctx = SSL_CTX_new(TLS_server_method());
+	if (!ctx->ssl_ctx || !tls_session_key() || !tls_session_use(ctx->ssl_ctx))
+		return refuse(why, "Failed to initialize TLS context", s->service);
+	if (s->alpn && !encode_alpn(ctx, s->alpn, why))
+		return false;
+	set_behaviour(ctx, s);
+	return set_versions(ctx->ssl_ctx, s, why) && set_algorithms(ctx, s, why) &&
+	       load_certificate(ctx->ssl_ctx, s, why);
+}
+
+struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, char why[static TLS_WHY_MAX])
+{
+	struct tls_ctx *ctx = calloc(1, sizeof *ctx);
+
+	ERR_clear_error();
+	if (ctx && fill(ctx, settings, why))
+		return ctx;
+	tls_ctx_free(ctx);
+	return NULL;
+}
+
+void tls_ctx_free(struct tls_ctx *ctx)
+{
+	if (!ctx)
+		return;
+	SSL_CTX_free(ctx->ssl_ctx);
+	free(ctx->ciphersuites);
+	free(ctx->curves);
+	free(ctx);
+}
+
+struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
+				  int (*on_hello)(struct ssl_st *, int *alert, void *))
+{
+	SSL_CTX_set_client_hello_cb(ctx->ssl_ctx, on_hello, NULL);
+	return SSL_new(ctx->ssl_ctx);
+}
+
+bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl)
+{
+	SSL_CTX *c = ctx->ssl_ctx;
+
+	if (!SSL_set_SSL_CTX(ssl, c))
+		return false;
+	SSL_clear_options(ssl, SSL_get_options(ssl));
+	SSL_set_options(ssl, SSL_CTX_get_options(c));
+	return SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(c)) == 1 &&
+	       SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(c)) == 1 &&
+	       SSL_set_ciphersuites(ssl, ctx->ciphersuites) == 1 &&
+	       SSL_set1_groups_list(ssl, ctx->curves) == 1;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TLS_CTX_H
+#define TLS_CTX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TLS_WHY_MAX 512
+
+/* What a service's TLS side is made of; strings may be NULL where that means the default. */
+struct tls_settings {
+	const char *service; /* its first 32 bytes keep sessions of services apart */
+	const char *cert;    /* PEM, leaf first */
+	const char *key;     /* PEM */
+	const char *ciphers; /* up to TLS 1.2 */
+	const char *ciphersuites;
+	const char *curves;
+	int version_min; /* as from tls_version(); 0: no bound */
+	int version_max;
+	uint64_t options_set;
+	uint64_t options_clear;
+	const char *alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
+};
+
+struct tls_ctx;
+
+/*
+ * A server context. Reads cert and key now, as whoever we are now. NULL with the reason, naming
+ * the file or the value, in why.
+ */
+struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, char why[static TLS_WHY_MAX]);
+void tls_ctx_free(struct tls_ctx *ctx);
+
+struct ssl_st;
+
+/*
+ * For tls_io.c: a new connection of the context, or NULL; on_hello is called with the ClientHello
+ * before anything of it is acted on.
+ */
+struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
+				  int (*on_hello)(struct ssl_st *, int *alert, void *));
+
+/* Moves a connection that has just sent its ClientHello to another context, with all it means. */
+bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl);
+
+/* The protocol version of a name of sslVersion, any case: 0 for `all`, -1 if unknown. */
+int tls_version(const char *name);
+
+/* The bit of a name of `options`, any case, without SSL_OP_; false if unknown. */
+bool tls_option(const char *name, uint64_t *bit);
+
+/* The names of these options one by one; NULL behind the last. */
+const char *tls_option_name(size_t index);
+
+/* "OpenSSL 3.0.17 1 Jul 2025", of the headers and of the library. */
+const char *tls_compiled_with(void);
+const char *tls_running_with(void);
+
+/* The reason of the oldest error that OpenSSL has queued, and empties the queue. */
+void tls_error(char text[static TLS_WHY_MAX]);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TLS_SESSION_H
+#define TLS_SESSION_H
+
+#include <stdbool.h>
+
+struct ssl_ctx_st;
+
+/*
+ * Makes the ticket key if there is none yet; false if there is no randomness. Called before the
+ * first context, in the master: workers forked from it, now and after a reload, then all open each
+ * other's tickets.
+ */
+bool tls_session_key(void);
+
+/* Resumption by tickets under that key, for 300 seconds as stock does. */
+bool tls_session_use(struct ssl_ctx_st *ctx);
+
+#endif

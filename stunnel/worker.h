@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "conf.h"
+
+/* What all workers of all generations share: one mapping, made before the first fork. */
+struct worker_shared {
+	_Atomic uint64_t serial; /* of connections */
+};
+
+/* What a worker is asked to do, by signal. */
+#define WORKER_STOP SIGTERM   /* end now */
+#define WORKER_DRAIN SIGQUIT  /* accept nothing more, end after the last connection */
+#define WORKER_REOPEN SIGUSR1 /* open the log file anew */
+
+/* A listening socket of the master's and the section that it belongs to. */
+struct worker_socket {
+	int fd;
+	struct conf_section *section;
+};
+
+struct worker_task {
+	struct config *config;
+	struct worker_shared *shared;
+	const struct worker_socket *socket;
+	size_t socket_count;
+	const char *log_path; /* of the log file as it is called inside chroot; NULL: none */
+	int lifeline;	      /* readable at the end of the master */
+	int ready;	      /* a byte goes there as soon as connections are accepted */
+};
+
+/* Runs in the forked process until it is told to end; the process's exit status. */
+int worker_run(const struct worker_task *task);
+
+#endif
