@@ -29,6 +29,7 @@ struct reader {
 	struct conf_section *section; /* the open one, or NULL */
 	int depth;		      /* of include */
 	char *why;		      /* CONF_WHY_MAX bytes */
+	char reason[128];	      /* of a line's failure, where that is not a fixed text */
 };
 
 /* --- memory --------------------------------------------------------------------------------- */
@@ -86,12 +87,15 @@ void conf_free(struct config *config)
 
 /* --- checking a section ----------------------------------------------------------------------- */
 
-static bool refuse(struct reader *r, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* What is wrong with the section, after the line of the option that is at fault (NULL: none). */
+static bool refuse(struct reader *r, const char *option, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
-static bool refuse(struct reader *r, const char *format, ...)
+static bool refuse(struct reader *r, const char *option, const char *format, ...)
 {
-	int at = snprintf(r->why, CONF_WHY_MAX, "Service [%.200s]: ", r->section->name);
+	const char *where = option ? options_where(&r->section->options, option) : NULL;
+	int at = snprintf(r->why, CONF_WHY_MAX, "%s%sService [%.200s]: ", where ? where : "",
+			  where ? ": " : "", r->section->name);
 	va_list ap;
 
 	va_start(ap, format);
@@ -117,13 +121,13 @@ static bool join_primary(struct reader *r, struct conf_section *s)
 	struct conn_sni *grown;
 
 	if (!colon)
-		return refuse(r, "%s", "Invalid SNI parameter format");
+		return refuse(r, "sni", "Invalid SNI parameter format");
 	primary = find_section(r->target.config, s->options.sni, (size_t)(colon - s->options.sni));
 	if (!primary || primary == s)
-		return refuse(r, "SNI section name not found: %.200s", s->options.sni);
+		return refuse(r, "sni", "SNI section name not found: %.200s", s->options.sni);
 	grown = realloc(primary->service.sni, (primary->service.sni_count + 1) * sizeof *grown);
 	if (!grown)
-		return refuse(r, "%s", "Out of memory");
+		return refuse(r, NULL, "Out of memory");
 	primary->service.sni = grown;
 	grown[primary->service.sni_count++] = (struct conn_sni){colon + 1, &s->service};
 	return true;
@@ -139,12 +143,12 @@ static bool check_protocol(struct reader *r, const struct conf_section *s)
 		return true;
 	for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++)
 		if (!strcasecmp(protocol, unbuilt[i]))
-			return refuse(r, "Protocol %.50s of stock stunnel is not built yet", protocol);
+			return refuse(r, "protocol", "Protocol %.50s of stock stunnel is not built yet", protocol);
 	if (strcasecmp(protocol, "proxy") != 0)
-		return refuse(r, "Protocol not supported: %.200s", protocol);
+		return refuse(r, "protocol", "Protocol not supported: %.200s", protocol);
 	for (size_t i = 0; i < s->options.accept.count; i++)
 		if (s->options.accept.item[i][0] == '/')
-			return refuse(r,
+			return refuse(r, "protocol",
 				      "protocol = proxy names a client's IP address, and clients of "
 				      "%.200s have none",
 				      s->options.accept.item[i]);
@@ -157,9 +161,9 @@ static bool check_endpoints(struct reader *r, const struct conf_section *s)
 			(s->options.sni != NULL);
 
 	if (endpoints != 2)
-		return refuse(r, "%s", "Each service must define two endpoints");
+		return refuse(r, NULL, "Each service must define two endpoints");
 	if (!s->options.connect.count)
-		return refuse(r, "%s", "A service without 'connect' has nowhere to go");
+		return refuse(r, NULL, "A service without 'connect' has nowhere to go");
 	return true;
 }
 
@@ -171,7 +175,7 @@ static bool resolve_all(struct reader *r, struct conf_section *s)
 
 	for (size_t i = 0; i < accept->count; i++)
 		if (net_resolve(accept->item[i], true, &s->accept, why) != 0)
-			return refuse(r, "Cannot resolve accept target: %s", why);
+			return refuse(r, "accept", "Cannot resolve accept target: %s", why);
 	for (size_t i = 0; i < connect->count; i++) {
 		if (net_resolve(connect->item[i], false, &service->targets, why) == 0)
 			continue;
@@ -199,9 +203,10 @@ static bool make_tls(struct reader *r, struct conf_section *s)
 		.alpn = o->alpn,
 	};
 	char why[TLS_WHY_MAX];
+	const char *option;
 
 	if (!o->cert)
-		return refuse(r, "%s", "TLS server needs a certificate");
+		return refuse(r, NULL, "TLS server needs a certificate");
 	/* A client that agreed on anything else would speak past the HTTP machine. */
 	if (conn_is_http(&s->service)) {
 		if (o->alpn && strcasecmp(o->alpn, "http/1.1") != 0)
@@ -210,8 +215,8 @@ static bool make_tls(struct reader *r, struct conf_section *s)
 				 s->name);
 		settings.alpn = "http/1.1";
 	}
-	s->service.tls = tls_ctx_new(&settings, why);
-	return s->service.tls || refuse(r, "%s", why);
+	s->service.tls = tls_ctx_new(&settings, &option, why);
+	return s->service.tls || refuse(r, option, "%s", why);
 }
 
 /* At the next section's header, or at the end: everything that one line cannot tell. */
@@ -232,8 +237,8 @@ static bool finish_section(struct reader *r)
 	service->rewrite = s->options.rewrite;
 	service->limits = (struct h1_limits){H1_HEAD_LIMIT, H1_FIELDS_MAX};
 	log_main(LOG_INFO, "Initializing service [%s]", s->name);
-	if (!check_endpoints(r, s) || !check_protocol(r, s) || !make_tls(r, s) ||
-	    !resolve_all(r, s) || (s->options.sni && !join_primary(r, s)))
+	if ((s->options.sni && !join_primary(r, s)) || !check_endpoints(r, s) ||
+	    !check_protocol(r, s) || !make_tls(r, s) || !resolve_all(r, s))
 		return false;
 	conn_plan(service, s->options.protocol != NULL);
 	out_min = h1_out_min(&service->rewrite, service->limits);
@@ -295,7 +300,7 @@ static void drop_cr(char *text)
 	*to = '\0';
 }
 
-static bool read_directory(struct reader *r, const char *path);
+static const char *read_directory(struct reader *r, const char *path);
 
 /* NULL, or what is wrong with the line; "" if r->why says it already. */
 static const char *apply_line(struct reader *r, char *line)
@@ -314,13 +319,13 @@ static const char *apply_line(struct reader *r, char *line)
 	why = options_apply(&r->target, trim(line), trim(value), &include);
 	if (why || !include)
 		return why;
-	return read_directory(r, trim(value)) ? NULL : "";
+	return read_directory(r, trim(value));
 }
 
 /* The line as it stood there, for the message: apply_line() writes into it. */
 static bool read_line(struct reader *r, const char *file, size_t number, char *text)
 {
-	char original[1024];
+	char where[1600];
 	const char *why;
 	char *line;
 
@@ -328,12 +333,13 @@ static bool read_line(struct reader *r, const char *file, size_t number, char *t
 	line = trim(text);
 	if (!*line || *line == ';' || *line == '#')
 		return true;
-	snprintf(original, sizeof original, "%s", line);
+	snprintf(where, sizeof where, "%.500s:%zu: \"%.1000s\"", file, number, line);
+	r->target.where = conf_keep(r->target.config, where);
 	why = apply_line(r, line);
 	if (!why)
 		return true;
 	if (*why)
-		snprintf(r->why, CONF_WHY_MAX, "%.500s:%zu: \"%s\": %s", file, number, original, why);
+		snprintf(r->why, CONF_WHY_MAX, "%s: %s", where, why);
 	return false;
 }
 
@@ -386,19 +392,25 @@ static bool read_file(struct reader *r, const char *path)
 	return ok;
 }
 
-/* Regular files of the directory in alphabetical order, whatever their names, as in stock. */
-static bool read_directory(struct reader *r, const char *path)
+/*
+ * Regular files of the directory in alphabetical order, whatever their names, as in stock. Returns
+ * as apply_line().
+ */
+static const char *read_directory(struct reader *r, const char *path)
 {
 	struct dirent **entries;
-	int count = scandir(path, &entries, NULL, alphasort);
+	int count;
 	bool ok = true;
 
-	if (count < 0)
-		return cannot_open(r, "Failed to include directory", path);
-	if (++r->depth > INCLUDES_MAX) {
-		snprintf(r->why, CONF_WHY_MAX, "Failed to include directory: %.500s: too deep", path);
-		ok = false;
+	if (r->depth == INCLUDES_MAX)
+		return "Failed to include directory: too many of them in one another";
+	count = scandir(path, &entries, NULL, alphasort);
+	if (count < 0) {
+		snprintf(r->reason, sizeof r->reason, "Failed to include directory: %s (%d)",
+			 strerror(errno), errno);
+		return r->reason;
 	}
+	r->depth++;
 	for (int i = 0; i < count; i++) {
 		char file[PATH_BYTES];
 		struct stat st;
@@ -410,7 +422,7 @@ static bool read_directory(struct reader *r, const char *path)
 	}
 	free(entries);
 	r->depth--;
-	return ok;
+	return ok ? NULL : "";
 }
 
 static bool check_globals(struct reader *r)
@@ -454,7 +466,7 @@ struct config *conf_load(const char *path, int fd, char why[static CONF_WHY_MAX]
 	snprintf(why, CONF_WHY_MAX, "Out of memory");
 	if (!config)
 		return NULL;
-	r.target = (struct options_target){config, &config->defaults, true};
+	r.target = (struct options_target){config, &config->defaults, true, NULL};
 	options_default(&r.target);
 	if ((fd >= 0 ? read_fd(&r, fd) : read_file(&r, path)) && finish_section(&r) &&
 	    check_globals(&r)) {

@@ -38,6 +38,8 @@ struct conf_globals {
 	unsigned uid, gid; /* 0: stay */
 };
 
+#define CONF_ROWS_MAX 128
+
 /* Options of a service as they stand in the file; a section begins as a copy of the defaults. */
 struct conf_options {
 	struct conf_list accept, connect;
@@ -51,6 +53,7 @@ struct conf_options {
 	struct conn_timeouts timeout;
 	struct net_options sockets;
 	struct rewrite rewrite;
+	const char *where[CONF_ROWS_MAX]; /* by option: FILE:LINE: "LINE", the last one; or NULL */
 };
 
 struct conf_section {

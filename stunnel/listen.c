@@ -79,4 +79,6 @@ void listen_stop(struct listen *l)
 	l->handles = 2;
 	uv_close((uv_handle_t *)&l->pause, on_closed);
 	uv_close((uv_handle_t *)&l->poll, on_closed);
+	/* Held on to, it would keep a port open that the master has given up. */
+	net_close(l->fd, false);
 }

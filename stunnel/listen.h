@@ -6,7 +6,7 @@
 
 #include "conn.h"
 
-/* A listening socket in one worker. The socket itself is the master's. */
+/* A listening socket in one worker. The master holds it too, and so it survives a worker. */
 struct listen {
 	struct listen *next;
 	struct conn_pool *pool;
@@ -18,11 +18,11 @@ struct listen {
 };
 
 /*
- * Accepts connections of the service from fd into the pool. NULL without memory.
+ * Accepts connections of the service from fd, which it owns, into the pool. NULL without memory.
  */
 struct listen *listen_start(struct conn_pool *pool, struct conn_service *service, int fd);
 
-/* Accepts no more; frees itself when the loop has closed its handles. */
+/* Accepts no more and closes the descriptor; frees itself when the loop has closed its handles. */
 void listen_stop(struct listen *l);
 
 #endif

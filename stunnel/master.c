@@ -221,20 +221,25 @@ static bool bind_all(struct master *m, struct config *config)
 /* --- workers ---------------------------------------------------------------------------------- */
 
 /*
- * The sockets of worker `index`: of every listener its own one, and those that an earlier, larger
- * number of workers has left, since connections may wait in them.
+ * Keeps the sockets of worker `index`: of every listener its own one, and those that an earlier,
+ * larger number of workers has left, since connections may wait in them. Closes the others: a
+ * port stays open as long as any process holds its socket.
  */
-static size_t sockets_of(struct master *m, size_t index, size_t workers,
-			 struct worker_socket *sockets)
+static size_t take_sockets(struct master *m, size_t index, size_t workers,
+			   struct worker_socket *sockets)
 {
 	size_t n = 0;
 
 	for (struct listener *l = m->listeners; l; l = l->next) {
 		bool shared = l->count < workers;
 
-		for (size_t i = 0; l->section && i < l->count; i++)
-			if (shared || i % workers == index)
+		for (size_t i = 0; i < l->count; i++) {
+			if (l->section && (shared || i % workers == index))
 				sockets[n++] = (struct worker_socket){l->fd[i], l->section};
+			else
+				net_close(l->fd[i], false);
+		}
+		l->count = 0;
 	}
 	return n;
 }
@@ -273,7 +278,7 @@ static int become_worker(struct master *m, struct generation *g, size_t index, i
 	close(m->lifeline[1]);
 	if (!sockets)
 		return 1;
-	task.socket_count = sockets_of(m, index, g->count, sockets);
+	task.socket_count = take_sockets(m, index, g->count, sockets);
 	status = worker_run(&task);
 	free(sockets);
 	return status;
@@ -291,7 +296,6 @@ static void forget_all(struct master *m)
 	while (m->listeners) {
 		struct listener *next = m->listeners->next;
 
-		m->listeners->bound.u.sa.sa_family = 0; /* the path is the master's to unlink */
 		listener_free(m->listeners);
 		m->listeners = next;
 	}

@@ -349,6 +349,19 @@ static const char *set_rule(const char *name, const char *value, struct rewrite 
 	return why;
 }
 
+/* What we do anyway may be asked for. */
+static const char *refuse_unbuilt(const struct option *row, const char *value)
+{
+	bool flag = row->initial && (!strcmp(row->initial, "yes") || !strcmp(row->initial, "no"));
+	bool ignored;
+
+	if (row->initial && !strcasecmp(value, row->initial))
+		return NULL;
+	if (flag && set_flag(value, &ignored))
+		return set_flag(value, &ignored);
+	return "This option of stock stunnel is not built yet";
+}
+
 /* --- applying ---------------------------------------------------------------------------------- */
 
 static const char *set(struct options_target *t, const struct option *row, const char *value)
@@ -388,9 +401,7 @@ static const char *set(struct options_target *t, const struct option *row, const
 	case INCLUDE:
 		return NULL;
 	case UNBUILT:
-		if (row->initial && !strcasecmp(value, row->initial))
-			return NULL;
-		return "This option of stock stunnel is not built yet";
+		return refuse_unbuilt(row, value);
 	}
 	return NULL;
 }
@@ -415,17 +426,29 @@ const char *options_apply(struct options_target *t, const char *name, const char
 			break;
 		if (rows[i].type == INCLUDE)
 			*include = value;
+		t->options->where[i] = t->where;
 		return set(t, &rows[i], value);
 	}
 	return "Specified option name is not valid here";
 }
 
-void options_print(FILE *to)
+const char *options_where(const struct conf_options *options, const char *name)
 {
 	for (size_t i = 0; i < ROWS; i++)
+		if (!strcasecmp(name, rows[i].name))
+			return options->where[i];
+	return NULL;
+}
+
+void options_print(FILE *to)
+{
+	_Static_assert(ROWS <= CONF_ROWS_MAX, "conf_options.where has no room for every option");
+	for (size_t i = 0; i < ROWS; i++)
 		if (rows[i].type != UNBUILT)
-			fprintf(to, "    %-16s %-8s %s\n", rows[i].name,
-				rows[i].initial ? rows[i].initial : "-", rows[i].help);
+			fprintf(to, "%-15s = %s%s%s%s\n", rows[i].name, rows[i].help,
+				rows[i].initial ? " (" : "",
+				rows[i].initial ? rows[i].initial : "",
+				rows[i].initial ? ")" : "");
 	fprintf(to, "Known from stock stunnel, not built yet:\n   ");
 	for (size_t i = 0; i < ROWS; i++)
 		if (rows[i].type == UNBUILT)

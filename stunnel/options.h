@@ -12,6 +12,7 @@ struct options_target {
 	struct config *config;
 	struct conf_options *options; /* of the section, or the defaults */
 	bool global;		      /* no section was opened yet */
+	const char *where;	      /* the line: FILE:LINE: "LINE" */
 };
 
 /* Sets every option to its default. */
@@ -24,7 +25,10 @@ void options_default(struct options_target *target);
 const char *options_apply(struct options_target *target, const char *name, const char *value,
 			  const char **include);
 
-/* One line an option: name, default, help. */
+/* The line that set an option of a service, or NULL. */
+const char *options_where(const struct conf_options *options, const char *name);
+
+/* One line an option: name, help, default. */
 void options_print(FILE *to);
 
 #endif

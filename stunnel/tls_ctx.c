@@ -158,70 +158,72 @@ void tls_error(char text[static TLS_WHY_MAX])
 
 /* --- making a context ----------------------------------------------------------------------- */
 
-/* What failed, about which value or file, and OpenSSL's reason. */
-static bool refuse(char why[static TLS_WHY_MAX], const char *what, const char *about)
+/* Where a failure is told. */
+struct failure {
+	const char **option;
+	char *why;
+};
+
+/* What failed, by which option, about which value or file, and OpenSSL's reason. */
+static bool refuse(const struct failure *f, const char *option, const char *what, const char *about)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
-	snprintf(why, TLS_WHY_MAX, "%s: %.200s%s%s", what, about, reason ? ": " : "",
+	*f->option = option;
+	snprintf(f->why, TLS_WHY_MAX, "%s: %.200s%s%s", what, about, reason ? ": " : "",
 		 reason ? reason : "");
 	ERR_clear_error();
 	return false;
 }
 
-static bool load_certificate(SSL_CTX *ctx, const struct tls_settings *s,
-			     char why[static TLS_WHY_MAX])
+static bool load_certificate(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
 {
 	if (SSL_CTX_use_certificate_chain_file(ctx, s->cert) != 1)
-		return refuse(why, "Failed to load certificate from", s->cert);
+		return refuse(f, "cert", "Failed to load certificate from", s->cert);
 	if (SSL_CTX_use_PrivateKey_file(ctx, s->key, SSL_FILETYPE_PEM) == 1)
 		return true;
 	if (ERR_GET_LIB(ERR_peek_error()) != ERR_LIB_X509)
-		return refuse(why, "Failed to load private key from", s->key);
-	refuse(why, "Private key does not match the certificate", s->key);
-	return false;
+		return refuse(f, "key", "Failed to load private key from", s->key);
+	return refuse(f, "key", "Private key does not match the certificate", s->key);
 }
 
-static bool set_versions(SSL_CTX *ctx, const struct tls_settings *s, char why[static TLS_WHY_MAX])
+static bool set_versions(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
 {
-	if (s->version_max != 0 && s->version_min > s->version_max) {
-		snprintf(why, TLS_WHY_MAX, "Invalid protocol version range");
-		return false;
-	}
+	if (s->version_max != 0 && s->version_min > s->version_max)
+		return refuse(f, "sslVersionMin", "Invalid protocol version range", s->service);
 	if (SSL_CTX_set_min_proto_version(ctx, s->version_min) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, s->version_max) != 1)
-		return refuse(why, "Failed to set the protocol versions", "sslVersion");
+		return refuse(f, "sslVersion", "Failed to set the protocol versions", s->service);
 	return true;
 }
 
-static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s,
-			   char why[static TLS_WHY_MAX])
+static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
 {
 	const char *ciphers = s->ciphers ? s->ciphers : DEFAULT_CIPHERS;
 
 	ctx->ciphersuites = strdup(s->ciphersuites ? s->ciphersuites : DEFAULT_CIPHERSUITES);
 	ctx->curves = strdup(s->curves ? s->curves : DEFAULT_CURVES);
 	if (!ctx->ciphersuites || !ctx->curves)
-		return refuse(why, "Out of memory", s->service);
+		return refuse(f, NULL, "Out of memory", s->service);
 	if (SSL_CTX_set_cipher_list(ctx->ssl_ctx, ciphers) != 1)
-		return refuse(why, "Invalid cipher list in 'ciphers'", ciphers);
+		return refuse(f, "ciphers", "Invalid cipher list in 'ciphers'", ciphers);
 	if (SSL_CTX_set_ciphersuites(ctx->ssl_ctx, ctx->ciphersuites) != 1)
-		return refuse(why, "Invalid list in 'ciphersuites'", ctx->ciphersuites);
+		return refuse(f, "ciphersuites", "Invalid list in 'ciphersuites'", ctx->ciphersuites);
 	if (SSL_CTX_set1_groups_list(ctx->ssl_ctx, ctx->curves) != 1)
-		return refuse(why, "Invalid groups list in 'curves'", ctx->curves);
+		return refuse(f, "curves", "Invalid groups list in 'curves'", ctx->curves);
 	return true;
 }
 
-static bool encode_alpn(struct tls_ctx *ctx, const char *names, char why[static TLS_WHY_MAX])
+static bool encode_alpn(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
 {
+	const char *names = s->alpn;
+
 	while (*names) {
 		size_t skip = strspn(names, ", \t"), len = strcspn(names + skip, ", \t");
 
 		names += skip;
-		if (len > 255 || ctx->alpn_len + 1 + len > sizeof ctx->alpn) {
-			snprintf(why, TLS_WHY_MAX, "The names of 'alpn' are too long");
-			return false;
-		}
+		if (ctx->alpn_len + 1 + len > sizeof ctx->alpn)
+			return refuse(f, "alpn", "The names of 'alpn' are too long", s->service);
 		if (len != 0) {
 			ctx->alpn[ctx->alpn_len] = (unsigned char)len;
 			memcpy(ctx->alpn + ctx->alpn_len + 1, names, len);
@@ -276,24 +278,26 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 		SSL_CTX_set_alpn_select_cb(c, select_alpn, ctx);
 }
 
-static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, char why[static TLS_WHY_MAX])
+static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
 {
 	ctx->ssl_ctx = SSL_CTX_new(TLS_server_method());
 	if (!ctx->ssl_ctx || !tls_session_key() || !tls_session_use(ctx->ssl_ctx))
-		return refuse(why, "Failed to initialize TLS context", s->service);
-	if (s->alpn && !encode_alpn(ctx, s->alpn, why))
+		return refuse(f, NULL, "Failed to initialize TLS context", s->service);
+	if (s->alpn && !encode_alpn(ctx, s, f))
 		return false;
 	set_behaviour(ctx, s);
-	return set_versions(ctx->ssl_ctx, s, why) && set_algorithms(ctx, s, why) &&
-	       load_certificate(ctx->ssl_ctx, s, why);
+	return set_versions(ctx->ssl_ctx, s, f) && set_algorithms(ctx, s, f) &&
+	       load_certificate(ctx->ssl_ctx, s, f);
 }
 
-struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, char why[static TLS_WHY_MAX])
+struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, const char **option,
+			    char why[static TLS_WHY_MAX])
 {
+	struct failure f = {option, why};
 	struct tls_ctx *ctx = calloc(1, sizeof *ctx);
 
 	ERR_clear_error();
-	if (ctx && fill(ctx, settings, why))
+	if (ctx && fill(ctx, settings, &f))
 		return ctx;
 	tls_ctx_free(ctx);
 	return NULL;

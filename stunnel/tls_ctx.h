@@ -27,9 +27,10 @@ struct tls_ctx;
 
 /*
  * A server context. Reads cert and key now, as whoever we are now. NULL with the reason, naming
- * the file or the value, in why.
+ * the file or the value, in why, and the option that is at fault (or NULL) in *option.
  */
-struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, char why[static TLS_WHY_MAX]);
+struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, const char **option,
+			    char why[static TLS_WHY_MAX]);
 void tls_ctx_free(struct tls_ctx *ctx);
 
 struct ssl_st;

@@ -285,10 +285,10 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	if (h1_blocked(h))
 		return WAITING;
 	rc = skip_empty_lines(s, in);
+	s->partial = in->len != 0;
 	if (rc != 0)
 		return rc;
 	rc = scan_request(h, *in, &end);
-	s->partial = in->len != 0;
 	if (rc != 0 || end == 0)
 		return rc;
 	s->scan = (struct h1_scan){0};

@@ -98,7 +98,27 @@ static int hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One byte of 1*HEXDIG; no white space around it, no sign, no prefix. */
+/* A byte of an extension, or of the white space before it, against the limits. */
+static int count_extension(struct h1_body *body)
+{
+	if (++body->extension > H1_CHUNK_EXTENSION_MAX || ++body->extensions > H1_EXTENSIONS_MAX)
+		return -ERR_CHUNK_EXTENSION;
+	return 0;
+}
+
+/* RFC 9112 7.1.1: white space is to be taken before ';', but not before CRLF. */
+static int extension_start(struct h1_body *body, char c)
+{
+	if (c == ';')
+		body->state = H1_BODY_CHUNK_EXTENSION;
+	else if (c == ' ' || c == '\t')
+		body->state = H1_BODY_CHUNK_SPACE;
+	else
+		return -ERR_CHUNK_SIZE;
+	return count_extension(body);
+}
+
+/* One byte of 1*HEXDIG; no white space before it, no sign, no prefix. */
 static int size_byte(struct h1_body *body, char c)
 {
 	int digit = hex_value(c);
@@ -110,10 +130,12 @@ static int size_byte(struct h1_body *body, char c)
 		body->left = body->left << 4 | (uint64_t)digit;
 		return body->left > H1_CHUNK_SIZE_MAX ? -ERR_CHUNK_TOO_LARGE : 0;
 	}
-	if (body->digits == 0 || (c != '\r' && c != ';'))
+	if (body->digits == 0)
 		return -ERR_CHUNK_SIZE;
-	body->extension = 1;
-	body->state = c == ';' ? H1_BODY_CHUNK_EXTENSION : H1_BODY_CHUNK_LINE_LF;
+	body->extension = 0;
+	if (c != '\r')
+		return extension_start(body, c);
+	body->state = H1_BODY_CHUNK_LINE_LF;
 	return 0;
 }
 
@@ -123,10 +145,7 @@ static int extension_byte(struct h1_body *body, char c)
 		body->state = H1_BODY_CHUNK_LINE_LF;
 		return 0;
 	}
-	if (!http_is(c, HTTP_VALUE) || ++body->extension > H1_CHUNK_EXTENSION_MAX ||
-	    ++body->extensions > H1_EXTENSIONS_MAX)
-		return -ERR_CHUNK_EXTENSION;
-	return 0;
+	return http_is(c, HTTP_VALUE) ? count_extension(body) : -ERR_CHUNK_EXTENSION;
 }
 
 static int line_end(struct h1_body *body, char c)
@@ -193,6 +212,8 @@ static int framing_byte(struct h1_body *body, char c)
 	switch ((enum h1_body_state)body->state) {
 	case H1_BODY_CHUNK_SIZE:
 		return size_byte(body, c);
+	case H1_BODY_CHUNK_SPACE:
+		return extension_start(body, c);
 	case H1_BODY_CHUNK_EXTENSION:
 		return extension_byte(body, c);
 	case H1_BODY_CHUNK_LINE_LF:

@@ -18,6 +18,7 @@ enum h1_body_state {
 	H1_BODY_LENGTH,	     /* `left` bytes to come */
 	H1_BODY_UNTIL_CLOSE, /* responses only */
 	H1_BODY_CHUNK_SIZE,
+	H1_BODY_CHUNK_SPACE, /* behind the size: an extension must follow */
 	H1_BODY_CHUNK_EXTENSION,
 	H1_BODY_CHUNK_LINE_LF,
 	H1_BODY_CHUNK_DATA, /* `left` bytes to come */
