@@ -13,6 +13,7 @@
 
 #include "log.h"
 #include "options.h"
+#include "steps.h"
 #include "tls_ctx.h"
 
 #define LINE_MAX_BYTES 16383 /* stock splits longer ones silently; nobody relies on it */
@@ -135,23 +136,26 @@ static bool join_primary(struct reader *r, struct conf_section *s)
 
 static bool check_protocol(struct reader *r, const struct conf_section *s)
 {
-	static const char *const unbuilt[] = {"cifs", "pgsql", "smtp",	"pop3",	  "imap",	"nntp",
-					      "connect", "socks", "ldap", "capwin", "capwinctrl"};
+	static const char *const unbuilt[] = {"cifs", "pgsql",	"smtp",	     "pop3",
+					      "imap", "nntp",	"connect",   "socks",
+					      "ldap", "capwin", "capwinctrl"};
 	const char *protocol = s->options.protocol;
 
 	if (!protocol)
 		return true;
 	for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++)
 		if (!strcasecmp(protocol, unbuilt[i]))
-			return refuse(r, "protocol", "Protocol %.50s of stock stunnel is not built yet", protocol);
+			return refuse(r, "protocol",
+				      "Protocol %.50s of stock stunnel is not built yet", protocol);
 	if (strcasecmp(protocol, "proxy") != 0)
 		return refuse(r, "protocol", "Protocol not supported: %.200s", protocol);
 	for (size_t i = 0; i < s->options.accept.count; i++)
 		if (s->options.accept.item[i][0] == '/')
-			return refuse(r, "protocol",
-				      "protocol = proxy names a client's IP address, and clients of "
-				      "%.200s have none",
-				      s->options.accept.item[i]);
+			return refuse(
+				r, "protocol",
+				"protocol = proxy names a client's IP address, and clients of "
+				"%.200s have none",
+				s->options.accept.item[i]);
 	return true;
 }
 
@@ -208,7 +212,7 @@ static bool make_tls(struct reader *r, struct conf_section *s)
 	if (!o->cert)
 		return refuse(r, NULL, "TLS server needs a certificate");
 	/* A client that agreed on anything else would speak past the HTTP machine. */
-	if (conn_is_http(&s->service)) {
+	if (steps_http(&s->service)) {
 		if (o->alpn && strcasecmp(o->alpn, "http/1.1") != 0)
 			log_main(LOG_WARNING,
 				 "Service [%s] sets headers: of 'alpn' only http/1.1 is offered",
@@ -240,7 +244,7 @@ static bool finish_section(struct reader *r)
 	if ((s->options.sni && !join_primary(r, s)) || !check_endpoints(r, s) ||
 	    !check_protocol(r, s) || !make_tls(r, s) || !resolve_all(r, s))
 		return false;
-	conn_plan(service, s->options.protocol != NULL);
+	steps_plan(service, s->options.protocol != NULL);
 	out_min = h1_out_min(&service->rewrite, service->limits);
 	if (out_min > r->target.config->out_cap)
 		r->target.config->out_cap = out_min;
@@ -361,7 +365,8 @@ static bool read_stream(struct reader *r, FILE *stream, const char *file)
 	while (ok && (len = getline(&text, &size, stream)) > 0) {
 		number++;
 		if (len > LINE_MAX_BYTES || memchr(text, 0, (size_t)len)) {
-			snprintf(r->why, CONF_WHY_MAX, "%.500s:%zu: \"%.40s\": %s", file, number, text,
+			snprintf(r->why, CONF_WHY_MAX, "%.500s:%zu: \"%.40s\": %s", file, number,
+				 text,
 				 len > LINE_MAX_BYTES ? "The line is too long"
 						      : "The line holds a NUL byte");
 			ok = false;

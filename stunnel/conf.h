@@ -34,7 +34,7 @@ struct conf_globals {
 	bool syslog;
 	int foreground; /* enum conf_foreground */
 	int facility;
-	int workers; /* 0: one a core */
+	int workers;	   /* 0: one a core */
 	unsigned uid, gid; /* 0: stay */
 };
 
@@ -69,7 +69,7 @@ struct config {
 	struct conf_options defaults;
 	struct conf_section **section;
 	size_t count;
-	size_t out_cap; /* the largest output buffer that a section's HTTP machine needs */
+	size_t out_cap;		/* the largest output buffer that a section's HTTP machine needs */
 	struct conf_kept *kept; /* owns every string and list */
 };
 

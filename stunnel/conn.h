@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "h1.h"
+#include "log.h"
 #include "net.h"
 #include "relay.h"
 #include "rewrite.h"
@@ -20,7 +21,30 @@
 
 #define CONN_STEPS_MAX 8
 
-struct conn_step;
+struct conn;
+
+enum conn_result {
+	CONN_NEXT,  /* this step is done */
+	CONN_WAIT,  /* for an event or the deadline */
+	CONN_AGAIN, /* run the current step at once: it may be another one now */
+	CONN_CLOSE, /* the connection has ended as it should */
+	CONN_RESET, /* and both sides are to see an abort */
+};
+
+/* Which sides an event came for; bits. */
+enum conn_event {
+	CONN_CLIENT_READ = 1,
+	CONN_CLIENT_WRITE = 2,
+	CONN_BACKEND_READ = 4,
+	CONN_BACKEND_WRITE = 8,
+	CONN_ALL_EVENTS = 15,
+};
+
+struct conn_step {
+	enum conn_result (*run)(struct conn *c, unsigned events);
+	uint64_t (*deadline)(const struct conn *c); /* on conn_now()'s clock; UINT64_MAX: none */
+	enum conn_result (*expired)(struct conn *c);
+};
 
 enum conn_failover {
 	CONN_PRIORITY = 0, /* every connection tries the targets from the first one on */
@@ -63,14 +87,6 @@ struct conn_service {
 	size_t sni_count;
 };
 
-/* Fills service->plan for a TLS server; targets, names and rewrite are set already. */
-void conn_plan(struct conn_service *service, bool proxy);
-
-/* Whether requests of the service are parsed. */
-bool conn_is_http(const struct conn_service *service);
-
-struct conn;
-
 /* All connections of one worker. */
 struct conn_pool {
 	uv_loop_t *loop;
@@ -100,5 +116,69 @@ void conn_pool_free(struct conn_pool *pool);
 /* Begins to serve an accepted socket, which it owns from here on. */
 void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	       const struct net_addr *peer);
+
+/* --- for the steps ---------------------------------------------------------------------------- */
+
+/* libuv closes a handle later: a further backend needs another one before that. */
+struct conn_poll {
+	uv_poll_t *handle; /* NULL: none; owned until its close callback */
+	int interest;	   /* that libuv knows of */
+};
+
+struct conn {
+	struct conn_pool *pool;
+	struct conn *next, *previous; /* of the pool */
+	struct conn *next_dead, *next_again;
+	struct conn_service *service;
+	struct conn_service *accepted; /* the one that accepted it, before SNI */
+	uint64_t serial;
+	size_t step;
+	struct net_addr peer;
+	struct tls tls;
+	struct h1 h1;
+	struct facts facts;
+	struct relay relay; /* holds the sockets */
+	struct conn_poll poll[2];
+	uv_timer_t timer;
+	uint64_t armed;	 /* when the timer fires; UINT64_MAX: never */
+	uint64_t since;	 /* of the step, or of the attempt to connect */
+	uint64_t active; /* last time that an event came */
+	uint64_t head_since;
+	uint64_t head_number;	/* which head that was */
+	struct net_addrs found; /* targets that were looked up for this connection */
+	uv_work_t *lookup;
+	size_t target, targets_tried;
+	int handles; /* reasons why the memory is still needed: libuv's handles, lists */
+	bool in_again, dead, reset, looked_up, refusal_logged, answered;
+};
+
+/* A line of the connection's, if its service's threshold lets it through. */
+#define conn_log(c, level, ...)                                                                   \
+	do {                                                                                      \
+		if ((level) <= (c)->service->log_level)                                           \
+			log_line((c)->service->log_level, conn_id(c).text, (level), __VA_ARGS__); \
+	} while (0)
+
+struct conn_id {
+	char text[24];
+};
+struct conn_id conn_id(const struct conn *c);
+
+uint64_t conn_now(const struct conn *c);
+
+/* What to wait for on a side; nothing if it has no socket. */
+void conn_wait(struct conn *c, enum relay_side side, bool read, bool write);
+
+/* Waits for what the relay wants. */
+void conn_wait_relay(struct conn *c);
+
+/* Runs the plan on, as after an event that came from elsewhere. */
+void conn_run(struct conn *c, unsigned events);
+
+/* Closes the backend's socket, so that another one can take its place. */
+void conn_backend_close(struct conn *c, bool reset);
+
+/* Gives up one of c->handles; the last one frees c. */
+void conn_release(struct conn *c);
 
 #endif

@@ -8,8 +8,8 @@
 
 /*
  * The sinks: syslog, a file, stderr. Until log_open() lines are kept; it writes them through the
- * sinks. Until log_started() errors also go to stderr, for whoever is starting us. A line longer than
- * LOG_LINE_MAX is cut; control bytes become '.', so nothing a peer sends can forge a line.
+ * sinks. Until log_started() errors also go to stderr, for whoever is starting us. A line longer
+ * than LOG_LINE_MAX is cut; control bytes become '.', so nothing a peer sends can forge a line.
  */
 #define LOG_LINE_MAX 1024
 

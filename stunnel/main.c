@@ -101,8 +101,9 @@ static int run_from_file(const char *name)
 	int status;
 
 	if (!path) {
-		fprintf(stderr, "[!] Invalid configuration file name \"%s\"\n[!] realpath: %s (%d)\n",
-			name, strerror(errno), errno);
+		fprintf(stderr,
+			"[!] Invalid configuration file name \"%s\"\n[!] realpath: %s (%d)\n", name,
+			strerror(errno), errno);
 		return 1;
 	}
 	status = master_run(path, -1);

@@ -580,8 +580,7 @@ static void serve(struct master *m)
 
 static void block_signals(struct master *m)
 {
-	static const int numbers[] = {SIGHUP,  SIGINT,	SIGQUIT, SIGTERM,
-				      SIGUSR1, SIGCHLD, SIGUSR2};
+	static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGCHLD, SIGUSR2};
 
 	sigemptyset(&m->signals);
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)

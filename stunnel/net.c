@@ -260,7 +260,8 @@ bool net_options_add(struct net_options *options, const char *text)
 	if (option.row == ROWS || !parse_value(&rows[option.row], equals + 1, &option))
 		return false;
 	for (i = 0; i < options->count; i++)
-		if (options->option[i].class == option.class && options->option[i].row == option.row)
+		if (options->option[i].class == option.class &&
+		    options->option[i].row == option.row)
 			break;
 	if (i == NET_OPTIONS_MAX)
 		return false;

@@ -62,26 +62,37 @@ static const struct choice failover_choice[] = {
 #define IN_GLOBALS(field) .scope = GLOBAL, .offset = offsetof(struct conf_globals, field)
 #define IN_SERVICE(field) .scope = SERVICE, .offset = offsetof(struct conf_options, field)
 #define NO_PLACE .scope = SERVICE /* its type knows where the value goes */
-#define ROW(row_name, row_type, place, row_initial, row_help, ...)                                 \
-	{.name = row_name, .type = row_type, place, .initial = row_initial, .help = row_help,      \
-	 __VA_ARGS__}
+#define ROW(row_name, row_type, place, row_initial, row_help, ...)                 \
+	{                                                                          \
+		.name = row_name, .type = row_type, place, .initial = row_initial, \
+		.help = row_help, __VA_ARGS__                                      \
+	}
 #define SECONDS .min = INT_MIN, .max = INT_MAX
-#define STOCK(row_name, as_we_do)                                                                  \
-	{.name = row_name, .scope = SERVICE, .type = UNBUILT, .initial = as_we_do,                 \
-	 .help = "of stock stunnel, not built yet"}
+#define STOCK(row_name, as_we_do)                                                         \
+	{                                                                                 \
+		.name = row_name, .scope = SERVICE, .type = UNBUILT, .initial = as_we_do, \
+		.help = "of stock stunnel, not built yet"                                 \
+	}
 
 /* clang-format off: one row a line, so that it reads as the table that it is */
 static const struct option rows[] = {
-	ROW("chroot", TEXT, IN_GLOBALS(chroot), NULL, "directory to which the workers confine themselves"),
-	ROW("foreground", CHOICE, IN_GLOBALS(foreground), "no", "stay in the foreground: yes, quiet (no log on stderr), no", .choice = foreground_choice, .error = "The argument needs to be either 'yes', 'quiet' or 'no'"),
-	ROW("log", CHOICE, IN_GLOBALS(overwrite), "append", "append to or overwrite the log file", .choice = log_choice, .error = "The argument needs to be either 'append' or 'overwrite'"),
+	ROW("chroot", TEXT, IN_GLOBALS(chroot), NULL,
+	    "directory to which the workers confine themselves"),
+	ROW("foreground", CHOICE, IN_GLOBALS(foreground), "no",
+	    "stay in the foreground: yes, quiet (no log on stderr), no",
+	    .choice = foreground_choice,
+	    .error = "The argument needs to be either 'yes', 'quiet' or 'no'"),
+	ROW("log", CHOICE, IN_GLOBALS(overwrite), "append", "append to or overwrite the log file",
+	    .choice = log_choice,
+	    .error = "The argument needs to be either 'append' or 'overwrite'"),
 	ROW("output", TEXT, IN_GLOBALS(output), NULL, "log file"),
 	ROW("pid", TEXT, IN_GLOBALS(pid), NULL, "file for the process id"),
 	ROW("service", TEXT, IN_GLOBALS(service), "stunnel", "name that syslog shows"),
 	ROW("setgid", GROUP, IN_GLOBALS(gid), NULL, "group of the workers"),
 	ROW("setuid", USER, IN_GLOBALS(uid), NULL, "user of the workers"),
 	ROW("syslog", FLAG, IN_GLOBALS(syslog), "yes", "log to syslog"),
-	ROW("workers", INTEGER, IN_GLOBALS(workers), "0", "worker processes; 0: one a core", .max = 1024, .error = "Illegal number of workers"),
+	ROW("workers", INTEGER, IN_GLOBALS(workers), "0", "worker processes; 0: one a core",
+	    .max = 1024, .error = "Illegal number of workers"),
 	ROW("include", INCLUDE, NO_PLACE, NULL, "directory whose files are read here"),
 	ROW("accept", LIST, IN_SERVICE(accept), NULL, "[HOST:]PORT or path to listen on"),
 	ROW("alpn", TEXT, IN_SERVICE(alpn), NULL, "ALPN protocols to offer, in order"),
@@ -92,10 +103,14 @@ static const struct option rows[] = {
 	ROW("curve", TEXT, IN_SERVICE(curves), NULL, "another name of curves"),
 	ROW("curves", TEXT, IN_SERVICE(curves), NULL, "key exchange groups"),
 	ROW("debug", LEVEL, IN_SERVICE(log_level), "notice", "[FACILITY.]LEVEL of the log"),
-	ROW("failover", CHOICE, IN_SERVICE(failover), "prio", "order of several connect targets: prio or rr", .choice = failover_choice, .error = "The argument needs to be either 'rr' or 'prio'"),
-	ROW("httpAddHeader", RULE, IN_SERVICE(rewrite), NULL, "NAME: TEMPLATE to add to every request"),
+	ROW("failover", CHOICE, IN_SERVICE(failover), "prio",
+	    "order of several connect targets: prio or rr", .choice = failover_choice,
+	    .error = "The argument needs to be either 'rr' or 'prio'"),
+	ROW("httpAddHeader", RULE, IN_SERVICE(rewrite), NULL,
+	    "NAME: TEMPLATE to add to every request"),
 	ROW("httpDelHeader", RULE, IN_SERVICE(rewrite), NULL, "NAME to delete from every request"),
-	ROW("httpSetHeader", RULE, IN_SERVICE(rewrite), NULL, "NAME: TEMPLATE instead of the client's"),
+	ROW("httpSetHeader", RULE, IN_SERVICE(rewrite), NULL,
+	    "NAME: TEMPLATE instead of the client's"),
 	ROW("key", TEXT, IN_SERVICE(key), NULL, "private key, PEM; else in cert"),
 	ROW("options", TLS_OPTION, NO_PLACE, NULL, "OpenSSL option; -NAME clears it"),
 	ROW("protocol", TEXT, IN_SERVICE(protocol), NULL, "proxy: send a PROXY protocol header"),
@@ -104,11 +119,16 @@ static const struct option rows[] = {
 	ROW("sslVersion", TLS_BOTH, NO_PLACE, NULL, "the only TLS version"),
 	ROW("sslVersionMax", TLS_MAX, IN_SERVICE(version_max), "all", "highest TLS version"),
 	ROW("sslVersionMin", TLS_MIN, IN_SERVICE(version_min), "all", "lowest TLS version"),
-	ROW("TIMEOUTbusy", INTEGER, IN_SERVICE(timeout.busy), "300", "seconds for the TLS handshake", SECONDS, .error = "Illegal busy timeout"),
-	ROW("TIMEOUTclose", INTEGER, IN_SERVICE(timeout.close), "60", "seconds after one direction has ended", SECONDS, .error = "Illegal close timeout"),
-	ROW("TIMEOUTconnect", INTEGER, IN_SERVICE(timeout.connect), "10", "seconds to connect a backend", SECONDS, .error = "Illegal connect timeout"),
-	ROW("TIMEOUTidle", INTEGER, IN_SERVICE(timeout.idle), "43200", "seconds without a byte", SECONDS, .error = "Illegal idle timeout"),
-	ROW("TIMEOUTrequest", INTEGER, IN_SERVICE(timeout.request), "60", "seconds for a whole request head", SECONDS, .error = "Illegal request timeout"),
+	ROW("TIMEOUTbusy", INTEGER, IN_SERVICE(timeout.busy), "300",
+	    "seconds for the TLS handshake", SECONDS, .error = "Illegal busy timeout"),
+	ROW("TIMEOUTclose", INTEGER, IN_SERVICE(timeout.close), "60",
+	    "seconds after one direction has ended", SECONDS, .error = "Illegal close timeout"),
+	ROW("TIMEOUTconnect", INTEGER, IN_SERVICE(timeout.connect), "10",
+	    "seconds to connect a backend", SECONDS, .error = "Illegal connect timeout"),
+	ROW("TIMEOUTidle", INTEGER, IN_SERVICE(timeout.idle), "43200", "seconds without a byte",
+	    SECONDS, .error = "Illegal idle timeout"),
+	ROW("TIMEOUTrequest", INTEGER, IN_SERVICE(timeout.request), "60",
+	    "seconds for a whole request head", SECONDS, .error = "Illegal request timeout"),
 	ROW("xForwardedFor", RULE, IN_SERVICE(rewrite), NULL, "yes, append, chain, replace or no"),
 	STOCK("CAengine", NULL),
 	STOCK("CAfile", NULL),
@@ -180,7 +200,8 @@ static const struct option rows[] = {
 
 #define ROWS (sizeof rows / sizeof rows[0])
 
-/* --- one function a type: NULL, or what is wrong with the value -------------------------------- */
+/* --- one function a type: NULL, or what is wrong with the value --------------------------------
+ */
 
 static const char *or_default(const struct option *row, const char *error)
 {
@@ -246,10 +267,23 @@ static const char *set_choice(const struct option *row, const char *value, int *
 	return row->error;
 }
 
-static const struct choice levels[] = {
-	{"emerg", LOG_EMERG},	  {"alert", LOG_ALERT},	  {"crit", LOG_CRIT}, {"err", LOG_ERR},
-	{"warning", LOG_WARNING}, {"notice", LOG_NOTICE}, {"info", LOG_INFO}, {"debug", LOG_DEBUG},
-	{"0", 0}, {"1", 1}, {"2", 2}, {"3", 3}, {"4", 4}, {"5", 5}, {"6", 6}, {"7", 7}, {0}};
+static const struct choice levels[] = {{"emerg", LOG_EMERG},
+				       {"alert", LOG_ALERT},
+				       {"crit", LOG_CRIT},
+				       {"err", LOG_ERR},
+				       {"warning", LOG_WARNING},
+				       {"notice", LOG_NOTICE},
+				       {"info", LOG_INFO},
+				       {"debug", LOG_DEBUG},
+				       {"0", 0},
+				       {"1", 1},
+				       {"2", 2},
+				       {"3", 3},
+				       {"4", 4},
+				       {"5", 5},
+				       {"6", 6},
+				       {"7", 7},
+				       {0}};
 
 static const struct choice facilities[] = {
 	{"auth", LOG_AUTH},	{"authpriv", LOG_AUTHPRIV}, {"cron", LOG_CRON},
@@ -362,7 +396,8 @@ static const char *refuse_unbuilt(const struct option *row, const char *value)
 	return "This option of stock stunnel is not built yet";
 }
 
-/* --- applying ---------------------------------------------------------------------------------- */
+/* --- applying ----------------------------------------------------------------------------------
+ */
 
 static const char *set(struct options_target *t, const struct option *row, const char *value)
 {
@@ -446,8 +481,7 @@ void options_print(FILE *to)
 	for (size_t i = 0; i < ROWS; i++)
 		if (rows[i].type != UNBUILT)
 			fprintf(to, "%-15s = %s%s%s%s\n", rows[i].name, rows[i].help,
-				rows[i].initial ? " (" : "",
-				rows[i].initial ? rows[i].initial : "",
+				rows[i].initial ? " (" : "", rows[i].initial ? rows[i].initial : "",
 				rows[i].initial ? ")" : "");
 	fprintf(to, "Known from stock stunnel, not built yet:\n   ");
 	for (size_t i = 0; i < ROWS; i++)

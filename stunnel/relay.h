@@ -20,7 +20,7 @@
 #define RELAY_INPUT_MAX 65536 /* of the scratch, and of what one direction holds back */
 
 enum relay_side {
-	RELAY_CLIENT = H1_REQUEST,   /* the side whose bytes flow in direction H1_REQUEST */
+	RELAY_CLIENT = H1_REQUEST, /* the side whose bytes flow in direction H1_REQUEST */
 	RELAY_BACKEND = H1_RESPONSE,
 };
 

@@ -12,7 +12,7 @@
 
 /* stunnel 5.75's defaults */
 #define DEFAULT_CIPHERS "HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK"
-#define DEFAULT_CIPHERSUITES                                                                       \
+#define DEFAULT_CIPHERSUITES \
 	"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 #define DEFAULT_CURVES "X25519:P-256:X448:P-521:P-384"
 #define LEAST_SECURITY_LEVEL 2
@@ -49,9 +49,15 @@ int tls_version(const char *name)
 	return -1;
 }
 
-#define OP(name) {#name, SSL_OP_##name}
+#define OP(name)                     \
+	{                            \
+#name, SSL_OP_##name \
+	}
 /* Those that newer libraries define away; they are taken and do nothing, as stock does. */
-#define NO_OP(name) {#name, 0}
+#define NO_OP(name)      \
+	{                \
+#name, 0 \
+	}
 
 static const struct {
 	const char *name;
@@ -197,7 +203,8 @@ static bool set_versions(SSL_CTX *ctx, const struct tls_settings *s, const struc
 	return true;
 }
 
-static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
+static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s,
+			   const struct failure *f)
 {
 	const char *ciphers = s->ciphers ? s->ciphers : DEFAULT_CIPHERS;
 
@@ -208,7 +215,8 @@ static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s, co
 	if (SSL_CTX_set_cipher_list(ctx->ssl_ctx, ciphers) != 1)
 		return refuse(f, "ciphers", "Invalid cipher list in 'ciphers'", ciphers);
 	if (SSL_CTX_set_ciphersuites(ctx->ssl_ctx, ctx->ciphersuites) != 1)
-		return refuse(f, "ciphersuites", "Invalid list in 'ciphersuites'", ctx->ciphersuites);
+		return refuse(f, "ciphersuites", "Invalid list in 'ciphersuites'",
+			      ctx->ciphersuites);
 	if (SSL_CTX_set1_groups_list(ctx->ssl_ctx, ctx->curves) != 1)
 		return refuse(f, "curves", "Invalid groups list in 'curves'", ctx->curves);
 	return true;

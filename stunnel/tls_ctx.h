@@ -20,7 +20,8 @@ struct tls_settings {
 	int version_max;
 	uint64_t options_set;
 	uint64_t options_clear;
-	const char *alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
+	const char *
+		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
 };
 
 struct tls_ctx;

@@ -26,8 +26,7 @@ static char *server_name(SSL *ssl)
 	name_len = (size_t)p[3] << 8 | p[4];
 	if ((size_t)(p[0] << 8 | p[1]) != len - 2 || p[2] != TLSEXT_NAMETYPE_host_name)
 		return NULL;
-	if (name_len != len - 5 || name_len > TLSEXT_MAXLEN_host_name ||
-	    memchr(p + 5, 0, name_len))
+	if (name_len != len - 5 || name_len > TLSEXT_MAXLEN_host_name || memchr(p + 5, 0, name_len))
 		return NULL; /* OpenSSL refuses these a moment later */
 	return strndup((const char *)p + 5, name_len);
 }

@@ -21,8 +21,8 @@ struct tls {
 	struct ssl_st *ssl;
 	tls_choose_fn *choose;
 	void *owner;
-	char *sni;   /* what the ClientHello named, or NULL */
-	bool failed; /* after a fatal error no close_notify may be sent */
+	char *sni;	       /* what the ClientHello named, or NULL */
+	bool failed;	       /* after a fatal error no close_notify may be sent */
 	bool read_wants_write; /* the last tls_read() waits until the socket can be written */
 };
 

@@ -35,7 +35,8 @@
 	X(FIELD_VALUE, "field-value", 400, "RFC 9110 5.5",                                         \
 	  "a field value holds a control character")                                               \
 	X(HEAD_TOO_LARGE, "head-too-large", 431, "RFC 6585 5", "the request head is too large")    \
-	X(TOO_MANY_FIELDS, "too-many-fields", 431, "RFC 6585 5", "the request has too many fields") \
+	X(TOO_MANY_FIELDS, "too-many-fields", 431, "RFC 6585 5",                                   \
+	  "the request has too many fields")                                                       \
 	X(HOST_MISSING, "host-missing", 400, "RFC 9112 3.2", "an HTTP/1.1 request has no Host")    \
 	X(HOST_DUPLICATE, "host-duplicate", 400, "RFC 9112 3.2", "there is more than one Host")    \
 	X(HOST_INVALID, "host-invalid", 400, "RFC 9112 3.2", "the Host value is not a host name")  \
@@ -55,7 +56,8 @@
 	  "Transfer-Encoding is not just 'chunked'")                                               \
 	X(CODING_VERSION, "coding-version", 400, "RFC 9112 6.1",                                   \
 	  "Transfer-Encoding in an HTTP/1.0 request")                                              \
-	X(CHUNK_SIZE, "chunk-size", 400, "RFC 9112 7.1", "a chunk size is not a hexadecimal number") \
+	X(CHUNK_SIZE, "chunk-size", 400, "RFC 9112 7.1",                                           \
+	  "a chunk size is not a hexadecimal number")                                              \
 	X(CHUNK_TOO_LARGE, "chunk-too-large", 400, "RFC 9112 7.1", "a chunk size is too large")    \
 	X(CHUNK_EXTENSION, "chunk-extension", 400, "RFC 9112 7.1.1",                               \
 	  "a chunk extension is too long or holds a control character")                            \
@@ -71,7 +73,9 @@ enum error {
 #define X(id, name, status, source, text) ERR_##id,
 	ERRORS(X)
 #undef X
+	/* clang-format off */
 	ERR_COUNT
+	/* clang-format on */
 };
 
 struct error_info {

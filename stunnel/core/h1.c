@@ -564,7 +564,7 @@ int h1_feed(struct h1 *h, enum h1_dir dir, struct span *in, struct out *out)
 		rc = request_step(h, in, out);
 	while (rc == MOVED);
 	if (rc < 0)
-		h1_fail(h, (enum error)-rc);
+		h1_fail(h, (enum error) - rc);
 	return rc;
 }
 

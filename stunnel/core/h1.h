@@ -21,9 +21,9 @@
  * answers which request and where an answer of our own may stand.
  */
 
-#define H1_HEAD_LIMIT 32768	/* default of h1_limits.max_head */
-#define H1_PIPELINE_MAX 32	/* requests in flight; more wait for responses */
-#define H1_EMPTY_LINES_MAX 4	/* before a request line, RFC 9112 2.2 */
+#define H1_HEAD_LIMIT 32768	   /* default of h1_limits.max_head */
+#define H1_PIPELINE_MAX 32	   /* requests in flight; more wait for responses */
+#define H1_EMPTY_LINES_MAX 4	   /* before a request line, RFC 9112 2.2 */
 #define H1_RESPONSE_HEAD_MAX 65536 /* a longer one is relayed, and the connection ends after it */
 
 enum h1_dir {

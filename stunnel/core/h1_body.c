@@ -186,8 +186,8 @@ void h1_body_bypassed(struct h1_body *body, size_t n)
 		return;
 	body->left -= n;
 	if (body->left == 0)
-		body->state = body->state == H1_BODY_LENGTH ? H1_BODY_COMPLETE
-							    : H1_BODY_CHUNK_DATA_CR;
+		body->state =
+			body->state == H1_BODY_LENGTH ? H1_BODY_COMPLETE : H1_BODY_CHUNK_DATA_CR;
 }
 
 static int take_data(struct h1_body *body, struct span *in, size_t max, struct span *data)

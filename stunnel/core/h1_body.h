@@ -6,10 +6,11 @@
 
 #include "h1_head.h"
 
-#define H1_CHUNK_SIZE_MAX ((UINT64_C(1) << 52) - 1) /* what receivers that count in doubles hold */
-#define H1_CHUNK_DIGITS_MAX 16			    /* with leading zeros */
-#define H1_CHUNK_EXTENSION_MAX 256		    /* bytes a chunk */
-#define H1_EXTENSIONS_MAX 16384			    /* bytes a body */
+/* 2^52 - 1: what receivers that count in doubles still hold exactly. */
+#define H1_CHUNK_SIZE_MAX ((UINT64_C(1) << 52) - 1)
+#define H1_CHUNK_DIGITS_MAX 16	   /* with leading zeros */
+#define H1_CHUNK_EXTENSION_MAX 256 /* bytes a chunk */
+#define H1_EXTENSIONS_MAX 16384	   /* bytes a body */
 /* The longest chunk line that is taken, with its CRLF. */
 #define H1_CHUNK_LINE_MAX (H1_CHUNK_DIGITS_MAX + H1_CHUNK_EXTENSION_MAX + 2)
 

@@ -157,8 +157,8 @@ int h1_fields(struct span section, size_t max_fields, struct h1_head *head)
 	return 0;
 }
 
-int h1_head(struct span bytes, size_t max_fields,
-	    int (*first_line)(struct span, struct h1_head *), struct h1_head *head)
+int h1_head(struct span bytes, size_t max_fields, int (*first_line)(struct span, struct h1_head *),
+	    struct h1_head *head)
 {
 	const char *lf = memchr(bytes.p, '\n', bytes.len);
 	size_t len = (size_t)(lf - bytes.p) - 1; /* h1_scan() saw the CR before it */

@@ -68,7 +68,7 @@ int h1_fields(struct span section, size_t max_fields, struct h1_head *head);
 /*
  * A complete head, of the length that h1_scan() found: first line by `first_line`, then fields.
  */
-int h1_head(struct span bytes, size_t max_fields,
-	    int (*first_line)(struct span, struct h1_head *), struct h1_head *head);
+int h1_head(struct span bytes, size_t max_fields, int (*first_line)(struct span, struct h1_head *),
+	    struct h1_head *head);
 
 #endif

@@ -2,7 +2,8 @@
 #include "http.h"
 
 const struct error_info error_info[ERR_COUNT] = {
-#define X(id, name, status, source, text) [ERR_##id] = {name, status, source, text, sizeof text - 1},
+#define X(id, name, status, source, text) \
+	[ERR_##id] = {name, status, source, text, sizeof text - 1},
 	ERRORS(X)
 #undef X
 };
@@ -101,8 +102,8 @@ enum http_field http_field(struct span name)
 bool http_frames(struct span name)
 {
 	/* Most names are turned away by their first letter. */
-	if (name.len == 0 || (http_is(name.p[0], HTTP_ALNUM) &&
-			      !memchr("chtu", http_lower(name.p[0]), 4)))
+	if (name.len == 0 ||
+	    (http_is(name.p[0], HTTP_ALNUM) && !memchr("chtu", http_lower(name.p[0]), 4)))
 		return false;
 	for (size_t i = 0; i < KNOWN_FIELDS; i++)
 		if (known_fields[i].frames && http_alias(name, known_fields[i].name))

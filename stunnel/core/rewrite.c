@@ -179,8 +179,9 @@ static const struct mode {
 	struct span value;
 	enum rewrite_op op;
 } modes[] = {
-	{{"no", 2}, REWRITE_NONE},     {{"yes", 3}, REWRITE_APPEND}, {{"append", 6}, REWRITE_APPEND},
-	{{"chain", 5}, REWRITE_CHAIN}, {{"replace", 7}, REWRITE_SET},
+	{{"no", 2}, REWRITE_NONE},	 {{"yes", 3}, REWRITE_APPEND},
+	{{"append", 6}, REWRITE_APPEND}, {{"chain", 5}, REWRITE_CHAIN},
+	{{"replace", 7}, REWRITE_SET},
 };
 
 /* Options that are short for a rule: a header and what stands in it. */

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: ISC */
+#include "steps.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proxy.h"
+#include "tls_peer.h"
+
+static const char *why(const struct conn *c)
+{
+	return c->pool->scratch.why;
+}
+
+static uint64_t after(uint64_t since, int seconds)
+{
+	return seconds < 0 ? UINT64_MAX : since + (uint64_t)seconds * 1000;
+}
+
+static uint64_t busy_deadline(const struct conn *c)
+{
+	return after(c->since, c->service->timeout.busy);
+}
+
+static enum conn_result busy_expired(struct conn *c)
+{
+	conn_log(c, LOG_INFO, "TIMEOUTbusy exceeded: sending reset");
+	return CONN_RESET;
+}
+
+/* --- refusing a request -------------------------------------------------------------------------
+ */
+
+/* One line a refused request: who, what, and by which rule. */
+static void log_refusal(struct conn *c)
+{
+	const struct error_info *e = &error_info[c->h1.error];
+	char text[NET_TEXT_MAX];
+
+	if (c->refusal_logged)
+		return;
+	c->refusal_logged = true;
+	net_text(&c->peer, text);
+	conn_log(c, LOG_WARNING, "Service [%s] refused a request from %s: %s (%s): %s",
+		 c->service->name, text, e->name, e->source, e->text);
+}
+
+/* The backend is gone: the answer goes out in the last step, where the relay runs. */
+static enum conn_result answer(struct conn *c)
+{
+	relay_answer(&c->relay, c->h1.error);
+	c->answered = true;
+	c->since = conn_now(c);
+	while (c->service->plan[c->step + 1])
+		c->step++;
+	return CONN_AGAIN;
+}
+
+/* Answers with an error of ours and closes, where no response is in the way. */
+static enum conn_result refuse(struct conn *c, enum error error)
+{
+	h1_fail(&c->h1, error);
+	log_refusal(c);
+	switch (h1_reply(&c->h1)) {
+	case H1_REPLY_LATER:
+		return CONN_WAIT;
+	case H1_REPLY_NEVER:
+		return CONN_RESET;
+	case H1_REPLY_NOW:
+		break;
+	}
+	/* In the middle of a request the backend must not take what it has for a whole one. */
+	conn_backend_close(c, h1_phase(&c->h1, H1_REQUEST) == H1_BODY);
+	return answer(c);
+}
+
+/* --- step: the TLS handshake ---------------------------------------------------------------- */
+
+/* Exact, or a leading `*` that stands for anything (so *.example.com is not example.com). */
+static bool name_matches(const char *pattern, const char *name)
+{
+	size_t tail, len = strlen(name);
+
+	if (pattern[0] != '*')
+		return !strcasecmp(pattern, name);
+	tail = strlen(pattern + 1);
+	return len >= tail && !strcasecmp(pattern + 1, name + len - tail);
+}
+
+struct tls_ctx *steps_choose_service(void *owner, const char *name)
+{
+	struct conn *c = owner;
+
+	if (c->accepted->sni_count == 0)
+		return NULL;
+	if (!name) {
+		conn_log(c, LOG_NOTICE, "SNI: no servername received");
+		return NULL;
+	}
+	for (size_t i = 0; i < c->accepted->sni_count; i++) {
+		const struct conn_sni *sni = &c->accepted->sni[i];
+
+		if (!name_matches(sni->pattern, name))
+			continue;
+		c->service = sni->service;
+		conn_log(c, LOG_NOTICE, "SNI: switched to service [%s]", c->service->name);
+		return c->service->tls;
+	}
+	conn_log(c, LOG_ERR, "SNI: no pattern matched servername: %s", name);
+	return NULL;
+}
+
+static void handshake_done(struct conn *c)
+{
+	char text[128];
+
+	tls_facts(&c->tls, &c->facts);
+	if (steps_http(c->service)) {
+		h1_init(&c->h1, &c->service->rewrite, &c->facts, c->service->limits);
+		c->relay.h1 = &c->h1;
+	}
+	if (c->service->log_level < LOG_INFO)
+		return;
+	conn_log(c, LOG_INFO, "TLS accepted: %s",
+		 c->facts.session_reused ? "previous session reused" : "new session negotiated");
+	tls_describe(&c->tls, text);
+	conn_log(c, LOG_INFO, "%s", text);
+}
+
+static enum conn_result step_tls_accept(struct conn *c, unsigned events)
+{
+	int rc = tls_accept(&c->tls, c->pool->scratch.why);
+
+	(void)events;
+	if (rc == 1) {
+		handshake_done(c);
+		return CONN_NEXT;
+	}
+	if (rc == TLS_AGAIN) {
+		bool write = tls_wants_write(&c->tls);
+
+		conn_wait(c, RELAY_CLIENT, !write, write);
+		return CONN_WAIT;
+	}
+	conn_log(c, LOG_ERR, "%s", why(c));
+	return CONN_RESET;
+}
+
+/* --- step: the first request head, before which no backend is bothered ------------------------ */
+
+static uint64_t head_deadline(const struct conn *c)
+{
+	return after(c->since, c->service->timeout.request);
+}
+
+/* A client that has sent nothing gets no answer: it only opened a connection in advance. */
+static enum conn_result head_expired(struct conn *c)
+{
+	if (h1_phase(&c->h1, H1_REQUEST) == H1_HEAD)
+		return refuse(c, ERR_REQUEST_TIMEOUT);
+	conn_log(c, LOG_INFO, "TIMEOUTrequest exceeded: closing");
+	return CONN_CLOSE;
+}
+
+static enum conn_result step_first_head(struct conn *c, unsigned events)
+{
+	(void)events;
+	switch (relay_first(&c->relay)) {
+	case RELAY_WAIT:
+		conn_wait_relay(c);
+		return CONN_WAIT;
+	case RELAY_DONE:
+		return c->relay.flow[H1_REQUEST].unsent.len != 0 ? CONN_NEXT : CONN_CLOSE;
+	case RELAY_REFUSED:
+		return refuse(c, c->h1.error);
+	case RELAY_ABORT:
+		break;
+	}
+	conn_log(c, LOG_ERR, "transfer: %s", why(c));
+	return CONN_RESET;
+}
+
+/* --- step: names that could not be resolved at the load --------------------------------------- */
+
+struct lookup {
+	uv_work_t work;
+	struct conn *conn;
+	const struct conn_service *service;
+	struct net_addrs found;
+	char why[256];
+};
+
+static void look_up(uv_work_t *work)
+{
+	struct lookup *l = work->data;
+
+	for (size_t i = 0; i < l->service->target_name_count; i++)
+		net_resolve(l->service->target_names[i], false, &l->found, l->why);
+}
+
+static void on_looked_up(uv_work_t *work, int status)
+{
+	struct lookup *l = work->data;
+	struct conn *c = l->conn;
+
+	(void)status;
+	c->found = l->found;
+	c->lookup = NULL;
+	c->looked_up = true;
+	if (!c->dead) {
+		if (c->found.count == 0)
+			conn_log(c, LOG_ERR, "No remote host resolved: %s", l->why);
+		conn_run(c, CONN_ALL_EVENTS);
+	}
+	free(l);
+	conn_release(c);
+}
+
+static enum conn_result step_resolve(struct conn *c, unsigned events)
+{
+	struct lookup *l;
+
+	(void)events;
+	if (c->looked_up)
+		return CONN_NEXT;
+	if (c->lookup)
+		return CONN_WAIT;
+	l = calloc(1, sizeof *l);
+	if (!l)
+		return CONN_RESET;
+	l->conn = c;
+	l->service = c->service;
+	l->work.data = l;
+	if (uv_queue_work(c->pool->loop, &l->work, look_up, on_looked_up) != 0) {
+		free(l);
+		return CONN_RESET;
+	}
+	c->lookup = &l->work;
+	c->handles++;
+	conn_wait(c, RELAY_CLIENT, false, false);
+	return CONN_WAIT;
+}
+
+/* --- step: connecting the backend ------------------------------------------------------------- */
+
+static const struct net_addrs *targets(const struct conn *c)
+{
+	return c->service->target_names ? &c->found : &c->service->targets;
+}
+
+static void connected(struct conn *c, int level)
+{
+	char text[NET_TEXT_MAX];
+	struct net_addr local;
+
+	if (c->service->log_level < LOG_NOTICE)
+		return;
+	net_text(&targets(c)->addr[c->target], text);
+	conn_log(c, level, "s_connect: connected %s", text);
+	if (net_local(c->relay.end[RELAY_BACKEND].fd, &local) == 0) {
+		net_text(&local, text);
+		conn_log(c, LOG_NOTICE, "Service [%s] connected remote server from %s",
+			 c->service->name, text);
+	}
+}
+
+static void connect_failed(struct conn *c, const char *reason, int code)
+{
+	char text[NET_TEXT_MAX];
+
+	net_text(&targets(c)->addr[c->target], text);
+	if (code != 0)
+		conn_log(c, LOG_ERR, "s_connect: connect %s: %s (%d)", text, reason, code);
+	else
+		conn_log(c, LOG_ERR, "s_connect: %s: %s", text, reason);
+}
+
+/* Begins with the next target; false if all were tried. */
+static bool connect_next(struct conn *c, bool *now_connected)
+{
+	const struct net_addrs *list = targets(c);
+
+	while (c->targets_tried < list->count) {
+		const struct net_addr *addr;
+		char text[NET_TEXT_MAX];
+		int fd;
+
+		c->target = c->targets_tried == 0 ? c->target : (c->target + 1) % list->count;
+		c->targets_tried++;
+		addr = &list->addr[c->target];
+		net_text(addr, text);
+		conn_log(c, LOG_INFO, "s_connect: connecting %s", text);
+		fd = net_connect(addr, &c->service->options, now_connected);
+		if (fd >= 0) {
+			c->relay.end[RELAY_BACKEND].fd = fd;
+			c->since = conn_now(c);
+			return true;
+		}
+		connect_failed(c, strerror(-fd), -fd);
+	}
+	conn_log(c, LOG_ERR, "No more addresses to connect");
+	return false;
+}
+
+static enum conn_result connect_given_up(struct conn *c)
+{
+	if (!c->relay.h1)
+		return CONN_RESET;
+	/* Requests were taken, but none reached a backend: nothing can be in the answer's way. */
+	h1_fail(&c->h1, ERR_BACKEND_UNAVAILABLE);
+	log_refusal(c);
+	return answer(c);
+}
+
+static size_t first_target(struct conn *c)
+{
+	size_t count = targets(c)->count;
+
+	if (c->service->failover != CONN_ROUND_ROBIN || count == 0)
+		return 0;
+	return c->service->next_target++ % count;
+}
+
+static enum conn_result step_connect(struct conn *c, unsigned events)
+{
+	bool connected_now = false;
+	int rc;
+
+	if (c->relay.end[RELAY_BACKEND].fd >= 0) {
+		if (!(events & (CONN_BACKEND_READ | CONN_BACKEND_WRITE)))
+			return CONN_WAIT;
+		rc = net_connected(c->relay.end[RELAY_BACKEND].fd);
+		if (rc == 0) {
+			connected(c, LOG_NOTICE);
+			return CONN_NEXT;
+		}
+		connect_failed(c, strerror(-rc), -rc);
+		conn_backend_close(c, false);
+	}
+	if (c->targets_tried == 0)
+		c->target = first_target(c);
+	if (!connect_next(c, &connected_now))
+		return connect_given_up(c);
+	if (connected_now) {
+		connected(c, LOG_INFO);
+		return CONN_NEXT;
+	}
+	conn_wait(c, RELAY_CLIENT, false, false);
+	conn_wait(c, RELAY_BACKEND, false, true);
+	return CONN_WAIT;
+}
+
+static uint64_t connect_deadline(const struct conn *c)
+{
+	return after(c->since, c->service->timeout.connect);
+}
+
+/* The next target has its turn. */
+static enum conn_result connect_expired(struct conn *c)
+{
+	connect_failed(c, "TIMEOUTconnect exceeded", 0);
+	conn_backend_close(c, true);
+	return CONN_AGAIN;
+}
+
+/* --- step: the PROXY header ------------------------------------------------------------------- */
+
+static enum conn_result step_proxy(struct conn *c, unsigned events)
+{
+	char line[PROXY_V1_MAX];
+	struct out out = out_of(line, sizeof line);
+
+	(void)events;
+	/* The load refuses services whose clients have no IP address. */
+	if (!proxy_v1(&c->facts, &out) || !relay_prepend(&c->relay, out_span(&out)))
+		return CONN_RESET;
+	conn_log(c, LOG_DEBUG, " -> %.*s", (int)out.len - 2, line);
+	return CONN_NEXT;
+}
+
+/* --- step: the relay ----------------------------------------------------------------------------
+ */
+
+static bool in_head(const struct conn *c)
+{
+	return c->relay.h1 && c->h1.error == ERR_NONE && h1_phase(&c->h1, H1_REQUEST) == H1_HEAD;
+}
+
+/* An absolute time for each head: notes when it began. */
+static void watch_head(struct conn *c)
+{
+	if (!in_head(c))
+		c->head_since = 0;
+	else if (c->head_since == 0 || c->head_number != c->h1.requests)
+		c->head_since = conn_now(c);
+	c->head_number = c->h1.requests;
+}
+
+static uint64_t relay_deadline(const struct conn *c)
+{
+	const struct conn_timeouts *t = &c->service->timeout;
+	uint64_t idle = after(c->active, t->idle), head = after(c->head_since, t->request);
+
+	if (c->answered) /* an absolute one: what the client still sends is thrown away */
+		return after(c->since, t->close);
+	if (relay_closing(&c->relay))
+		return after(c->active, t->close);
+	return c->head_since != 0 && head < idle ? head : idle;
+}
+
+static enum conn_result relay_expired(struct conn *c)
+{
+	if (c->answered || relay_closing(&c->relay)) {
+		conn_log(c, LOG_INFO, "transfer: TIMEOUTclose exceeded: closing");
+		return CONN_CLOSE;
+	}
+	if (c->head_since != 0) {
+		c->head_since = 0;
+		return refuse(c, ERR_REQUEST_TIMEOUT);
+	}
+	conn_log(c, LOG_INFO, "transfer: TIMEOUTidle exceeded: sending reset");
+	return CONN_RESET;
+}
+
+static enum conn_result step_relay(struct conn *c, unsigned events)
+{
+	/* Writing to a side flushes what comes from the other. */
+	bool requests = events & (CONN_CLIENT_READ | CONN_BACKEND_WRITE);
+	bool responses = events & (CONN_BACKEND_READ | CONN_CLIENT_WRITE);
+
+	/* A read that waited for the socket to be writable is as good as readable now. */
+	requests |= (events & CONN_CLIENT_WRITE) && c->tls.read_wants_write;
+	switch (relay_run(&c->relay, requests, responses)) {
+	case RELAY_WAIT:
+		if (c->relay.h1 && c->h1.error != ERR_NONE && !c->answered)
+			log_refusal(c);
+		watch_head(c);
+		conn_wait_relay(c);
+		return CONN_WAIT;
+	case RELAY_DONE:
+		return CONN_CLOSE;
+	case RELAY_REFUSED:
+		return refuse(c, c->h1.error);
+	case RELAY_ABORT:
+		break;
+	}
+	conn_log(c, LOG_ERR, "transfer: %s", why(c));
+	return CONN_RESET;
+}
+
+/* --- the plan -----------------------------------------------------------------------------------
+ */
+
+static const struct conn_step tls_accept_step = {step_tls_accept, busy_deadline, busy_expired};
+static const struct conn_step first_head_step = {step_first_head, head_deadline, head_expired};
+static const struct conn_step resolve_step = {step_resolve, busy_deadline, busy_expired};
+static const struct conn_step connect_step = {step_connect, connect_deadline, connect_expired};
+static const struct conn_step proxy_step = {step_proxy, busy_deadline, busy_expired};
+static const struct conn_step relay_step = {step_relay, relay_deadline, relay_expired};
+
+bool steps_http(const struct conn_service *service)
+{
+	return rewrite_active(&service->rewrite);
+}
+
+void steps_plan(struct conn_service *service, bool proxy)
+{
+	size_t n = 0;
+
+	service->plan[n++] = &tls_accept_step;
+	if (steps_http(service))
+		service->plan[n++] = &first_head_step;
+	if (service->target_names)
+		service->plan[n++] = &resolve_step;
+	service->plan[n++] = &connect_step;
+	if (proxy)
+		service->plan[n++] = &proxy_step;
+	service->plan[n++] = &relay_step;
+	service->plan[n] = NULL;
+}

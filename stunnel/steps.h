@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef STEPS_H
+#define STEPS_H
+
+#include "conn.h"
+
+/* The steps of which a connection's plan is made. */
+
+/*
+ * Fills service->plan for a TLS server, with a PROXY header in front of the client's bytes or
+ * without; targets and rewrite rules are set already.
+ */
+void steps_plan(struct conn_service *service, bool proxy);
+
+/* Whether requests of the service are parsed. */
+bool steps_http(const struct conn_service *service);
+
+/* For tls_open(), with the connection as owner: the service that a server name leads to. */
+struct tls_ctx *steps_choose_service(void *owner, const char *name);
+
+#endif
