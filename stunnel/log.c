@@ -106,6 +106,9 @@ static void emit(const char *id, int level, const char *text)
 }
 
 static void log_text(int threshold, const char *id, int level, const char *format, va_list ap)
+	__attribute__((format(printf, 4, 0)));
+
+static void log_text(int threshold, const char *id, int level, const char *format, va_list ap)
 {
 	char text[LOG_LINE_MAX];
 

@@ -135,11 +135,12 @@ static enum relay_status write_some(struct relay *r, enum h1_dir dir, struct spa
 static enum relay_status flush(struct relay *r, enum h1_dir dir)
 {
 	struct relay_flow *f = &r->flow[dir];
-	struct span rest = span_of(f->unsent.p + f->unsent_at, f->unsent.len - f->unsent_at);
 	enum relay_status status;
+	struct span rest;
 
 	if (f->unsent.len == 0)
 		return RELAY_WAIT;
+	rest = span_of(f->unsent.p + f->unsent_at, f->unsent.len - f->unsent_at);
 	status = write_some(r, dir, &rest);
 	f->unsent_at = f->unsent.len - rest.len;
 	if (rest.len == 0) {
