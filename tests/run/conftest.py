@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: ISC
+"""What every scenario gets: `start` runs a peer until the test ends."""
+
+import contextlib
+
+import os
+
+import pytest
+
+import peers
+
+
+def pytest_sessionstart():
+    if not os.access(peers.BINARY, os.X_OK):
+        pytest.exit(f"there is no {peers.BINARY}: build it, or set STUNNEL", returncode=1)
+
+
+@pytest.fixture
+def start(request):
+    """start(peer): enters it, and leaves it after the test, the last started first."""
+    request.node.peers = []
+    with contextlib.ExitStack() as stack:
+
+        def start_peer(peer):
+            request.node.peers.append(peer)
+            return stack.enter_context(peer)
+
+        yield start_peer
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what its peers said."""
+    report = (yield).get_result()
+    if report.failed and call.when == "call":
+        for peer in getattr(item, "peers", []):
+            if hasattr(peer, "report"):
+                report.sections.append((type(peer).__name__, peer.report()[-8000:]))

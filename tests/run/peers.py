@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: ISC
+"""The programs that a test talks to: each in a folder of its own, on free ports of loopback."""
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from certs import certificates
+
+BINARY = os.environ.get("STUNNEL") or str(
+    Path(__file__).resolve().parents[2] / "build/gcc/stunnel/stunnel"
+)
+DEADLINE = 30  # seconds; for waiting, never for judging
+
+os.environ["PATH"] += ":/usr/sbin"
+
+
+def wait_for(predicate, what, seconds=DEADLINE):
+    """Waits until predicate() is true and returns what it returned."""
+    end = time.monotonic() + seconds
+    while True:
+        result = predicate()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds} s for: {what}")
+        time.sleep(0.02)
+
+
+_used_ports = set()
+
+
+def free_port():
+    """From below the range that the kernel gives to clients, so that it stays free."""
+    while True:
+        port = random.randrange(20000, 32000)
+        if port in _used_ports or port in listening_ports():
+            continue
+        _used_ports.add(port)
+        return port
+
+
+def listening_ports():
+    """TCP ports that something listens on; asking the kernel costs the listener no connection."""
+    ports = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if os.path.exists(table):
+            rows = Path(table).read_text().splitlines()[1:]
+            fields = [row.split() for row in rows]
+            ports |= {int(f[1].rsplit(":", 1)[1], 16) for f in fields if f[3] == "0A"}
+    return ports
+
+
+def listening(endpoint):
+    """`endpoint` is [HOST:]PORT or a unix path."""
+    if endpoint.startswith("/"):
+        return os.path.exists(endpoint)
+    return int(endpoint.rsplit(":", 1)[-1]) in listening_ports()
+
+
+class Program:
+    """A server in the foreground: `with` starts it, waits until it listens, and ends it."""
+
+    name = None
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix=f"stunnel-test-{self.name}-"))
+        self.folder.chmod(0o755)
+        self.stderr = self.folder / "stderr"
+        self.process = None
+        self.pid = None
+
+    def command(self):
+        raise NotImplementedError
+
+    def endpoints(self):
+        """What it has to listen on before it counts as started."""
+        raise NotImplementedError
+
+    def environment(self):
+        return os.environ
+
+    def __enter__(self):
+        with open(self.stderr, "ab") as output:
+            self.process = subprocess.Popen(
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self.environment(),
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        self.pid = self.process.pid
+        try:
+            wait_for(self._started, f"{self.name} to listen on {self.endpoints()}")
+        except AssertionError:
+            self.kill()
+            raise AssertionError(self.report()) from None
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self.stop()
+        finally:
+            self.kill()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _started(self):
+        assert self.process.poll() is None, f"{self.name} ended: {self.report()}"
+        return all(listening(endpoint) for endpoint in self.endpoints())
+
+    def signal(self, number):
+        os.kill(self.pid, number)
+
+    def processes(self):
+        """Ids of the program and all its descendants."""
+        found = [self.pid]
+        for pid in found:
+            children = Path(f"/proc/{pid}/task/{pid}/children")
+            if children.exists():
+                found += [int(child) for child in children.read_text().split()]
+        return found
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+            self.process.wait(DEADLINE)
+
+    def kill(self):
+        """The program and what it started."""
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def report(self):
+        return self.stderr.read_text("latin-1") if self.stderr.exists() else ""
+
+
+def service(connect, *options, name="web", accept=None):
+    """A section that forwards to `connect`, a port of 127.0.0.1 or what the option takes."""
+    accept = accept or f"127.0.0.1:{free_port()}"
+    connect = f"127.0.0.1:{connect}" if isinstance(connect, int) else connect
+    lines = [f"[{name}]", f"accept = {accept}", f"connect = {connect}", *options]
+    return "\n".join(lines) + "\n"
+
+
+class Stunnel(Program):
+    """The daemon under test. `config` follows lines for logs and certificate, which it may repeat."""
+
+    name = "stunnel"
+
+    def __init__(self, config, binary=BINARY):
+        super().__init__()
+        self.binary = binary
+        self.wrapper = []  # a command that runs it
+        self.log = self.folder / "stunnel.log"
+        self.config = self.folder / "stunnel.conf"
+        self.write(config)
+
+    def write(self, config):
+        """The configuration that a reload will read; {folder} stands for the daemon's folder."""
+        preset = f"""
+            foreground = yes
+            syslog = no
+            debug = info
+            output = {self.log}
+            cert = {certificates().cert}
+            key = {certificates().key}
+        """
+        text = preset + config.replace("{folder}", str(self.folder))
+        self.config.write_text("".join(f"{line.strip()}\n" for line in text.splitlines()))
+
+    def command(self):
+        return [*self.wrapper, self.binary, str(self.config)]
+
+    def endpoints(self):
+        return re.findall(r"^accept *= *(.*)$", self.config.read_text(), re.M)
+
+    @property
+    def port(self):
+        """Of the first service."""
+        return int(self.endpoints()[0].rsplit(":", 1)[-1])
+
+    def environment(self):
+        sanitizer = f"log_path={self.folder}/sanitizer:print_stacktrace=1"
+        return {**os.environ, "ASAN_OPTIONS": sanitizer, "UBSAN_OPTIONS": sanitizer}
+
+    def log_text(self):
+        return self.log.read_text("latin-1") if self.log.exists() else ""
+
+    def log_lines(self, text):
+        """The texts of the log lines that contain `text`, without date and id."""
+        lines = [line.split("]: ", 1)[-1] for line in self.log_text().splitlines()]
+        return [line for line in lines if text in line]
+
+    def wait_log(self, text, count=1):
+        """Waits for `count` log lines that contain `text`; returns their texts."""
+        wait_for(lambda: len(self.log_lines(text)) >= count, f"{count} log lines: {text}")
+        return self.log_lines(text)
+
+    def ended(self):
+        """How many connections ended, either way."""
+        return len(self.log_lines("Connection closed: ") + self.log_lines("Connection reset: "))
+
+    def wait_ended(self, count):
+        wait_for(lambda: self.ended() >= count, f"{count} connections to end")
+
+    def reload(self):
+        """SIGHUP; returns when the daemon says that it took the configuration."""
+        before = len(self.log_lines("Configuration successful"))
+        self.signal(signal.SIGHUP)
+        self.wait_log("Configuration successful", before + 1)
+
+    def wait_gone(self, pids):
+        """Waits until none of these processes is the daemon's any more."""
+        wait_for(lambda: not set(pids) & set(self.processes()), f"{pids} to end")
+
+    def stop(self):
+        super().stop()
+        assert self.process.returncode == 0, self.report()
+        assert not self.sanitizer_report(), self.sanitizer_report()
+        assert "INTERNAL ERROR" not in self.log_text()
+
+    def sanitizer_report(self):
+        texts = [path.read_text("latin-1") for path in self.folder.glob("sanitizer.*")]
+        if re.search(r"ERROR: \w+Sanitizer|runtime error:", super().report()):
+            texts.append(super().report())
+        return "\n".join(texts)
+
+    def report(self):
+        return f"{super().report()}\n--- log:\n{self.log_text()}\n{self.sanitizer_report()}"
+
+
+class Haproxy(Program):
+    """HTTP mode with keep-alive unless `config` says otherwise."""
+
+    name = "haproxy"
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = self.folder / "haproxy.cfg"
+        self.config.write_text(
+            f"""
+defaults
+    mode http
+    timeout connect 20s
+    timeout client 60s
+    timeout server 60s
+{config}
+"""
+        )
+
+    def command(self):
+        return ["haproxy", "-db", "-f", str(self.config)]
+
+    def endpoints(self):
+        return re.findall(r"^ *bind (?:ipv6@)?(\S+)", self.config.read_text(), re.M)
+
+
+class HttpServer(Program):
+    """nginx or apache2 on `port`, serving the files in `root`, logging every request."""
+
+    def __init__(self):
+        super().__init__()
+        self.port = free_port()
+        self.root = self.folder / "root"
+        self.root.mkdir()
+        self.log = self.folder / "access.log"
+        (self.root / "index.html").write_text("<p>hello</p>\n")
+        self.config = self.folder / f"{self.name}.conf"
+
+    def endpoints(self):
+        return [str(self.port)]
+
+    def log_lines(self):
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def wait_log(self, count):
+        """Waits until `count` requests are logged; returns their lines."""
+        wait_for(lambda: len(self.log_lines()) >= count, f"{count} requests in {self.name}'s log")
+        return self.log_lines()
+
+    def report(self):
+        return super().report() + "\n".join(self.log_lines()[-20:])
+
+
+class Nginx(HttpServer):
+    """A log line is: REQUEST|X-FORWARDED-FOR|PEER, as nginx sees them."""
+
+    name = "nginx"
+
+    def __init__(self, listen="", server=""):
+        super().__init__()
+        temporary = "".join(
+            f"{kind}_temp_path {self.folder}/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        self.config.write_text(
+            f"""
+{"user root;" if os.getuid() == 0 else ""}
+daemon off;
+worker_processes 1;
+pid {self.folder}/pid;
+error_log stderr;
+events {{ worker_connections 1024; }}
+http {{
+    {temporary}
+    log_format seen '$request|$http_x_forwarded_for|$remote_addr';
+    access_log {self.log} seen;
+    keepalive_requests 100000;
+    client_max_body_size 0;
+    server {{
+        listen 127.0.0.1:{self.port} {listen};
+        root {self.root};
+        {server}
+    }}
+}}
+"""
+        )
+
+    def command(self):
+        return ["nginx", "-e", "stderr", "-c", str(self.config)]
+
+
+class Apache(HttpServer):
+    """A log line is: REQUEST|X-FORWARDED-FOR|PEER, as apache sees them."""
+
+    name = "apache2"
+    MODULES = Path("/usr/lib/apache2/modules")
+
+    def __init__(self, config=""):
+        super().__init__()
+        modules = ("mpm_event", "authz_core", "mime", "dir", "headers")
+        load = "".join(f"LoadModule {m}_module {self.MODULES}/mod_{m}.so\n" for m in modules)
+        self.config.write_text(
+            f"""
+{load}
+ServerRoot {self.folder}
+ServerName localhost
+DefaultRuntimeDir {self.folder}
+PidFile {self.folder}/pid
+ErrorLog {self.folder}/stderr
+TypesConfig /etc/mime.types
+{"User www-data" if os.getuid() == 0 else ""}
+{"Group www-data" if os.getuid() == 0 else ""}
+Listen 127.0.0.1:{self.port}
+ServerLimit 2
+StartServers 1
+MaxRequestWorkers 50
+ThreadsPerChild 25
+MaxKeepAliveRequests 0
+KeepAliveTimeout 60
+DocumentRoot {self.root}
+DirectoryIndex index.html
+LogFormat "%r|%{{X-Forwarded-For}}i|%h" seen
+CustomLog {self.log} seen
+{config}
+"""
+        )
+
+    def command(self):
+        return ["apache2", "-DFOREGROUND", "-f", str(self.config)]

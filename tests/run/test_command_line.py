@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: ISC
+"""What the program says without starting: on standard error, with exit code 0."""
+
+import re
+import subprocess
+
+import pytest
+
+from peers import BINARY
+
+
+def run(*arguments):
+    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=30)
+    assert done.stdout == ""
+    return done
+
+
+@pytest.mark.parametrize("option", ["-version", "-VERSION"])
+def test_version(option):
+    done = run(option)
+    assert done.returncode == 0
+    assert re.search(r"stunnel [0-9.]+ on \S+ platform", done.stderr)
+    assert re.search(r"Compiled(/running)? +with OpenSSL", done.stderr)
+
+
+def test_help_lists_the_options():
+    done = run("-help")
+    assert done.returncode == 0
+    for name in ("accept", "connect", "cert", "xForwardedFor", "httpSetHeader", "workers"):
+        assert re.search(rf"^\s*{name}\b", done.stderr, re.M), name
+
+
+def test_options_lists_the_tls_options():
+    done = run("-options")
+    assert done.returncode == 0
+    for name in ("NO_TLSv1_3", "CIPHER_SERVER_PREFERENCE", "NO_TICKET"):
+        assert re.search(rf"\b{name}\b", done.stderr), name
+
+
+def test_unknown_option_is_a_file_name():
+    done = run("-nonsense")
+    assert done.returncode == 1
+    assert "-nonsense" in done.stderr

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: ISC
+"""A bad configuration: one line says where and why, the exit code is 1, and nothing listens."""
+
+import re
+import socket
+import subprocess
+from dataclasses import dataclass
+
+import pytest
+
+from certs import certificates
+from peers import BINARY, Stunnel, free_port, listening_ports, service
+from recorder import Recorder
+from tls_client import TlsClient
+
+
+@dataclass
+class Outcome:
+    code: int
+    stdout: str
+    stderr: str
+    path: str
+    port: int
+
+    def assert_refused(self):
+        assert self.code == 1
+        assert self.stdout == ""
+        assert self.port not in listening_ports()
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Runs the daemon with a configuration that makes it end."""
+
+    def run(config):
+        """{port}, {cert}, {key}, {other_key} and {dir} are filled in."""
+        path, port = tmp_path / "test.conf", free_port()
+        files = {name: str(value) for name, value in vars(certificates()).items()}
+        files |= {"port": str(port), "dir": str(tmp_path)}
+        for name, value in files.items():
+            config = config.replace("{%s}" % name, value)
+        path.write_bytes(config.encode("latin-1"))
+        command = [BINARY, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        return Outcome(done.returncode, done.stdout, done.stderr, str(path), port)
+
+    return run
+
+
+GLOBALS = "foreground = yes\nsyslog = no\n"
+WEB = "[web]\naccept = 127.0.0.1:{port}\nconnect = 1\ncert = {cert}\nkey = {key}\n"
+YES_NO = "The argument needs to be either 'yes' or 'no'"
+ENDPOINTS = "Each service must define two endpoints"
+UNKNOWN = "Specified option name is not valid here"
+
+GLOBAL_LINES = [
+    ("surprise = 1", UNKNOWN),
+    ("foreground", "No '=' found"),
+    ("= 1", UNKNOWN),
+    ("foreground = maybe", "The argument needs to be either 'yes', 'quiet' or 'no'"),
+    ("syslog = true", YES_NO),
+    ("log = rewrite", "The argument needs to be either 'append' or 'overwrite'"),
+    ("debug = 8", "Illegal debug level"),
+    ("debug = daemon.loud", "Illegal debug level"),
+    ("debug = nowhere.5", "Illegal syslog facility"),
+    ("setuid = no-such-user", "Illegal UID"),
+    ("setgid = no-such-group", "Illegal GID"),
+    ("socket = x:TCP_NODELAY=1", "Illegal socket option"),
+    ("socket = l:NO_SUCH_OPTION=1", "Illegal socket option"),
+    ("workers = many", ""),
+    ("workers = -1", ""),
+    ("include = {dir}/missing", "Failed to include directory"),
+    ("include = {cert}", "Failed to include directory"),
+    ("[web", "No '=' found"),
+]
+
+SERVICE_LINES = [
+    ("surprise = 1", UNKNOWN),
+    ("pid = {dir}/pid", UNKNOWN),
+    ("connect", "No '=' found"),
+    ("; connect = 1 ; is a comment\nconnect 1", "No '=' found"),
+    ("TIMEOUTidle = soon", "Illegal idle timeout"),
+    ("TIMEOUTbusy = 10s", "Illegal busy timeout"),
+    ("TIMEOUTclose =", "Illegal close timeout"),
+    ("TIMEOUTconnect = 1h", "Illegal connect timeout"),
+    ("TIMEOUTrequest = 1.5", "Illegal"),
+    ("options = NO_SUCH_OPTION", "Illegal TLS option"),
+    ("options = NO_TLSv1.2", "Illegal TLS option"),
+    ("sslVersion = TLSv9", "Invalid protocol version"),
+    ("xForwardedFor = maybe", "The argument needs to be"),
+    ("httpSetHeader = X-No-Colon", "NAME: TEMPLATE"),
+    ("httpSetHeader = X: %{client_name}", "Unknown template variable"),
+    ("httpSetHeader = X: 100%", "Unknown template variable"),
+    ("httpSetHeader = X Y: 1", "not a token"),
+    ("httpAddHeader = Content-Length: 1", "frames"),
+    ("httpDelHeader = Transfer-Encoding", "frames"),
+    # of stock stunnel, and not built yet
+    ("OCSP = http://localhost/", "not built"),
+    ("exec = /bin/cat", "not built"),
+    ("verifyChain = yes", "not built"),
+]
+
+
+def assert_line(outcome, config, line, reason):
+    """FILE:LINE: "LINE": REASON, once."""
+    outcome.assert_refused()
+    number = config.splitlines().index(line) + 1
+    said = [text for text in outcome.stderr.splitlines() if f"{outcome.path}:" in text]
+    said = [text for text in said if "Reading configuration" not in text]
+    assert len(said) == 1, outcome.stderr
+    assert f'{outcome.path}:{number}: "{line}": ' in said[0]
+    assert reason in said[0].split(f'"{line}": ')[1]
+
+
+def filled_in(config, outcome):
+    return config.replace("{dir}", outcome.path.rsplit("/", 1)[0]).replace(
+        "{cert}", str(certificates().cert)
+    )
+
+
+@pytest.mark.parametrize("line, reason", GLOBAL_LINES, ids=[line for line, _ in GLOBAL_LINES])
+def test_global_line(load, line, reason):
+    config = GLOBALS + line + "\n" + WEB
+    outcome = load(config)
+    line = line.splitlines()[-1]
+    assert_line(outcome, filled_in(config, outcome), filled_in(line, outcome), reason)
+
+
+@pytest.mark.parametrize("line, reason", SERVICE_LINES, ids=[line for line, _ in SERVICE_LINES])
+def test_service_line(load, line, reason):
+    config = GLOBALS + WEB + line + "\n"
+    outcome = load(config)
+    line = line.splitlines()[-1]
+    assert_line(outcome, filled_in(config, outcome), filled_in(line, outcome), reason)
+
+
+def test_error_in_an_included_file(load, tmp_path):
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    (folder / "10-good").write_text("debug = 5\n")
+    (folder / "20-bad").write_text("\nsurprise = 1\n")
+    outcome = load(GLOBALS + "include = {dir}/conf.d\n" + WEB)
+    outcome.assert_refused()
+    assert f'{folder}/20-bad:2: "surprise = 1": {UNKNOWN}' in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "config, reason",
+    [
+        (WEB.replace("connect = 1\n", ""), f"Service [web]: {ENDPOINTS}"),
+        (WEB.replace("accept = 127.0.0.1:{port}\n", ""), f"Service [web]: {ENDPOINTS}"),
+        (WEB.replace("accept = 127.0.0.1:{port}", "sni = web"), "Invalid SNI parameter format"),
+        (WEB.replace("accept = 127.0.0.1:{port}", "sni = a:b"), "SNI section name not found"),
+        (WEB + "accept = no.such.host.invalid:1\n", "Cannot resolve accept target"),
+        (WEB + "protocol = smtp\n", "not built"),
+        ("[web]\naccept = 127.0.0.1:{port}\nconnect = 1\n", "TLS server needs a certificate"),
+        (
+            WEB.replace("{cert}", "{dir}/missing.pem"),
+            "{dir}/missing.pem",
+        ),
+        (WEB.replace("{key}", "{dir}/missing.pem"), "{dir}/missing.pem"),
+        (WEB.replace("{cert}", "{key}"), "{key}"),
+        (WEB.replace("{key}", "{other_key}"), "{other_key}"),
+        (WEB + "ciphers = NONSENSE\n", "no cipher match"),
+        (WEB + "curves = NONSENSE\n", "Invalid groups list in 'curves'"),
+        (
+            WEB + "sslVersionMin = TLSv1.3\nsslVersionMax = TLSv1.2\n",
+            "Invalid protocol version range",
+        ),
+        ("chroot = {dir}/missing\n" + WEB, "No such file or directory (2)"),
+        ("output = {dir}/missing/log\n" + WEB, "{dir}/missing/log"),
+        ("", ""),
+    ],
+)
+def test_what_is_found_when_a_section_is_complete(load, tmp_path, config, reason):
+    outcome = load(GLOBALS + config)
+    outcome.assert_refused()
+    reason = reason.replace("{dir}", str(tmp_path))
+    for name in ("key", "other_key"):
+        reason = reason.replace("{%s}" % name, str(getattr(certificates(), name)))
+    assert reason in outcome.stderr
+
+
+def test_key_that_does_not_match_is_called_that(load):
+    outcome = load(GLOBALS + WEB.replace("{key}", "{other_key}"))
+    outcome.assert_refused()
+    assert re.search(r"key.*(not match|mismatch)", outcome.stderr, re.I)
+
+
+def test_port_in_use(load):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = load(GLOBALS + WEB.replace("{port}", str(port)))
+    assert outcome.code == 1
+    line = f"Binding service [web] to 127.0.0.1:{port}: Address already in use (98)"
+    assert line in outcome.stderr
+
+
+def test_port_in_use_of_the_second_service(load):
+    """The first does not stay behind."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        second = WEB.replace("{port}", str(port)).replace("web", "second")
+        outcome = load(GLOBALS + WEB + second)
+    outcome.assert_refused()
+    assert "Binding service [second] to" in outcome.stderr
+
+
+def test_two_services_on_one_port(load):
+    """SO_REUSEPORT must not hide it."""
+    outcome = load(GLOBALS + WEB + WEB.replace("web", "second"))
+    outcome.assert_refused()
+    assert "Address already in use (98)" in outcome.stderr
+
+
+def test_missing_file():
+    command = [BINARY, "/nowhere/stunnel.conf"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'Invalid configuration file name "/nowhere/stunnel.conf"' in done.stderr
+    assert "No such file or directory (2)" in done.stderr
+
+
+def test_relative_paths_in_daemon_mode(load):
+    for name, what in (("pid", "Pid"), ("output", "Log")):
+        outcome = load(f"foreground = no\nsyslog = no\n{name} = file\n" + WEB)
+        outcome.assert_refused()
+        assert f"{what} file must include full path name" in outcome.stderr
+
+
+# ---- odd, and right -------------------------------------------------------------------------------
+
+
+def test_odd_but_good_file(start, tmp_path):
+    """BOM, CRs, comments, case, blanks, values with = and #, an included section."""
+    backend = start(Recorder())
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    (folder / "web").write_text(
+        service(backend.port, "httpSetHeader = X-Seen: a=b # ; c", "HTTPADDHEADER=X-Seen: d")
+    )
+    (folder / "sub-directory").mkdir()
+    stunnel = Stunnel("")
+    stunnel.write(f"# comment\n ; comment = 1\n\n   SYSLOG   =   NO   \ninclude = {folder}")
+    text = stunnel.config.read_text().replace("\n", "\r\n").rstrip()
+    stunnel.config.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    stunnel.endpoints = lambda: re.findall(r"accept = (.*)", (folder / "web").read_text())
+    start(stunnel)
+    with TlsClient(stunnel.port) as client:
+        client.get("/")
+    assert backend.requests[0][2:] == ["X-Seen: a=b # ; c", "X-Seen: d"]
+
+
+def test_included_files_are_read_in_order_of_their_names(start, tmp_path):
+    backend = start(Recorder())
+    for name, value in (("b", "2"), ("a", "1"), ("c", "3")):
+        (tmp_path / name).write_text(f"httpAddHeader = X-Order: {value}\n")
+    stunnel = start(Stunnel(f"include = {tmp_path}\n" + service(backend.port)))
+    with TlsClient(stunnel.port) as client:
+        client.get("/")
+    assert backend.requests[0][2:] == ["X-Order: 1", "X-Order: 2", "X-Order: 3"]

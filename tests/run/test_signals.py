@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: ISC
+"""TERM, INT and QUIT end the daemon; USR1 reopens its log."""
+
+import os
+import signal
+
+import pytest
+
+from peers import Stunnel, service, wait_for
+from recorder import Recorder
+from tls_client import TlsClient
+
+ACCEPTED = "accepted connection from 127.0.0.1:"
+
+
+def serves(stunnel):
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/").status == 200
+
+
+@pytest.mark.parametrize(
+    "number, said",
+    [
+        (signal.SIGTERM, "Terminated"),
+        (signal.SIGINT, "Received SIGINT; terminating"),
+        (signal.SIGQUIT, "Received SIGQUIT; terminating"),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_end(start, number, said, workers):
+    """Exit code 0, no pid file, no process stays, and clients see an end."""
+    backend = start(Recorder())
+    config = f"workers = {workers}\npid = {{folder}}/pid\n" + service(backend.port)
+    stunnel = start(Stunnel(config))
+    pid_file = stunnel.folder / "pid"
+    assert pid_file.read_text() == f"{stunnel.process.pid}\n"
+    processes = stunnel.processes()
+    with TlsClient(stunnel.port) as client:
+        client.get("/")
+        stunnel.signal(number)
+        assert stunnel.process.wait(30) == 0
+        assert client.closed_by_peer()
+    assert not pid_file.exists()
+    assert stunnel.log_lines(said)
+    for pid in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_signals_without_meaning_change_nothing(start):
+    backend = start(Recorder())
+    stunnel = start(Stunnel(service(backend.port)))
+    for number in (signal.SIGUSR2, signal.SIGPIPE, signal.SIGCHLD):
+        stunnel.signal(number)
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/").status == 200
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_usr1_reopens_the_log(start, workers):
+    """As logrotate does it: rename, then USR1; no line is lost."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel(f"workers = {workers}\n" + service(backend.port)))
+    rotated = stunnel.folder / "stunnel.log.1"
+    stunnel.log.rename(rotated)
+    serves(stunnel)
+    wait_for(lambda: "Connection " in rotated.read_text(), "the connection in the old file")
+    stunnel.signal(signal.SIGUSR1)
+    stunnel.wait_log("Log file reopened")
+    served = 1
+    while len(stunnel.log_lines(ACCEPTED)) < 10:  # until the workers have reopened it, too
+        serves(stunnel)
+        served += 1
+    old = rotated.read_text()
+    assert old.count(ACCEPTED) + len(stunnel.log_lines(ACCEPTED)) == served
+    for _ in range(10):
+        serves(stunnel)
+    stunnel.wait_ended(10)
+    assert rotated.read_text() == old
+
+
+def test_log_overwrite(start):
+    """log = overwrite begins the file anew, log = append goes on."""
+    backend = start(Recorder())
+    for mode, expected in (("append", True), ("overwrite", False)):
+        stunnel = Stunnel(f"log = {mode}\n" + service(backend.port))
+        stunnel.log.write_text("from before\n")
+        with stunnel:
+            stunnel.wait_log("Configuration successful")
+            assert ("from before" in stunnel.log_text()) == expected

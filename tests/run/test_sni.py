@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: ISC
+"""sni = PRIMARY:PATTERN: certificate, backend and rules follow the name that the client asks for."""
+
+import pytest
+
+from certs import certificates
+from peers import Stunnel, free_port, service
+from recorder import Recorder
+from tls_client import TlsClient, client_context
+
+
+@pytest.fixture
+def front(start):
+    """A primary and two secondary services, and the backend of each."""
+    backends = {name: start(Recorder()) for name in ("primary", "wild", "other")}
+    own = f"cert = {certificates().other_cert}\nkey = {certificates().other_key}\n"
+    config = service(backends["primary"].port, "httpSetHeader = X-By: primary", name="primary")
+    for name, pattern, extra in (("wild", "*.example.test", ""), ("other", "other.test", own)):
+        config += (
+            f"[{name}]\nsni = primary:{pattern}\n{extra}"
+            f"connect = 127.0.0.1:{backends[name].port}\nhttpSetHeader = X-By: {name}\n"
+        )
+    return start(Stunnel(config)), backends
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("localhost", "primary"),
+        ("a.example.test", "wild"),
+        ("a.b.EXAMPLE.test", "wild"),
+        ("example.test", "primary"),
+        ("other.test", "other"),
+        ("OTHER.TEST", "other"),
+        ("x.other.test", "primary"),
+        (None, "primary"),
+    ],
+)
+def test_switch(front, name, expected):
+    stunnel, backends = front
+    with TlsClient(stunnel.port, sni=name, context=client_context(verify=False)) as client:
+        client.get("/1")
+        client.get("/2")
+        subject = client.tls.getpeercert(binary_form=True)
+    for service_name, backend in backends.items():
+        seen = [f"X-By: {expected}" in request for request in backend.requests]
+        assert seen == ([True, True] if service_name == expected else [])
+    assert (b"other" in subject) == (expected == "other")
+
+
+def test_log_names_the_service(front):
+    stunnel, _ = front
+    context = client_context(verify=False)
+    for name in ("other.test", "unknown.test", None):
+        with TlsClient(stunnel.port, sni=name, context=context) as client:
+            client.get("/")
+    stunnel.wait_log("SNI: switched to service [other]")
+    stunnel.wait_log("SNI: no pattern matched servername: unknown.test")
+    stunnel.wait_log("SNI: no servername received")
+
+
+def test_secondary_without_backend_of_its_own_is_refused(start):
+    """It takes one endpoint from sni, and needs another."""
+    config = service(free_port(), name="primary") + "[second]\nsni = primary:a.test\n"
+    stunnel = Stunnel(config)
+    with pytest.raises(AssertionError, match="Each service must define two endpoints"):
+        start(stunnel)

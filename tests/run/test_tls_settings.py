@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: ISC
+"""Protocol versions, ciphers, groups and certificates, as a client sees them."""
+
+import ssl
+import subprocess
+
+import pytest
+
+from certs import certificates
+from peers import Stunnel, service
+from recorder import Recorder
+from tls_client import TlsClient, client_context
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+
+
+@pytest.fixture
+def front(start):
+    def start_front(*options):
+        backend = start(Recorder())
+        return start(Stunnel(service(backend.port, *options)))
+
+    return start_front
+
+
+def negotiated(stunnel, *arguments):
+    """What `openssl s_client` says of its connection, or None if there is none."""
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{stunnel.port}", *arguments]
+    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=30)
+    return done.stdout if "Cipher is (NONE)" not in done.stdout else None
+
+
+@pytest.mark.parametrize(
+    "options, versions",
+    [
+        ([], {TLS12, TLS13}),
+        (["sslVersion = all"], {TLS12, TLS13}),
+        (["sslVersion = TLSv1.2"], {TLS12}),
+        (["sslVersion = tlsv1.3"], {TLS13}),
+        (["sslVersionMin = TLSv1.3"], {TLS13}),
+        (["sslVersionMax = TLSv1.2"], {TLS12}),
+        (["sslVersionMin = TLSv1.2", "sslVersionMax = TLSv1.3"], {TLS12, TLS13}),
+        (["options = NO_TLSv1_3"], {TLS12}),
+        (["options = NO_TLSv1_2"], {TLS13}),
+        (["options = NO_TLSv1_3", "options = -NO_TLSv1_3"], {TLS12, TLS13}),
+    ],
+)
+def test_versions(front, options, versions):
+    stunnel = front(*options)
+    for version in (TLS12, TLS13):
+        context = client_context(version=version)
+        if version in versions:
+            with TlsClient(stunnel.port, context=context) as client:
+                assert client.get("/").status == 200
+        else:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                TlsClient(stunnel.port, context=context)
+
+
+def test_refused_version_is_logged(front):
+    stunnel = front("sslVersion = TLSv1.3")
+    assert negotiated(stunnel, "-tls1_2") is None
+    assert "unsupported protocol" in stunnel.wait_log("SSL_accept: ")[0]
+
+
+def test_ciphers(front):
+    stunnel = front("ciphers = ECDHE-ECDSA-AES128-GCM-SHA256", "sslVersion = TLSv1.2")
+    assert "Cipher is ECDHE-ECDSA-AES128-GCM-SHA256" in negotiated(stunnel)
+    assert negotiated(stunnel, "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384") is None
+
+
+def test_ciphersuites(front):
+    stunnel = front("ciphersuites = TLS_CHACHA20_POLY1305_SHA256")
+    assert "Cipher is TLS_CHACHA20_POLY1305_SHA256" in negotiated(stunnel, "-tls1_3")
+    suite = ["-ciphersuites", "TLS_AES_128_GCM_SHA256"]
+    assert negotiated(stunnel, "-tls1_3", *suite) is None
+
+
+def test_server_preference(front):
+    """options = CIPHER_SERVER_PREFERENCE: the order of ciphers is ours."""
+    ours = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384"
+    theirs = ["-tls1_2", "-cipher", ":".join(reversed(ours.split(":")))]
+    assert "Cipher is ECDHE-ECDSA-AES256" in negotiated(front(f"ciphers = {ours}"), *theirs)
+    stunnel = front(f"ciphers = {ours}", "options = CIPHER_SERVER_PREFERENCE")
+    assert "Cipher is ECDHE-ECDSA-AES128" in negotiated(stunnel, *theirs)
+
+
+@pytest.mark.parametrize(
+    "option, group, offered",
+    [
+        ("curves = P-384", "secp384r1", []),
+        ("curve = secp521r1", "secp521r1", []),
+        ("curves = P-384:X25519", "X25519", ["-groups", "P-521:X25519"]),
+    ],
+)
+def test_curves(front, option, group, offered):
+    text = negotiated(front(option), *offered)
+    assert f"Server Temp Key: ECDH, {group}" in text or f"Server Temp Key: {group}" in text
+
+
+def test_no_common_curve(front):
+    assert negotiated(front("curves = P-384"), "-groups", "P-521") is None
+
+
+def test_certificate_with_its_key_in_one_file(start, tmp_path):
+    both = tmp_path / "both.pem"
+    both.write_text(certificates().cert.read_text() + certificates().key.read_text())
+    backend = start(Recorder())
+    stunnel = start(Stunnel(f"cert = {both}\nkey = {both}\n" + service(backend.port)))
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/").status == 200
+
+
+def test_certificate_of_a_section(start):
+    backend = start(Recorder())
+    own = [f"cert = {certificates().other_cert}", f"key = {certificates().other_key}"]
+    stunnel = start(Stunnel(service(backend.port, *own)))
+    with TlsClient(stunnel.port, sni="other.test") as client:  # verifies the name
+        assert client.get("/").status == 200
+
+
+def test_log_tells_what_was_negotiated(front):
+    stunnel = front()
+    with TlsClient(stunnel.port, context=client_context(version=TLS13)) as client:
+        client.get("/")
+        cipher = client.tls.cipher()[0]
+    stunnel.wait_log(f"TLSv1.3 ciphersuite: {cipher} (")
+    stunnel.wait_log("TLS accepted: new session negotiated")
+
+
+# ---- ALPN ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options, offered, chosen",
+    [
+        (["alpn = h2, http/1.1"], ["h2", "http/1.1"], "h2"),
+        (["alpn = h2, http/1.1"], ["http/1.1"], "http/1.1"),
+        (["alpn = http/1.1"], ["h2", "http/1.1"], "http/1.1"),
+        (["alpn = http/1.1"], [], None),
+        ([], ["h2", "http/1.1"], None),
+        (["xForwardedFor = yes"], ["h2", "http/1.1"], "http/1.1"),
+        (["httpDelHeader = X"], ["http/1.1", "h2"], "http/1.1"),
+        (["xForwardedFor = yes", "alpn = h2, http/1.1"], ["h2", "http/1.1"], "http/1.1"),
+        (["xForwardedFor = yes"], [], None),
+    ],
+)
+def test_alpn(front, options, offered, chosen):
+    stunnel = front(*options)
+    with TlsClient(stunnel.port, context=client_context(alpn=offered)) as client:
+        assert client.tls.selected_alpn_protocol() == chosen
+        assert client.get("/").status == 200
+
+
+def test_client_that_speaks_only_h2_gets_no_h2(front):
+    """A service with header options never negotiates what it cannot rewrite."""
+    stunnel = front("xForwardedFor = yes", "alpn = h2, http/1.1")
+    try:
+        with TlsClient(stunnel.port, context=client_context(alpn=["h2"])) as client:
+            assert client.tls.selected_alpn_protocol() != "h2"
+    except (ssl.SSLError, ConnectionError):
+        pass  # RFC 7301 3.2: no_application_protocol
+
+
+# ---- resumption -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_resumption_across_workers(start, version):
+    """One ticket key for all workers: whichever accepts, the session is resumed."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 4\n" + service(backend.port, "xForwardedFor = yes")))
+    context = client_context(version=version)
+    with TlsClient(stunnel.port, context=context) as client:
+        client.get("/")
+        session = client.session
+    for _ in range(20):
+        with TlsClient(stunnel.port, context=context, session=session) as client:
+            client.get("/")
+            assert client.tls.session_reused
+            session = client.session
+    stunnel.wait_log("TLS accepted: previous session reused", 20)
+    assert len(stunnel.log_lines("TLS accepted: new session negotiated")) == 1
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_resumption_across_a_reload(start, version):
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 2\n" + service(backend.port)))
+    context = client_context(version=version)
+    with TlsClient(stunnel.port, context=context) as client:
+        client.get("/")
+        session = client.session
+    old = set(stunnel.processes()[1:])
+    stunnel.reload()
+    stunnel.wait_gone(old)
+    with TlsClient(stunnel.port, context=context, session=session) as client:
+        client.get("/")
+        assert client.tls.session_reused
+
+
+def test_session_of_one_service_is_not_taken_by_another(start):
+    """They may stand for different sites; RFC 8446 4.2.11 binds a ticket to its server."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel(service(backend.port, name="one") + service(backend.port, name="two")))
+    one, two = (int(endpoint.rsplit(":")[-1]) for endpoint in stunnel.endpoints())
+    context = client_context()
+    with TlsClient(one, context=context) as client:
+        client.get("/")
+        session = client.session
+    with TlsClient(two, context=context, session=session) as client:
+        assert client.get("/").status == 200
+        assert not client.tls.session_reused
