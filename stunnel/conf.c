@@ -33,7 +33,7 @@ struct reader {
 	char reason[128];	      /* of a line's failure, where that is not a fixed text */
 };
 
-/* --- memory --------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void *keep(struct config *config, void *p)
 {

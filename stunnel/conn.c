@@ -20,7 +20,7 @@ uint64_t conn_now(const struct conn *c)
 	return uv_now(c->pool->loop);
 }
 
-/* --- closing: only marks; the loop reaps ---------------------------------------------------- */
+/* --- closing: only marks; the loop reaps ------------------------------------------------------ */
 
 static void log_end(struct conn *c)
 {
@@ -128,7 +128,7 @@ void conn_backend_close(struct conn *c, bool reset)
 	c->relay.end[RELAY_BACKEND].fd = -1;
 }
 
-/* --- events --------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
@@ -221,8 +221,7 @@ void conn_wait_relay(struct conn *c)
 		run_again_soon(c);
 }
 
-/* --- time ---------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static const struct conn_step *current_step(const struct conn *c)
 {
@@ -255,8 +254,7 @@ static void arm(struct conn *c)
 	uv_timer_start(&c->timer, on_timer, at > now ? at - now : 0, 0);
 }
 
-/* --- the plan's run -----------------------------------------------------------------------------
- */
+/* --- the plan's run --------------------------------------------------------------------------- */
 
 /* Follows a step's result until there is something to wait for. */
 static void settle(struct conn *c, enum conn_result result)
@@ -283,8 +281,7 @@ void conn_run(struct conn *c, unsigned events)
 	settle(c, current_step(c)->run(c, events));
 }
 
-/* --- beginning and end --------------------------------------------------------------------------
- */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 static bool describe_ends(struct conn *c, int fd)
 {

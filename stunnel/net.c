@@ -14,7 +14,7 @@
 
 #include "log.h"
 
-/* --- addresses ------------------------------------------------------------------------------ */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 static bool append_addr(struct net_addrs *list, const void *sa, socklen_t len)
 {
@@ -154,7 +154,7 @@ bool net_is_unix(const struct net_addr *addr)
 	return addr->u.sa.sa_family == AF_UNIX;
 }
 
-/* --- options -------------------------------------------------------------------------------- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 enum option_type {
 	TYPE_FLAG,
@@ -319,7 +319,7 @@ int net_options_set(const struct net_options *options, enum net_class class, int
 	return 0;
 }
 
-/* --- sockets -------------------------------------------------------------------------------- */
+/* --- sockets ---------------------------------------------------------------------------------- */
 
 static int open_socket(const struct net_addr *addr)
 {

@@ -200,8 +200,7 @@ static const struct option rows[] = {
 
 #define ROWS (sizeof rows / sizeof rows[0])
 
-/* --- one function a type: NULL, or what is wrong with the value --------------------------------
- */
+/* --- one function a type: NULL, or what is wrong with the value ------------------------------- */
 
 static const char *or_default(const struct option *row, const char *error)
 {
@@ -396,8 +395,7 @@ static const char *refuse_unbuilt(const struct option *row, const char *value)
 	return "This option of stock stunnel is not built yet";
 }
 
-/* --- applying ----------------------------------------------------------------------------------
- */
+/* --- applying --------------------------------------------------------------------------------- */
 
 static const char *set(struct options_target *t, const struct option *row, const char *value)
 {

@@ -12,7 +12,7 @@
 /* Reads in one go before other connections have their turn. */
 #define READS_MAX 16
 
-/* --- the two kinds of end ------------------------------------------------------------------- */
+/* --- the two kinds of end --------------------------------------------------------------------- */
 
 static ssize_t plain_result(ssize_t n, const char *call, char *why)
 {
@@ -50,7 +50,7 @@ static bool end_shutdown(struct relay_end *end)
 	return true;
 }
 
-/* --- buffers -------------------------------------------------------------------------------- */
+/* --- buffers ---------------------------------------------------------------------------------- */
 
 static void buffer_free(struct relay_buffer *b)
 {
@@ -81,7 +81,7 @@ static bool buffer_append(struct relay_buffer *b, struct span s)
 	return true;
 }
 
-/* --- one direction -------------------------------------------------------------------------- */
+/* --- one direction ---------------------------------------------------------------------------- */
 
 /* What a pump came to, beside enum relay_status. */
 static bool is_final(enum relay_status status)
@@ -340,7 +340,7 @@ static enum relay_status pump(struct relay *r, enum h1_dir dir)
 	return status;
 }
 
-/* --- both directions ------------------------------------------------------------------------ */
+/* --- both directions -------------------------------------------------------------------------- */
 
 enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 {

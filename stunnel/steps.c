@@ -30,8 +30,7 @@ static enum conn_result busy_expired(struct conn *c)
 	return CONN_RESET;
 }
 
-/* --- refusing a request -------------------------------------------------------------------------
- */
+/* --- refusing a request ----------------------------------------------------------------------- */
 
 /* One line a refused request: who, what, and by which rule. */
 static void log_refusal(struct conn *c)
@@ -76,7 +75,7 @@ static enum conn_result refuse(struct conn *c, enum error error)
 	return answer(c);
 }
 
-/* --- step: the TLS handshake ---------------------------------------------------------------- */
+/* --- step: the TLS handshake ------------------------------------------------------------------ */
 
 /* Exact, or a leading `*` that stands for anything (so *.example.com is not example.com). */
 static bool name_matches(const char *pattern, const char *name)
@@ -380,8 +379,7 @@ static enum conn_result step_proxy(struct conn *c, unsigned events)
 	return CONN_NEXT;
 }
 
-/* --- step: the relay ----------------------------------------------------------------------------
- */
+/* --- step: the relay -------------------------------------------------------------------------- */
 
 static bool in_head(const struct conn *c)
 {
@@ -450,8 +448,7 @@ static enum conn_result step_relay(struct conn *c, unsigned events)
 	return CONN_RESET;
 }
 
-/* --- the plan -----------------------------------------------------------------------------------
- */
+/* --- the plan --------------------------------------------------------------------------------- */
 
 static const struct conn_step tls_accept_step = {step_tls_accept, busy_deadline, busy_expired};
 static const struct conn_step first_head_step = {step_first_head, head_deadline, head_expired};

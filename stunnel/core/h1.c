@@ -36,7 +36,7 @@ size_t h1_out_min(const struct rewrite *rewrite, struct h1_limits limits)
 	return request > H1_RESPONSE_HEAD_MAX ? request : H1_RESPONSE_HEAD_MAX;
 }
 
-/* --- judging a request ---------------------------------------------------------------------- */
+/* --- judging a request ------------------------------------------------------------------------ */
 
 /* The authority of an absolute-form target, or empty if it is not one of http or https. */
 static struct span target_authority(struct span target)
@@ -214,7 +214,7 @@ static int judge_request(const struct rewrite *rw, struct h1_head *head, struct 
 	return judge_connection(rw, head, last);
 }
 
-/* --- requests ------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static void request_done(struct h1 *h)
 {
@@ -404,7 +404,7 @@ static int request_step(struct h1 *h, struct span *in, struct out *out)
 	return WAITING;
 }
 
-/* --- responses ------------------------------------------------------------------------------ */
+/* --- responses -------------------------------------------------------------------------------- */
 
 /* From here on nobody can tell where a response ends: no further request may be sent. */
 static void response_unframed(struct h1 *h)
@@ -546,7 +546,7 @@ static int response_step(struct h1 *h, struct span *in, struct out *out)
 	return WAITING;
 }
 
-/* --- the conversation ----------------------------------------------------------------------- */
+/* --- the conversation ------------------------------------------------------------------------- */
 
 int h1_feed(struct h1 *h, enum h1_dir dir, struct span *in, struct out *out)
 {

@@ -39,7 +39,7 @@ static const struct variable_row {
 	[VAR_SESSION_REUSED] = {{"session_reused", 14}, 1},
 };
 
-/* --- compiling ------------------------------------------------------------------------------ */
+/* --- compiling -------------------------------------------------------------------------------- */
 
 static struct span rule_name(const struct rewrite *rw, const struct rewrite_rule *rule)
 {
@@ -232,7 +232,7 @@ int rewrite_option(struct rewrite *rw, struct span option, struct span value, co
 	return -1;
 }
 
-/* --- applying ------------------------------------------------------------------------------- */
+/* --- applying --------------------------------------------------------------------------------- */
 
 bool rewrite_active(const struct rewrite *rw)
 {
