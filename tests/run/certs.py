@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 @functools.cache
 def certificates():
-    """Paths: ca; cert and key, for the names that tests use; other_cert and other_key, for other.test"""
+    """Paths: ca; cert and key, for the usual names; other_cert and other_key, for other.test."""
     folder = Path(tempfile.mkdtemp(prefix="stunnel-certs-"))
     folder.chmod(0o755)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

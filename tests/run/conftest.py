@@ -2,7 +2,6 @@
 """What every scenario gets: `start` runs a peer until the test ends."""
 
 import contextlib
-
 import os
 
 import pytest

@@ -64,6 +64,7 @@ class Chromium:
         self.process = subprocess.Popen(
             ["bash", "-c", shell, "bash", BINARY, *flags, "about:blank"],
             pass_fds=[to_browser, from_browser],
+            env={**os.environ, "TMPDIR": self.folder, "HOME": self.folder},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

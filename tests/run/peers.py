@@ -101,20 +101,27 @@ class Program:
         self.pid = self.process.pid
         try:
             wait_for(self._started, f"{self.name} to listen on {self.endpoints()}")
-        except AssertionError:
-            self.kill()
-            raise AssertionError(self.report()) from None
+        except AssertionError as error:
+            report = f"{error}\n{self.report()}"
+            self._clean_up()
+            raise AssertionError(report) from None
         return self
 
     def __exit__(self, *_):
         try:
             self.stop()
         finally:
-            self.kill()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._clean_up()
+
+    def _clean_up(self):
+        """Ends what is left of the program and of what it started, and removes its folder."""
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _started(self):
-        assert self.process.poll() is None, f"{self.name} ended: {self.report()}"
+        assert self.process.poll() is None, f"{self.name} ended"
         return all(listening(endpoint) for endpoint in self.endpoints())
 
     def signal(self, number):
@@ -124,21 +131,15 @@ class Program:
         """Ids of the program and all its descendants."""
         found = [self.pid]
         for pid in found:
-            children = Path(f"/proc/{pid}/task/{pid}/children")
-            if children.exists():
-                found += [int(child) for child in children.read_text().split()]
+            with contextlib.suppress(OSError):  # it has just ended
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+                found += [int(child) for child in children.split()]
         return found
 
     def stop(self):
         if self.process and self.process.poll() is None:
             self.signal(signal.SIGTERM)
             self.process.wait(DEADLINE)
-
-    def kill(self):
-        """The program and what it started."""
-        if self.pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
 
     def report(self):
         return self.stderr.read_text("latin-1") if self.stderr.exists() else ""
@@ -153,7 +154,7 @@ def service(connect, *options, name="web", accept=None):
 
 
 class Stunnel(Program):
-    """The daemon under test. `config` follows lines for logs and certificate, which it may repeat."""
+    """The daemon under test. `config` follows lines for log and certificate."""
 
     name = "stunnel"
 

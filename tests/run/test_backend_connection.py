@@ -163,9 +163,7 @@ def test_backend_that_resets_in_its_answer(start):
     stunnel = start(Stunnel(service(backend.port, HTTP)))
     with TlsClient(stunnel.port) as client:
         client.send(HEAD)
-        data = b""
-        while b"short" not in data:
-            data += client.recv()
+        client.read_until(b"short")
         received.set()
         assert client.closed_by_peer()
         assert client.ended in ("reset", "eof")

@@ -110,14 +110,14 @@ def test_both_directions_at_once(start, options):
     """The answer comes while the request is still being sent."""
 
     def serve(connection):
-        connection.take_until(b"\r\n\r\n")
-        connection.data = b""
+        head = connection.take_until(b"\r\n\r\n")
+        connection.data = connection.data[len(head) :]
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE)
         sender = threading.Thread(target=send_blocks, args=[connection])
         sender.start()
         left = SIZE - len(connection.data)
-        while left > 0:
-            left -= len(connection.sock.recv(MIB))
+        while left > 0 and (data := connection.sock.recv(MIB)):
+            left -= len(data)
         sender.join()
 
     backend = start(Recorder(serve))

@@ -223,12 +223,12 @@ def test_missing_file():
 
 def test_relative_paths_in_daemon_mode(load):
     for name, what in (("pid", "Pid"), ("output", "Log")):
-        outcome = load(f"foreground = no\nsyslog = no\n{name} = file\n" + WEB)
+        outcome = load(f"syslog = no\n{name} = file\n" + WEB)
         outcome.assert_refused()
         assert f"{what} file must include full path name" in outcome.stderr
 
 
-# ---- odd, and right -------------------------------------------------------------------------------
+# ---- odd, and right ----------------------------------------------------------------------------
 
 
 def test_odd_but_good_file(start, tmp_path):

@@ -15,6 +15,8 @@ CHUNKED = b"PUT /chunked HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunk
 CHUNKS = b"5\r\nhello\r\n006;extension=1\r\n world\r\n0\r\nX-Sum: 1\r\nX-Forwarded-For: x\r\n\r\n"
 CHUNKS_ANEW = b"5\r\nhello\r\n6\r\n world\r\n0\r\nX-Sum: 1\r\n\r\n"
 
+CHUNKED_ANSWER = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+
 CONVERSATION = b"".join(
     [HEAD % 1, b"\r\n", POST, b"\r\nhello world", HEAD % 2, b"\r\n", CHUNKED, b"\r\n", CHUNKS]
     + [b"\r\n", HEAD % 3, b"\r\n"]
@@ -126,7 +128,7 @@ def test_responses_of_all_kinds(front):
         ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", b""),
         ("GET", b"HTTP/1.1 204 No Content\r\n\r\n", b""),
         ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n", b""),
-        ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", b"abc"),
+        ("GET", CHUNKED_ANSWER, b"abc"),
         ("GET", b"HTTP/1.1 200 OK\r\n\r\nuntil the end", b"until the end"),
     ]
 

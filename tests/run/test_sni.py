@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""sni = PRIMARY:PATTERN: certificate, backend and rules follow the name that the client asks for."""
+"""sni = PRIMARY:PATTERN: certificate, backend and rules follow the name that is asked for."""
 
 import pytest
 

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: ISC
+"""Session tickets: one key for all workers, that outlives a reload."""
+
+import ssl
+
+import pytest
+
+from peers import Stunnel, service
+from recorder import Recorder
+from tls_client import TlsClient, client_context
+
+VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+
+
+@VERSIONS
+def test_resumption_across_workers(start, version):
+    """One ticket key for all workers: whichever accepts, the session is resumed."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 4\n" + service(backend.port, "xForwardedFor = yes")))
+    context = client_context(version=version)
+    with TlsClient(stunnel.port, context=context) as client:
+        client.get("/")
+        session = client.session
+    for _ in range(20):
+        with TlsClient(stunnel.port, context=context, session=session) as client:
+            client.get("/")
+            assert client.tls.session_reused
+            session = client.session
+    stunnel.wait_log("TLS accepted: previous session reused", 20)
+    assert len(stunnel.log_lines("TLS accepted: new session negotiated")) == 1
+
+
+@VERSIONS
+def test_resumption_across_a_reload(start, version):
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 2\n" + service(backend.port)))
+    context = client_context(version=version)
+    with TlsClient(stunnel.port, context=context) as client:
+        client.get("/")
+        session = client.session
+    old = set(stunnel.processes()[1:])
+    stunnel.reload()
+    stunnel.wait_gone(old)
+    with TlsClient(stunnel.port, context=context, session=session) as client:
+        client.get("/")
+        assert client.tls.session_reused
+
+
+def test_session_of_one_service_is_not_taken_by_another(start):
+    """They may stand for different sites; RFC 8446 4.2.11 binds a ticket to its server."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel(service(backend.port, name="one") + service(backend.port, name="two")))
+    one, two = (int(endpoint.rsplit(":")[-1]) for endpoint in stunnel.endpoints())
+    context = client_context()
+    with TlsClient(one, context=context) as client:
+        client.get("/")
+        session = client.session
+    with TlsClient(two, context=context, session=session) as client:
+        assert client.get("/").status == 200
+        assert not client.tls.session_reused
