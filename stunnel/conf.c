@@ -239,7 +239,7 @@ static bool finish_section(struct reader *r)
 	service->failover = (enum conn_failover)s->options.failover;
 	service->options = s->options.sockets;
 	service->rewrite = s->options.rewrite;
-	service->limits = (struct h1_limits){H1_HEAD_LIMIT, H1_FIELDS_MAX};
+	service->limits = s->options.limits;
 	log_main(LOG_INFO, "Initializing service [%s]", s->name);
 	if ((s->options.sni && !join_primary(r, s)) || !check_endpoints(r, s) ||
 	    !check_protocol(r, s) || !make_tls(r, s) || !resolve_all(r, s))

@@ -52,6 +52,7 @@ struct conf_options {
 	int failover; /* enum conn_failover */
 	struct conn_timeouts timeout;
 	struct net_options sockets;
+	struct h1_limits limits;
 	struct rewrite rewrite;
 	const char *where[CONF_ROWS_MAX]; /* by option: FILE:LINE: "LINE", the last one; or NULL */
 };

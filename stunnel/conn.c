@@ -358,6 +358,7 @@ void conn_pool_close(struct conn_pool *pool)
 		if (!c->dead)
 			mark_dead(c, false);
 	on_prepare(&pool->reaper);
+	on_idle(&pool->busy); /* what waits to be run again is dead now: only lets go of it */
 	uv_close((uv_handle_t *)&pool->reaper, NULL);
 	uv_close((uv_handle_t *)&pool->busy, NULL);
 }

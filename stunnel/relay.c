@@ -287,7 +287,7 @@ static enum relay_status finish(struct relay *r, enum h1_dir dir)
 	buffer_free(&f->held);
 	f->closed = end_shutdown(&r->end[!dir]);
 	/* Without a backend nobody wants requests any more. */
-	if (dir == H1_RESPONSE && r->h1)
+	if (dir == H1_RESPONSE && r->h1 && phase != H1_TUNNEL)
 		r->flow[H1_REQUEST].discarding = true;
 	return RELAY_WAIT;
 }

@@ -3,17 +3,16 @@
 
 #include <assert.h>
 
+#include "h1_request.h"
+
 enum h1_state {
 	STATE_HEAD = 0,
 	STATE_BODY,
 	STATE_TRAILERS,
+	STATE_HELD,	/* requests: until it is known whether the last one opens a tunnel */
 	STATE_UNFRAMED, /* responses */
-	STATE_CLOSED,	/* requests */
-};
-
-enum h1_request_kind {
-	KIND_PLAIN = 0,
-	KIND_HEAD, /* its response has no body */
+	STATE_TUNNEL,
+	STATE_CLOSED, /* requests */
 };
 
 /* What a step of the machine came to, beside -ERR_x. */
@@ -36,197 +35,31 @@ size_t h1_out_min(const struct rewrite *rewrite, struct h1_limits limits)
 	return request > H1_RESPONSE_HEAD_MAX ? request : H1_RESPONSE_HEAD_MAX;
 }
 
-/* --- judging a request ------------------------------------------------------------------------ */
+/* --- requests --------------------------------------------------------------------------------- */
 
-/* The authority of an absolute-form target, or empty if it is not one of http or https. */
-static struct span target_authority(struct span target)
+static void next_request(struct h1 *h)
 {
-	static const struct span schemes[] = {{"http://", 7}, {"https://", 8}};
-
-	for (size_t i = 0; i < 2; i++) {
-		size_t len = schemes[i].len;
-
-		if (target.len <= len || !http_equal(span_of(target.p, len), schemes[i]))
-			continue;
-		span_skip(&target, len);
-		for (len = 0; len < target.len; len++)
-			if (target.p[len] == '/' || target.p[len] == '?')
-				break;
-		return span_of(target.p, len);
-	}
-	return span_of(NULL, 0);
-}
-
-/* The form of the target (RFC 9112 3.2) and Host, which may not name different places. */
-static int judge_target(const struct h1_head *head, const struct h1_field *host)
-{
-	struct span authority;
-
-	if (head->target.p[0] == '/')
-		return 0;
-	if (span_eq(head->target, SPAN("*")))
-		return span_eq(head->method, SPAN("OPTIONS")) ? 0 : -ERR_TARGET_FORM;
-	authority = target_authority(head->target);
-	if (authority.len == 0 || !http_all(authority, HTTP_HOST))
-		return -ERR_TARGET_FORM;
-	if (host && !http_equal(host->value, authority))
-		return -ERR_HOST_MISMATCH;
-	return 0;
-}
-
-static int judge_host(const struct h1_head *head, const struct h1_field **host)
-{
-	*host = NULL;
-	for (size_t i = 0; i < head->count; i++) {
-		if (head->field[i].id != HTTP_HOST_FIELD)
-			continue;
-		if (*host)
-			return -ERR_HOST_DUPLICATE;
-		*host = &head->field[i];
-	}
-	if (!*host)
-		return head->minor == 0 ? 0 : -ERR_HOST_MISSING;
-	return http_all((*host)->value, HTTP_HOST) ? 0 : -ERR_HOST_INVALID;
-}
-
-/* The options of Connection that are kept, as bits and as the field's value. */
-enum {
-	OPTION_CLOSE = 1,
-	OPTION_KEEP_ALIVE = 2,
-	OPTION_TE = 4,
-};
-
-static const struct span connection_values[8] = {
-	[OPTION_CLOSE] = {"close", 5},
-	[OPTION_KEEP_ALIVE] = {"keep-alive", 10},
-	[OPTION_CLOSE | OPTION_KEEP_ALIVE] = {"close", 5},
-	[OPTION_TE] = {"TE", 2},
-	[OPTION_TE | OPTION_CLOSE] = {"close, TE", 9},
-	[OPTION_TE | OPTION_KEEP_ALIVE] = {"keep-alive, TE", 14},
-	[OPTION_TE | OPTION_CLOSE | OPTION_KEEP_ALIVE] = {"close, TE", 9},
-};
-
-static void drop_fields(struct h1_head *head, struct span name)
-{
-	for (size_t i = 0; i < head->count; i++)
-		if (http_equal(head->field[i].name, name))
-			head->field[i].dropped = true;
+	h->side[H1_REQUEST].state = h->last ? STATE_CLOSED : STATE_HEAD;
 }
 
 /*
- * One option of Connection. RFC 9110 7.6.1 has an intermediary remove the field that it names:
- * a client must not thereby remove what we add, nor what frames the message.
+ * What a client sends behind a request that may open a tunnel is tunnel data or a request; which,
+ * only the response tells. Taking it for either at once is how requests are smuggled.
  */
-static int judge_option(const struct rewrite *rw, struct h1_head *head, struct span option,
-			unsigned *options)
-{
-	if (http_equal(option, SPAN("close"))) {
-		*options |= OPTION_CLOSE;
-		return 0;
-	}
-	if (http_equal(option, SPAN("keep-alive"))) {
-		*options |= OPTION_KEEP_ALIVE;
-		return 0;
-	}
-	switch (http_field(option)) {
-	case HTTP_HOST_FIELD:
-	case HTTP_CONTENT_LENGTH:
-	case HTTP_TRANSFER_ENCODING:
-		return -ERR_CONNECTION_OPTION;
-	case HTTP_TE:
-		*options |= OPTION_TE;
-		return 0;
-	case HTTP_CONNECTION:
-	case HTTP_UPGRADE:
-	case HTTP_HTTP2_SETTINGS:
-		return 0;
-	case HTTP_OTHER:
-	case HTTP_TRAILER:
-	case HTTP_AUTHORIZATION:
-		break;
-	}
-	if (!rewrite_protects(rw, option))
-		drop_fields(head, option);
-	return 0;
-}
-
-/* Makes the Connection lines one, of the options that are kept; *last if it is the last request. */
-static int judge_connection(const struct rewrite *rw, struct h1_head *head, bool *last)
-{
-	struct h1_field *first = NULL;
-	unsigned options = 0;
-
-	for (size_t i = 0; i < head->count; i++) {
-		struct h1_field *field = &head->field[i];
-		struct span list = field->value, option;
-
-		if (field->id != HTTP_CONNECTION)
-			continue;
-		while (http_list_next(&list, &option)) {
-			int rc = judge_option(rw, head, option, &options);
-
-			if (rc != 0)
-				return rc;
-		}
-		field->dropped = first != NULL;
-		if (!first)
-			first = field;
-	}
-	if (first) {
-		first->value = connection_values[options];
-		first->dropped = options == 0;
-	}
-	*last = (options & OPTION_CLOSE) || (head->minor == 0 && !(options & OPTION_KEEP_ALIVE));
-	return 0;
-}
-
-/* Upgrade is not opened; aliases of framing fields have no honest sender. */
-static void drop_hop_fields(struct h1_head *head)
-{
-	for (size_t i = 0; i < head->count; i++) {
-		struct h1_field *field = &head->field[i];
-
-		if (field->id == HTTP_UPGRADE || field->id == HTTP_HTTP2_SETTINGS ||
-		    (field->id == HTTP_OTHER && http_frames(field->name)))
-			field->dropped = true;
-	}
-}
-
-/* Everything that RFC 9110 and 9112 ask of a request as a whole; 0 or -ERR_x. */
-static int judge_request(const struct rewrite *rw, struct h1_head *head, struct h1_body *body,
-			 bool *last)
-{
-	const struct h1_field *host;
-	int rc;
-
-	if (span_eq(head->method, SPAN("CONNECT")))
-		return -ERR_CONNECT_REFUSED;
-	rc = judge_host(head, &host);
-	if (rc != 0)
-		return rc;
-	rc = judge_target(head, host);
-	if (rc != 0)
-		return rc;
-	rc = h1_body_of_request(head, body);
-	if (rc != 0)
-		return rc;
-	drop_hop_fields(head);
-	return judge_connection(rw, head, last);
-}
-
-/* --- requests --------------------------------------------------------------------------------- */
-
 static void request_done(struct h1 *h)
 {
-	struct h1_side *s = &h->side[H1_REQUEST];
-
-	s->state = h->last ? STATE_CLOSED : STATE_HEAD;
+	if (h->tunnel_asked && !h->tunnel_refused)
+		h->side[H1_REQUEST].state = STATE_HELD;
+	else
+		next_request(h);
 }
 
-static void queue_push(struct h1 *h, enum h1_request_kind kind)
+static void queue_push(struct h1 *h, unsigned kind)
 {
 	unsigned at = (unsigned)(h->queue_first + h->queue_count) % H1_PIPELINE_MAX;
 
+	h->tunnel_asked = kind & (H1_KIND_UPGRADE | H1_KIND_CONNECT);
+	h->tunnel_refused = false;
 	h->queue[at] = (uint8_t)kind;
 	h->queue_count++;
 	h->requests++;
@@ -277,9 +110,8 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_REQUEST];
 	size_t mark = out_mark(out), end;
+	struct h1_verdict verdict;
 	struct h1_head head;
-	struct h1_body body;
-	bool last;
 	int rc;
 
 	if (h1_blocked(h))
@@ -296,7 +128,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	rc = h1_head(span_of(in->p, end), h->limits.max_fields, h1_request_line, &head);
 	if (rc != 0)
 		return rc;
-	rc = judge_request(h->rewrite, &head, &body, &last);
+	rc = h1_request_judge(h->rewrite, &head, h->limits.connect, &verdict);
 	if (rc != 0)
 		return rc;
 	rewrite_request(h->rewrite, h->facts, &head, out);
@@ -308,11 +140,11 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	span_skip(in, end);
 	s->partial = false;
 	s->empty_lines = 0;
-	s->body = body;
+	s->body = verdict.body;
 	s->state = STATE_BODY;
-	h->last = last;
-	queue_push(h, span_eq(head.method, SPAN("HEAD")) ? KIND_HEAD : KIND_PLAIN);
-	if (body.state == H1_BODY_COMPLETE)
+	h->last = verdict.last;
+	queue_push(h, verdict.kind);
+	if (verdict.body.state == H1_BODY_COMPLETE)
 		request_done(h);
 	return MOVED;
 }
@@ -352,13 +184,6 @@ static int request_body(struct h1 *h, struct span *in, struct out *out)
 	return event == H1_BODY_MORE ? WAITING : MOVED;
 }
 
-/* RFC 9110 6.5.1: no trailer may frame, route or authenticate; ours are not the client's. */
-static bool trailer_allowed(const struct rewrite *rw, const struct h1_field *field)
-{
-	return field->id != HTTP_AUTHORIZATION && !http_frames(field->name) &&
-	       !rewrite_protects(rw, field->name);
-}
-
 static int request_trailers(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_REQUEST];
@@ -374,7 +199,7 @@ static int request_trailers(struct h1 *h, struct span *in, struct out *out)
 		return rc;
 	out_put(out, SPAN("0\r\n"));
 	for (size_t i = 0; i < head.count; i++)
-		if (trailer_allowed(h->rewrite, &head.field[i]))
+		if (h1_request_trailer(h->rewrite, &head.field[i]))
 			rewrite_field(out, head.field[i].name, head.field[i].value);
 	out_put(out, SPAN("\r\n"));
 	if (out->full) {
@@ -387,6 +212,16 @@ static int request_trailers(struct h1 *h, struct span *in, struct out *out)
 	return MOVED;
 }
 
+/* As it is, as far as there is room. */
+static int pass(struct span *in, struct out *out)
+{
+	size_t n = in->len < out_room(out) ? in->len : out_room(out);
+
+	out_put(out, span_of(in->p, n));
+	span_skip(in, n);
+	return WAITING;
+}
+
 static int request_step(struct h1 *h, struct span *in, struct out *out)
 {
 	switch ((enum h1_state)h->side[H1_REQUEST].state) {
@@ -396,6 +231,10 @@ static int request_step(struct h1 *h, struct span *in, struct out *out)
 		return request_body(h, in, out);
 	case STATE_TRAILERS:
 		return request_trailers(h, in, out);
+	case STATE_HELD:
+		return WAITING;
+	case STATE_TUNNEL:
+		return pass(in, out);
 	case STATE_UNFRAMED:
 	case STATE_CLOSED:
 		break;
@@ -411,15 +250,34 @@ static void response_unframed(struct h1 *h)
 {
 	h->side[H1_RESPONSE].state = STATE_UNFRAMED;
 	h->last = true;
-	if (h->side[H1_REQUEST].state == STATE_HEAD)
+	h->tunnel_refused = true;
+	if (h->side[H1_REQUEST].state == STATE_HEAD || h->side[H1_REQUEST].state == STATE_HELD)
 		h->side[H1_REQUEST].state = STATE_CLOSED;
+}
+
+static unsigned answered_kind(const struct h1 *h)
+{
+	return h->queue[h->queue_first];
 }
 
 static void response_done(struct h1 *h)
 {
+	if (answered_kind(h) & (H1_KIND_UPGRADE | H1_KIND_CONNECT)) {
+		h->tunnel_refused = true;
+		if (h->side[H1_REQUEST].state == STATE_HELD)
+			next_request(h);
+	}
 	h->side[H1_RESPONSE].state = STATE_HEAD;
 	h->queue_first = (uint8_t)((h->queue_first + 1) % H1_PIPELINE_MAX);
 	h->queue_count--;
+}
+
+static bool opens_tunnel(const struct h1 *h, const struct h1_head *response)
+{
+	if (answered_kind(h) & H1_KIND_CONNECT)
+		return response->status >= 200 && response->status < 300;
+	return (answered_kind(h) & H1_KIND_UPGRADE) && response->status == 101 &&
+	       h1_request_switched(response);
 }
 
 /* How the response goes on behind its head: 0, or -ERR_x if that cannot be told. */
@@ -431,11 +289,20 @@ static int frame_response(struct h1 *h, struct span bytes)
 
 	if (rc != 0)
 		return rc;
-	if (head.status == 101) /* nobody asked: Upgrade is not forwarded */
-		return -ERR_CONNECTION_OPTION;
+	if (opens_tunnel(h, &head)) {
+		/* Nothing of a request may be under way that the tunnel would be taken for. */
+		if (h->side[H1_REQUEST].state != STATE_HELD)
+			return -ERR_TRUNCATED;
+		h->side[H1_REQUEST].state = STATE_TUNNEL;
+		s->state = STATE_TUNNEL;
+		h->queue_count = 0;
+		return 0;
+	}
+	if (head.status == 101) /* not asked for, or to a protocol that nobody may speak unseen */
+		return -ERR_TRUNCATED;
 	if (head.status < 200)
 		return 0; /* interim: the final response is still to come */
-	rc = h1_body_of_response(&head, h->queue[h->queue_first] == KIND_HEAD, &s->body);
+	rc = h1_body_of_response(&head, answered_kind(h) & H1_KIND_HEAD, &s->body);
 	if (rc != 0)
 		return rc;
 	if (s->body.state == H1_BODY_UNTIL_CLOSE)
@@ -527,8 +394,6 @@ static int response_trailers(struct h1 *h, struct span *in, struct out *out)
 
 static int response_step(struct h1 *h, struct span *in, struct out *out)
 {
-	size_t n;
-
 	switch ((enum h1_state)h->side[H1_RESPONSE].state) {
 	case STATE_HEAD:
 		return response_head(h, in, out);
@@ -536,14 +401,13 @@ static int response_step(struct h1 *h, struct span *in, struct out *out)
 		return response_body(h, in, out);
 	case STATE_TRAILERS:
 		return response_trailers(h, in, out);
+	case STATE_HELD:
 	case STATE_UNFRAMED:
+	case STATE_TUNNEL:
 	case STATE_CLOSED:
 		break;
 	}
-	n = in->len < out_room(out) ? in->len : out_room(out);
-	out_put(out, span_of(in->p, n));
-	span_skip(in, n);
-	return WAITING;
+	return pass(in, out);
 }
 
 /* --- the conversation ------------------------------------------------------------------------- */
@@ -574,7 +438,7 @@ size_t h1_bypass(const struct h1 *h, enum h1_dir dir)
 
 	if (dir == H1_REQUEST && h->error != ERR_NONE)
 		return 0;
-	if (s->state == STATE_UNFRAMED)
+	if (s->state == STATE_UNFRAMED || s->state == STATE_TUNNEL)
 		return SIZE_MAX;
 	return s->state == STATE_BODY ? h1_body_bypass(&s->body) : 0;
 }
@@ -604,6 +468,10 @@ enum h1_phase h1_phase(const struct h1 *h, enum h1_dir dir)
 	case STATE_BODY:
 	case STATE_TRAILERS:
 		return H1_BODY;
+	case STATE_HELD:
+		return H1_IDLE;
+	case STATE_TUNNEL:
+		return H1_TUNNEL;
 	case STATE_UNFRAMED:
 		return H1_UNFRAMED;
 	case STATE_CLOSED:
@@ -614,7 +482,7 @@ enum h1_phase h1_phase(const struct h1 *h, enum h1_dir dir)
 
 bool h1_blocked(const struct h1 *h)
 {
-	return h->queue_count == H1_PIPELINE_MAX;
+	return h->queue_count == H1_PIPELINE_MAX || h->side[H1_REQUEST].state == STATE_HELD;
 }
 
 unsigned h1_in_flight(const struct h1 *h)

@@ -21,7 +21,7 @@
  * answers which request and where an answer of our own may stand.
  */
 
-#define H1_HEAD_LIMIT 32768	   /* default of h1_limits.max_head */
+#define H1_HEAD_LIMIT 32768	   /* h1_limits.max_head unless a service says otherwise */
 #define H1_PIPELINE_MAX 32	   /* requests in flight; more wait for responses */
 #define H1_EMPTY_LINES_MAX 4	   /* before a request line, RFC 9112 2.2 */
 #define H1_RESPONSE_HEAD_MAX 65536 /* a longer one is relayed, and the connection ends after it */
@@ -35,13 +35,15 @@ enum h1_phase {
 	H1_IDLE = 0, /* between messages, no byte of the next one seen */
 	H1_HEAD,
 	H1_BODY,
+	H1_TUNNEL,   /* after Upgrade or CONNECT: bytes of another protocol */
 	H1_UNFRAMED, /* responses: relayed until the backend closes */
 	H1_CLOSED,   /* requests: the last one is over, what follows is discarded */
 };
 
 struct h1_limits {
-	uint32_t max_head; /* bytes of a head or trailer section */
-	uint16_t max_fields;
+	unsigned max_head;   /* bytes of a head or trailer section */
+	unsigned max_fields; /* at most H1_FIELDS_MAX */
+	bool connect;	     /* CONNECT is forwarded */
 };
 
 struct h1_side {
@@ -59,10 +61,12 @@ struct h1 {
 	struct h1_limits limits;
 	struct h1_side side[2];
 	enum error error;
-	uint8_t queue[H1_PIPELINE_MAX]; /* of requests in flight: enum h1_request_kind, in h1.c */
+	uint8_t queue[H1_PIPELINE_MAX]; /* of requests in flight: enum h1_request_kind */
 	uint8_t queue_first;
 	uint8_t queue_count;
-	uint64_t requests; /* heads that were forwarded so far */
+	uint64_t requests;   /* heads that were forwarded so far */
+	bool tunnel_asked;   /* by the newest request in the queue */
+	bool tunnel_refused; /* and its response has come already */
 	bool last; /* the current request is the last: close, or HTTP/1.0 without keep-alive */
 };
 
@@ -93,7 +97,10 @@ void h1_bypassed(struct h1 *h, enum h1_dir dir, size_t n);
 
 enum h1_phase h1_phase(const struct h1 *h, enum h1_dir dir);
 
-/* Whether the next request waits until the backend has answered some of those in flight. */
+/*
+ * Whether what the client sends next waits for responses: too many requests are in flight, or the
+ * last one may open a tunnel.
+ */
 bool h1_blocked(const struct h1 *h);
 
 /* How many requests were sent on whose final response is not complete. */

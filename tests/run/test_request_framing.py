@@ -146,23 +146,6 @@ def test_responses_of_all_kinds(front):
     assert backend.data.count(LINE) == len(answers)
 
 
-@pytest.mark.parametrize(
-    "upgrade",
-    [
-        b"Upgrade: websocket\r\nConnection: Upgrade\r\n",
-        b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
-        b"Connection: Upgrade, HTTP2-Settings\r\n",
-    ],
-)
-def test_upgrade_is_removed(front, upgrade):
-    stunnel, backend = front()
-    with TlsClient(stunnel.port, source=CLIENT) as client:
-        client.send(HEAD % 1 + upgrade + b"\r\n")
-        client.response()
-        client.get("/2")
-    assert backend.data == HEAD % 1 + LINE + b"\r\n" + HEAD % 2 + LINE + b"\r\n"
-
-
 def test_without_header_options_every_byte_passes(start):
     """A plain tunnel knows nothing of HTTP."""
     noise = bytes(range(256)) * 64

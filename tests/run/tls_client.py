@@ -142,11 +142,11 @@ class TlsClient:
             return b"".join(iter(self._chunk, b""))
         if not response.header("Content-Length"):
             return self.recv_all()
-        return self._exactly(int(response.header("Content-Length")[0]))
+        return self.take(int(response.header("Content-Length")[0]))
 
     def _chunk(self):
         size = int(self.read_until(b"\r\n"), 16)
-        return self._exactly(size + 2)[:-2]
+        return self.take(size + 2)[:-2]
 
     def read_until(self, mark):
         data = b""
@@ -159,7 +159,7 @@ class TlsClient:
         self.buffered = rest + self.buffered
         return data + mark
 
-    def _exactly(self, size):
+    def take(self, size):
         parts = []
         while size > 0:
             data = self.recv(min(size, 65536))

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: ISC */
+#include "h1_request.h"
+
+/* The authority of an absolute-form target, or empty if it is not one of http or https. */
+static struct span target_authority(struct span target)
+{
+	static const struct span schemes[] = {{"http://", 7}, {"https://", 8}};
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t len = schemes[i].len;
+
+		if (target.len <= len || !http_equal(span_of(target.p, len), schemes[i]))
+			continue;
+		span_skip(&target, len);
+		for (len = 0; len < target.len; len++)
+			if (target.p[len] == '/' || target.p[len] == '?')
+				break;
+		return span_of(target.p, len);
+	}
+	return span_of(NULL, 0);
+}
+
+/* RFC 9112 3.2.3: host and port; the port may not be left out. */
+static bool has_port(struct span authority)
+{
+	size_t digits = 0;
+
+	while (digits < authority.len && authority.p[authority.len - 1 - digits] >= '0' &&
+	       authority.p[authority.len - 1 - digits] <= '9')
+		digits++;
+	return digits != 0 && digits + 1 < authority.len &&
+	       authority.p[authority.len - 1 - digits] == ':';
+}
+
+/* The form of the target (RFC 9112 3.2) and Host, which may not name different places. */
+static int judge_target(const struct h1_head *head, const struct h1_field *host, bool connect)
+{
+	struct span authority = head->target;
+
+	if (connect && !has_port(authority))
+		return -ERR_TARGET_FORM;
+	if (!connect && head->target.p[0] == '/')
+		return 0;
+	if (!connect && span_eq(head->target, SPAN("*")))
+		return span_eq(head->method, SPAN("OPTIONS")) ? 0 : -ERR_TARGET_FORM;
+	if (!connect)
+		authority = target_authority(head->target);
+	if (authority.len == 0 || !http_all(authority, HTTP_HOST))
+		return -ERR_TARGET_FORM;
+	if (host && !http_equal(host->value, authority))
+		return -ERR_HOST_MISMATCH;
+	return 0;
+}
+
+static int judge_host(const struct h1_head *head, const struct h1_field **host)
+{
+	*host = NULL;
+	for (size_t i = 0; i < head->count; i++) {
+		if (head->field[i].id != HTTP_HOST_FIELD)
+			continue;
+		if (*host)
+			return -ERR_HOST_DUPLICATE;
+		*host = &head->field[i];
+	}
+	if (!*host)
+		return head->minor == 0 ? 0 : -ERR_HOST_MISSING;
+	return http_all((*host)->value, HTTP_HOST) ? 0 : -ERR_HOST_INVALID;
+}
+
+/* The options of Connection that are kept, as bits and as the field's value. */
+enum {
+	OPTION_CLOSE = 1,
+	OPTION_KEEP_ALIVE = 2,
+	OPTION_TE = 4,
+	OPTION_UPGRADE = 8,
+};
+
+/* By the bits above; close beats keep-alive. */
+static const struct span connection_values[16] = {
+	{"", 0},
+	{"close", 5},
+	{"keep-alive", 10},
+	{"close", 5},
+	{"TE", 2},
+	{"close, TE", 9},
+	{"keep-alive, TE", 14},
+	{"close, TE", 9},
+	{"Upgrade", 7},
+	{"close, Upgrade", 14},
+	{"keep-alive, Upgrade", 19},
+	{"close, Upgrade", 14},
+	{"Upgrade, TE", 11},
+	{"close, Upgrade, TE", 18},
+	{"keep-alive, Upgrade, TE", 23},
+	{"close, Upgrade, TE", 18},
+};
+
+static void drop_fields(struct h1_head *head, struct span name)
+{
+	for (size_t i = 0; i < head->count; i++)
+		if (http_equal(head->field[i].name, name))
+			head->field[i].dropped = true;
+}
+
+/*
+ * One option of Connection. RFC 9110 7.6.1 has an intermediary remove the field that it names:
+ * a client must not thereby remove what we add, nor what frames the message.
+ */
+static int judge_option(const struct rewrite *rw, struct h1_head *head, struct span option,
+			unsigned *options)
+{
+	if (http_equal(option, SPAN("close"))) {
+		*options |= OPTION_CLOSE;
+		return 0;
+	}
+	if (http_equal(option, SPAN("keep-alive"))) {
+		*options |= OPTION_KEEP_ALIVE;
+		return 0;
+	}
+	switch (http_field(option)) {
+	case HTTP_HOST_FIELD:
+	case HTTP_CONTENT_LENGTH:
+	case HTTP_TRANSFER_ENCODING:
+		return -ERR_CONNECTION_OPTION;
+	case HTTP_TE:
+		*options |= OPTION_TE;
+		return 0;
+	case HTTP_UPGRADE:
+		*options |= OPTION_UPGRADE;
+		return 0;
+	case HTTP_CONNECTION:
+	case HTTP_HTTP2_SETTINGS:
+		return 0;
+	case HTTP_OTHER:
+	case HTTP_TRAILER:
+	case HTTP_AUTHORIZATION:
+		break;
+	}
+	if (!rewrite_protects(rw, option))
+		drop_fields(head, option);
+	return 0;
+}
+
+/* All options of the Connection lines. */
+static int connection_options(const struct rewrite *rw, struct h1_head *head, unsigned *options)
+{
+	*options = 0;
+	for (size_t i = 0; i < head->count; i++) {
+		struct span list = head->field[i].value, option;
+
+		if (head->field[i].id != HTTP_CONNECTION)
+			continue;
+		while (http_list_next(&list, &option)) {
+			int rc = judge_option(rw, head, option, options);
+
+			if (rc != 0)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+/* Makes the Connection lines one. */
+static void write_connection(struct h1_head *head, unsigned options)
+{
+	struct h1_field *first = NULL;
+
+	for (size_t i = 0; i < head->count; i++) {
+		struct h1_field *field = &head->field[i];
+
+		if (field->id != HTTP_CONNECTION)
+			continue;
+		field->dropped = first || options == 0;
+		if (!first)
+			field->value = connection_values[options];
+		first = field;
+	}
+}
+
+/*
+ * Whether a protocol may be spoken unseen. HTTP/2 may not (h2c, h2c-14, HTTP/2.0): its requests
+ * would pass without our header.
+ */
+static bool may_switch_to(struct span protocol)
+{
+	static const struct span http[] = {{"h2", 2}, {"http", 4}};
+
+	for (size_t i = 0; i < 2; i++)
+		if (protocol.len >= http[i].len &&
+		    http_equal(span_of(protocol.p, http[i].len), http[i]))
+			return false;
+	return true;
+}
+
+/* The first protocol of an Upgrade field that may be switched to, or an empty one. */
+static struct span upgrade_protocol(struct span list)
+{
+	struct span protocol;
+
+	while (http_list_next(&list, &protocol))
+		if (may_switch_to(protocol))
+			return protocol;
+	return span_of(NULL, 0);
+}
+
+/*
+ * RFC 9110 7.8: Upgrade counts in HTTP/1.1 and if Connection names it. Of what the client offers
+ * its first choice is forwarded, in one line. Returns whether any is.
+ */
+static bool judge_upgrade(struct h1_head *head, unsigned options)
+{
+	bool wanted = head->minor == 1 && (options & OPTION_UPGRADE);
+	bool found = false;
+
+	for (size_t i = 0; i < head->count; i++) {
+		struct h1_field *field = &head->field[i];
+		struct span protocol;
+
+		if (field->id != HTTP_UPGRADE)
+			continue;
+		protocol = upgrade_protocol(field->value);
+		field->dropped = !wanted || found || protocol.len == 0;
+		if (field->dropped)
+			continue;
+		field->value = protocol;
+		found = true;
+	}
+	return found;
+}
+
+/* Aliases of framing fields have no honest sender. */
+static void drop_hop_fields(struct h1_head *head)
+{
+	for (size_t i = 0; i < head->count; i++) {
+		struct h1_field *field = &head->field[i];
+
+		if (field->id == HTTP_HTTP2_SETTINGS ||
+		    (field->id == HTTP_OTHER && http_frames(field->name)))
+			field->dropped = true;
+	}
+}
+
+int h1_request_judge(const struct rewrite *rw, struct h1_head *head, bool connect,
+		     struct h1_verdict *verdict)
+{
+	const struct h1_field *host;
+	unsigned options;
+	int rc;
+
+	verdict->kind = span_eq(head->method, SPAN("HEAD")) ? H1_KIND_HEAD : 0;
+	if (span_eq(head->method, SPAN("CONNECT"))) {
+		if (!connect)
+			return -ERR_CONNECT_REFUSED;
+		verdict->kind = H1_KIND_CONNECT;
+	}
+	rc = judge_host(head, &host);
+	if (rc != 0)
+		return rc;
+	rc = judge_target(head, host, verdict->kind == H1_KIND_CONNECT);
+	if (rc != 0)
+		return rc;
+	rc = h1_body_of_request(head, &verdict->body);
+	if (rc != 0)
+		return rc;
+	drop_hop_fields(head);
+	rc = connection_options(rw, head, &options);
+	if (rc != 0)
+		return rc;
+	if (verdict->kind != H1_KIND_CONNECT && judge_upgrade(head, options))
+		verdict->kind |= H1_KIND_UPGRADE;
+	else
+		options &= ~(unsigned)OPTION_UPGRADE;
+	write_connection(head, options);
+	verdict->last =
+		(options & OPTION_CLOSE) || (head->minor == 0 && !(options & OPTION_KEEP_ALIVE));
+	return 0;
+}
+
+/* RFC 9110 6.5.1: no trailer may frame, route or authenticate; ours are not the client's. */
+bool h1_request_trailer(const struct rewrite *rw, const struct h1_field *field)
+{
+	return !http_alias(field->name, SPAN("Authorization")) && !http_frames(field->name) &&
+	       !rewrite_protects(rw, field->name);
+}
+
+bool h1_request_switched(const struct h1_head *response)
+{
+	bool connection = false, upgrade = false;
+
+	for (size_t i = 0; i < response->count; i++) {
+		const struct h1_field *field = &response->field[i];
+		struct span list = field->value, option;
+
+		if (field->id == HTTP_UPGRADE)
+			upgrade = upgrade_protocol(field->value).len != 0;
+		while (field->id == HTTP_CONNECTION && http_list_next(&list, &option))
+			connection |= http_field(option) == HTTP_UPGRADE;
+	}
+	return connection && upgrade;
+}

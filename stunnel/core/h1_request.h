@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef H1_REQUEST_H
+#define H1_REQUEST_H
+
+#include <stdbool.h>
+
+#include "h1_body.h"
+#include "h1_head.h"
+#include "rewrite.h"
+
+/* What the response to a request may be, beside an ordinary one; bits. */
+enum h1_request_kind {
+	H1_KIND_HEAD = 1,    /* it has no body, whatever its fields say */
+	H1_KIND_UPGRADE = 2, /* 101 may open a tunnel, RFC 9110 7.8 */
+	H1_KIND_CONNECT = 4, /* 2xx opens one, RFC 9110 9.3.6 */
+};
+
+struct h1_verdict {
+	struct h1_body body;
+	unsigned kind; /* enum h1_request_kind */
+	bool last;     /* no request may follow: close, or HTTP/1.0 without keep-alive */
+};
+
+/*
+ * Everything that RFC 9110 and 9112 ask of a request as a whole: Host, the form of the target, the
+ * length rule, Connection. Marks fields of head as dropped and sets the values of others to what
+ * is to be forwarded. connect: whether CONNECT is served. 0, or -ERR_x with *verdict unspecified.
+ */
+int h1_request_judge(const struct rewrite *rw, struct h1_head *head, bool connect,
+		     struct h1_verdict *verdict);
+
+/* Whether a trailer of the client's may be forwarded. */
+bool h1_request_trailer(const struct rewrite *rw, const struct h1_field *field);
+
+/* Whether a 101 response really switches protocols, and to one that may be spoken unseen. */
+bool h1_request_switched(const struct h1_head *response);
+
+#endif

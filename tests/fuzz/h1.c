@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Fuzzes a whole conversation. The input: a byte that chooses the settings, then bytes of the
+ * client; each 0xff changes the side that sends. Found out: that the output depends on how the
+ * bytes arrive or how the caller uses the machine; that a backend gets what no backend may get.
+ */
+
+#include "h1.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "strict.h"
+
+#define INPUT_MAX 16384
+#define OUTPUT_MAX (1 << 20)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct {
+	const char *option, *value;
+	enum strict_mode mode;
+} settings[] = {
+	{"xForwardedFor", "replace", STRICT_REPLACE},
+	{"xForwardedFor", "chain", STRICT_CHAIN},
+	{"xForwardedFor", "append", STRICT_APPEND},
+	{"httpDelHeader", "Cookie", STRICT_ANY}, /* this one with CONNECT */
+};
+
+static const struct facts facts = {
+	.client = {.family = FACTS_IPV4, .text_len = 9, .text = "192.0.2.7"},
+};
+
+/* How the bytes arrive and how the machine is called. */
+static const struct manner {
+	size_t piece; /* 0: all at once */
+	size_t room;  /* that `out` has at first; 0: all */
+	bool bypass;
+} manners[] = {{0, 0, false}, {1, 0, false}, {3, H1_CHUNK_LINE_MAX, false}, {7, 0, true}};
+
+struct side {
+	char in[INPUT_MAX], sent[OUTPUT_MAX];
+	size_t in_len, sent_len;
+};
+
+struct conversation {
+	struct h1 h1;
+	struct manner manner;
+	struct side side[2];
+	bool tunnel;
+	size_t tunnel_at; /* how much went to the backend before it */
+};
+
+static struct rewrite rules;
+static struct h1_limits limits = {.max_head = 2048, .max_fields = 32};
+
+static void sent(struct side *s, struct span bytes)
+{
+	if (bytes.len > OUTPUT_MAX - s->sent_len)
+		abort();
+	if (bytes.len != 0)
+		memcpy(s->sent + s->sent_len, bytes.p, bytes.len);
+	s->sent_len += bytes.len;
+}
+
+static void consumed(struct side *s, size_t n)
+{
+	memmove(s->in, s->in + n, s->in_len - n);
+	s->in_len -= n;
+}
+
+static bool feed(struct conversation *c, enum h1_dir dir, size_t room)
+{
+	static char buffer[2 * H1_RESPONSE_HEAD_MAX];
+	struct side *s = &c->side[dir];
+	size_t cap = h1_out_min(&rules, limits), begin;
+	struct out out = out_of(buffer, cap);
+	struct span in = span_of(s->in, s->in_len);
+	int rc;
+
+	if (cap > sizeof buffer)
+		abort();
+	begin = out.len = room != 0 ? cap - room : 0;
+	rc = h1_feed(&c->h1, dir, &in, &out);
+	if (rc != (dir == H1_REQUEST ? -(int)c->h1.error : 0) || out.full)
+		abort();
+	sent(s, span_of(buffer + begin, out.len - begin));
+	if (!c->tunnel && h1_phase(&c->h1, H1_REQUEST) == H1_TUNNEL) {
+		c->tunnel = true;
+		c->tunnel_at = c->side[H1_REQUEST].sent_len;
+	}
+	rc = in.len != s->in_len || out.len != begin;
+	consumed(s, s->in_len - in.len);
+	return rc;
+}
+
+static bool pass_by(struct conversation *c, enum h1_dir dir)
+{
+	struct side *s = &c->side[dir];
+	size_t n = h1_bypass(&c->h1, dir);
+
+	if (n > s->in_len)
+		n = s->in_len;
+	if (!c->manner.bypass || n == 0)
+		return false;
+	sent(s, span_of(s->in, n));
+	consumed(s, n);
+	h1_bypassed(&c->h1, dir, n);
+	return true;
+}
+
+static void drive(struct conversation *c, enum h1_dir dir)
+{
+	bool moved;
+
+	do {
+		moved = pass_by(c, dir);
+		if (c->manner.room != 0)
+			moved |= feed(c, dir, c->manner.room);
+		moved |= feed(c, dir, 0);
+	} while (moved && c->side[dir].in_len != 0);
+}
+
+static void arrive(struct conversation *c, enum h1_dir dir, const uint8_t *p, size_t len)
+{
+	size_t piece = c->manner.piece != 0 ? c->manner.piece : len;
+
+	for (size_t at = 0, n; at < len; at += n) {
+		n = len - at < piece ? len - at : piece;
+		memcpy(c->side[dir].in + c->side[dir].in_len, p + at, n);
+		c->side[dir].in_len += n;
+		drive(c, dir);
+		if (dir == H1_RESPONSE)
+			drive(c, H1_REQUEST);
+	}
+}
+
+static void converse(struct conversation *c, struct manner manner, const uint8_t *p, size_t len)
+{
+	enum h1_dir dir = H1_REQUEST;
+
+	c->manner = manner;
+	c->tunnel = false;
+	h1_init(&c->h1, &rules, &facts, limits);
+	for (int i = 0; i < 2; i++)
+		c->side[i].in_len = c->side[i].sent_len = 0;
+	while (len != 0) {
+		const uint8_t *turn = memchr(p, 0xff, len);
+		size_t n = turn ? (size_t)(turn - p) : len;
+
+		arrive(c, dir, p, n);
+		dir = dir == H1_REQUEST ? H1_RESPONSE : H1_REQUEST;
+		p += n + (turn != NULL);
+		len -= n + (turn != NULL);
+	}
+}
+
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "DIFFERS: %s\n", what);
+	abort();
+}
+
+static void compare(const struct conversation *a, const struct conversation *b)
+{
+	must(a->h1.error == b->h1.error, "the error");
+	must(a->tunnel == b->tunnel && (!a->tunnel || a->tunnel_at == b->tunnel_at), "the tunnel");
+	must(h1_in_flight(&a->h1) == h1_in_flight(&b->h1), "requests in flight");
+	must(a->h1.error == ERR_NONE || h1_reply(&a->h1) == h1_reply(&b->h1), "the reply");
+	for (int i = 0; i < 2; i++) {
+		const struct side *x = &a->side[i], *y = &b->side[i];
+
+		must(h1_phase(&a->h1, (enum h1_dir)i) == h1_phase(&b->h1, (enum h1_dir)i),
+		     "the phase");
+		must(x->sent_len == y->sent_len && memcmp(x->sent, y->sent, x->sent_len) == 0,
+		     i == H1_REQUEST ? "what the backend gets" : "what the client gets");
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct conversation whole, other;
+	const char *why;
+	size_t which;
+
+	if (size < 1 || size > INPUT_MAX)
+		return 0;
+	which = data[0] % (sizeof settings / sizeof settings[0]);
+	rules = (struct rewrite){0};
+	limits.connect = settings[which].mode == STRICT_ANY;
+	if (rewrite_option(&rules, span_of(settings[which].option, strlen(settings[which].option)),
+			   span_of(settings[which].value, strlen(settings[which].value)), &why))
+		abort();
+	converse(&whole, manners[0], data + 1, size - 1);
+	strict_requests(whole.side[H1_REQUEST].sent,
+			whole.tunnel ? whole.tunnel_at : whole.side[H1_REQUEST].sent_len,
+			settings[which].mode, "192.0.2.7", whole.tunnel);
+	for (size_t i = 1; i < sizeof manners / sizeof manners[0]; i++) {
+		converse(&other, manners[i], data + 1, size - 1);
+		compare(&whole, &other);
+	}
+	return 0;
+}

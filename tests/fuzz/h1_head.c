@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Fuzzes one head, looked for whole and byte by byte. What is accepted is written anew, must be
+ * sound to the strict reader of lines, and must be read again as the same.
+ */
+
+#include "h1_head.h"
+
+#include <stdlib.h>
+
+#include "rewrite.h"
+
+#define LIMIT 4096
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The length of the head, 0 while it is incomplete, -ERR_x. */
+static long find(struct span in, size_t limit, size_t piece)
+{
+	struct h1_scan scan = {0};
+	size_t end = 0, seen = 0;
+
+	while (end == 0 && seen < in.len) {
+		int rc;
+
+		seen = in.len - seen < piece ? in.len : seen + piece;
+		rc = h1_scan(&scan, span_of(in.p, seen), limit, &end);
+		if (rc != 0)
+			return rc;
+		if (end == 0 && scan.seen != seen)
+			abort(); /* or a slow sender costs quadratic time */
+	}
+	return (long)end;
+}
+
+static bool same_fields(const struct h1_head *a, const struct h1_head *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (!span_eq(a->field[i].name, b->field[i].name) ||
+		    !span_eq(a->field[i].value, b->field[i].value) ||
+		    a->field[i].id != b->field[i].id)
+			return false;
+	return true;
+}
+
+/* Every line in order: no control that could end it early for somebody. */
+static void lines_are_sound(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		if (c == '\r' && (i + 1 == text.len || text.p[i + 1] != '\n'))
+			abort();
+		if (c == '\n' && (i == 0 || text.p[i - 1] != '\r'))
+			abort();
+		if ((c < ' ' && c != '\t' && c != '\r' && c != '\n') || c == 0x7f)
+			abort();
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct h1_head head, again;
+	static const struct rewrite no_rules;
+	static const struct facts no_facts;
+	static char buffer[LIMIT + 1024];
+	struct out out = out_of(buffer, sizeof buffer);
+	struct span in = span_of((const char *)data, size);
+	long end = find(in, LIMIT, SIZE_MAX);
+
+	if (find(in, LIMIT, 1) != end || find(in, LIMIT, 5) != end)
+		abort();
+	if (end <= 0)
+		return 0;
+	in.len = (size_t)end;
+	(void)h1_head(in, H1_FIELDS_MAX, h1_status_line, &head);
+	if (h1_head(in, H1_FIELDS_MAX, h1_request_line, &head) != 0)
+		return 0;
+	rewrite_request(&no_rules, &no_facts, &head, &out);
+	if (out.full || out.len > in.len + rewrite_insertion(&no_rules))
+		abort();
+	lines_are_sound(out_span(&out));
+	if (find(out_span(&out), sizeof buffer + 1, SIZE_MAX) != (long)out.len)
+		abort();
+	if (h1_head(out_span(&out), H1_FIELDS_MAX, h1_request_line, &again) != 0)
+		abort();
+	if (!span_eq(head.method, again.method) || !span_eq(head.target, again.target) ||
+	    head.minor != again.minor || !same_fields(&head, &again))
+		abort();
+	return 0;
+}

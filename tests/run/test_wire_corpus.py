@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: ISC
+"""Every case of tests/wire through the daemon: what the backend got, and what the client."""
+
+import contextlib
+import re
+
+import pytest
+
+from peers import DEADLINE, Stunnel, service, wait_for
+from recorder import Connection, Recorder, answer_each, read_only
+from tls_client import TlsClient, client_context, dial
+from wire_case import read_corpus
+
+CLIENT = "127.0.0.5"
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"  # answers every method; where a case has no answers
+PIECES_MAX = 500  # in which a case is sent at most
+CASES = read_corpus()
+
+
+class Replay(Connection):
+    """What a backend got, to be taken apart again."""
+
+    def __init__(self, data):
+        super().__init__(None)
+        self.data = data
+
+    def receive(self):
+        return False
+
+    def count(self):
+        """How many whole requests there are, and whether there is nothing behind them."""
+        whole, end = 0, 0
+        while self.take_request() is not None:
+            whole, end = whole + 1, self._read
+        return whole, end == len(self.data)
+
+
+class Front:
+    """One daemon with a service, and a backend of its own, for all cases of the same settings."""
+
+    def __init__(self, stack):
+        self.backends = {}
+        sections = []
+        self.serve = read_only
+        for n, settings in enumerate(dict.fromkeys(case.settings for case in CASES)):
+            backend = stack.enter_context(Recorder(lambda connection: self.serve(connection)))
+            sections.append(service(backend.port, *settings, name=f"wire{n}"))
+            self.backends[settings] = backend
+        self.stunnel = stack.enter_context(Stunnel("".join(sections)))
+        ports = [int(text.rsplit(":", 1)[1]) for text in self.stunnel.endpoints()]
+        self.ports = dict(zip(self.backends, ports))
+        self.context = client_context(alpn=["http/1.1"])
+
+
+@pytest.fixture(scope="module")
+def front():
+    with contextlib.ExitStack() as stack:
+        yield Front(stack)
+
+
+class Run:
+    """One case, one connection."""
+
+    def __init__(self, front, case, pieces):
+        self.case = case
+        self.pieces = pieces
+        self.stunnel = front.stunnel
+        self.backend = front.backends[case.settings]
+        self.port = front.ports[case.settings]
+        self.earlier = len(self.backend.connections)
+        self.expected = b""  # what the backend is to have got
+        front.serve = read_only if case.has("response") else answer_each(NO_CONTENT)
+        self.client = TlsClient(
+            self.port, sni="www.example.test", source=CLIENT, context=front.context
+        )
+
+    def run(self):
+        with self.client:
+            for section in self.case.sections:
+                self.ACTIONS[section.kind](self, section)
+            if not self.case.has("error"):
+                self.end()
+
+    @property
+    def connection(self):
+        """The backend's, once there is one."""
+        mine = self.backend.connections[self.earlier :]
+        assert len(mine) <= 1
+        return mine[0] if mine else None
+
+    @property
+    def received(self):
+        return self.connection.data if self.connection else b""
+
+    def translated(self, data):
+        data = data.replace(b"198.51.100.1:443", b"127.0.0.1:%d" % self.port)
+        data = data.replace(b"192.0.2.7", CLIENT.encode())
+        return data.replace(b"51234", b"%d" % self.client.address[1])
+
+    def client_sends(self, section):
+        data = section.bytes
+        size = max(self.pieces or len(data), -(-len(data) // PIECES_MAX))
+        for at in range(0, len(data), size):
+            try:
+                self.client.send(data[at : at + size])
+            except ConnectionError:
+                assert self.case.has("error")  # it was judged before it was complete
+                return
+
+    def backend_sends(self, section):
+        self.connection.send(section.bytes)
+
+    def backend_has(self, section):
+        self.expected += self.translated(section.bytes)
+        following = self.case.sections[self.case.sections.index(section) + 1 :]
+        if following and following[0].kind == "error":
+            return  # is looked at with the error, which can come first
+        wait_for(lambda: len(self.received) >= len(self.expected), "the backend's bytes", 5)
+        assert self.received == self.expected
+
+    def client_has(self, section):
+        data = b""
+        while len(data) < len(section.bytes):
+            more = self.client.recv()
+            assert more, f"closed after {data!r}"
+            data += more
+        assert data == section.bytes
+
+    def ends_with_error(self, section):
+        whole, complete = Replay(self.expected).count()
+        answers = b"" if self.case.has("response") else whole * NO_CONTENT
+        data = self.client.recv_all()
+        assert data[: len(answers)] == answers
+        self.refusal(data[len(answers) :], section)
+        if self.expected and not self.connection:
+            self.settle()
+        if self.connection:
+            wait_for(lambda: self.connection.ended, "the backend's connection to end")
+        # Within a request the backend is reset, and need not have seen all that came before.
+        if complete:
+            assert self.received == self.expected
+        else:
+            assert self.expected.startswith(self.received)
+        assert self.stunnel.wait_log(section.name)
+
+    def settle(self):
+        """Waits until the backend accepted whatever the daemon connected before it gave up."""
+        with dial(self.backend.port) as probe:
+            probe.sendall(b"probe")
+            connections = self.backend.connections
+            wait_for(lambda: any(c.data == b"probe" for c in connections), "the probe")
+        connections[:] = [c for c in connections if c.data != b"probe"]
+
+    def refusal(self, data, section):
+        if section.unanswered:
+            assert data == b""
+            return
+        assert re.match(rb"HTTP/1\.1 (400|405|431|505) ", data), data
+        head, body = data.split(b"\r\n\r\n", 1)
+        assert b"\r\nConnection: close" in head
+        assert b"\r\nContent-Length: %d\r\n" % len(body) in head + b"\r\n"
+
+    def end(self):
+        """The client is done; nothing more may have come to the backend then."""
+        self.client.end()
+        self.client.recv_all()
+        if self.connection:
+            wait_for(lambda: self.connection.ended, "the backend's connection to end", DEADLINE)
+        assert self.received == self.expected
+
+    ACTIONS = {
+        "client": client_sends,
+        "backend": backend_has,
+        "response": backend_sends,
+        "reply": client_has,
+        "error": ends_with_error,
+    }
+
+
+@pytest.mark.parametrize("pieces", [None, 1, 7], ids=["whole", "byte-by-byte", "by-7"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_case(front, request, case, pieces):
+    request.node.peers = [front.stunnel]
+    Run(front, case, pieces).run()

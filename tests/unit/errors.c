@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+#include "errors.h"
+
+#include "conversation.h"
+
+/* A request for every error that the core can raise; what comes before it in the input is fine. */
+static const char *const refused[ERR_COUNT] = {
+	[ERR_METHOD_INVALID] = "\x16\x03\x01",
+	[ERR_REQUEST_LINE] = "SSH-2.0-OpenSSH_9.2\r\n",
+	[ERR_TARGET_INVALID] = "GET /\x7f HTTP/1.1\r\n",
+	[ERR_TARGET_FORM] = "GET * HTTP/1.1\r\n" HOST "\r\n",
+	[ERR_VERSION_INVALID] = "GET / HTTP/1.10\r\n",
+	[ERR_VERSION_UNSUPPORTED] = "GET / HTTP/2.0\r\n",
+	[ERR_HTTP2_PREFACE] = "PRI * HTTP/2.0\r\n",
+	[ERR_CONNECT_REFUSED] = "CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n",
+	[ERR_BARE_LF] = GET "\n",
+	[ERR_BARE_CR] = GET "X: a\rb\r\n\r\n",
+	[ERR_LEADING_CRLF] = "\r\n\r\n\r\n\r\n\r\n",
+	[ERR_LEADING_SPACE] = "GET / HTTP/1.1\r\n " HOST "\r\n",
+	[ERR_OBS_FOLD] = GET " b\r\n\r\n",
+	[ERR_FIELD_NO_COLON] = GET "X\r\n\r\n",
+	[ERR_FIELD_NAME_EMPTY] = GET ": x\r\n\r\n",
+	[ERR_FIELD_NAME] = GET "X : a\r\n\r\n",
+	[ERR_FIELD_VALUE] = GET "X: \x01\r\n\r\n",
+	[ERR_HEAD_TOO_LARGE] = "", /* made below */
+	[ERR_TOO_MANY_FIELDS] = "",
+	[ERR_HOST_MISSING] = "GET / HTTP/1.1\r\n\r\n",
+	[ERR_HOST_DUPLICATE] = GET HOST "\r\n",
+	[ERR_HOST_INVALID] = "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+	[ERR_HOST_MISMATCH] = "GET http://b/ HTTP/1.1\r\n" HOST "\r\n",
+	[ERR_CONNECTION_OPTION] = GET "Connection: host\r\n\r\n",
+	[ERR_LENGTH_INVALID] = GET "Content-Length: x\r\n\r\n",
+	[ERR_LENGTH_DUPLICATE] = GET "Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
+	[ERR_LENGTH_AND_CODING] = GET "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
+	[ERR_CODING_DUPLICATE] =
+		GET "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+	[ERR_CODING_UNKNOWN] = GET "Transfer-Encoding: gzip\r\n\r\n",
+	[ERR_CODING_VERSION] = "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+	[ERR_CHUNK_SIZE] = "x",
+	[ERR_CHUNK_TOO_LARGE] = "10000000000000",
+	[ERR_CHUNK_EXTENSION] = "1;\n",
+	[ERR_CHUNK_END] = "1\r\naa",
+};
+
+static struct text refused_input(enum error e)
+{
+	struct text input = {0};
+
+	text_printf(&input, "%s", refused[e]);
+	if (e == ERR_HEAD_TOO_LARGE)
+		while (input.len < conversation_limits.max_head)
+			text_printf(&input, "x");
+	if (e == ERR_TOO_MANY_FIELDS) {
+		for (int i = 0; i <= (int)conversation_limits.max_fields; i++)
+			text_printf(&input, "%s", i == 0 ? GET : "X:\r\n");
+		text_printf(&input, "\r\n");
+	}
+	return input;
+}
+
+/* By itself and behind a good request: an error, of this name, and no byte of it goes out. */
+static void check_refused(enum error e)
+{
+	bool in_body = e >= ERR_CHUNK_SIZE && e <= ERR_CHUNK_END;
+	const char *before = in_body ? POST "Transfer-Encoding: chunked\r\n\r\n" : GET "\r\n";
+	struct text state = {0}, sent = {0}, input = refused_input(e);
+	struct dialogue row = {error_info[e].name, "cc", {before, input.p}, NULL, "", NULL};
+
+	text_printf(&state, "%s, answered %s: requests %s, responses idle, 1 of 1 in flight",
+		    error_info[e].name, in_body ? "now" : "later", in_body ? "body" : "head");
+	text_printf(&sent, "%s%s",
+		    in_body ? POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n" : GET ADDED "\r\n",
+		    e == ERR_CHUNK_END ? "1\r\na" : "");
+	row.state = state.p;
+	row.backend = sent.p;
+	check_dialogue(&row);
+
+	state.len = 0;
+	text_printf(&state, "%s, answered now: requests head, responses idle, 0 of 0 in flight",
+		    error_info[e].name);
+	row.state = state.p;
+	row.bytes[0] = "";
+	row.backend = "";
+	if (!in_body)
+		check_dialogue(&row);
+	text_free(&state);
+	text_free(&sent);
+	text_free(&input);
+}
+
+static void every_error_can_happen(void **state)
+{
+	(void)state;
+	for (int e = ERR_NONE + 1; e < ERR_COUNT; e++) {
+		bool ours = e != ERR_TRUNCATED && e != ERR_REQUEST_TIMEOUT &&
+			    e != ERR_BACKEND_UNAVAILABLE; /* these are the daemon's */
+
+		assert_int_equal(refused[e] != NULL, ours);
+		if (ours)
+			check_refused((enum error)e);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_error_can_happen),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,697 @@
+/* SPDX-License-Identifier: ISC */
+#include "h1.h"
+
+#include "conversation.h"
+
+#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+#define CLOSE "HTTP/1.1 200 OK\r\n\r\n"
+
+#define RUN_ROWS(rows)                                              \
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows)[0]; i++) \
+		check_dialogue(&(rows)[i]);
+
+static const struct dialogue request_rows[] = {
+	{"nothing", "c", {""}, "", "", "requests idle, responses idle, 0 of 0 in flight"},
+	{"a part of a head",
+	 "c",
+	 {"GET / HTT"},
+	 "",
+	 "",
+	 "requests head, responses idle, 0 of 0 in flight, 9 held"},
+	{"only empty lines",
+	 "c",
+	 {"\r\n\r\n"},
+	 "",
+	 "",
+	 "requests idle, responses idle, 0 of 0 in flight"},
+	{"one",
+	 "c",
+	 {GET "\r\n"},
+	 GET ADDED "\r\n",
+	 "",
+	 "requests idle, responses idle, 1 of 1 in flight"},
+	{"empty lines before each",
+	 "c",
+	 {"\r\n\r\n\r\n\r\n" GET "\r\n\r\n\r\n\r\n\r\n" GET "\r\n"},
+	 GET ADDED "\r\n" GET ADDED "\r\n",
+	 "",
+	 "requests idle, responses idle, 2 of 2 in flight"},
+	{"a counted body",
+	 "c",
+	 {POST "Content-Length: 5\r\n\r\nhello" GET "\r\n"},
+	 POST "Content-Length: 5\r\n" ADDED "\r\nhello" GET ADDED "\r\n",
+	 "",
+	 "requests idle, responses idle, 2 of 2 in flight"},
+	{"a part of a counted body",
+	 "c",
+	 {POST "Content-Length: 5\r\n\r\nhell"},
+	 POST "Content-Length: 5\r\n" ADDED "\r\nhell",
+	 "",
+	 "requests body, responses idle, 1 of 1 in flight"},
+	{"a chunked body with all that is dropped",
+	 "c",
+	 {POST "Transfer-Encoding: chunked\r\n\r\n"
+	       "005;a=b\r\nhello\r\nA ; c\r\n0123456789\r\n00;x\r\n"
+	       "Sum: 1\r\nX_Forwarded_For: 1\r\nHost: b\r\n\r\n" GET "\r\n"},
+	 POST "Transfer-Encoding: chunked\r\n" ADDED
+	      "\r\n5\r\nhello\r\na\r\n0123456789\r\n0\r\nSum: 1\r\n\r\n" GET ADDED "\r\n",
+	 "",
+	 "requests idle, responses idle, 2 of 2 in flight"},
+	{"trailers that are not complete",
+	 "c",
+	 {POST "Transfer-Encoding: chunked\r\n\r\n0\r\nSum: 1\r\n"},
+	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+	 "",
+	 "requests body, responses idle, 1 of 1 in flight, 8 held"},
+	{"the last one says close: what follows is discarded",
+	 "c",
+	 {GET "Connection: close\r\n\r\n" GET "\r\n\n\n garbage"},
+	 GET "Connection: close\r\n" ADDED "\r\n",
+	 "",
+	 "requests closed, responses idle, 1 of 1 in flight"},
+	{"the last one says close and has a body",
+	 "c",
+	 {POST "Connection: close\r\nContent-Length: 2\r\n\r\nhiGET"},
+	 POST "Connection: close\r\nContent-Length: 2\r\n" ADDED "\r\nhi",
+	 "",
+	 "requests closed, responses idle, 1 of 1 in flight"},
+	{"an old client",
+	 "c",
+	 {"GET / HTTP/1.0\r\n\r\n" GET "\r\n"},
+	 "GET / HTTP/1.0\r\n" ADDED "\r\n",
+	 "",
+	 "requests closed, responses idle, 1 of 1 in flight"},
+	{"an old client that keeps the connection",
+	 "c",
+	 {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n" GET "\r\n"},
+	 "GET / HTTP/1.0\r\nConnection: keep-alive\r\n" ADDED "\r\n" GET ADDED "\r\n",
+	 "",
+	 "requests idle, responses idle, 2 of 2 in flight"},
+};
+
+static void requests_alone(void **state)
+{
+	(void)state;
+	RUN_ROWS(request_rows);
+}
+
+static const struct dialogue framed_rows[] = {
+	{"a length",
+	 "cb",
+	 {GET "\r\n", OK},
+	 GET ADDED "\r\n",
+	 OK,
+	 "requests idle, responses idle, 0 of 1 in flight"},
+	{"no byte of it is altered, nor judged as a request's would be",
+	 "cb",
+	 {GET "\r\n", "HTTP/1.1 200\r\ncontent-length:0002  \r\nX-Forwarded-For:x\r\n\r\nok"},
+	 GET ADDED "\r\n",
+	 "HTTP/1.1 200\r\ncontent-length:0002  \r\nX-Forwarded-For:x\r\n\r\nok",
+	 "requests idle, responses idle, 0 of 1 in flight"},
+	{"a part of a head",
+	 "cb",
+	 {GET "\r\n", "HTTP/1.1 2"},
+	 GET ADDED "\r\n",
+	 "",
+	 "requests idle, responses head, 1 of 1 in flight, response 10 held"},
+	{"a part of a body",
+	 "cb",
+	 {GET "\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"},
+	 GET ADDED "\r\n",
+	 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no",
+	 "requests idle, responses body, 1 of 1 in flight"},
+	{"interim ones come before the final one",
+	 "cb",
+	 {GET "\r\n",
+	  "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" OK},
+	 GET ADDED "\r\n",
+	 "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" OK,
+	 "requests idle, responses idle, 0 of 1 in flight"},
+	{"an interim one is not the answer",
+	 "cb",
+	 {GET "\r\n", "HTTP/1.1 100 Continue\r\nContent-Length: 9\r\n\r\n"},
+	 GET ADDED "\r\n",
+	 "HTTP/1.1 100 Continue\r\nContent-Length: 9\r\n\r\n",
+	 "requests idle, responses idle, 1 of 1 in flight"},
+	{"to HEAD, with a length that is not followed by a body",
+	 "cb",
+	 {"HEAD / HTTP/1.1\r\n" HOST "\r\n" GET "\r\n",
+	  "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK},
+	 "HEAD / HTTP/1.1\r\n" HOST ADDED "\r\n" GET ADDED "\r\n",
+	 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK,
+	 "requests idle, responses idle, 0 of 2 in flight"},
+	{"HEAD is told by its place in the queue, not by what came last",
+	 "cb",
+	 {GET "\r\n"
+	      "HEAD / HTTP/1.1\r\n" HOST "\r\n" GET "\r\n",
+	  OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK},
+	 GET ADDED "\r\n"
+		   "HEAD / HTTP/1.1\r\n" HOST ADDED "\r\n" GET ADDED "\r\n",
+	 OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK,
+	 "requests idle, responses idle, 0 of 3 in flight"},
+	{"lower-case head is a method of its own",
+	 "cb",
+	 {"head / HTTP/1.1\r\n" HOST "\r\n", OK},
+	 "head / HTTP/1.1\r\n" HOST ADDED "\r\n",
+	 OK,
+	 "requests idle, responses idle, 0 of 1 in flight"},
+	{"204 and 304 have no body whatever they say",
+	 "cb",
+	 {GET "\r\n" GET "\r\n" GET "\r\n",
+	  "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n"
+	  "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n" OK},
+	 GET ADDED "\r\n" GET ADDED "\r\n" GET ADDED "\r\n",
+	 "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n"
+	 "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n" OK,
+	 "requests idle, responses idle, 0 of 3 in flight"},
+	{"chunked, as it is, with extensions and trailers",
+	 "cb",
+	 {GET "\r\n" GET "\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+				 "005 ;a=b\r\nhello\r\n0000;c\r\nSum: 1\r\nHost: x\r\n\r\n" OK},
+	 GET ADDED "\r\n" GET ADDED "\r\n",
+	 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	 "005 ;a=b\r\nhello\r\n0000;c\r\nSum: 1\r\nHost: x\r\n\r\n" OK,
+	 "requests idle, responses idle, 0 of 2 in flight"},
+	{"before the request's body is complete",
+	 "cbc",
+	 {POST "Content-Length: 5\r\n\r\nhe", OK, "llo" GET "\r\n"},
+	 POST "Content-Length: 5\r\n" ADDED "\r\nhello" GET ADDED "\r\n",
+	 OK,
+	 "requests idle, responses idle, 1 of 2 in flight"},
+	{"turn by turn",
+	 "cbcbcb",
+	 {GET "\r\n", OK, GET "\r\n", OK, GET "\r\n", OK},
+	 GET ADDED "\r\n" GET ADDED "\r\n" GET ADDED "\r\n",
+	 OK OK OK,
+	 "requests idle, responses idle, 0 of 3 in flight"},
+};
+
+static void responses_that_are_framed(void **state)
+{
+	(void)state;
+	RUN_ROWS(framed_rows);
+}
+
+#define NONSENSE "\r\n\n\x01 5\r\n HTTP/1.1 200 OK\r\n\r\n"
+
+/* Relayed as they are; but no request may follow whose answer could be taken for another's. */
+static void responses_that_cannot_be_framed(void **state)
+{
+	static const struct {
+		const char *what, *response;
+	} rows[] = {
+		{"until close", CLOSE "some\r\n\r\ncontent"},
+		{"an old server", "HTTP/1.0 200 OK\r\n\r\ncontent"},
+		{"an old server with chunks",
+		 "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+		{"length and coding", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: "
+				      "chunked\r\n\r\n0\r\n\r\n"},
+		{"two lengths",
+		 "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 2\r\n\r\nok"},
+		{"no number", "HTTP/1.1 200 OK\r\nContent-Length: 2x\r\n\r\nok"},
+		{"another coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nxxx"},
+		{"lines that end in LF", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"},
+		{"a folded line", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: a\r\n b\r\n\r\nok"},
+		{"a line without a colon", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX\r\n\r\nok"},
+		{"no HTTP", "ICY 200 OK\r\n\r\nmusic"},
+		{"another version", "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"},
+		{"an upgrade that nobody asked for", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: "
+						     "x\r\nConnection: upgrade\r\n\r\nxyz"},
+		{"a bad chunk size",
+		 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nx\r\n0\r\n\r\n"},
+		{"chunk data that does not end",
+		 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok!\r\n0\r\n\r\n"},
+		{"trailers with LF",
+		 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: a\n\r\n"},
+		{"HEAD cannot be told either with two lengths",
+		 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct dialogue row = {
+			rows[i].what,
+			"cbcb",
+			{GET "\r\n", rows[i].response, GET "\r\n", NONSENSE},
+			GET ADDED "\r\n",
+			NULL,
+			"requests closed, responses unframed, 1 of 1 in flight",
+		};
+		struct dialogue with_client = row;
+		struct text all = {0};
+
+		text_printf(&all, "%s%s", rows[i].response, NONSENSE);
+		with_client.client = all.p;
+		check_dialogue(&with_client);
+		text_free(&all);
+	}
+}
+
+static void what_was_under_way_when_framing_was_lost(void **state)
+{
+	static const struct dialogue rows[] = {
+		{"unasked bytes on an idle connection",
+		 "cbbc",
+		 {GET "\r\n", OK, "HTTP/1.1 408 Request Timeout\r\n\r\n", GET "\r\n"},
+		 GET ADDED "\r\n",
+		 OK "HTTP/1.1 408 Request Timeout\r\n\r\n",
+		 "requests closed, responses unframed, 0 of 1 in flight"},
+		{"unasked bytes before the first request",
+		 "bc",
+		 {"220 mail\r\n", GET "\r\n"},
+		 "",
+		 "220 mail\r\n",
+		 "requests closed, responses unframed, 0 of 0 in flight"},
+		{"a head that is incomplete is not forwarded any more",
+		 "cbc",
+		 {GET "\r\nGET / HT", CLOSE, "TP/1.1\r\n" HOST "\r\n"},
+		 GET ADDED "\r\n",
+		 CLOSE,
+		 "requests closed, responses unframed, 1 of 1 in flight"},
+		{"a body under way is forwarded to its end, and nothing after it",
+		 "cbc",
+		 {POST "Content-Length: 5\r\n\r\nhe", CLOSE, "lloGET / HTTP/1.1\r\n"},
+		 POST "Content-Length: 5\r\n" ADDED "\r\nhello",
+		 CLOSE,
+		 "requests closed, responses unframed, 1 of 1 in flight"},
+		{"an answer that the backend sends twice",
+		 "cb",
+		 {GET "\r\n", OK OK},
+		 GET ADDED "\r\n",
+		 OK OK,
+		 "requests closed, responses unframed, 0 of 1 in flight"},
+	};
+
+	(void)state;
+	RUN_ROWS(rows);
+}
+
+/* A response head that is too long for us is the backend's affair. */
+static void a_response_head_over_the_limit(void **state)
+{
+	struct text response = {0};
+
+	(void)state;
+	text_printf(&response, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ");
+	while (response.len < H1_RESPONSE_HEAD_MAX - 4)
+		text_add(&response, SPAN("xxxxxxxxxxxxx"));
+	response.len = H1_RESPONSE_HEAD_MAX - 4;
+	text_add(&response, SPAN("\r\n\r\n"));
+	for (int over = 0; over < 2; over++) {
+		const struct dialogue row = {
+			"a long response head",
+			"cb",
+			{GET "\r\n", response.p},
+			GET ADDED "\r\n",
+			response.p,
+			over ? "requests closed, responses unframed, 1 of 1 in flight"
+			     : "requests idle, responses idle, 0 of 1 in flight",
+		};
+
+		check_dialogue(&row);
+		response.len -= 4;
+		text_add(&response, SPAN("x\r\n\r\n"));
+	}
+	text_free(&response);
+}
+
+static void pipelines_are_bounded(void **state)
+{
+	struct text requests = {0}, first = {0}, answers = {0}, all_answers = {0};
+	struct dialogue row = {.what = "more requests than may be in flight", .turns = "c"};
+
+	(void)state;
+	for (int i = 0; i < H1_PIPELINE_MAX + 3; i++) {
+		text_printf(&requests, "GET /%d HTTP/1.1\r\n" HOST "\r\n", i);
+		if (i < H1_PIPELINE_MAX) {
+			text_printf(&first, "GET /%d HTTP/1.1\r\n" HOST ADDED "\r\n", i);
+			text_printf(&answers, OK);
+		}
+	}
+	row.bytes[0] = requests.p;
+	row.backend = first.p;
+	row.client = "";
+	row.state = "requests idle, responses idle, 32 of 32 in flight, blocked, 87 held";
+	check_dialogue(&row);
+
+	/* One answer makes room for one request; that they are held costs no time limit. */
+	row.turns = "cb";
+	row.bytes[1] = OK;
+	text_printf(&first, "GET /%d HTTP/1.1\r\n" HOST ADDED "\r\n", H1_PIPELINE_MAX);
+	row.backend = first.p;
+	row.client = OK;
+	row.state = "requests idle, responses idle, 32 of 33 in flight, blocked, 58 held";
+	check_dialogue(&row);
+
+	/* A backend answers what it got: the last three after the first. */
+	row.turns = "cbb";
+	row.bytes[1] = answers.p;
+	row.bytes[2] = OK OK OK;
+	for (int i = H1_PIPELINE_MAX + 1; i < H1_PIPELINE_MAX + 3; i++)
+		text_printf(&first, "GET /%d HTTP/1.1\r\n" HOST ADDED "\r\n", i);
+	row.backend = first.p;
+	text_printf(&all_answers, "%s" OK OK OK, answers.p);
+	row.client = all_answers.p;
+	row.state = "requests idle, responses idle, 0 of 35 in flight";
+	check_dialogue(&row);
+	text_free(&requests);
+	text_free(&first);
+	text_free(&answers);
+	text_free(&all_answers);
+}
+
+/* The ring of requests in flight goes round, and each place is the right one's. */
+static void heads_are_known_after_many_requests(void **state)
+{
+	struct text requests[4] = {{0}}, answers[4] = {{0}}, backend = {0}, client = {0};
+	struct dialogue row = {.what = "100 requests", .turns = "cbcbcbcb"};
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		const char *method = i % 7 == 3 || i % 5 == 1 ? "HEAD" : "GET";
+
+		text_printf(&requests[i / 25], "%s /%d HTTP/1.1\r\n" HOST "\r\n", method, i);
+		text_printf(&backend, "%s /%d HTTP/1.1\r\n" HOST ADDED "\r\n", method, i);
+		text_printf(&answers[i / 25], "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n%s",
+			    method[0] == 'G' ? "abc" : "");
+	}
+	for (int i = 0; i < 4; i++) {
+		row.bytes[2 * i] = requests[i].p;
+		row.bytes[2 * i + 1] = answers[i].p;
+		text_add(&client, text_span(&answers[i]));
+	}
+	row.backend = backend.p;
+	row.client = client.p;
+	row.state = "requests idle, responses idle, 0 of 100 in flight";
+	check_dialogue(&row);
+	for (int i = 0; i < 4; i++) {
+		text_free(&requests[i]);
+		text_free(&answers[i]);
+	}
+	text_free(&backend);
+	text_free(&client);
+}
+
+#define BAD "GET /\r\n"
+
+static const struct dialogue answer_rows[] = {
+	{"nothing else going on",
+	 "c",
+	 {BAD},
+	 "",
+	 "",
+	 "request-line, answered now: requests head, responses idle, 0 of 0 in flight"},
+	{"after an answered request",
+	 "cbc",
+	 {GET "\r\n", OK, BAD},
+	 GET ADDED "\r\n",
+	 OK,
+	 "request-line, answered now: requests head, responses idle, 0 of 1 in flight"},
+	{"after a request without an answer yet",
+	 "c",
+	 {GET "\r\n" BAD},
+	 GET ADDED "\r\n",
+	 "",
+	 "request-line, answered later: requests head, responses idle, 1 of 1 in flight"},
+	{"whose answer then comes: responses go on after an error",
+	 "cb",
+	 {GET "\r\n" BAD, OK},
+	 GET ADDED "\r\n",
+	 OK,
+	 "request-line, answered now: requests head, responses idle, 0 of 1 in flight"},
+	{"while an answer comes",
+	 "cbc",
+	 {GET "\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", BAD},
+	 GET ADDED "\r\n",
+	 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+	 "request-line, answered later: requests head, responses body, 1 of 1 in flight"},
+	{"after an answer whose end nobody knows: the bad request is not even read",
+	 "cbc",
+	 {GET "\r\n", CLOSE, BAD},
+	 GET ADDED "\r\n",
+	 CLOSE,
+	 "requests closed, responses unframed, 1 of 1 in flight"},
+	{"before such an answer",
+	 "cb",
+	 {GET "\r\n" BAD, CLOSE},
+	 GET ADDED "\r\n",
+	 CLOSE,
+	 "request-line, answered never: requests closed, responses unframed, 1 of 1 in "
+	 "flight"},
+	{"in a body that is not answered yet",
+	 "c",
+	 {POST "Transfer-Encoding: chunked\r\n\r\nx\r\n"},
+	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+	 "",
+	 "chunk-size, answered now: requests body, responses idle, 1 of 1 in flight"},
+	{"in trailers that are not answered yet",
+	 "c",
+	 {POST "Transfer-Encoding: chunked\r\n\r\n0\r\n X: a\r\n\r\n"},
+	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+	 "",
+	 "leading-space, answered now: requests body, responses idle, 1 of 1 in flight"},
+	{"in a body after 100 Continue",
+	 "cbc",
+	 {POST "Transfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "x"},
+	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+	 "HTTP/1.1 100 Continue\r\n\r\n",
+	 "chunk-size, answered now: requests body, responses idle, 1 of 1 in flight"},
+	{"in a body whose answer begins",
+	 "cbc",
+	 {POST "Transfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 4", "x"},
+	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+	 "",
+	 "chunk-size, answered never: requests body, responses head, 1 of 1 in flight"},
+	{"in a body whose answer is under way",
+	 "cbc",
+	 {POST "Transfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\nn",
+	  "x"},
+	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+	 "HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\nn",
+	 "chunk-size, answered never: requests body, responses body, 1 of 1 in flight"},
+	{"in a body that was answered already",
+	 "cbc",
+	 {POST "Transfer-Encoding: chunked\r\n\r\n", OK, "x"},
+	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+	 OK,
+	 "chunk-size, answered never: requests body, responses idle, 0 of 1 in flight"},
+	{"in a body behind a request without an answer yet",
+	 "c",
+	 {GET "\r\n" POST "Transfer-Encoding: chunked\r\n\r\nx"},
+	 GET ADDED "\r\n" POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+	 "",
+	 "chunk-size, answered never: requests body, responses idle, 2 of 2 in flight"},
+};
+
+static void where_our_answer_stands(void **state)
+{
+	(void)state;
+	RUN_ROWS(answer_rows);
+}
+
+static void errors_are_sticky(void **state)
+{
+	struct rewrite rw;
+	const struct step steps[] = {{H1_REQUEST, SPAN(BAD)}, {0}};
+	struct script script = {&rw, &conversation_facts, conversation_limits, DRIVE_BYPASS, steps};
+	struct conversation c;
+
+	(void)state;
+	rewrite_compile(&rw, "xForwardedFor = yes");
+	conversation_begin(&c, &script);
+	conversation_run(&c, (struct cut){0});
+	assert_int_equal(c.h1.error, ERR_REQUEST_LINE);
+	conversation_feed(&c, H1_REQUEST, SPAN(GET "\r\n"));
+	h1_fail(&c.h1, ERR_REQUEST_TIMEOUT); /* the first one counts */
+	assert_int_equal(c.h1.error, ERR_REQUEST_LINE);
+	assert_int_equal(c.sent[H1_REQUEST].len, 0);
+	conversation_end(&c);
+
+	/* What a caller found ends requests, even in a body that could pass by. */
+	conversation_begin(&c, &script);
+	c.script.driving = DRIVE_BYPASS;
+	conversation_feed(&c, H1_REQUEST, SPAN(POST "Content-Length: 5\r\n\r\nhe"));
+	assert_int_equal(h1_bypass(&c.h1, H1_REQUEST), 3);
+	h1_fail(&c.h1, ERR_TRUNCATED);
+	assert_int_equal(h1_bypass(&c.h1, H1_REQUEST), 0);
+	conversation_feed(&c, H1_REQUEST, SPAN("llo"));
+	assert_bytes(text_span(&c.sent[H1_REQUEST]),
+		     SPAN(POST "Content-Length: 5\r\n" ADDED "\r\nhe"), "to the backend");
+	assert_int_equal(h1_reply(&c.h1), H1_REPLY_NOW);
+	conversation_end(&c);
+}
+
+static void bypass_is_for_content_only(void **state)
+{
+	struct rewrite rw;
+	const struct step steps[] = {{0}};
+	struct script script = {&rw, &conversation_facts, conversation_limits, DRIVE_EXACT, steps};
+	struct conversation c;
+
+	(void)state;
+	rewrite_compile(&rw, "xForwardedFor = yes");
+	conversation_begin(&c, &script);
+	assert_int_equal(h1_bypass(&c.h1, H1_REQUEST), 0);
+	assert_int_equal(h1_bypass(&c.h1, H1_RESPONSE), 0);
+	conversation_feed(&c, H1_REQUEST, SPAN(POST "Transfer-Encoding: chunked\r\n\r\nff"));
+	assert_int_equal(h1_bypass(&c.h1, H1_REQUEST), 0);
+	conversation_feed(&c, H1_REQUEST, SPAN("\r\n"));
+	assert_int_equal(h1_bypass(&c.h1, H1_REQUEST), 0xff);
+	h1_bypassed(&c.h1, H1_REQUEST, 0xff);
+	assert_int_equal(h1_bypass(&c.h1, H1_REQUEST), 0);
+	conversation_feed(&c, H1_REQUEST, SPAN("\r\n0\r\n"));
+	assert_int_equal(h1_bypass(&c.h1, H1_REQUEST), 0);
+	conversation_feed(&c, H1_RESPONSE, SPAN("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"));
+	assert_int_equal(h1_bypass(&c.h1, H1_RESPONSE), 7);
+	h1_bypassed(&c.h1, H1_RESPONSE, 7);
+	assert_int_equal(h1_bypass(&c.h1, H1_RESPONSE), 0);
+	conversation_feed(&c, H1_REQUEST, SPAN("\r\n" GET "\r\n"));
+	conversation_feed(&c, H1_RESPONSE, SPAN(CLOSE));
+	assert_int_equal(h1_bypass(&c.h1, H1_RESPONSE), SIZE_MAX);
+	assert_int_equal(h1_bypass(&c.h1, H1_REQUEST), 0);
+	conversation_end(&c);
+}
+
+/* The longest head that is taken, grown by all that can make it longer, fits into h1_out_min(). */
+static void the_largest_head_fits(void **state)
+{
+	static char sni[FACTS_NAME_MAX], alpn[FACTS_ALPN_MAX];
+	const struct h1_limits limits = {.max_head = 70000, .max_fields = H1_FIELDS_MAX};
+	struct facts facts = conversation_facts;
+	struct text head = {0}, expected = {0};
+	struct step steps[2] = {{0}};
+	struct rewrite rw;
+	struct script script = {&rw, &facts, limits, DRIVE_EXACT, steps};
+
+	(void)state;
+	facts.sni = span_of(sni, sizeof sni); /* NUL is the longest when it is escaped */
+	facts.alpn = span_of(alpn, sizeof alpn);
+	rewrite_compile(&rw, "httpSetHeader = A: %{sni}%{alpn}");
+	text_printf(&head, "GET / HTTP/1.1\r\nHost:a\r\nConnection:te,close\r\n");
+	text_printf(&expected, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, TE\r\n");
+	for (int i = 0; i < H1_FIELDS_MAX - 3; i++) {
+		text_printf(&head, "b:1\r\n");
+		text_printf(&expected, "b: 1\r\n");
+	}
+	text_printf(&head, "c:");
+	text_printf(&expected, "c: ");
+	while (head.len < limits.max_head - 4) {
+		text_add(&head, SPAN("x"));
+		text_add(&expected, SPAN("x"));
+	}
+	text_printf(&head, "\r\n\r\n");
+	text_printf(&expected, "\r\nA: ");
+	for (size_t i = 0; i < sizeof sni + sizeof alpn; i++)
+		text_printf(&expected, "%%00");
+	text_printf(&expected, "\r\n\r\n");
+	assert_true(expected.len <= h1_out_min(&rw, limits));
+	assert_true(expected.len + 64 > h1_out_min(&rw, limits)); /* nor is it wasteful */
+
+	steps[0].bytes = text_span(&head);
+	for (int driving = 0; driving < DRIVE_COUNT; driving++) {
+		struct conversation c;
+
+		script.driving = (enum driving)driving;
+		conversation_begin(&c, &script);
+		conversation_run(&c, (struct cut){.split = 100});
+		assert_bytes(text_span(&c.sent[H1_REQUEST]), text_span(&expected), "all of it");
+		conversation_end(&c);
+	}
+	text_free(&head);
+	text_free(&expected);
+}
+
+static void trailers_are_limited_as_heads_are(void **state)
+{
+	for (int over = 0; over < 2; over++) {
+		struct text input = {0}, expected = {0};
+		struct dialogue row = {.what = "trailers", .turns = "c", .client = ""};
+
+		(void)state;
+		text_printf(&input, POST "Transfer-Encoding: chunked\r\n\r\n0\r\n");
+		text_printf(&expected, POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n%s",
+			    over ? "" : "0\r\n");
+		for (int i = 0; i < (int)conversation_limits.max_fields + over; i++) {
+			text_printf(&input, "A:\r\n");
+			text_printf(&expected, "%s", over ? "" : "A: \r\n");
+		}
+		text_printf(&input, "\r\n");
+		text_printf(&expected, "%s", over ? "" : "\r\n");
+		row.bytes[0] = input.p;
+		row.backend = expected.p;
+		row.state = over ? "too-many-fields, answered now: requests body, responses idle, "
+				   "1 of 1 in flight"
+				 : "requests idle, responses idle, 1 of 1 in flight";
+		check_dialogue(&row);
+		text_free(&input);
+		text_free(&expected);
+	}
+}
+
+static void limits_are_exact(void **state)
+{
+	static const struct {
+		size_t len, fields;
+		const char *error;
+	} rows[] = {
+		{4096, 2, NULL},
+		{4097, 2, "head-too-large"},
+		{4096, 64, NULL},
+		{4096, 65, "too-many-fields"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct text head = {0}, state_text = {0};
+		struct conversation c;
+		struct rewrite rw;
+		struct step steps[2] = {{0}};
+		struct script script = {&rw, &conversation_facts, conversation_limits, DRIVE_EXACT,
+					steps};
+
+		rewrite_compile(&rw, "xForwardedFor = yes");
+		text_printf(&head, GET);
+		for (size_t n = 2; n < rows[i].fields; n++)
+			text_printf(&head, "a:\r\n");
+		text_printf(&head, "X: ");
+		while (head.len < rows[i].len - 4)
+			text_add(&head, SPAN("x"));
+		text_printf(&head, "\r\n\r\n");
+		steps[0].bytes = text_span(&head);
+		for (int bytes = 0; bytes < 2; bytes++) {
+			conversation_begin(&c, &script);
+			conversation_run(&c, (struct cut){.bytes = bytes});
+			conversation_state(&c, &state_text);
+			assert_int_equal(c.sent[H1_REQUEST].len == 0, rows[i].error != NULL);
+			if (rows[i].error)
+				assert_int_equal(
+					strncmp(state_text.p, rows[i].error, strlen(rows[i].error)),
+					0);
+			state_text.len = 0;
+			conversation_end(&c);
+		}
+		text_free(&head);
+		text_free(&state_text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(requests_alone),
+		cmocka_unit_test(responses_that_are_framed),
+		cmocka_unit_test(responses_that_cannot_be_framed),
+		cmocka_unit_test(what_was_under_way_when_framing_was_lost),
+		cmocka_unit_test(a_response_head_over_the_limit),
+		cmocka_unit_test(pipelines_are_bounded),
+		cmocka_unit_test(heads_are_known_after_many_requests),
+		cmocka_unit_test(where_our_answer_stands),
+		cmocka_unit_test(errors_are_sticky),
+		cmocka_unit_test(bypass_is_for_content_only),
+		cmocka_unit_test(the_largest_head_fits),
+		cmocka_unit_test(trailers_are_limited_as_heads_are),
+		cmocka_unit_test(limits_are_exact),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
