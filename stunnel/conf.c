@@ -65,6 +65,7 @@ static void free_section(struct conf_section *s)
 	tls_ctx_free(s->service.tls);
 	free(s->service.targets.addr);
 	free(s->service.sni);
+	free(s->service.trusted);
 	free(s->accept.addr);
 	free(s);
 }
@@ -171,6 +172,42 @@ static bool check_endpoints(struct reader *r, const struct conf_section *s)
 	return true;
 }
 
+/* One address or block of `trustedProxy`. */
+static bool add_trusted(struct reader *r, struct conf_section *s, const char *text)
+{
+	struct conn_service *service = &s->service;
+	struct net_cidr cidr;
+	struct net_cidr *grown;
+
+	if (!net_cidr_parse(text, &cidr))
+		return refuse(r, "trustedProxy", "Not an address or block of addresses: %.100s",
+			      text);
+	grown = realloc(service->trusted, (service->trusted_count + 1) * sizeof cidr);
+	if (!grown)
+		return refuse(r, NULL, "Out of memory");
+	service->trusted = grown;
+	grown[service->trusted_count++] = cidr;
+	return true;
+}
+
+static bool parse_trusted(struct reader *r, struct conf_section *s)
+{
+	for (size_t i = 0; i < s->options.trusted.count; i++) {
+		const char *list = s->options.trusted.item[i];
+
+		while (*(list += strspn(list, ", \t"))) {
+			size_t len = strcspn(list, ", \t");
+			char text[128];
+
+			snprintf(text, sizeof text, "%.*s", (int)len, list);
+			if (!add_trusted(r, s, text))
+				return false;
+			list += len;
+		}
+	}
+	return true;
+}
+
 static bool resolve_all(struct reader *r, struct conf_section *s)
 {
 	const struct conf_list *accept = &s->options.accept, *connect = &s->options.connect;
@@ -242,7 +279,7 @@ static bool finish_section(struct reader *r)
 	service->limits = s->options.limits;
 	log_main(LOG_INFO, "Initializing service [%s]", s->name);
 	if ((s->options.sni && !join_primary(r, s)) || !check_endpoints(r, s) ||
-	    !check_protocol(r, s) || !make_tls(r, s) || !resolve_all(r, s))
+	    !check_protocol(r, s) || !make_tls(r, s) || !parse_trusted(r, s) || !resolve_all(r, s))
 		return false;
 	steps_plan(service, s->options.protocol != NULL);
 	out_min = h1_out_min(&service->rewrite, service->limits);

@@ -42,7 +42,7 @@ struct conf_globals {
 
 /* Options of a service as they stand in the file; a section begins as a copy of the defaults. */
 struct conf_options {
-	struct conf_list accept, connect;
+	struct conf_list accept, connect, trusted;
 	const char *cert, *key;
 	const char *ciphers, *ciphersuites, *curves, *alpn;
 	const char *sni, *protocol;

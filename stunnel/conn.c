@@ -306,7 +306,7 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	}
 	c->pool = pool;
 	c->service = c->accepted = service;
-	c->serial = atomic_fetch_add(pool->serial, 1);
+	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
 	c->peer = *peer;
 	c->relay.scratch = &pool->scratch;
 	c->relay.end[RELAY_CLIENT] = (struct relay_end){fd, &c->tls};
@@ -334,11 +334,11 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 }
 
 bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
-		    _Atomic uint64_t *serial)
+		    struct conn_shared *shared)
 {
 	memset(pool, 0, sizeof *pool);
 	pool->loop = loop;
-	pool->serial = serial;
+	pool->shared = shared;
 	pool->scratch.out_cap = out_cap;
 	pool->scratch.out = malloc(out_cap);
 	if (!pool->scratch.out)

@@ -85,13 +85,21 @@ struct conn_service {
 	struct h1_limits limits;
 	struct conn_sni *sni; /* in the order of the file */
 	size_t sni_count;
+	struct net_cidr *trusted; /* proxies whose X-Forwarded-For is believed */
+	size_t trusted_count;
+};
+
+/* What all workers of all generations share: one mapping, made before the first fork. */
+struct conn_shared {
+	_Atomic uint64_t serial; /* of connections */
+	uint64_t start;		 /* random: tells one start of the daemon from another */
 };
 
 /* All connections of one worker. */
 struct conn_pool {
 	uv_loop_t *loop;
 	struct relay_scratch scratch;
-	_Atomic uint64_t *serial; /* of connections, over all workers */
+	struct conn_shared *shared;
 	size_t count;
 	struct conn *first;
 	struct conn *dead;  /* to be reaped before the loop sleeps */
@@ -104,7 +112,7 @@ struct conn_pool {
 
 /* out_cap: the largest h1_out_min() of the services. False without memory. */
 bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
-		    _Atomic uint64_t *serial);
+		    struct conn_shared *shared);
 
 /*
  * Ends all connections at once, without a word in the log, as at a termination; the loop must run
@@ -137,7 +145,8 @@ struct conn {
 	struct tls tls;
 	struct h1 h1;
 	struct facts facts;
-	struct relay relay; /* holds the sockets */
+	char id[FACTS_ID_MAX]; /* facts.conn_id */
+	struct relay relay;    /* holds the sockets */
 	struct conn_poll poll[2];
 	uv_timer_t timer;
 	uint64_t armed;	 /* when the timer fires; UINT64_MAX: never */

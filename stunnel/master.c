@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,7 +47,7 @@ struct master {
 	int fd;
 	struct generation *generations; /* the newest first */
 	struct listener *listeners;
-	struct worker_shared *shared;
+	struct conn_shared *shared;
 	int lifeline[2];
 	char *pid_path;
 	sigset_t signals;
@@ -623,7 +624,8 @@ int master_run(const char *path, int fd)
 	block_signals(&m);
 	m.shared = mmap(NULL, sizeof *m.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			-1, 0);
-	if (m.shared == MAP_FAILED || pipe2(m.lifeline, O_CLOEXEC) != 0) {
+	if (m.shared == MAP_FAILED || pipe2(m.lifeline, O_CLOEXEC) != 0 ||
+	    getrandom(&m.shared->start, sizeof m.shared->start, 0) < 0) {
 		fprintf(stderr, "[!] Cannot start: %s (%d)\n", strerror(errno), errno);
 		return 1;
 	}

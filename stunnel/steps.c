@@ -111,12 +111,32 @@ struct tls_ctx *steps_choose_service(void *owner, const char *name)
 	return NULL;
 }
 
+static bool is_trusted(const struct conn *c)
+{
+	for (size_t i = 0; i < c->service->trusted_count; i++)
+		if (net_cidr_holds(&c->service->trusted[i], &c->facts.client))
+			return true;
+	return false;
+}
+
+/* START-CONNECTION, both in hexadecimal. */
+static void make_id(struct conn *c)
+{
+	int len =
+		snprintf(c->id, sizeof c->id, "%016llx-%llx",
+			 (unsigned long long)c->pool->shared->start, (unsigned long long)c->serial);
+
+	c->facts.conn_id = span_of(c->id, (size_t)len);
+}
+
 static void handshake_done(struct conn *c)
 {
 	char text[128];
 
 	tls_facts(&c->tls, &c->facts);
 	if (steps_http(c->service)) {
+		make_id(c);
+		c->facts.client_trusted = is_trusted(c);
 		h1_init(&c->h1, &c->service->rewrite, &c->facts, c->service->limits);
 		c->relay.h1 = &c->h1;
 	}

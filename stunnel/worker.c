@@ -112,7 +112,7 @@ static bool start_listening(struct worker *w, const struct worker_task *task)
 static bool start(struct worker *w, const struct worker_task *task)
 {
 	if (uv_loop_init(&w->loop) != 0 ||
-	    !conn_pool_open(&w->pool, &w->loop, task->config->out_cap, &task->shared->serial))
+	    !conn_pool_open(&w->pool, &w->loop, task->config->out_cap, task->shared))
 		return false;
 	w->pool.on_change = end_if_drained;
 	w->pool.owner = w;

@@ -3,15 +3,8 @@
 #define WORKER_H
 
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdint.h>
 
 #include "conf.h"
-
-/* What all workers of all generations share: one mapping, made before the first fork. */
-struct worker_shared {
-	_Atomic uint64_t serial; /* of connections */
-};
 
 /* What a worker is asked to do, by signal. */
 #define WORKER_STOP SIGTERM   /* end now */
@@ -26,7 +19,7 @@ struct worker_socket {
 
 struct worker_task {
 	struct config *config;
-	struct worker_shared *shared;
+	struct conn_shared *shared;
 	const struct worker_socket *socket;
 	size_t socket_count;
 	const char *log_path; /* of the log file as it is called inside chroot; NULL: none */

@@ -11,6 +11,7 @@
 #define FACTS_NAME_MAX 255   /* longest host name in a server_name extension, RFC 6066 3 */
 #define FACTS_ALPN_MAX 255   /* longest protocol name, RFC 7301 3.1 */
 #define FACTS_TLS_MAX 63     /* longest version or cipher name that is passed on */
+#define FACTS_ID_MAX 40
 
 enum facts_family {
 	FACTS_NONE = 0, /* not an IP peer: a Unix socket */
@@ -42,6 +43,8 @@ struct facts {
 	struct span tls_version;  /* as OpenSSL names it: TLSv1.3 */
 	struct span tls_cipher;	  /* as OpenSSL names it */
 	bool session_reused;
+	bool client_trusted; /* a proxy whose X-Forwarded-For is believed */
+	struct span conn_id; /* unique over workers and restarts: the first part of request ids */
 };
 
 #endif

@@ -131,7 +131,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	rc = h1_request_judge(h->rewrite, &head, h->limits.connect, &verdict);
 	if (rc != 0)
 		return rc;
-	rewrite_request(h->rewrite, h->facts, &head, out);
+	rewrite_request(h->rewrite, h->facts, &head, h->requests + 1, out);
 	if (out->full) {
 		assert(mark != 0); /* h1_out_min() */
 		out_rollback(out, mark);

@@ -266,7 +266,9 @@ int h1_request_judge(const struct rewrite *rw, struct h1_head *head, bool connec
 	rc = connection_options(rw, head, &options);
 	if (rc != 0)
 		return rc;
-	if (verdict->kind != H1_KIND_CONNECT && judge_upgrade(head, options))
+	if (verdict->kind == H1_KIND_CONNECT)
+		options &= ~(unsigned)OPTION_UPGRADE;
+	if (judge_upgrade(head, options))
 		verdict->kind |= H1_KIND_UPGRADE;
 	else
 		options &= ~(unsigned)OPTION_UPGRADE;
@@ -291,8 +293,11 @@ bool h1_request_switched(const struct h1_head *response)
 		const struct h1_field *field = &response->field[i];
 		struct span list = field->value, option;
 
-		if (field->id == HTTP_UPGRADE)
-			upgrade = upgrade_protocol(field->value).len != 0;
+		while (field->id == HTTP_UPGRADE && http_list_next(&list, &option)) {
+			if (!may_switch_to(option))
+				return false;
+			upgrade = true;
+		}
 		while (field->id == HTTP_CONNECTION && http_list_next(&list, &option))
 			connection |= http_field(option) == HTTP_UPGRADE;
 	}

@@ -7,6 +7,7 @@ enum rewrite_op {
 	REWRITE_SET,	/* they go, and ours comes */
 	REWRITE_APPEND, /* they stay, and ours comes last; aliases go */
 	REWRITE_CHAIN,	/* their values and ours become one list */
+	REWRITE_TRUST,	/* as CHAIN from a trusted proxy, else as SET */
 };
 
 enum variable {
@@ -20,8 +21,14 @@ enum variable {
 	VAR_TLS_VERSION,
 	VAR_TLS_CIPHER,
 	VAR_SESSION_REUSED,
+	VAR_REQUEST_ID,
+	VAR_FORWARDED,
 	VAR_COUNT,
 };
+
+/* for=NODE;by=NODE;host="HOST";proto=https, RFC 7239: a node is quoted and in brackets at most. */
+#define FORWARDED_HOST_MAX 261 /* a name and a port; a longer one is left out */
+#define FORWARDED_MAX (2 * (FACTS_IP_TEXT_MAX + 4) + FORWARDED_HOST_MAX + 2 + 27)
 
 /* What the peer chose can hold bytes that are percent-encoded: three for one. */
 static const struct variable_row {
@@ -37,6 +44,8 @@ static const struct variable_row {
 	[VAR_TLS_VERSION] = {{"tls_version", 11}, FACTS_TLS_MAX},
 	[VAR_TLS_CIPHER] = {{"tls_cipher", 10}, FACTS_TLS_MAX},
 	[VAR_SESSION_REUSED] = {{"session_reused", 14}, 1},
+	[VAR_REQUEST_ID] = {{"request_id", 10}, FACTS_ID_MAX + 17},
+	[VAR_FORWARDED] = {{"forwarded", 9}, FORWARDED_MAX},
 };
 
 /* --- compiling -------------------------------------------------------------------------------- */
@@ -179,30 +188,44 @@ static const struct mode {
 	struct span value;
 	enum rewrite_op op;
 } modes[] = {
-	{{"no", 2}, REWRITE_NONE},	 {{"yes", 3}, REWRITE_APPEND},
 	{{"append", 6}, REWRITE_APPEND}, {{"chain", 5}, REWRITE_CHAIN},
-	{{"replace", 7}, REWRITE_SET},
+	{{"replace", 7}, REWRITE_SET},	 {{"trusted", 7}, REWRITE_TRUST},
+	{{"no", 2}, REWRITE_NONE},
 };
 
-/* Options that are short for a rule: a header and what stands in it. */
+/*
+ * Options that are short for a rule: a header, what stands in it, and what `yes` means. Lists grow
+ * at their end, as proxies expect; of a single value the client's own is never kept.
+ */
 static const struct short_form {
 	struct span option, header, template;
+	enum rewrite_op yes;
 } short_forms[] = {
-	{{"xForwardedFor", 13}, {"X-Forwarded-For", 15}, {"%{client_ip}", 12}},
+	{{"xForwardedFor", 13}, {"X-Forwarded-For", 15}, {"%{client_ip}", 12}, REWRITE_APPEND},
+	{{"xForwardedProto", 15}, {"X-Forwarded-Proto", 17}, {"https", 5}, REWRITE_SET},
+	{{"xForwardedPort", 14}, {"X-Forwarded-Port", 16}, {"%{server_port}", 14}, REWRITE_SET},
+	{{"xRealIP", 7}, {"X-Real-IP", 9}, {"%{client_ip}", 12}, REWRITE_SET},
+	{{"forwarded", 9}, {"Forwarded", 9}, {"%{forwarded}", 12}, REWRITE_APPEND},
+	{{"requestId", 9}, {"X-Request-ID", 12}, {"%{request_id}", 13}, REWRITE_SET},
 };
+
+static const char *rule_of_form(struct rewrite *rw, const struct short_form *form,
+				enum rewrite_op op)
+{
+	forget_rules(rw, form->header);
+	return op == REWRITE_NONE ? NULL : add_rule(rw, op, form->header, form->template);
+}
 
 static const char *rule_from_mode(struct rewrite *rw, const struct short_form *form,
 				  struct span value)
 {
-	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-		if (!http_equal(value, modes[i].value))
-			continue;
-		forget_rules(rw, form->header);
-		if (modes[i].op == REWRITE_NONE)
-			return NULL;
-		return add_rule(rw, modes[i].op, form->header, form->template);
-	}
-	return "The argument needs to be either 'yes', 'append', 'chain', 'replace' or 'no'";
+	if (http_equal(value, SPAN("yes")))
+		return rule_of_form(rw, form, form->yes);
+	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+		if (http_equal(value, modes[i].value))
+			return rule_of_form(rw, form, modes[i].op);
+	return "The argument needs to be either 'yes', 'append', 'chain', 'replace', 'trusted' or "
+	       "'no'";
 }
 
 static const char *apply_option(struct rewrite *rw, struct span option, struct span value)
@@ -293,17 +316,73 @@ static void put_escaped(struct out *out, struct span s)
 	}
 }
 
-static void put_variable(enum variable variable, const struct facts *facts, struct out *out)
+/* What templates are filled from. */
+struct source {
+	const struct facts *facts;
+	const struct h1_head *head;
+	uint64_t number;
+};
+
+static void put_ip(const struct facts_addr *addr, struct out *out)
 {
+	if (addr->family == FACTS_NONE)
+		out_put(out, SPAN("unknown"));
+	else
+		out_put(out, span_of(addr->text, addr->text_len));
+}
+
+/* A node of RFC 7239 6: IPv6 in brackets, and so quoted. */
+static void put_node(const struct facts_addr *addr, struct out *out)
+{
+	bool v6 = addr->family == FACTS_IPV6;
+
+	if (v6)
+		out_put(out, SPAN("\"["));
+	put_ip(addr, out);
+	if (v6)
+		out_put(out, SPAN("]\""));
+}
+
+static void put_forwarded(const struct source *from, struct out *out)
+{
+	out_put(out, SPAN("for="));
+	put_node(&from->facts->client, out);
+	out_put(out, SPAN(";by="));
+	put_node(&from->facts->server, out);
+	for (size_t i = 0; i < from->head->count; i++) {
+		const struct h1_field *field = &from->head->field[i];
+
+		/* Its value was judged: no character of it needs an escape between quotes. */
+		if (field->id != HTTP_HOST_FIELD || field->value.len == 0 ||
+		    field->value.len > FORWARDED_HOST_MAX)
+			continue;
+		out_put(out, SPAN(";host=\""));
+		out_put(out, field->value);
+		out_char(out, '"');
+	}
+	out_put(out, SPAN(";proto=https"));
+}
+
+static void put_request_id(const struct source *from, struct out *out)
+{
+	out_put(out, from->facts->conn_id);
+	out_char(out, '-');
+	out_hex(out, from->number);
+}
+
+static void put_variable(enum variable variable, const struct source *from, struct out *out)
+{
+	const struct facts *facts = from->facts;
+
 	switch (variable) {
 	case VAR_CLIENT_IP:
-		out_put(out, span_of(facts->client.text, facts->client.text_len));
+		put_ip(&facts->client, out);
 		break;
 	case VAR_CLIENT_PORT:
 		out_decimal(out, facts->client.port);
 		break;
 	case VAR_SERVER_IP:
-		out_put(out, span_of(facts->server.text, facts->server.text_len));
+		put_ip(&facts->server, out);
 		break;
 	case VAR_SERVER_PORT:
 		out_decimal(out, facts->server.port);
@@ -323,6 +402,12 @@ static void put_variable(enum variable variable, const struct facts *facts, stru
 	case VAR_SESSION_REUSED:
 		out_char(out, facts->session_reused ? '1' : '0');
 		break;
+	case VAR_REQUEST_ID:
+		put_request_id(from, out);
+		break;
+	case VAR_FORWARDED:
+		put_forwarded(from, out);
+		break;
 	case VAR_LITERAL:
 	case VAR_COUNT:
 		break;
@@ -330,7 +415,7 @@ static void put_variable(enum variable variable, const struct facts *facts, stru
 }
 
 static void put_template(const struct rewrite *rw, const struct rewrite_rule *rule,
-			 const struct facts *facts, struct out *out)
+			 const struct source *from, struct out *out)
 {
 	for (size_t i = 0; i < rule->part_count; i++) {
 		const struct rewrite_part *part = &rw->part[rule->part_first + i];
@@ -338,7 +423,7 @@ static void put_template(const struct rewrite *rw, const struct rewrite_rule *ru
 		if (part->variable == VAR_LITERAL)
 			out_put(out, span_of(rw->text + part->at, part->len));
 		else
-			put_variable((enum variable)part->variable, facts, out);
+			put_variable((enum variable)part->variable, from, out);
 	}
 }
 
@@ -356,7 +441,7 @@ static void put_chain(struct span name, const struct h1_head *head, struct out *
 }
 
 static void put_rule(const struct rewrite *rw, const struct rewrite_rule *rule,
-		     const struct facts *facts, const struct h1_head *head, struct out *out)
+		     const struct source *from, struct out *out)
 {
 	struct span name = rule_name(rw, rule);
 
@@ -364,9 +449,9 @@ static void put_rule(const struct rewrite *rw, const struct rewrite_rule *rule,
 		return;
 	out_put(out, name);
 	out_put(out, SPAN(": "));
-	if (rule->op == REWRITE_CHAIN)
-		put_chain(name, head, out);
-	put_template(rw, rule, facts, out);
+	if (rule->op == REWRITE_CHAIN || (rule->op == REWRITE_TRUST && from->facts->client_trusted))
+		put_chain(name, from->head, out);
+	put_template(rw, rule, from, out);
 	out_put(out, SPAN("\r\n"));
 }
 
@@ -379,8 +464,10 @@ void rewrite_field(struct out *out, struct span name, struct span value)
 }
 
 void rewrite_request(const struct rewrite *rw, const struct facts *facts,
-		     const struct h1_head *head, struct out *out)
+		     const struct h1_head *head, uint64_t number, struct out *out)
 {
+	const struct source from = {facts, head, number};
+
 	out_put(out, head->method);
 	out_char(out, ' ');
 	out_put(out, head->target);
@@ -389,6 +476,6 @@ void rewrite_request(const struct rewrite *rw, const struct facts *facts,
 		if (!head->field[i].dropped && !removes(rw, head->field[i].name))
 			rewrite_field(out, head->field[i].name, head->field[i].value);
 	for (size_t i = 0; i < rw->rule_count; i++)
-		put_rule(rw, &rw->rule[i], facts, head, out);
+		put_rule(rw, &rw->rule[i], &from, out);
 	out_put(out, SPAN("\r\n"));
 }

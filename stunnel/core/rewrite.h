@@ -44,8 +44,9 @@ struct rewrite {
 };
 
 /*
- * Adds what an option line asks for. `option` is xForwardedFor, httpSetHeader, httpAddHeader or
- * httpDelHeader in any case; `value` is the option's raw value. A later rule for a name replaces
+ * Adds what an option line asks for. `option` is httpSetHeader, httpAddHeader, httpDelHeader or one
+ * of the short forms xForwardedFor, xForwardedProto, xForwardedPort, xRealIP, forwarded and
+ * requestId, in any case; `value` is the option's raw value. A later rule for a name replaces
  * the earlier ones, but for httpAddHeader, which adds to them. Returns 0, or -1 with a static text
  * in *why and *rw unchanged.
  */
@@ -66,10 +67,10 @@ size_t rewrite_insertion(const struct rewrite *rw);
 /*
  * Appends the request head anew, with its empty line: request line, the fields that neither
  * head->field[].dropped nor a rule removes, in their order, case and number, then the rules'
- * own lines. Nothing is copied that was not parsed.
+ * own lines. Nothing is copied that was not parsed. number: of the request in its connection.
  */
 void rewrite_request(const struct rewrite *rw, const struct facts *facts,
-		     const struct h1_head *head, struct out *out);
+		     const struct h1_head *head, uint64_t number, struct out *out);
 
 /* Appends one field line. */
 void rewrite_field(struct out *out, struct span name, struct span value);

@@ -50,6 +50,7 @@ struct conversation {
 	struct side side[2];
 	bool tunnel;
 	size_t tunnel_at; /* how much went to the backend before it */
+	bool held;	  /* requests waited for responses when some came */
 };
 
 static struct rewrite rules;
@@ -130,6 +131,7 @@ static void arrive(struct conversation *c, enum h1_dir dir, const uint8_t *p, si
 		n = len - at < piece ? len - at : piece;
 		memcpy(c->side[dir].in + c->side[dir].in_len, p + at, n);
 		c->side[dir].in_len += n;
+		c->held |= h1_blocked(&c->h1) && c->side[H1_REQUEST].in_len != 0;
 		drive(c, dir);
 		if (dir == H1_RESPONSE)
 			drive(c, H1_REQUEST);
@@ -141,7 +143,7 @@ static void converse(struct conversation *c, struct manner manner, const uint8_t
 	enum h1_dir dir = H1_REQUEST;
 
 	c->manner = manner;
-	c->tunnel = false;
+	c->tunnel = c->held = false;
 	h1_init(&c->h1, &rules, &facts, limits);
 	for (int i = 0; i < 2; i++)
 		c->side[i].in_len = c->side[i].sent_len = 0;
@@ -164,6 +166,16 @@ static void must(bool ok, const char *what)
 	abort();
 }
 
+/*
+ * A backend that answers requests that it has not got: whether the machine lets go the requests
+ * that waited, or sees the surplus first, hangs on the pieces indeed. Either is right.
+ */
+static bool is_race(const struct conversation *a, const struct conversation *b)
+{
+	return (a->held || b->held) && (h1_phase(&a->h1, H1_RESPONSE) == H1_UNFRAMED ||
+					h1_phase(&b->h1, H1_RESPONSE) == H1_UNFRAMED);
+}
+
 static void compare(const struct conversation *a, const struct conversation *b)
 {
 	must(a->h1.error == b->h1.error, "the error");
@@ -178,6 +190,14 @@ static void compare(const struct conversation *a, const struct conversation *b)
 		must(x->sent_len == y->sent_len && memcmp(x->sent, y->sent, x->sent_len) == 0,
 		     i == H1_REQUEST ? "what the backend gets" : "what the client gets");
 	}
+}
+
+static void check_output(const struct conversation *c, enum strict_mode mode)
+{
+	const struct side *s = &c->side[H1_REQUEST];
+
+	strict_requests(s->sent, c->tunnel ? c->tunnel_at : s->sent_len, mode, "192.0.2.7",
+			c->tunnel);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -195,12 +215,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			   span_of(settings[which].value, strlen(settings[which].value)), &why))
 		abort();
 	converse(&whole, manners[0], data + 1, size - 1);
-	strict_requests(whole.side[H1_REQUEST].sent,
-			whole.tunnel ? whole.tunnel_at : whole.side[H1_REQUEST].sent_len,
-			settings[which].mode, "192.0.2.7", whole.tunnel);
+	check_output(&whole, settings[which].mode);
 	for (size_t i = 1; i < sizeof manners / sizeof manners[0]; i++) {
 		converse(&other, manners[i], data + 1, size - 1);
-		compare(&whole, &other);
+		check_output(&other, settings[which].mode);
+		if (!is_race(&whole, &other))
+			compare(&whole, &other);
 	}
 	return 0;
 }

@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)h1_head(in, H1_FIELDS_MAX, h1_status_line, &head);
 	if (h1_head(in, H1_FIELDS_MAX, h1_request_line, &head) != 0)
 		return 0;
-	rewrite_request(&no_rules, &no_facts, &head, &out);
+	rewrite_request(&no_rules, &no_facts, &head, 1, &out);
 	if (out.full || out.len > in.len + rewrite_insertion(&no_rules))
 		abort();
 	lines_are_sound(out_span(&out));

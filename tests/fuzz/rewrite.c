@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	facts.alpn = span_of(in.p, in.len < FACTS_ALPN_MAX ? in.len : FACTS_ALPN_MAX);
 	if (h1_head(SPAN(request), H1_FIELDS_MAX, h1_request_line, &head) != 0)
 		abort();
-	rewrite_request(&rw, &facts, &head, &out);
+	rewrite_request(&rw, &facts, &head, 1, &out);
 	if (out.full || out.len > sizeof request - 1 + rewrite_insertion(&rw))
 		abort();
 	written = strict_head(buffer, out.len, STRICT_ANY, "");

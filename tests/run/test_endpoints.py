@@ -54,7 +54,7 @@ def test_unix_path(start):
     for _ in range(3):
         with TlsClient(path) as client:
             assert client.get("/").status == 200
-    assert "X-Seen: <>" in backend.requests[0]
+    assert "X-Seen: <unknown>" in backend.requests[0]
     stunnel.stop()
     assert not path.exists()
 

@@ -55,7 +55,7 @@ static void apply_with(const struct rewrite *rw, const struct facts *facts, cons
 	assert_int_equal(h1_head(guard_place(&guard, text_span(text)), H1_FIELDS_MAX,
 				 h1_request_line, &head),
 			 0);
-	rewrite_request(rw, facts, &head, &out);
+	rewrite_request(rw, facts, &head, 1, &out);
 	assert_false(out.full);
 	assert_true(out.len <= text->len + rewrite_insertion(rw));
 	text->len = 0;
@@ -101,7 +101,7 @@ static void dropped_fields_stay_out(void **state)
 			 0);
 	head.field[1].dropped = true;
 	head.field[2].dropped = true;
-	rewrite_request(&rw, &conversation_facts, &head, &out);
+	rewrite_request(&rw, &conversation_facts, &head, 1, &out);
 	assert_bytes(out_span(&out), SPAN(LINE "A: 1\r\n" ADDED "\r\n"), "dropped");
 }
 
@@ -238,7 +238,7 @@ static void facts_that_are_not_known(void **state)
 	(void)state;
 	rewrite_compile(&rw, "httpSetHeader = A: %{client_ip}%{client_port}%{sni}%{tls_version}");
 	apply_with(&rw, &facts, "", &text);
-	assert_bytes(text_span(&text), SPAN(LINE "A: 0\r\n\r\n"), "unknown");
+	assert_bytes(text_span(&text), SPAN(LINE "A: unknown0\r\n\r\n"), "unknown");
 	text_free(&text);
 }
 

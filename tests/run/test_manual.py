@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: ISC
+"""The manual and README name what the program knows, and nothing else."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from peers import BINARY
+
+TOP = Path(__file__).resolve().parents[2]
+MANUAL = (TOP / "doc/stunnel.8").read_text()
+README = (TOP / "README.md").read_text()
+ERRORS = (TOP / "stunnel/core/errors.h").read_text()
+REWRITE = (TOP / "stunnel/core/rewrite.c").read_text()
+
+
+def options():
+    """What -help prints: defaults by name of the options that are built, and the other names."""
+    done = subprocess.run([BINARY, "-help"], capture_output=True, text=True, timeout=30)
+    built, unbuilt = done.stderr.split("not built yet:\n")
+    rows = re.findall(r"^(\w+) += (.*)$", built, re.M)
+    defaults = {name: re.search(r" \(([^()]*)\)$", text) for name, text in rows}
+    return {name: found and found[1] for name, found in defaults.items()}, unbuilt.split()
+
+
+BUILT, UNBUILT = options()
+
+
+def section(title):
+    """A section of the manual."""
+    return MANUAL.split(f"\n.Sh {title}\n")[1].split("\n.Sh ")[0]
+
+
+def entries():
+    """The manual's text on each option that is built, by name."""
+    text = section("GLOBAL OPTIONS") + section("SERVICE OPTIONS")
+    return {part.split()[0]: part for part in text.split("\n.It Ic ")[1:]}
+
+
+def compatibility():
+    """README's table: what each row says, by how the row begins."""
+    table = README.split("### Compatibility\n\n")[1].split("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    return {head.split()[0] + head.split()[-1]: cell for head, cell in rows}
+
+
+def names(cell):
+    """The options in a row; in parentheses stand values."""
+    return re.findall(r"`(\w+)(?: = \w+)?`", re.sub(r"\(.*?\)", "", cell))
+
+
+def complaint(tmp_path, line):
+    """What the program says of a line that it refuses, or "" if it takes the line."""
+    file = tmp_path / "test.conf"
+    file.write_text(f"[web]\n{line}\nno-such-option = 1\n")
+    done = subprocess.run([BINARY, file], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    found = re.search(rf':2: "{re.escape(line)}": (.*)', done.stderr)
+    assert found or ":3: " in done.stderr, done.stderr
+    return found[1] if found else ""
+
+
+# ---- the manual -----------------------------------------------------------------------------
+
+
+def test_manual_explains_every_option_that_is_built():
+    assert sorted(entries()) == sorted(BUILT)
+
+
+def test_manual_explains_options_where_they_may_stand():
+    """Global ones are those that a section does not take."""
+    listed = re.findall(r"^\.It Ic (\w+)", section("GLOBAL OPTIONS"), re.M)
+    assert listed == sorted(listed, key=str.lower)
+    for name in entries():
+        command = [BINARY, "-fd", "0"]
+        done = subprocess.run(
+            command, input=f"[web]\n{name} = \n", capture_output=True, text=True, timeout=30
+        )
+        assert ("name is not valid here" in done.stderr) == (name in listed), name
+
+
+@pytest.mark.parametrize("name", [name for name in BUILT if BUILT[name] is not None])
+def test_manual_tells_the_default(name):
+    entry = " ".join(entries()[name].split())
+    assert f"default is .Cm {BUILT[name]} ." in entry
+
+
+def test_manual_names_what_is_not_built():
+    listed = re.findall(r"^\.It\n\.Ic (\w+)", section("COMPATIBILITY"), re.M)
+    assert sorted(listed) == sorted(UNBUILT)
+
+
+def test_manual_names_no_other_option():
+    lines = re.findall(r"^\.(?:It )?Ic (.*)$", MANUAL, re.M)
+    named = {word for line in lines for word in re.split(r" No ", line)[0].split(" ")}
+    assert {word for word in named if word.isalnum()} <= {*BUILT, *UNBUILT}
+
+
+def test_manual_lists_every_error():
+    rows = re.findall(r'X\(\w+, "([^"]+)", (\d+), "([^"]+)"', ERRORS)
+    assert rows
+    listed = re.findall(r"^\.It (\S+) Ta (\d+) Ta (.*)$", MANUAL, re.M)
+    assert listed == rows
+
+
+def test_manual_is_well_formed():
+    if not shutil.which("mandoc"):
+        pytest.skip("mandoc is not installed")
+    command = ["mandoc", "-Tlint", "-Wwarning", TOP / "doc/stunnel.8"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+# ---- templates ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [MANUAL, README], ids=["manual", "README"])
+def test_templates(text):
+    known = re.findall(r'^\t\[VAR_\w+\] = \{\{"(\w+)"', REWRITE, re.M)
+    assert known
+    assert set(re.findall(r"%\{(\w+)\}", text)) == set(known)
+
+
+# ---- README's compatibility table -----------------------------------------------------------
+
+
+def test_readme_places_every_option_once():
+    listed = [name for cell in compatibility().values() for name in names(cell)]
+    assert sorted(listed) == sorted([*BUILT, *UNBUILT])
+
+
+def test_readme_lists_as_taken_what_is_built():
+    rows = compatibility()
+    assert sorted(names(rows["takentaken"]) + names(rows["oursours"])) == sorted(BUILT)
+
+
+def test_readme_shows_the_values_that_are_taken(tmp_path):
+    shown = re.findall(r"`(\w+ = \w+)`", compatibility()["takenanyway"])
+    assert shown
+    assert [line for line in shown if complaint(tmp_path, line)] == []
+
+
+def test_readme_and_manual_show_the_same_values():
+    listed = re.findall(r"^\.It\n\.Ic (\w+) No = Cm (\w+)$", section("COMPATIBILITY"), re.M)
+    shown = re.findall(r"`(\w+) = (\w+)`", compatibility()["takenanyway"])
+    assert sorted(listed) == sorted(shown)
+
+
+def test_readme_lists_as_refused_what_is_refused(tmp_path):
+    refused = names(compatibility()["refused:yet"])
+    assert refused
+    for name in refused:
+        for value in ("yes", "no", "1"):
+            assert "not built yet" in complaint(tmp_path, f"{name} = {value}"), name

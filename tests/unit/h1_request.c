@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: ISC */
+#include "h1_request.h"
+
+#include "conversation.h"
+
+/*
+ * What a caller sees of a tunnel that is asked for: phases, what is in flight, what waits. What
+ * goes over the wire is in tests/wire.
+ */
+
+#define ASK GET "Connection: Upgrade\r\nUpgrade: x\r\n"
+#define SWITCH "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+#define NO "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+static const struct dialogue tunnel_rows[] = {
+	{"asked for, not answered",
+	 "c",
+	 {ASK "\r\nabc"},
+	 ASK ADDED "\r\n",
+	 "",
+	 "requests idle, responses idle, 1 of 1 in flight, blocked, 3 held"},
+	{"an interim answer says nothing of it",
+	 "cb",
+	 {ASK "\r\nabc", "HTTP/1.1 100 Continue\r\n\r\n"},
+	 ASK ADDED "\r\n",
+	 "HTTP/1.1 100 Continue\r\n\r\n",
+	 "requests idle, responses idle, 1 of 1 in flight, blocked, 3 held"},
+	{"opened: both ways, and nothing is in flight",
+	 "cbcb",
+	 {ASK "\r\nabc", SWITCH "def", "ghi\r\n\r\n", "\n\n"},
+	 ASK ADDED "\r\nabcghi\r\n\r\n",
+	 SWITCH "def\n\n",
+	 "requests tunnel, responses tunnel, 0 of 1 in flight"},
+	{"refused",
+	 "cb",
+	 {ASK "\r\n", NO},
+	 ASK ADDED "\r\n",
+	 NO,
+	 "requests idle, responses idle, 0 of 1 in flight"},
+	{"refused, and the request was the last",
+	 "cb",
+	 {GET "Connection: Upgrade, close\r\nUpgrade: x\r\n\r\nabc", NO},
+	 GET "Connection: close, Upgrade\r\nUpgrade: x\r\n" ADDED "\r\n",
+	 NO,
+	 "requests closed, responses idle, 0 of 1 in flight"},
+	{"refused by an answer whose end nobody knows",
+	 "cb",
+	 {ASK "\r\nabc", "HTTP/1.1 404 Not Found\r\n\r\n"},
+	 ASK ADDED "\r\n",
+	 "HTTP/1.1 404 Not Found\r\n\r\n",
+	 "requests closed, responses unframed, 1 of 1 in flight"},
+	{"opened before the request is complete",
+	 "cbc",
+	 {ASK "Content-Length: 4\r\n\r\nab", SWITCH, "cdef"},
+	 ASK "Content-Length: 4\r\n" ADDED "\r\nabcd",
+	 SWITCH,
+	 "requests closed, responses unframed, 1 of 1 in flight"},
+};
+
+static void tunnels(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof tunnel_rows / sizeof tunnel_rows[0]; i++)
+		check_dialogue(&tunnel_rows[i]);
+}
+
+static void a_tunnel_needs_no_inspection(void **state)
+{
+	struct rewrite rw;
+	const struct step steps[] = {{0}};
+	struct script script = {&rw, &conversation_facts, conversation_limits, DRIVE_EXACT, steps};
+	struct conversation c;
+
+	(void)state;
+	rewrite_compile(&rw, "xForwardedFor = yes");
+	conversation_begin(&c, &script);
+	conversation_feed(&c, H1_REQUEST, SPAN(ASK "\r\n"));
+	assert_int_equal(h1_bypass(&c.h1, H1_REQUEST), 0);
+	conversation_feed(&c, H1_RESPONSE, SPAN(SWITCH));
+	assert_int_equal(h1_bypass(&c.h1, H1_REQUEST), SIZE_MAX);
+	assert_int_equal(h1_bypass(&c.h1, H1_RESPONSE), SIZE_MAX);
+	h1_bypassed(&c.h1, H1_REQUEST, 1000);
+	assert_int_equal(h1_phase(&c.h1, H1_REQUEST), H1_TUNNEL);
+	conversation_end(&c);
+}
+
+/* Whether this head of a 101 answer, without its first line, switches. */
+static bool switched(const char *fields)
+{
+	static struct h1_head head;
+	struct text section = {0};
+	bool is;
+
+	text_printf(&section, "%s\r\n", fields);
+	assert_int_equal(h1_fields(text_span(&section), H1_FIELDS_MAX, &head), 0);
+	is = h1_request_switched(&head);
+	text_free(&section);
+	return is;
+}
+
+static void answers_that_switch(void **state)
+{
+	(void)state;
+	assert_true(switched("Connection: upgrade\r\nUpgrade: websocket\r\n"));
+	assert_true(switched("upgrade: WebSocket\r\nCONNECTION: keep-alive, Upgrade\r\n"));
+	assert_true(switched("Connection: x\r\nConnection: upgrade\r\nUpgrade: a\r\n"));
+	assert_false(switched(""));
+	assert_false(switched("Connection: upgrade\r\n"));
+	assert_false(switched("Upgrade: websocket\r\n"));
+	assert_false(switched("Connection: close\r\nUpgrade: websocket\r\n"));
+	assert_false(switched("Connection: upgrade\r\nUpgrade:\r\n"));
+	assert_false(switched("Connection: upgrade\r\nUpgrade: h2c\r\n"));
+	assert_false(switched("Connection: upgrade\r\nUpgrade: H2\r\n"));
+	assert_false(switched("Connection: upgrade\r\nUpgrade: h2c-14\r\n"));
+	assert_false(switched("Connection: upgrade\r\nUpgrade: HTTP/2.0\r\n"));
+	/* Of several lines any could be meant. */
+	assert_false(switched("Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n"));
+	assert_false(switched("Connection: upgrade\r\nUpgrade: websocket, h2c\r\n"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tunnels),
+		cmocka_unit_test(a_tunnel_needs_no_inspection),
+		cmocka_unit_test(answers_that_switch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
