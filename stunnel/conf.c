@@ -115,6 +115,18 @@ static struct conf_section *find_section(struct config *config, const char *name
 	return NULL;
 }
 
+/* A PROXY header names IP addresses: nobody may come over a Unix socket. */
+static bool check_ip_clients(struct reader *r, const struct conf_list *accept)
+{
+	for (size_t i = 0; i < accept->count; i++)
+		if (accept->item[i][0] == '/')
+			return refuse(r, "protocol",
+				      "protocol = proxy names a client's IP address, and clients "
+				      "of %.200s have none",
+				      accept->item[i]);
+	return true;
+}
+
 /* `sni = PRIMARY:PATTERN`: the pattern is entered with the primary, which must stand before. */
 static bool join_primary(struct reader *r, struct conf_section *s)
 {
@@ -127,6 +139,8 @@ static bool join_primary(struct reader *r, struct conf_section *s)
 	primary = find_section(r->target.config, s->options.sni, (size_t)(colon - s->options.sni));
 	if (!primary || primary == s)
 		return refuse(r, "sni", "SNI section name not found: %.200s", s->options.sni);
+	if (s->options.protocol && !check_ip_clients(r, &primary->options.accept))
+		return false;
 	grown = realloc(primary->service.sni, (primary->service.sni_count + 1) * sizeof *grown);
 	if (!grown)
 		return refuse(r, NULL, "Out of memory");
@@ -150,14 +164,7 @@ static bool check_protocol(struct reader *r, const struct conf_section *s)
 				      "Protocol %.50s of stock stunnel is not built yet", protocol);
 	if (strcasecmp(protocol, "proxy") != 0)
 		return refuse(r, "protocol", "Protocol not supported: %.200s", protocol);
-	for (size_t i = 0; i < s->options.accept.count; i++)
-		if (s->options.accept.item[i][0] == '/')
-			return refuse(
-				r, "protocol",
-				"protocol = proxy names a client's IP address, and clients of "
-				"%.200s have none",
-				s->options.accept.item[i]);
-	return true;
+	return check_ip_clients(r, &s->options.accept);
 }
 
 static bool check_endpoints(struct reader *r, const struct conf_section *s)

@@ -140,11 +140,11 @@ void log_line(int threshold, const char *id, int level, const char *format, ...)
 	va_end(ap);
 }
 
-static int open_file(const struct log_sinks *s)
+static int open_file(const struct log_sinks *s, bool truncate)
 {
 	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
 
-	return open(s->path, s->overwrite ? flags | O_TRUNC : flags, 0640);
+	return open(s->path, truncate ? flags | O_TRUNC : flags, 0640);
 }
 
 int log_open(const struct log_sinks *wanted)
@@ -152,7 +152,7 @@ int log_open(const struct log_sinks *wanted)
 	int opened = -1;
 
 	if (wanted->path) {
-		opened = open_file(wanted);
+		opened = open_file(wanted, wanted->overwrite);
 		if (opened < 0)
 			return -errno;
 	}
@@ -172,13 +172,13 @@ int log_open(const struct log_sinks *wanted)
 	return 0;
 }
 
-int log_reopen(void)
+int log_reopen(bool may_truncate)
 {
 	int opened;
 
 	if (!sinks.path)
 		return 0;
-	opened = open_file(&sinks);
+	opened = open_file(&sinks, may_truncate && sinks.overwrite);
 	if (opened < 0)
 		return -errno;
 	close(file);

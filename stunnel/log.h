@@ -29,8 +29,11 @@ struct log_sinks {
  */
 int log_open(const struct log_sinks *sinks);
 
-/* Closes and opens the file again, as after a rotation; 0 or -errno. */
-int log_reopen(void);
+/*
+ * Closes and opens the file again, as after a rotation; 0 or -errno. may_truncate: as `overwrite`
+ * says; of several processes with one file only the first may.
+ */
+int log_reopen(bool may_truncate);
 
 /* Looks for the file under another name from now on: what chroot() makes of its path. */
 void log_path(const char *path);

@@ -429,8 +429,13 @@ static void keep_fixed_globals(struct config *config, const struct config *old)
 /* All of it or nothing: until the new workers accept connections the old ones do. */
 static void reload(struct master *m)
 {
-	struct generation *old = m->generations, *g = load(m);
+	struct generation *old = m->generations, *g;
 
+	if (!m->path) {
+		log_main(LOG_ERR, "A configuration read from a descriptor cannot be reloaded");
+		return;
+	}
+	g = load(m);
 	if (g) {
 		keep_fixed_globals(g->config, old->config);
 		free(g->log_path);
@@ -460,7 +465,7 @@ static void reload(struct master *m)
 static void reopen_log(struct master *m)
 {
 	const struct conf_globals *g = &m->generations->config->globals;
-	int rc = log_reopen();
+	int rc = log_reopen(true);
 
 	if (rc != 0) {
 		log_main(LOG_ERR, "Cannot open log file: %s (%d)", strerror(-rc), -rc);

@@ -281,6 +281,7 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 	SSL_CTX_clear_options(c, s->options_clear);
 	SSL_CTX_set_session_id_context(c, (const unsigned char *)s->service,
 				       (unsigned)(id_len < 32 ? id_len : 32));
+	SSL_CTX_set_dh_auto(c, 1); /* for whoever names DHE in `ciphers` */
 	SSL_CTX_set_tlsext_servername_callback(c, acknowledge_name);
 	if (ctx->alpn_len != 0)
 		SSL_CTX_set_alpn_select_cb(c, select_alpn, ctx);

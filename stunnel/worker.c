@@ -73,7 +73,7 @@ static void on_drain(uv_signal_t *handle, int number)
 
 static void on_reopen(uv_signal_t *handle, int number)
 {
-	int rc = log_reopen();
+	int rc = log_reopen(false);
 
 	(void)handle, (void)number;
 	if (rc != 0)

@@ -257,3 +257,16 @@ def test_number_of_workers_changes(start):
         for _ in range(10):
             with TlsClient(stunnel.port) as client:
                 assert client.get("/").status == 200
+
+
+def test_configuration_from_a_descriptor_cannot_be_reloaded(start):
+    """Said, and the service goes on."""
+    backend = start(Recorder())
+    stunnel = Stunnel(service(backend.port))
+    stunnel.command = lambda: ["sh", "-c", f"exec {stunnel.binary} -fd 3 3<{stunnel.config}"]
+    start(stunnel)
+    stunnel.signal(signal.SIGHUP)
+    stunnel.wait_log("cannot be reloaded")
+    for _ in range(3):
+        with TlsClient(stunnel.port) as client:
+            assert client.get("/").status == 200

@@ -88,3 +88,17 @@ def test_log_overwrite(start):
         with stunnel:
             stunnel.wait_log("Configuration successful")
             assert ("from before" in stunnel.log_text()) == expected
+
+
+def test_overwritten_log_is_reopened_once(start):
+    """A worker that begins the file anew as well would wipe out what others wrote into it."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel("log = overwrite\nworkers = 3\n" + service(backend.port)))
+    stunnel.signal(signal.SIGUSR1)
+    stunnel.wait_log("Log file reopened")
+    for _ in range(6):
+        with TlsClient(stunnel.port) as client:
+            client.get("/")
+    stunnel.wait_ended(6)
+    assert stunnel.log_lines("Log file reopened")
+    assert len(stunnel.log_lines("accepted connection")) == 6
