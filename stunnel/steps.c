@@ -421,8 +421,13 @@ static uint64_t relay_deadline(const struct conn *c)
 	const struct conn_timeouts *t = &c->service->timeout;
 	uint64_t idle = after(c->active, t->idle), head = after(c->head_since, t->request);
 
-	if (c->answered) /* an absolute one: what the client still sends is thrown away */
-		return after(c->since, t->close);
+	/*
+	 * What the client still sends is thrown away, for an absolute time, and for some even with
+	 * TIMEOUTclose = 0: bytes that nobody has read make the kernel's close a reset, which
+	 * overtakes the answer.
+	 */
+	if (c->answered)
+		return after(c->since, t->close > 0 ? t->close : 1);
 	if (relay_closing(&c->relay))
 		return after(c->active, t->close);
 	return c->head_since != 0 && head < idle ? head : idle;

@@ -208,3 +208,16 @@ def test_request_time_is_not_for_bodies_nor_answers(start):
         slow.send(b"lo")
         done.append(True)
         assert slow.response().status == 200
+
+
+def test_answer_arrives_even_with_no_time_to_close(start):
+    """The client is still sending: a close at once would be a reset, which overtakes the answer."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes", "TIMEOUTclose = 0")))
+    with TlsClient(stunnel.port) as client:
+        client.send(b"NOT HTTP AT ALL\r\n")
+        client.send(bytes(1 << 18))
+        answer = client.recv_all()
+    head, body = answer.split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"Content-Length: %d\r\n" % len(body) in head
