@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -621,12 +622,26 @@ static bool start(struct master *m, struct generation *g)
 	return !m->pid_path || daemon_pid_write(m->pid_path);
 }
 
+/* Each connection takes two descriptors: the soft limit is for programs that use select(). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_main(LOG_WARNING, "Cannot raise the limit of descriptors: %s (%d)",
+			 strerror(errno), errno);
+}
+
 int master_run(const char *path, int fd)
 {
 	struct master m = {.path = path, .fd = fd};
 	struct generation *g;
 
 	block_signals(&m);
+	raise_descriptor_limit();
 	m.shared = mmap(NULL, sizeof *m.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			-1, 0);
 	if (m.shared == MAP_FAILED || pipe2(m.lifeline, O_CLOEXEC) != 0 ||
