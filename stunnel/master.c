@@ -20,6 +20,7 @@
 #include "net.h"
 #include "worker.h"
 
+#define STOP_SECONDS 5
 #define RESPAWN_SECONDS 1 /* a worker that dies at once is not replaced faster */
 
 /* A listening address, with a socket of its own for each worker (one for all on a Unix path). */
@@ -350,12 +351,26 @@ static bool spawn_all(struct master *m, struct generation *g)
 	return true;
 }
 
+/* Waits for a worker that was told to stop; one that hangs, as in a name look-up, is killed. */
+static void await_worker(pid_t pid)
+{
+	const struct timespec pause = {0, 10 * 1000 * 1000};
+
+	for (int i = 0; i < STOP_SECONDS * 100; i++) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return;
+		nanosleep(&pause, NULL);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 static void stop_generation(struct generation *g)
 {
 	signal_workers(g, WORKER_STOP);
 	for (size_t i = 0; i < g->count; i++)
 		if (g->worker[i] != 0)
-			waitpid(g->worker[i], NULL, 0);
+			await_worker(g->worker[i]);
 }
 
 /* --- configurations --------------------------------------------------------------------------- */
