@@ -133,7 +133,6 @@ static int judge_option(const struct rewrite *rw, struct h1_head *head, struct s
 		return 0;
 	case HTTP_OTHER:
 	case HTTP_TRAILER:
-	case HTTP_AUTHORIZATION:
 		break;
 	}
 	if (!rewrite_protects(rw, option))
@@ -278,11 +277,27 @@ int h1_request_judge(const struct rewrite *rw, struct h1_head *head, bool connec
 	return 0;
 }
 
-/* RFC 9110 6.5.1: no trailer may frame, route or authenticate; ours are not the client's. */
+/*
+ * RFC 9110 6.5.1: beside what frames or routes, no trailer may modify or authenticate the request,
+ * nor say what its content is: a backend that merges trailers into the head would act on it.
+ */
+static const struct span head_only[] = {
+	{"Authorization", 13}, {"Proxy-Authorization", 19},
+	{"Cookie", 6},	       {"Expect", 6},
+	{"Content-Type", 12},  {"Content-Encoding", 16},
+	{"Content-Range", 13}, {"Range", 5},
+	{"Cache-Control", 13}, {"Max-Forwards", 12},
+	{"Pragma", 6},	       {"If-Match", 8},
+	{"If-None-Match", 13}, {"If-Modified-Since", 17},
+	{"If-Range", 8},       {"If-Unmodified-Since", 19},
+};
+
 bool h1_request_trailer(const struct rewrite *rw, const struct h1_field *field)
 {
-	return !http_alias(field->name, SPAN("Authorization")) && !http_frames(field->name) &&
-	       !rewrite_protects(rw, field->name);
+	for (size_t i = 0; i < sizeof head_only / sizeof head_only[0]; i++)
+		if (http_alias(field->name, head_only[i]))
+			return false;
+	return !http_frames(field->name) && !rewrite_protects(rw, field->name);
 }
 
 bool h1_request_switched(const struct h1_head *response)

@@ -76,17 +76,15 @@ bool http_alias(struct span a, struct span b)
 static const struct known_field {
 	struct span name;
 	enum http_field id;
-	bool frames;
 } known_fields[] = {
-	{{"Host", 4}, HTTP_HOST_FIELD, true},
-	{{"Connection", 10}, HTTP_CONNECTION, true},
-	{{"Content-Length", 14}, HTTP_CONTENT_LENGTH, true},
-	{{"Transfer-Encoding", 17}, HTTP_TRANSFER_ENCODING, true},
-	{{"Upgrade", 7}, HTTP_UPGRADE, true},
-	{{"HTTP2-Settings", 14}, HTTP_HTTP2_SETTINGS, true},
-	{{"TE", 2}, HTTP_TE, true},
-	{{"Trailer", 7}, HTTP_TRAILER, true},
-	{{"Authorization", 13}, HTTP_AUTHORIZATION, false},
+	{{"Host", 4}, HTTP_HOST_FIELD},
+	{{"Connection", 10}, HTTP_CONNECTION},
+	{{"Content-Length", 14}, HTTP_CONTENT_LENGTH},
+	{{"Transfer-Encoding", 17}, HTTP_TRANSFER_ENCODING},
+	{{"Upgrade", 7}, HTTP_UPGRADE},
+	{{"HTTP2-Settings", 14}, HTTP_HTTP2_SETTINGS},
+	{{"TE", 2}, HTTP_TE},
+	{{"Trailer", 7}, HTTP_TRAILER},
 };
 
 #define KNOWN_FIELDS (sizeof known_fields / sizeof known_fields[0])
@@ -106,7 +104,7 @@ bool http_frames(struct span name)
 	    (http_is(name.p[0], HTTP_ALNUM) && !memchr("chtu", http_lower(name.p[0]), 4)))
 		return false;
 	for (size_t i = 0; i < KNOWN_FIELDS; i++)
-		if (known_fields[i].frames && http_alias(name, known_fields[i].name))
+		if (http_alias(name, known_fields[i].name))
 			return true;
 	return false;
 }

@@ -53,7 +53,6 @@ enum http_field {
 	HTTP_HTTP2_SETTINGS,
 	HTTP_TE,
 	HTTP_TRAILER,
-	HTTP_AUTHORIZATION,
 };
 
 /* Which of these a name is, case-insensitively. */

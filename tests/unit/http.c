@@ -133,7 +133,6 @@ static void known_fields(void **state)
 		{"HTTP2-Settings", HTTP_HTTP2_SETTINGS, true},
 		{"te", HTTP_TE, true},
 		{"Trailer", HTTP_TRAILER, true},
-		{"Authorization", HTTP_AUTHORIZATION, false},
 		{"Content_Length", HTTP_OTHER, true},
 		{"Transfer.Encoding", HTTP_OTHER, true},
 		{"_Transfer-Encoding", HTTP_OTHER, true},
