@@ -2,6 +2,7 @@
 #include "tls_ctx.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,7 +268,6 @@ static int acknowledge_name(SSL *ssl, int *alert, void *arg)
 static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 {
 	SSL_CTX *c = ctx->ssl_ctx;
-	size_t id_len = strlen(s->service);
 
 	/* One read(2) takes a whole record; an idle connection holds no record buffers. */
 	SSL_CTX_set_read_ahead(c, 1);
@@ -279,18 +279,40 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 				       SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
 	SSL_CTX_set_options(c, s->options_set);
 	SSL_CTX_clear_options(c, s->options_clear);
-	SSL_CTX_set_session_id_context(c, (const unsigned char *)s->service,
-				       (unsigned)(id_len < 32 ? id_len : 32));
 	SSL_CTX_set_dh_auto(c, 1); /* for whoever names DHE in `ciphers` */
 	SSL_CTX_set_tlsext_servername_callback(c, acknowledge_name);
 	if (ctx->alpn_len != 0)
 		SSL_CTX_set_alpn_select_cb(c, select_alpn, ctx);
 }
 
+/*
+ * A session is resumed only where it could have been made: a ticket of another service, or from
+ * before a change of the configuration, must not carry its cipher past these settings.
+ */
+static bool bind_sessions(SSL_CTX *ctx, const struct tls_settings *s)
+{
+	unsigned char id[EVP_MAX_MD_SIZE];
+	unsigned id_len;
+	char text[4096];
+	int len = snprintf(text, sizeof text, "%s\n%s\n%s\n%s\n%s\n%d %d %llx %llx", s->service,
+			   s->ciphers ? s->ciphers : "", s->ciphersuites ? s->ciphersuites : "",
+			   s->curves ? s->curves : "", s->alpn ? s->alpn : "", s->version_min,
+			   s->version_max, (unsigned long long)s->options_set,
+			   (unsigned long long)s->options_clear);
+
+	if (len < 0)
+		return false;
+	if ((size_t)len >= sizeof text)
+		len = sizeof text - 1;
+	return EVP_Digest(text, (size_t)len, id, &id_len, EVP_sha256(), NULL) == 1 &&
+	       SSL_CTX_set_session_id_context(ctx, id, id_len) == 1;
+}
+
 static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
 {
 	ctx->ssl_ctx = SSL_CTX_new(TLS_server_method());
-	if (!ctx->ssl_ctx || !tls_session_key() || !tls_session_use(ctx->ssl_ctx))
+	if (!ctx->ssl_ctx || !tls_session_key() || !tls_session_use(ctx->ssl_ctx) ||
+	    !bind_sessions(ctx->ssl_ctx, s))
 		return refuse(f, NULL, "Failed to initialize TLS context", s->service);
 	if (s->alpn && !encode_alpn(ctx, s, f))
 		return false;

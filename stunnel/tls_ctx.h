@@ -10,7 +10,7 @@
 
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */
 struct tls_settings {
-	const char *service; /* its first 32 bytes keep sessions of services apart */
+	const char *service; /* sessions of services are kept apart */
 	const char *cert;    /* PEM, leaf first */
 	const char *key;     /* PEM */
 	const char *ciphers; /* up to TLS 1.2 */

@@ -58,3 +58,37 @@ def test_session_of_one_service_is_not_taken_by_another(start):
     with TlsClient(two, context=context, session=session) as client:
         assert client.get("/").status == 200
         assert not client.tls.session_reused
+
+
+def test_names_that_begin_alike_are_not_alike(start):
+    backend = start(Recorder())
+    names = ["a" * 40 + "1", "a" * 40 + "2"]
+    stunnel = start(Stunnel("".join(service(backend.port, name=name) for name in names)))
+    one, two = (int(endpoint.rsplit(":")[-1]) for endpoint in stunnel.endpoints())
+    context = client_context(version=ssl.TLSVersion.TLSv1_2)
+    with TlsClient(one, context=context) as client:
+        client.get("/")
+        session = client.session
+    with TlsClient(two, context=context, session=session) as client:
+        assert not client.tls.session_reused
+
+
+def test_cipher_that_was_withdrawn_is_not_resumed(start):
+    """A session from before the reload would bring it back: OpenSSL does not look again."""
+    backend = start(Recorder())
+    config = service(backend.port, "ciphers = {}", "sslVersionMax = TLSv1.2")
+    before, after = "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"
+    stunnel = start(Stunnel(config.replace("{}", before)))
+    context = client_context(version=ssl.TLSVersion.TLSv1_2)
+    with TlsClient(stunnel.port, context=context) as client:
+        client.get("/")
+        assert client.tls.cipher()[0] == before
+        session = client.session
+    old = set(stunnel.processes()[1:])
+    stunnel.write(config.replace("{}", after))
+    stunnel.reload()
+    stunnel.wait_gone(old)
+    with TlsClient(stunnel.port, context=context, session=session) as client:
+        client.get("/")
+        assert client.tls.cipher()[0] == after
+        assert not client.tls.session_reused
