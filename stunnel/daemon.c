@@ -14,6 +14,7 @@
 #include "log.h"
 
 static int ready_fd = -1;
+static int null_fd = -1; /* opened before any chroot, where there may be none */
 
 static bool failed(const char *what)
 {
@@ -50,22 +51,21 @@ bool daemon_fork(void)
 	}
 	close(fds[0]);
 	ready_fd = fds[1];
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	setsid();
 	return true;
 }
 
 void daemon_detach(void)
 {
-	int null;
-
 	log_started();
 	if (ready_fd < 0)
 		return;
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; null >= 0 && fd <= 2; fd++)
-		dup2(null, fd);
-	if (null > 2)
-		close(null);
+	for (int fd = 0; null_fd >= 0 && fd <= 2; fd++)
+		dup2(null_fd, fd);
+	if (null_fd > 2)
+		close(null_fd);
+	null_fd = -1;
 	if (chdir("/") != 0)
 		failed("chdir");
 	close(ready_fd);

@@ -143,8 +143,23 @@ void log_line(int threshold, const char *id, int level, const char *format, ...)
 static int open_file(const struct log_sinks *s, bool truncate)
 {
 	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+	struct stat st;
+	int fd;
 
-	return open(s->path, truncate ? flags | O_TRUNC : flags, 0640);
+	/*
+	 * The directory may belong to the user whom the workers run as, and we may be root: that
+	 * user's links must not lead us to anybody else's file.
+	 */
+	if (strncmp(s->path, "/dev/", 5) != 0)
+		flags |= O_NOFOLLOW;
+	fd = open(s->path, flags, 0640);
+	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return fd;
+	if (st.st_nlink == 1 && (!truncate || ftruncate(fd, 0) == 0))
+		return fd;
+	close(fd);
+	errno = EMLINK;
+	return -1;
 }
 
 int log_open(const struct log_sinks *wanted)

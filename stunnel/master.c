@@ -199,9 +199,11 @@ static void restore_listeners(struct master *m, struct config *config)
 {
 	for (struct listener *l = m->listeners; l; l = l->next) {
 		l->section = NULL;
+		if (l->kept == 0) /* new, and not wanted: goes as a whole */
+			continue;
 		while (l->count > l->kept)
 			net_close(l->fd[--l->count], false);
-		for (size_t i = 0; l->kept != 0 && i < config->count; i++)
+		for (size_t i = 0; i < config->count; i++)
 			for (size_t j = 0; j < config->section[i]->accept.count; j++)
 				if (net_equal(&l->wanted, &config->section[i]->accept.addr[j]))
 					l->section = config->section[i];
@@ -555,8 +557,10 @@ static void respawn(struct master *m)
 	m->respawn_due = false;
 	m->last_respawn = time(NULL);
 	for (size_t i = 0; i < g->count; i++)
-		if (g->worker[i] == 0 && !spawn(m, g, i))
+		if (g->worker[i] == 0 && !spawn(m, g, i)) {
 			log_main(LOG_ERR, "A worker could not be started");
+			m->respawn_due |= g->worker[i] == 0; /* no process, so no SIGCHLD */
+		}
 }
 
 static void handle_signal(struct master *m, int number)
@@ -609,6 +613,7 @@ static void block_signals(struct master *m)
 		sigaddset(&m->signals, numbers[i]);
 	sigprocmask(SIG_BLOCK, &m->signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* inherited as ignored it would hide dead workers */
 }
 
 static void end(struct master *m)

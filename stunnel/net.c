@@ -512,9 +512,9 @@ void net_shutdown(int fd)
 
 void net_close(int fd, bool reset)
 {
-	struct linger linger = {1, 0};
+	struct linger linger = {reset, 0};
 
-	if (reset)
-		setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+	/* With l:SO_LINGER close() would wait, and with it every connection of the worker. */
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 	close(fd);
 }

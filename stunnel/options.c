@@ -252,6 +252,8 @@ static const char *set_text(struct config *config, const char *value, const char
 
 static const char *add_text(struct config *config, const char *value, struct conf_list *list)
 {
+	if (!*value)
+		return "The value is empty";
 	/* The array is copied, not grown in place: a section's may still be the defaults'. */
 	const char **items = malloc((list->count + 1) * sizeof *items);
 	const char *item = conf_keep(config, value);

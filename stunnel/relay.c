@@ -101,6 +101,7 @@ static enum relay_status write_failed(struct relay *r, enum h1_dir dir)
 		return RELAY_ABORT;
 	f->discarding = true;
 	f->closed = true;
+	f->broken = true;
 	return RELAY_WAIT;
 }
 
@@ -297,10 +298,29 @@ static bool has_pending(const struct relay *r, enum h1_dir dir)
 	return r->end[dir].tls && tls_pending(r->end[dir].tls);
 }
 
+/*
+ * A backend that answers in the middle of an upload and closes, as with 413, resets the connection
+ * by the bytes that it did not read: its answer is whole all the same.
+ */
+static bool all_answered(const struct relay *r)
+{
+	return r->h1 && h1_phase(r->h1, H1_RESPONSE) == H1_IDLE && h1_in_flight(r->h1) == 0;
+}
+
+static bool is_framed(const struct relay *r)
+{
+	enum h1_phase phase = r->h1 ? h1_phase(r->h1, H1_RESPONSE) : H1_TUNNEL;
+
+	return phase != H1_TUNNEL && phase != H1_UNFRAMED;
+}
+
 /* How a read that brought no bytes goes on. */
 static enum relay_status source_ended(struct relay *r, enum h1_dir dir, ssize_t n)
 {
-	if (n == TLS_FAILED)
+	if (n == TLS_FAILED && !(dir == H1_RESPONSE && all_answered(r)))
+		return RELAY_ABORT;
+	/* The failed write took the backend's reset with it: without framing this is no end. */
+	if (dir == H1_RESPONSE && r->flow[H1_REQUEST].broken && !is_framed(r))
 		return RELAY_ABORT;
 	r->flow[dir].ended = true;
 	if (n == TLS_CUT) { /* TLS is dead in both directions: nothing can be answered */
@@ -342,6 +362,15 @@ static enum relay_status pump(struct relay *r, enum h1_dir dir)
 
 /* --- both directions -------------------------------------------------------------------------- */
 
+enum h1_reply relay_reply(const struct relay *r)
+{
+	enum h1_reply reply = h1_reply(r->h1);
+
+	/* The responses before it have come, but are not written yet. */
+	return reply == H1_REPLY_NOW && r->flow[H1_RESPONSE].unsent.len != 0 ? H1_REPLY_LATER
+									     : reply;
+}
+
 enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 {
 	enum relay_status status = RELAY_WAIT;
@@ -355,7 +384,7 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 	if (status == RELAY_ABORT)
 		return status;
 	if (r->h1 && r->h1->error != ERR_NONE && !r->flow[H1_RESPONSE].ended)
-		return h1_reply(r->h1) == H1_REPLY_LATER ? RELAY_WAIT : RELAY_REFUSED;
+		return relay_reply(r) == H1_REPLY_LATER ? RELAY_WAIT : RELAY_REFUSED;
 	if (r->flow[H1_REQUEST].closed && r->flow[H1_RESPONSE].closed)
 		return RELAY_DONE;
 	return RELAY_WAIT;

@@ -44,6 +44,7 @@ struct relay_flow {
 	bool ended;		    /* nothing more comes in */
 	bool closed;		    /* and the other side was told so */
 	bool discarding;	    /* what still comes is of no use to anybody */
+	bool broken;		    /* the other side takes nothing more */
 };
 
 /* The worker's buffers, shared by all its connections. */
@@ -78,9 +79,13 @@ enum relay_status relay_first(struct relay *r);
 /* Puts bytes of ours in front of everything that goes to the backend; false without memory. */
 bool relay_prepend(struct relay *r, struct span bytes);
 
+/* h1_reply(), with regard to what is still to be written to the client. */
+enum h1_reply relay_reply(const struct relay *r);
+
 /*
  * Sends our own answer to the client, then close_notify; what the client still sends is read and
- * thrown away, so that no reset overtakes the answer. The backend must have been closed.
+ * thrown away, so that no reset overtakes the answer. The backend must have been closed, and
+ * relay_reply() say NOW.
  */
 void relay_answer(struct relay *r, enum error error);
 

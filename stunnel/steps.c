@@ -47,9 +47,9 @@ static void log_refusal(struct conn *c)
 }
 
 /* The backend is gone: the answer goes out in the last step, where the relay runs. */
-static enum conn_result answer(struct conn *c)
+static enum conn_result answer(struct conn *c, enum error error)
 {
-	relay_answer(&c->relay, c->h1.error);
+	relay_answer(&c->relay, error);
 	c->answered = true;
 	c->since = conn_now(c);
 	while (c->service->plan[c->step + 1])
@@ -62,7 +62,7 @@ static enum conn_result refuse(struct conn *c, enum error error)
 {
 	h1_fail(&c->h1, error);
 	log_refusal(c);
-	switch (h1_reply(&c->h1)) {
+	switch (relay_reply(&c->relay)) {
 	case H1_REPLY_LATER:
 		return CONN_WAIT;
 	case H1_REPLY_NEVER:
@@ -72,7 +72,7 @@ static enum conn_result refuse(struct conn *c, enum error error)
 	}
 	/* In the middle of a request the backend must not take what it has for a whole one. */
 	conn_backend_close(c, h1_phase(&c->h1, H1_REQUEST) == H1_BODY);
-	return answer(c);
+	return answer(c, c->h1.error);
 }
 
 /* --- step: the TLS handshake ------------------------------------------------------------------ */
@@ -330,7 +330,7 @@ static enum conn_result connect_given_up(struct conn *c)
 	/* Requests were taken, but none reached a backend: nothing can be in the answer's way. */
 	h1_fail(&c->h1, ERR_BACKEND_UNAVAILABLE);
 	log_refusal(c);
-	return answer(c);
+	return answer(c, ERR_BACKEND_UNAVAILABLE);
 }
 
 static size_t first_target(struct conn *c)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 """What cannot be judged is answered by us, named in the log, and never seen by the backend."""
 
+import socket
+
 import pytest
 
 from peers import Stunnel, service, wait_for
@@ -221,3 +223,42 @@ def test_answer_arrives_even_with_no_time_to_close(start):
     head, body = answer.split(b"\r\n\r\n", 1)
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"Content-Length: %d\r\n" % len(body) in head
+
+
+def test_bad_request_behind_an_answer_that_is_read_slowly(start):
+    """Our answer waits until all of the backend's is written, not only until it has come."""
+    size = 61000
+
+    def serve(connection):
+        connection.take_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+        connection.receive()
+
+    backend = start(Recorder(serve))
+    options = ["xForwardedFor = yes", "socket = l:SO_SNDBUF=8192"]
+    stunnel = start(Stunnel(service(backend.port, *options)))
+    with TlsClient(stunnel.port) as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send(GOOD + b"\x01bad\r\n")
+        stunnel.wait_log("method-invalid")
+        head, data = client.recv_all().split(b"\r\n\r\n", 1)
+    assert head.endswith(b"Content-Length: 61000")
+    assert data[:size] == b"x" * size
+    assert data[size:].startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+def test_early_answer_outlives_the_reset_behind_it(start):
+    """413, and closed with the body unread: the client gets the 413 and an orderly end."""
+    answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    def serve(connection):
+        connection.take_until(b"\r\n\r\n")
+        connection.send(answer)
+        connection.reset()
+
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    with TlsClient(stunnel.port) as client:
+        client.send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 9000000\r\n\r\n" + b"x" * 100)
+        assert client.recv_all() == answer
+        assert client.closed_by_peer()
