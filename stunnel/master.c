@@ -354,11 +354,11 @@ static bool spawn_all(struct master *m, struct generation *g)
 }
 
 /* Waits for a worker that was told to stop; one that hangs, as in a name look-up, is killed. */
-static void await_worker(pid_t pid)
+static void await_worker(pid_t pid, int *patience)
 {
 	const struct timespec pause = {0, 10 * 1000 * 1000};
 
-	for (int i = 0; i < STOP_SECONDS * 100; i++) {
+	for (; *patience > 0; --*patience) {
 		if (waitpid(pid, NULL, WNOHANG) != 0)
 			return;
 		nanosleep(&pause, NULL);
@@ -369,10 +369,12 @@ static void await_worker(pid_t pid)
 
 static void stop_generation(struct generation *g)
 {
+	int patience = STOP_SECONDS * 100; /* for all of them together */
+
 	signal_workers(g, WORKER_STOP);
 	for (size_t i = 0; i < g->count; i++)
 		if (g->worker[i] != 0)
-			await_worker(g->worker[i]);
+			await_worker(g->worker[i], &patience);
 }
 
 /* --- configurations --------------------------------------------------------------------------- */

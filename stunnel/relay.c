@@ -99,8 +99,8 @@ static enum relay_status write_failed(struct relay *r, enum h1_dir dir)
 
 	if (dir == H1_RESPONSE)
 		return RELAY_ABORT;
+	/* Read on, and thrown away: a close with bytes unread would reset the client. */
 	f->discarding = true;
-	f->closed = true;
 	f->broken = true;
 	return RELAY_WAIT;
 }
