@@ -12,6 +12,11 @@
 #define FACTS_ALPN_MAX 255   /* longest protocol name, RFC 7301 3.1 */
 #define FACTS_TLS_MAX 63     /* longest version or cipher name that is passed on */
 #define FACTS_ID_MAX 40
+#define FACTS_DN_MAX 2048   /* longest distinguished name that is passed on */
+#define FACTS_SERIAL_MAX 64 /* RFC 5280 4.1.2.2: 20 octets, and what does not keep to that */
+#define FACTS_VERIFY_MAX 128
+#define FACTS_PEM_MAX 12288   /* a certificate as text */
+#define FACTS_CHAIN_MAX 24576 /* the certificates above it, as text */
 
 enum facts_family {
 	FACTS_NONE = 0, /* not an IP peer: a Unix socket */
@@ -32,6 +37,19 @@ struct facts_addr {
 };
 
 /*
+ * The client's certificate. Distinguished names are in the string form of RFC 4514, reduced to
+ * ASCII. pem, rfc9440 and chain are empty where no template uses them.
+ */
+struct facts_cert {
+	struct span subject, issuer;
+	struct span serial;  /* upper-case hexadecimal */
+	struct span sha256;  /* of the DER form; lower-case hexadecimal */
+	struct span pem;     /* with its lines */
+	struct span rfc9440; /* a Byte Sequence, RFC 8941 3.3.5: what Client-Cert holds */
+	struct span chain;   /* a list of them: what Client-Cert-Chain holds */
+};
+
+/*
  * What is known of one client connection: all that crosses from sockets and TLS into the core.
  * The spans point at memory of the connection's TLS state and live as long as the connection.
  */
@@ -43,7 +61,9 @@ struct facts {
 	struct span tls_version;  /* as OpenSSL names it: TLSv1.3 */
 	struct span tls_cipher;	  /* as OpenSSL names it */
 	bool session_reused;
-	bool client_trusted; /* a proxy whose X-Forwarded-For is believed */
+	bool client_trusted;		      /* a proxy whose X-Forwarded-For is believed */
+	const struct facts_cert *client_cert; /* NULL: none */
+	struct span client_verify;	      /* NONE, SUCCESS or FAILED:REASON */
 	struct span conn_id; /* unique over workers and restarts: the first part of request ids */
 };
 

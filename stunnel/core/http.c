@@ -73,6 +73,17 @@ bool http_alias(struct span a, struct span b)
 	return true;
 }
 
+bool http_alias_begins(struct span name, struct span beginning)
+{
+	size_t i = 0, j = 0;
+	char c;
+
+	while ((c = folded_next(beginning, &j)) != 0)
+		if (folded_next(name, &i) != c)
+			return false;
+	return true;
+}
+
 static const struct known_field {
 	struct span name;
 	enum http_field id;

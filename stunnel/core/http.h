@@ -42,6 +42,9 @@ bool http_equal(struct span a, struct span b);
  */
 bool http_alias(struct span a, struct span b);
 
+/* Whether a field name, folded in that way, begins as `beginning` does. */
+bool http_alias_begins(struct span name, struct span beginning);
+
 /* Fields that decide how a message is framed, routed or connected. */
 enum http_field {
 	HTTP_OTHER = 0,

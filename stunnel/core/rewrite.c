@@ -10,123 +10,11 @@ enum rewrite_op {
 	REWRITE_TRUST,	/* as CHAIN from a trusted proxy, else as SET */
 };
 
-enum variable {
-	VAR_LITERAL = 0,
-	VAR_CLIENT_IP,
-	VAR_CLIENT_PORT,
-	VAR_SERVER_IP,
-	VAR_SERVER_PORT,
-	VAR_SNI,
-	VAR_ALPN,
-	VAR_TLS_VERSION,
-	VAR_TLS_CIPHER,
-	VAR_SESSION_REUSED,
-	VAR_REQUEST_ID,
-	VAR_FORWARDED,
-	VAR_COUNT,
-};
-
-/* for=NODE;by=NODE;host="HOST";proto=https, RFC 7239: a node is quoted and in brackets at most. */
-#define FORWARDED_HOST_MAX 261 /* a name and a port; a longer one is left out */
-#define FORWARDED_MAX (2 * (FACTS_IP_TEXT_MAX + 4) + FORWARDED_HOST_MAX + 2 + 27)
-
-/* What the peer chose can hold bytes that are percent-encoded: three for one. */
-static const struct variable_row {
-	struct span name;
-	uint16_t max;
-} variables[VAR_COUNT] = {
-	[VAR_CLIENT_IP] = {{"client_ip", 9}, FACTS_IP_TEXT_MAX},
-	[VAR_CLIENT_PORT] = {{"client_port", 11}, 5},
-	[VAR_SERVER_IP] = {{"server_ip", 9}, FACTS_IP_TEXT_MAX},
-	[VAR_SERVER_PORT] = {{"server_port", 11}, 5},
-	[VAR_SNI] = {{"sni", 3}, 3 * FACTS_NAME_MAX},
-	[VAR_ALPN] = {{"alpn", 4}, 3 * FACTS_ALPN_MAX},
-	[VAR_TLS_VERSION] = {{"tls_version", 11}, FACTS_TLS_MAX},
-	[VAR_TLS_CIPHER] = {{"tls_cipher", 10}, FACTS_TLS_MAX},
-	[VAR_SESSION_REUSED] = {{"session_reused", 14}, 1},
-	[VAR_REQUEST_ID] = {{"request_id", 10}, FACTS_ID_MAX + 17},
-	[VAR_FORWARDED] = {{"forwarded", 9}, FORWARDED_MAX},
-};
-
 /* --- compiling -------------------------------------------------------------------------------- */
 
 static struct span rule_name(const struct rewrite *rw, const struct rewrite_rule *rule)
 {
-	return span_of(rw->text + rule->name_at, rule->name_len);
-}
-
-/* Appends to the text; false if it is full. */
-static bool add_text(struct rewrite *rw, struct span s, uint16_t *at)
-{
-	if (s.len > REWRITE_TEXT_MAX - (size_t)rw->text_len)
-		return false;
-	*at = rw->text_len;
-	if (s.len != 0)
-		memcpy(rw->text + rw->text_len, s.p, s.len);
-	rw->text_len = (uint16_t)(rw->text_len + s.len);
-	return true;
-}
-
-static const char *add_part(struct rewrite *rw, struct rewrite_rule *rule, enum variable variable,
-			    struct span literal)
-{
-	struct rewrite_part *part = &rw->part[rw->part_count];
-
-	if (rw->part_count == REWRITE_PARTS_MAX)
-		return "The templates of this service have too many parts";
-	*part = (struct rewrite_part){(uint8_t)variable, 0, (uint16_t)literal.len};
-	if (!add_text(rw, literal, &part->at))
-		return "The header rules of this service are too long";
-	rw->part_count++;
-	rule->part_count++;
-	rw->insertion += literal.len + variables[variable].max;
-	return NULL;
-}
-
-/* %{name} at the front of *s; the variable, or VAR_LITERAL if there is no such one. */
-static enum variable take_variable(struct span *s)
-{
-	const char *end = memchr(s->p, '}', s->len);
-	struct span name;
-
-	if (s->len < 2 || s->p[1] != '{' || !end)
-		return VAR_LITERAL;
-	name = span_of(s->p + 2, (size_t)(end - s->p) - 2);
-	for (int i = VAR_LITERAL + 1; i < VAR_COUNT; i++) {
-		if (!span_eq(name, variables[i].name))
-			continue;
-		span_skip(s, name.len + 3);
-		return (enum variable)i;
-	}
-	return VAR_LITERAL;
-}
-
-/* The template's parts, added to the rule; NULL or what is wrong. */
-static const char *add_template(struct rewrite *rw, struct rewrite_rule *rule, struct span s)
-{
-	const char *why = NULL;
-
-	if (!http_all(s, HTTP_VALUE))
-		return "The header value holds a control character";
-	while (s.len != 0 && !why) {
-		const char *percent = memchr(s.p, '%', s.len);
-		size_t len = percent ? (size_t)(percent - s.p) : s.len;
-		enum variable variable;
-
-		if (len != 0) {
-			why = add_part(rw, rule, VAR_LITERAL, span_of(s.p, len));
-			span_skip(&s, len);
-		} else if (s.len > 1 && s.p[1] == '%') {
-			why = add_part(rw, rule, VAR_LITERAL, SPAN("%"));
-			span_skip(&s, 2);
-		} else {
-			variable = take_variable(&s);
-			if (variable == VAR_LITERAL)
-				return "Unknown template variable (a plain % is written %%)";
-			why = add_part(rw, rule, variable, span_of(NULL, 0));
-		}
-	}
-	return why;
+	return span_of(rw->pool.text + rule->name_at, rule->name_len);
 }
 
 static uint64_t initial_bit(struct span name)
@@ -154,6 +42,7 @@ static const char *add_rule(struct rewrite *rw, enum rewrite_op op, struct span 
 {
 	struct rewrite_rule *rule = &rw->rule[rw->rule_count];
 	uint64_t bit = initial_bit(name);
+	const char *why;
 
 	if (name.len == 0 || !http_all(name, HTTP_TOKEN) || bit == 0)
 		return "The header name is not a token with a letter or digit";
@@ -161,13 +50,16 @@ static const char *add_rule(struct rewrite *rw, enum rewrite_op op, struct span 
 		return "This header frames or routes the message and cannot be changed by a rule";
 	if (rw->rule_count == REWRITE_RULES_MAX)
 		return "This service has too many header rules";
-	*rule = (struct rewrite_rule){(uint8_t)op, 0, (uint16_t)name.len, rw->part_count, 0};
-	if (!add_text(rw, name, &rule->name_at))
+	if (!http_all(template, HTTP_VALUE))
+		return "The header value holds a control character";
+	*rule = (struct rewrite_rule){.op = (uint8_t)op, .name_len = (uint16_t)name.len};
+	if (!template_keep(&rw->pool, name, &rule->name_at))
 		return "The header rules of this service are too long";
+	why = template_compile(&rw->pool, template, TEMPLATE_IN_HEADER, &rule->template);
 	rw->rule_count++;
 	rw->initials |= bit;
-	rw->insertion += name.len + 4; /* ": " CRLF; in a list ", " instead */
-	return add_template(rw, rule, template);
+	rw->insertion += name.len + 4 + rule->template.max; /* ": " CRLF; in a list ", " instead */
+	return why;
 }
 
 static const char *rule_from_line(struct rewrite *rw, enum rewrite_op op, struct span line)
@@ -272,12 +164,24 @@ size_t rewrite_insertion(const struct rewrite *rw)
 	return rw->insertion + H1_FIELDS_MAX + 8;
 }
 
+/*
+ * Whether a rule is about a client's field. What tells of the client's certificate is believed by
+ * its name alone: a rule for Client-Cert is one for all that begins so, as Client-Cert-Chain.
+ */
+static bool concerns(const struct rewrite *rw, const struct rewrite_rule *rule, struct span name)
+{
+	if (rule->op == REWRITE_NONE)
+		return false;
+	return rule->template.of_cert ? http_alias_begins(name, rule_name(rw, rule))
+				      : http_alias(name, rule_name(rw, rule));
+}
+
 bool rewrite_protects(const struct rewrite *rw, struct span name)
 {
 	if ((rw->initials & initial_bit(name)) == 0)
 		return false;
 	for (size_t i = 0; i < rw->rule_count; i++)
-		if (rw->rule[i].op != REWRITE_NONE && http_alias(name, rule_name(rw, &rw->rule[i])))
+		if (concerns(rw, &rw->rule[i], name))
 			return true;
 	return false;
 }
@@ -290,141 +194,13 @@ static bool removes(const struct rewrite *rw, struct span name)
 	for (size_t i = 0; i < rw->rule_count; i++) {
 		const struct rewrite_rule *rule = &rw->rule[i];
 
-		if (rule->op == REWRITE_NONE || !http_alias(name, rule_name(rw, rule)))
+		if (!concerns(rw, rule, name))
 			continue;
-		if (rule->op != REWRITE_APPEND || !http_equal(name, rule_name(rw, rule)))
+		if (rule->op != REWRITE_APPEND || rule->template.of_cert ||
+		    !http_equal(name, rule_name(rw, rule)))
 			return true;
 	}
 	return false;
-}
-
-/* What a peer sent to us may hold anything: a control would break the line. */
-static void put_escaped(struct out *out, struct span s)
-{
-	static const char hex[] = "0123456789ABCDEF";
-
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c < 0x20 || c == 0x7f) {
-			out_char(out, '%');
-			out_char(out, hex[c >> 4]);
-			out_char(out, hex[c & 15]);
-		} else {
-			out_char(out, (char)c);
-		}
-	}
-}
-
-/* What templates are filled from. */
-struct source {
-	const struct facts *facts;
-	const struct h1_head *head;
-	uint64_t number;
-};
-
-static void put_ip(const struct facts_addr *addr, struct out *out)
-{
-	if (addr->family == FACTS_NONE)
-		out_put(out, SPAN("unknown"));
-	else
-		out_put(out, span_of(addr->text, addr->text_len));
-}
-
-/* A node of RFC 7239 6: IPv6 in brackets, and so quoted. */
-static void put_node(const struct facts_addr *addr, struct out *out)
-{
-	bool v6 = addr->family == FACTS_IPV6;
-
-	if (v6)
-		out_put(out, SPAN("\"["));
-	put_ip(addr, out);
-	if (v6)
-		out_put(out, SPAN("]\""));
-}
-
-static void put_forwarded(const struct source *from, struct out *out)
-{
-	out_put(out, SPAN("for="));
-	put_node(&from->facts->client, out);
-	out_put(out, SPAN(";by="));
-	put_node(&from->facts->server, out);
-	for (size_t i = 0; i < from->head->count; i++) {
-		const struct h1_field *field = &from->head->field[i];
-
-		/* Its value was judged: no character of it needs an escape between quotes. */
-		if (field->id != HTTP_HOST_FIELD || field->value.len == 0 ||
-		    field->value.len > FORWARDED_HOST_MAX)
-			continue;
-		out_put(out, SPAN(";host=\""));
-		out_put(out, field->value);
-		out_char(out, '"');
-	}
-	out_put(out, SPAN(";proto=https"));
-}
-
-static void put_request_id(const struct source *from, struct out *out)
-{
-	out_put(out, from->facts->conn_id);
-	out_char(out, '-');
-	out_hex(out, from->number);
-}
-
-static void put_variable(enum variable variable, const struct source *from, struct out *out)
-{
-	const struct facts *facts = from->facts;
-
-	switch (variable) {
-	case VAR_CLIENT_IP:
-		put_ip(&facts->client, out);
-		break;
-	case VAR_CLIENT_PORT:
-		out_decimal(out, facts->client.port);
-		break;
-	case VAR_SERVER_IP:
-		put_ip(&facts->server, out);
-		break;
-	case VAR_SERVER_PORT:
-		out_decimal(out, facts->server.port);
-		break;
-	case VAR_SNI:
-		put_escaped(out, facts->sni);
-		break;
-	case VAR_ALPN:
-		put_escaped(out, facts->alpn);
-		break;
-	case VAR_TLS_VERSION:
-		out_put(out, facts->tls_version);
-		break;
-	case VAR_TLS_CIPHER:
-		out_put(out, facts->tls_cipher);
-		break;
-	case VAR_SESSION_REUSED:
-		out_char(out, facts->session_reused ? '1' : '0');
-		break;
-	case VAR_REQUEST_ID:
-		put_request_id(from, out);
-		break;
-	case VAR_FORWARDED:
-		put_forwarded(from, out);
-		break;
-	case VAR_LITERAL:
-	case VAR_COUNT:
-		break;
-	}
-}
-
-static void put_template(const struct rewrite *rw, const struct rewrite_rule *rule,
-			 const struct source *from, struct out *out)
-{
-	for (size_t i = 0; i < rule->part_count; i++) {
-		const struct rewrite_part *part = &rw->part[rule->part_first + i];
-
-		if (part->variable == VAR_LITERAL)
-			out_put(out, span_of(rw->text + part->at, part->len));
-		else
-			put_variable((enum variable)part->variable, from, out);
-	}
 }
 
 /* The values of the client's own lines, each followed by ", ". */
@@ -441,17 +217,19 @@ static void put_chain(struct span name, const struct h1_head *head, struct out *
 }
 
 static void put_rule(const struct rewrite *rw, const struct rewrite_rule *rule,
-		     const struct source *from, struct out *out)
+		     const struct template_source *from, struct out *out)
 {
 	struct span name = rule_name(rw, rule);
 
 	if (rule->op == REWRITE_NONE || rule->op == REWRITE_DELETE)
 		return;
+	if (rule->template.void_without_cert && !from->facts->client_cert)
+		return;
 	out_put(out, name);
 	out_put(out, SPAN(": "));
 	if (rule->op == REWRITE_CHAIN || (rule->op == REWRITE_TRUST && from->facts->client_trusted))
 		put_chain(name, from->head, out);
-	put_template(rw, rule, from, out);
+	template_put(&rw->pool, &rule->template, from, TEMPLATE_IN_HEADER, out);
 	out_put(out, SPAN("\r\n"));
 }
 
@@ -466,7 +244,7 @@ void rewrite_field(struct out *out, struct span name, struct span value)
 void rewrite_request(const struct rewrite *rw, const struct facts *facts,
 		     const struct h1_head *head, uint64_t number, struct out *out)
 {
-	const struct source from = {facts, head, number};
+	const struct template_source from = {facts, head, NULL, number};
 
 	out_put(out, head->method);
 	out_char(out, ' ');

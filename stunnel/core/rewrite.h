@@ -7,24 +7,15 @@
 #include "facts.h"
 #include "h1_head.h"
 #include "out.h"
+#include "template.h"
 
 #define REWRITE_RULES_MAX 64
-#define REWRITE_PARTS_MAX 256
-#define REWRITE_TEXT_MAX 8192
-
-/* A piece of a template: literal text, or a variable over struct facts. */
-struct rewrite_part {
-	uint8_t variable; /* 0: literal */
-	uint16_t at;	  /* of the literal in the text */
-	uint16_t len;
-};
 
 struct rewrite_rule {
-	uint8_t op; /* enum rewrite_op, in rewrite.c; 0: was replaced by a later rule */
-	uint16_t name_at;
+	uint8_t op;	  /* enum rewrite_op, in rewrite.c; 0: was replaced by a later rule */
+	uint16_t name_at; /* in the pool's text */
 	uint16_t name_len;
-	uint16_t part_first;
-	uint16_t part_count;
+	struct template template;
 };
 
 /*
@@ -36,11 +27,8 @@ struct rewrite {
 	uint64_t initials; /* of the rules' names, one bit a letter or digit */
 	size_t insertion;  /* bytes that the rules can add to one head */
 	uint16_t rule_count;
-	uint16_t part_count;
-	uint16_t text_len;
 	struct rewrite_rule rule[REWRITE_RULES_MAX];
-	struct rewrite_part part[REWRITE_PARTS_MAX];
-	char text[REWRITE_TEXT_MAX];
+	struct template_pool pool;
 };
 
 /*

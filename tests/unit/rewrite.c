@@ -12,7 +12,7 @@ static int try_option(struct rewrite *rw, const char *option, struct span value,
 
 	if (!options.end) {
 		options = guard_new(256);
-		values = guard_new(2 * REWRITE_TEXT_MAX);
+		values = guard_new(2 * TEMPLATE_TEXT_MAX);
 	}
 	*why = "not set";
 	return rewrite_option(rw, guard_place(&options, span_str(option)),
@@ -351,11 +351,11 @@ static void capacities(void **state)
 
 	rw = (struct rewrite){0};
 	assert_non_null(strstr(fill(&rw, SPAN("A: %%%%%%%%%%%%%%%%"), &count), "too many parts"));
-	assert_int_equal(count, REWRITE_PARTS_MAX / 8);
+	assert_int_equal(count, TEMPLATE_PARTS_MAX / 8);
 
 	rw = (struct rewrite){0};
 	text_printf(&line, "A: ");
-	while (line.len < REWRITE_TEXT_MAX + 2)
+	while (line.len < TEMPLATE_TEXT_MAX + 2)
 		text_add(&line, SPAN("x"));
 	assert_non_null(strstr(fill(&rw, text_span(&line), &count), "too long"));
 	assert_int_equal(count, 1);
@@ -382,6 +382,35 @@ static void what_rules_protect(void **state)
 	assert_false(rewrite_protects(&rw, SPAN("--")));
 	option(&rw, "xForwardedFor", "no");
 	assert_false(rewrite_protects(&rw, SPAN("X-Forwarded-For")));
+}
+
+/* Whoever believes Client-Cert-Chain believes it by its name, and so with all that begins so. */
+static void what_tells_of_a_certificate(void **state)
+{
+	static const char forged[] = "Client-Cert: :Zm9yZ2Vk:\r\nClient_Cert.Chain: :eA==:\r\n"
+				     "Client-Certainly: x\r\nClient-Cer: y\r\nX-V: SUCCESS\r\n"
+				     "X-V-Too: z\r\n";
+	const struct facts_cert cert = {.rfc9440 = SPAN(":b3Vycw==:")};
+	struct facts facts = conversation_facts;
+	struct rewrite rw;
+	struct text text = {0};
+
+	(void)state;
+	rewrite_compile(&rw, "httpSetHeader = Client-Cert: %{client_cert_rfc9440}\n"
+			     "httpAddHeader = X-V: %{client_cert_verify}");
+	assert_true(rewrite_protects(&rw, SPAN("client-cert-chain")));
+	facts.client_verify = SPAN("NONE");
+	apply_with(&rw, &facts, forged, &text);
+	assert_bytes(text_span(&text), SPAN(LINE "Client-Cer: y\r\nX-V: NONE\r\n\r\n"), "without");
+	text.len = 0;
+	facts.client_cert = &cert;
+	facts.client_verify = SPAN("SUCCESS");
+	apply_with(&rw, &facts, forged, &text);
+	assert_bytes(text_span(&text),
+		     SPAN(LINE "Client-Cer: y\r\nClient-Cert: :b3Vycw==:\r\n"
+			       "X-V: SUCCESS\r\n\r\n"),
+		     "with");
+	text_free(&text);
 }
 
 static void every_initial_is_known(void **state)
@@ -419,6 +448,7 @@ int main(void)
 		cmocka_unit_test(refused_options),
 		cmocka_unit_test(capacities),
 		cmocka_unit_test(what_rules_protect),
+		cmocka_unit_test(what_tells_of_a_certificate),
 		cmocka_unit_test(every_initial_is_known),
 	};
 

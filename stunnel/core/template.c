@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: ISC */
+#include "template.h"
+
+#include "http.h"
+
+/* for=NODE;by=NODE;host="HOST";proto=https, RFC 7239: a node is quoted and in brackets at most. */
+#define FORWARDED_HOST_MAX 261 /* a name and a port; a longer one is left out */
+#define FORWARDED_MAX (2 * (FACTS_IP_TEXT_MAX + 4) + FORWARDED_HOST_MAX + 2 + 27)
+
+/* --- values that a peer chose -------------------------------------------------------- */
+
+static const char upper_hex[] = "0123456789ABCDEF";
+
+static void put_hex_byte(struct out *out, struct span prefix, unsigned char c)
+{
+	out_put(out, prefix);
+	out_char(out, upper_hex[c >> 4]);
+	out_char(out, upper_hex[c & 15]);
+}
+
+/* A control would break the field line. */
+static void put_in_header(struct out *out, unsigned char c)
+{
+	if (c < 0x20 || c == 0x7f)
+		put_hex_byte(out, SPAN("%"), c);
+	else
+		out_char(out, (char)c);
+}
+
+/* Whoever splits the line at quotes must find them where they were written. */
+static void put_in_log(struct out *out, unsigned char c)
+{
+	if (c < 0x20 || c >= 0x7f) {
+		put_hex_byte(out, SPAN("\\x"), c);
+		return;
+	}
+	if (c == '"' || c == '\\')
+		out_char(out, '\\');
+	out_char(out, (char)c);
+}
+
+/* RFC 8259 7. Bytes that need not be UTF-8 are taken for Latin-1. */
+static void put_in_json(struct out *out, unsigned char c)
+{
+	if (c < 0x20 || c >= 0x7f) {
+		put_hex_byte(out, SPAN("\\u00"), c);
+		return;
+	}
+	if (c == '"' || c == '\\')
+		out_char(out, '\\');
+	out_char(out, (char)c);
+}
+
+static void put_value(struct span s, enum template_place place, struct out *out)
+{
+	void (*put)(struct out *, unsigned char) = place == TEMPLATE_IN_HEADER ? put_in_header
+						   : place == TEMPLATE_IN_JSON ? put_in_json
+									       : put_in_log;
+
+	if (s.len == 0 && place == TEMPLATE_IN_LOG)
+		out_char(out, '-');
+	for (size_t i = 0; i < s.len; i++)
+		put(out, (unsigned char)s.p[i]);
+}
+
+/* As put_value(), of what is one word in a log: white space would make two of it. */
+static void put_word(struct span s, enum template_place place, struct out *out)
+{
+	if (place != TEMPLATE_IN_LOG || !memchr(s.p ? s.p : "", ' ', s.len)) {
+		put_value(s, place, out);
+		return;
+	}
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] == ' ')
+			out_put(out, SPAN("\\x20"));
+		else
+			put_in_log(out, (unsigned char)s.p[i]);
+}
+
+/* As encodeURIComponent() does, and nginx's $ssl_client_escaped_cert: only RFC 3986 2.3 stays. */
+static void put_cert_pem(const struct template_source *from, struct out *out)
+{
+	struct span s = from->facts->client_cert ? from->facts->client_cert->pem : SPAN("");
+
+	for (size_t i = 0; i < s.len; i++)
+		if (http_is(s.p[i], HTTP_ALNUM) || memchr("-._~", s.p[i], 4))
+			out_char(out, s.p[i]);
+		else
+			put_hex_byte(out, SPAN("%"), (unsigned char)s.p[i]);
+}
+
+/* --- values of ours ------------------------------------------------------------------ */
+
+static void put_ip(const struct facts_addr *addr, struct out *out)
+{
+	if (addr->family == FACTS_NONE)
+		out_put(out, SPAN("unknown"));
+	else
+		out_put(out, span_of(addr->text, addr->text_len));
+}
+
+/* A node of RFC 7239 6: IPv6 in brackets, and so quoted. */
+static void put_node(const struct facts_addr *addr, struct out *out)
+{
+	bool v6 = addr->family == FACTS_IPV6;
+
+	if (v6)
+		out_put(out, SPAN("\"["));
+	put_ip(addr, out);
+	if (v6)
+		out_put(out, SPAN("]\""));
+}
+
+static void put_client_ip(const struct template_source *from, struct out *out)
+{
+	put_ip(&from->facts->client, out);
+}
+
+static void put_client_port(const struct template_source *from, struct out *out)
+{
+	out_decimal(out, from->facts->client.port);
+}
+
+static void put_server_ip(const struct template_source *from, struct out *out)
+{
+	put_ip(&from->facts->server, out);
+}
+
+static void put_server_port(const struct template_source *from, struct out *out)
+{
+	out_decimal(out, from->facts->server.port);
+}
+
+static void put_session_reused(const struct template_source *from, struct out *out)
+{
+	out_char(out, from->facts->session_reused ? '1' : '0');
+}
+
+static void put_forwarded(const struct template_source *from, struct out *out)
+{
+	out_put(out, SPAN("for="));
+	put_node(&from->facts->client, out);
+	out_put(out, SPAN(";by="));
+	put_node(&from->facts->server, out);
+	for (size_t i = 0; i < from->head->count; i++) {
+		const struct h1_field *field = &from->head->field[i];
+
+		/* Its value was judged: no character of it needs an escape between quotes. */
+		if (field->id != HTTP_HOST_FIELD || field->value.len == 0 ||
+		    field->value.len > FORWARDED_HOST_MAX)
+			continue;
+		out_put(out, SPAN(";host=\""));
+		out_put(out, field->value);
+		out_char(out, '"');
+	}
+	out_put(out, SPAN(";proto=https"));
+}
+
+static void put_request_id(const struct template_source *from, struct out *out)
+{
+	out_put(out, from->facts->conn_id);
+	out_char(out, '-');
+	out_hex(out, from->number);
+}
+
+/* Seconds with all their microseconds: 0.000123 */
+static void put_seconds(uint64_t microseconds, struct out *out)
+{
+	out_decimal(out, microseconds / 1000000);
+	out_char(out, '.');
+	for (unsigned unit = 100000; unit != 0; unit /= 10)
+		out_char(out, (char)('0' + microseconds / unit % 10));
+}
+
+static void put_first_byte(const struct template_source *from, struct out *out)
+{
+	put_seconds(from->exchange->first_byte, out);
+}
+
+static void put_total(const struct template_source *from, struct out *out)
+{
+	put_seconds(from->exchange->total, out);
+}
+
+static void put_bytes(const struct template_source *from, struct out *out)
+{
+	out_decimal(out, from->exchange->bytes);
+}
+
+/* Three digits in every case: log readers expect them. */
+static void put_status(const struct template_source *from, struct out *out)
+{
+	if (from->exchange->status == 0)
+		out_put(out, SPAN("000"));
+	else
+		out_decimal(out, (uint64_t)from->exchange->status);
+}
+
+/* --- the variables ---------------------------------------------------------------------------- */
+
+/* Where a text stands that is put as it is, but for escapes. */
+enum origin {
+	FROM_FUNCTION = 0,
+	FROM_FACTS, /* a struct span at row->offset */
+	FROM_CERT,
+	FROM_EXCHANGE,
+};
+
+enum {
+	IN_HEADERS = TEMPLATE_IN_HEADER,
+	IN_LOGS = TEMPLATE_IN_LOG | TEMPLATE_IN_JSON,
+	ANYWHERE = IN_HEADERS | IN_LOGS,
+};
+
+struct variable {
+	struct span name;
+	uint32_t max; /* bytes in a header; what a peer chose may be percent-encoded: three for one
+		       */
+	int places;   /* enum template_place, bits */
+	enum origin origin;
+	size_t offset;
+	void (*put)(const struct template_source *from, struct out *out);
+};
+
+#define FACT(field) FROM_FACTS, offsetof(struct facts, field), NULL
+#define CERT(field) FROM_CERT, offsetof(struct facts_cert, field), NULL
+#define EXCHANGE(field) FROM_EXCHANGE, offsetof(struct template_exchange, field), NULL
+#define BY(function) FROM_FUNCTION, 0, function
+
+/* clang-format off: one row a line, so that it reads as the table that it is */
+static const struct variable variables[] = {
+	{{"alpn", 4}, 3 * FACTS_ALPN_MAX, ANYWHERE, FACT(alpn)},
+	{{"bytes", 5}, 0, IN_LOGS, BY(put_bytes)},
+	{{"client_cert_chain", 17}, 3 * FACTS_CHAIN_MAX, IN_HEADERS, CERT(chain)},
+	{{"client_cert_issuer", 18}, 3 * FACTS_DN_MAX, ANYWHERE, CERT(issuer)},
+	{{"client_cert_pem", 15}, 3 * FACTS_PEM_MAX, IN_HEADERS, FROM_CERT, 0, put_cert_pem},
+	{{"client_cert_rfc9440", 19}, 3 * FACTS_PEM_MAX, IN_HEADERS, CERT(rfc9440)},
+	{{"client_cert_serial", 18}, 3 * FACTS_SERIAL_MAX, ANYWHERE, CERT(serial)},
+	{{"client_cert_sha256", 18}, 3 * 64, ANYWHERE, CERT(sha256)},
+	{{"client_cert_subject", 19}, 3 * FACTS_DN_MAX, ANYWHERE, CERT(subject)},
+	{{"client_cert_verify", 18}, 3 * FACTS_VERIFY_MAX, ANYWHERE, FACT(client_verify)},
+	{{"client_ip", 9}, FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_client_ip)},
+	{{"client_port", 11}, 5, ANYWHERE, BY(put_client_port)},
+	{{"forwarded", 9}, FORWARDED_MAX, IN_HEADERS, BY(put_forwarded)},
+	{{"referer", 7}, 0, IN_LOGS, EXCHANGE(referer)},
+	{{"request", 7}, 0, IN_LOGS, EXCHANGE(request_line)},
+	{{"request_id", 10}, FACTS_ID_MAX + 17, ANYWHERE, BY(put_request_id)},
+	{{"server_ip", 9}, FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_server_ip)},
+	{{"server_port", 11}, 5, ANYWHERE, BY(put_server_port)},
+	{{"session_reused", 14}, 1, ANYWHERE, BY(put_session_reused)},
+	{{"sni", 3}, 3 * FACTS_NAME_MAX, ANYWHERE, FACT(sni)},
+	{{"status", 6}, 0, IN_LOGS, BY(put_status)},
+	{{"time", 4}, 0, IN_LOGS, EXCHANGE(time)},
+	{{"time_first_byte", 15}, 0, IN_LOGS, BY(put_first_byte)},
+	{{"time_iso8601", 12}, 0, IN_LOGS, EXCHANGE(iso_time)},
+	{{"time_total", 10}, 0, IN_LOGS, BY(put_total)},
+	{{"tls_cipher", 10}, 3 * FACTS_TLS_MAX, ANYWHERE, FACT(tls_cipher)},
+	{{"tls_version", 11}, 3 * FACTS_TLS_MAX, ANYWHERE, FACT(tls_version)},
+	{{"user_agent", 10}, 0, IN_LOGS, EXCHANGE(user_agent)},
+};
+/* clang-format on */
+
+#define VARIABLES (sizeof variables / sizeof variables[0])
+#define LITERAL 0 /* in template_part.variable; else a row's number from 1 on */
+
+_Static_assert(VARIABLES < 32, "template_pool.variables has a bit for each");
+
+static struct span span_at(const void *base, size_t offset)
+{
+	static const struct span none;
+
+	return base ? *(const struct span *)(const void *)((const char *)base + offset) : none;
+}
+
+static void put_variable(const struct variable *v, const struct template_source *from,
+			 enum template_place place, struct out *out)
+{
+	if (v->put)
+		v->put(from, out);
+	else if (v->origin == FROM_FACTS)
+		put_word(span_at(from->facts, v->offset), place, out);
+	else if (v->origin == FROM_CERT)
+		put_value(span_at(from->facts->client_cert, v->offset), place, out);
+	else
+		put_value(span_at(from->exchange, v->offset), place, out);
+}
+
+/* --- compiling -------------------------------------------------------------------------------- */
+
+bool template_keep(struct template_pool *pool, struct span text, uint16_t *at)
+{
+	if (text.len > TEMPLATE_TEXT_MAX - (size_t)pool->text_len)
+		return false;
+	*at = pool->text_len;
+	if (text.len != 0)
+		memcpy(pool->text + pool->text_len, text.p, text.len);
+	pool->text_len = (uint16_t)(pool->text_len + text.len);
+	return true;
+}
+
+static bool of_cert(const struct variable *v)
+{
+	static const struct span prefix = {"client_cert", 11};
+
+	return v->name.len > prefix.len && span_eq(span_of(v->name.p, prefix.len), prefix);
+}
+
+static const char *add_part(struct template_pool *pool, struct template *t, unsigned variable,
+			    struct span literal)
+{
+	struct template_part *part = &pool->part[pool->part_count];
+
+	if (pool->part_count == TEMPLATE_PARTS_MAX)
+		return "The templates of this service have too many parts";
+	*part = (struct template_part){(uint8_t)variable, 0, (uint16_t)literal.len};
+	if (!template_keep(pool, literal, &part->at))
+		return "The templates of this service are too long";
+	pool->variables |= UINT32_C(1) << variable;
+	pool->part_count++;
+	t->count++;
+	t->max += (uint32_t)literal.len;
+	if (variable == LITERAL)
+		return NULL;
+	t->max += variables[variable - 1].max;
+	t->void_without_cert |= variables[variable - 1].origin == FROM_CERT;
+	t->of_cert |= of_cert(&variables[variable - 1]);
+	return NULL;
+}
+
+/* %{name} at the front of *s; the variable, or LITERAL if there is no such one. */
+static unsigned take_variable(struct span *s, enum template_place place)
+{
+	const char *end = memchr(s->p, '}', s->len);
+	struct span name;
+
+	if (s->len < 2 || s->p[1] != '{' || !end)
+		return LITERAL;
+	name = span_of(s->p + 2, (size_t)(end - s->p) - 2);
+	for (unsigned i = 0; i < VARIABLES; i++) {
+		if (!(variables[i].places & (int)place) || !span_eq(name, variables[i].name))
+			continue;
+		span_skip(s, name.len + 3);
+		return i + 1;
+	}
+	return LITERAL;
+}
+
+const char *template_compile(struct template_pool *pool, struct span text,
+			     enum template_place place, struct template *t)
+{
+	const char *why = NULL;
+
+	*t = (struct template){.first = pool->part_count};
+	while (text.len != 0 && !why) {
+		const char *percent = memchr(text.p, '%', text.len);
+		size_t len = percent ? (size_t)(percent - text.p) : text.len;
+		unsigned variable;
+
+		if (len != 0) {
+			why = add_part(pool, t, LITERAL, span_of(text.p, len));
+			span_skip(&text, len);
+		} else if (text.len > 1 && text.p[1] == '%') {
+			why = add_part(pool, t, LITERAL, SPAN("%"));
+			span_skip(&text, 2);
+		} else {
+			variable = take_variable(&text, place);
+			if (variable == LITERAL)
+				return "Unknown template variable (a plain % is written %%)";
+			why = add_part(pool, t, variable, span_of(NULL, 0));
+		}
+	}
+	return why;
+}
+
+bool template_uses(const struct template_pool *pool, struct span name)
+{
+	for (unsigned i = 0; i < VARIABLES; i++)
+		if (span_eq(name, variables[i].name))
+			return pool->variables & (UINT32_C(1) << (i + 1));
+	return false;
+}
+
+/* --- filling --------------------------------------------------------------------------------- */
+
+void template_put(const struct template_pool *pool, const struct template *t,
+		  const struct template_source *from, enum template_place place, struct out *out)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct template_part *part = &pool->part[t->first + i];
+
+		if (part->variable == LITERAL)
+			out_put(out, span_of(pool->text + part->at, part->len));
+		else
+			put_variable(&variables[part->variable - 1], from, place, out);
+	}
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TEMPLATE_H
+#define TEMPLATE_H
+
+#include <stdint.h>
+
+#include "facts.h"
+#include "h1_head.h"
+#include "out.h"
+
+/*
+ * Templates: literal text and %{variables} over what is known of a connection and of a request.
+ * Header rules are made of them, and access logs. A plain % is written %%.
+ */
+
+#define TEMPLATE_PARTS_MAX 256
+#define TEMPLATE_TEXT_MAX 8192
+
+/* A piece of a template. */
+struct template_part {
+	uint8_t variable; /* 0: literal */
+	uint16_t at;	  /* of the literal in the text */
+	uint16_t len;
+};
+
+/*
+ * What the templates of one owner are made of. Holds no pointer, so a plain copy is an independent
+ * one. Zeroed: none.
+ */
+struct template_pool {
+	uint32_t variables; /* that any template uses: a bit each */
+	uint16_t part_count;
+	uint16_t text_len;
+	struct template_part part[TEMPLATE_PARTS_MAX];
+	char text[TEMPLATE_TEXT_MAX];
+};
+
+struct template
+{
+	uint16_t first; /* part */
+	uint16_t count;
+	uint32_t max; /* bytes that it can become in a header */
+	bool of_cert; /* it tells of the client's certificate */
+	bool void_without_cert;
+};
+
+/* Where a template stands: in a log there are more variables, and escapes of another kind. */
+enum template_place {
+	TEMPLATE_IN_HEADER = 1, /* controls are percent-encoded */
+	TEMPLATE_IN_LOG = 2,	/* as in Apache's logs: \xHH, \" and \\; an empty value is `-` */
+	TEMPLATE_IN_JSON = 4,	/* within a string of JSON */
+};
+
+/* One request with its response, for logs. */
+struct template_exchange {
+	struct span request_line, referer, user_agent;
+	struct span time;     /* 23/Nov/2026:09:00:00 +0000, of the request */
+	struct span iso_time; /* 2026-11-23T09:00:00.123Z */
+	int status;	      /* 0: none was sent */
+	uint64_t bytes;	      /* of the response behind its head */
+	uint64_t first_byte; /* microseconds from the request's head to the response's first byte */
+	uint64_t total;	     /* and to its last */
+};
+
+/* What templates are filled from. A header has a head, a log an exchange; the other is NULL. */
+struct template_source {
+	const struct facts *facts;
+	const struct h1_head *head;
+	const struct template_exchange *exchange;
+	uint64_t number; /* of the request in its connection */
+};
+
+/* Compiles text. NULL, or a static text that says what is wrong, and the pool unspecified. */
+const char *template_compile(struct template_pool *pool, struct span text,
+			     enum template_place place, struct template *t);
+
+/* Appends to the pool's text, for names that belong to templates; false if it is full. */
+bool template_keep(struct template_pool *pool, struct span text, uint16_t *at);
+
+void template_put(const struct template_pool *pool, const struct template *t,
+		  const struct template_source *from, enum template_place place, struct out *out);
+
+/* Whether any template of the pool uses a variable: what need not be known otherwise. */
+bool template_uses(const struct template_pool *pool, struct span name);
+
+#endif
