@@ -284,6 +284,7 @@ static bool finish_section(struct reader *r)
 	service->options = s->options.sockets;
 	service->rewrite = s->options.rewrite;
 	service->limits = s->options.limits;
+	service->limits.keep_client = s->options.keep_client;
 	log_main(LOG_INFO, "Initializing service [%s]", s->name);
 	if ((s->options.sni && !join_primary(r, s)) || !check_endpoints(r, s) ||
 	    !check_protocol(r, s) || !make_tls(r, s) || !parse_trusted(r, s) || !resolve_all(r, s))

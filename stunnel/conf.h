@@ -53,6 +53,7 @@ struct conf_options {
 	struct conn_timeouts timeout;
 	struct net_options sockets;
 	struct h1_limits limits;
+	int keep_client; /* of limits */
 	struct rewrite rewrite;
 	const char *where[CONF_ROWS_MAX]; /* by option: FILE:LINE: "LINE", the last one; or NULL */
 };

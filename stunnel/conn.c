@@ -130,6 +130,24 @@ void conn_backend_close(struct conn *c, bool reset)
 
 /* --- events ----------------------------------------------------------------------------------- */
 
+/*
+ * A client from which nothing is wanted now is watched all the same: one that is gone must not keep
+ * a backend busy. libuv reports a reset as an error and stops the handle; an end of its bytes would
+ * be reported again and again, and may be no more than a half-close.
+ */
+static void client_left(struct conn *c, int status)
+{
+	struct conn_poll *p = &c->poll[RELAY_CLIENT];
+
+	p->interest = 0;
+	uv_poll_stop(p->handle);
+	c->relay.hung_up = true;
+	if (status < 0 && !c->dead) {
+		conn_log(c, LOG_ERR, "transfer: the client reset its connection");
+		conn_close(c, true);
+	}
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
 	struct conn *c = handle->data;
@@ -137,7 +155,10 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 	unsigned read = client ? CONN_CLIENT_READ : CONN_BACKEND_READ;
 	unsigned write = client ? CONN_CLIENT_WRITE : CONN_BACKEND_WRITE;
 
-	if (status < 0) { /* libuv has stopped the handle: the next call on the socket tells why */
+	if (c->poll[client ? RELAY_CLIENT : RELAY_BACKEND].interest == UV_DISCONNECT) {
+		client_left(c, status);
+		events = UV_READABLE;
+	} else if (status < 0) { /* libuv has stopped the handle: the next call tells why */
 		c->poll[client ? RELAY_CLIENT : RELAY_BACKEND].interest = 0;
 		events = UV_READABLE | UV_WRITABLE;
 	}
@@ -165,6 +186,8 @@ void conn_wait(struct conn *c, enum relay_side side, bool read, bool write)
 	int fd = c->relay.end[side].fd;
 	int interest = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
 
+	if (interest == 0 && side == RELAY_CLIENT && !c->relay.hung_up)
+		interest = UV_DISCONNECT;
 	if (fd < 0 || interest == p->interest)
 		return;
 	if (!p->handle && !poll_open(c, p, fd)) {

@@ -175,7 +175,7 @@ struct conn_id conn_id(const struct conn *c);
 
 uint64_t conn_now(const struct conn *c);
 
-/* What to wait for on a side; nothing if it has no socket. */
+/* What to wait for on a side, beside the client's leaving; nothing if it has no socket. */
 void conn_wait(struct conn *c, enum relay_side side, bool read, bool write);
 
 /* Waits for what the relay wants. */

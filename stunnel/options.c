@@ -55,6 +55,7 @@ struct option {
 
 static const struct choice foreground_choice[] = {
 	{"no", CONF_BACKGROUND}, {"yes", CONF_FOREGROUND}, {"quiet", CONF_FOREGROUND_QUIET}, {0}};
+static const struct choice keep_alive_choice[] = {{"both", 0}, {"client", 1}, {0}};
 static const struct choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
 static const struct choice failover_choice[] = {
 	{"prio", CONN_PRIORITY}, {"rr", CONN_ROUND_ROBIN}, {0}};
@@ -112,6 +113,10 @@ static const struct option rows[] = {
 	    "NAME: TEMPLATE to add to every request"),
 	ROW("httpConnect", FLAG, IN_SERVICE(limits.connect), "no", "forward CONNECT requests"),
 	ROW("httpDelHeader", RULE, IN_SERVICE(rewrite), NULL, "NAME to delete from every request"),
+	ROW("httpKeepAlive", CHOICE, IN_SERVICE(keep_client), "both",
+	    "a backend that closes ends its client (both) or gets a successor (client)",
+	    .choice = keep_alive_choice,
+	    .error = "The argument needs to be either 'both' or 'client'"),
 	ROW("httpMaxFields", INTEGER, IN_SERVICE(limits.max_fields), "256",
 	    "fields of a request head", .min = 8, .max = H1_FIELDS_MAX,
 	    .error = "Illegal number of fields (8 to 256)"),

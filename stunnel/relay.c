@@ -100,7 +100,8 @@ static enum relay_status write_failed(struct relay *r, enum h1_dir dir)
 	if (dir == H1_RESPONSE)
 		return RELAY_ABORT;
 	/* Read on, and thrown away: a close with bytes unread would reset the client. */
-	f->discarding = true;
+	f->discarding = !(r->h1 && h1_backend_end(r->h1) != H1_END_CLOSE &&
+			  h1_phase(r->h1, H1_REQUEST) != H1_BODY);
 	f->broken = true;
 	return RELAY_WAIT;
 }
@@ -161,12 +162,21 @@ static enum relay_status send_on(struct relay *r, enum h1_dir dir, struct span s
 	return status;
 }
 
+/* Keeps a copy of a request that may be sent again; false without memory. */
+static bool keep_repeatable(struct relay *r, struct span request)
+{
+	buffer_free(&r->repeat);
+	return !h1_repeatable(r->h1) || buffer_append(&r->repeat, request);
+}
+
 /* Takes from the front of *in what can go on, through the HTTP machine if there is one. */
 static enum relay_status forward(struct relay *r, enum h1_dir dir, struct span *in)
 {
 	struct relay_flow *f = &r->flow[dir];
 	enum relay_status status = RELAY_WAIT;
 
+	if (dir == H1_RESPONSE)
+		buffer_free(&r->repeat); /* something is answered */
 	while (in->len != 0 && f->unsent.len == 0 && !is_final(status)) {
 		size_t n = r->h1 ? h1_bypass(r->h1, dir) : SIZE_MAX, before = in->len;
 		struct out out = out_of(r->scratch->out, r->scratch->out_cap);
@@ -186,6 +196,8 @@ static enum relay_status forward(struct relay *r, enum h1_dir dir, struct span *
 		}
 		if (h1_feed(r->h1, dir, in, &out) != 0)
 			status = RELAY_REFUSED;
+		if (dir == H1_REQUEST && out.len != 0 && !keep_repeatable(r, out_span(&out)))
+			return RELAY_ABORT;
 		if (out.len != 0 && send_on(r, dir, out_span(&out)) == RELAY_ABORT)
 			return RELAY_ABORT;
 		if (out.len == 0 && in->len == before)
@@ -230,7 +242,8 @@ static bool may_read(const struct relay *r, enum h1_dir dir)
 		return false;
 	if (f->discarding || dir == H1_RESPONSE || !r->h1)
 		return true;
-	return r->h1->error == ERR_NONE && !h1_blocked(r->h1);
+	/* Ahead of what must wait one read is taken: it may bring the client's end. */
+	return r->h1->error == ERR_NONE && (!h1_blocked(r->h1) || f->held.len == 0 || r->hung_up);
 }
 
 /*
@@ -314,9 +327,33 @@ static bool is_framed(const struct relay *r)
 	return phase != H1_TUNNEL && phase != H1_UNFRAMED;
 }
 
+/* With httpKeepAlive = client a backend may end where its client goes on; WAIT: not here. */
+static enum relay_status backend_ended(struct relay *r)
+{
+	/* A backend that was told of its client's end may end for that reason. */
+	if (!r->h1 || r->flow[H1_REQUEST].ended)
+		return RELAY_WAIT;
+	switch (h1_backend_end(r->h1)) {
+	case H1_END_RENEW:
+		return RELAY_RENEW;
+	case H1_END_UNANSWERED:
+		if (r->repeat.len != 0)
+			return RELAY_RENEW;
+		h1_fail(r->h1, ERR_BACKEND_CLOSED);
+		return RELAY_REFUSED;
+	case H1_END_CLOSE:
+		break;
+	}
+	return RELAY_WAIT;
+}
+
 /* How a read that brought no bytes goes on. */
 static enum relay_status source_ended(struct relay *r, enum h1_dir dir, ssize_t n)
 {
+	enum relay_status status = dir == H1_RESPONSE ? backend_ended(r) : RELAY_WAIT;
+
+	if (is_final(status))
+		return status;
 	if (n == TLS_FAILED && !(dir == H1_RESPONSE && all_answered(r)))
 		return RELAY_ABORT;
 	/* The failed write took the backend's reset with it: without framing this is no end. */
@@ -324,6 +361,7 @@ static enum relay_status source_ended(struct relay *r, enum h1_dir dir, ssize_t 
 		return RELAY_ABORT;
 	r->flow[dir].ended = true;
 	if (n == TLS_CUT) { /* TLS is dead in both directions: nothing can be answered */
+		buffer_free(&r->flow[dir].held);
 		r->flow[!dir].ended = true;
 		r->flow[!dir].discarding = true;
 		r->flow[!dir].closed = true;
@@ -331,6 +369,12 @@ static enum relay_status source_ended(struct relay *r, enum h1_dir dir, ssize_t 
 		buffer_free(&r->flow[!dir].held);
 	}
 	return RELAY_WAIT;
+}
+
+/* Requests of a client that has ended, which responses will let go on. */
+static bool is_waiting(const struct relay *r, enum h1_dir dir)
+{
+	return dir == H1_REQUEST && r->h1 && h1_blocked(r->h1) && r->flow[dir].held.len != 0;
 }
 
 static enum relay_status pump(struct relay *r, enum h1_dir dir)
@@ -355,7 +399,7 @@ static enum relay_status pump(struct relay *r, enum h1_dir dir)
 		else if (!has_pending(r, dir))
 			break; /* poll() tells of more without a read(2) that finds nothing */
 	}
-	if (!is_final(status) && f->ended && f->unsent.len == 0)
+	if (!is_final(status) && f->ended && f->unsent.len == 0 && !is_waiting(r, dir))
 		status = finish(r, dir);
 	return status;
 }
@@ -371,6 +415,13 @@ enum h1_reply relay_reply(const struct relay *r)
 									     : reply;
 }
 
+/* Whether the backend's connection can be given up, with nothing of it to be sent on any more. */
+static bool backend_done(const struct relay *r)
+{
+	return r->h1 && h1_backend_done(r->h1) && r->flow[H1_RESPONSE].unsent.len == 0 &&
+	       !r->flow[H1_REQUEST].ended;
+}
+
 enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 {
 	enum relay_status status = RELAY_WAIT;
@@ -383,6 +434,8 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 		status = pump(r, H1_REQUEST);
 	if (status == RELAY_ABORT)
 		return status;
+	if (status == RELAY_RENEW || backend_done(r))
+		return RELAY_RENEW;
 	if (r->h1 && r->h1->error != ERR_NONE && !r->flow[H1_RESPONSE].ended)
 		return relay_reply(r) == H1_REPLY_LATER ? RELAY_WAIT : RELAY_REFUSED;
 	if (r->flow[H1_REQUEST].closed && r->flow[H1_RESPONSE].closed)
@@ -402,6 +455,20 @@ enum relay_status relay_first(struct relay *r)
 	if (is_final(status))
 		return status;
 	return f->unsent.len != 0 || f->ended ? RELAY_DONE : RELAY_WAIT;
+}
+
+void relay_renew(struct relay *r)
+{
+	struct relay_flow *requests = &r->flow[H1_REQUEST], *responses = &r->flow[H1_RESPONSE];
+
+	h1_renew(r->h1);
+	buffer_free(&requests->unsent);
+	requests->unsent = r->repeat;
+	requests->unsent_at = 0;
+	requests->closed = requests->broken = requests->discarding = false;
+	r->repeat = (struct relay_buffer){0};
+	buffer_free(&responses->held);
+	responses->ended = responses->closed = false;
 }
 
 bool relay_prepend(struct relay *r, struct span bytes)
@@ -453,6 +520,7 @@ bool relay_closing(const struct relay *r)
 
 void relay_free(struct relay *r)
 {
+	buffer_free(&r->repeat);
 	for (int dir = 0; dir < 2; dir++) {
 		buffer_free(&r->flow[dir].held);
 		buffer_free(&r->flow[dir].unsent);

@@ -57,14 +57,19 @@ struct relay_scratch {
 
 struct relay {
 	struct relay_end end[2];
-	struct relay_flow flow[2]; /* by enum h1_dir: from end[dir] to end[!dir] */
-	struct h1 *h1;		   /* NULL: bytes pass unseen */
+	struct relay_flow flow[2];  /* by enum h1_dir: from end[dir] to end[!dir] */
+	struct h1 *h1;		    /* NULL: bytes pass unseen */
+	struct relay_buffer repeat; /* the request in flight, while it may be sent again */
 	struct relay_scratch *scratch;
-	bool again; /* stopped to let others run: call again without waiting for an event */
+	bool hung_up; /* set by the owner: no more bytes will arrive from the client's socket, and
+			 what is there is to be read even while requests wait, since it may tell of
+			 an abort */
+	bool again;   /* stopped to let others run: call again without waiting for an event */
 };
 
 enum relay_status {
 	RELAY_WAIT = 0, /* for relay_wants() */
+	RELAY_RENEW,	/* the backend is gone, the client stays: relay_renew() */
 	RELAY_DONE,	/* both directions ended as they should */
 	RELAY_ABORT,	/* one side failed, or ended inside a message; scratch->why tells */
 	RELAY_REFUSED,	/* the HTTP machine found an error: relay_answer() or give up */
@@ -72,6 +77,12 @@ enum relay_status {
 
 /* Moves what can be moved; for the directions that the events concern, or both. */
 enum relay_status relay_run(struct relay *r, bool requests, bool responses);
+
+/*
+ * Makes the relay ready for another backend connection: the old one's socket must have been closed.
+ * Then relay_first() tells when it is needed; a request that is sent again is there at once.
+ */
+void relay_renew(struct relay *r);
 
 /* Takes requests while there is no backend; WAIT, or DONE as soon as there is a head for it. */
 enum relay_status relay_first(struct relay *r);

@@ -9,6 +9,8 @@
 #include "proxy.h"
 #include "tls_peer.h"
 
+#define FIRST_HEAD 1 /* in an HTTP service's plan */
+
 static const char *why(const struct conn *c)
 {
 	return c->pool->scratch.why;
@@ -169,9 +171,35 @@ static enum conn_result step_tls_accept(struct conn *c, unsigned events)
 
 /* --- step: the first request head, before which no backend is bothered ------------------------ */
 
+static bool in_head(const struct conn *c)
+{
+	return c->relay.h1 && c->h1.error == ERR_NONE && h1_phase(&c->h1, H1_REQUEST) == H1_HEAD;
+}
+
+/* An absolute time for each head: notes when it began. */
+static void watch_head(struct conn *c)
+{
+	if (!in_head(c))
+		c->head_since = 0;
+	else if (c->head_since == 0 || c->head_number != c->h1.requests)
+		c->head_since = conn_now(c);
+	c->head_number = c->h1.requests;
+}
+
+/* Between requests, or in the next one's head. */
+static uint64_t next_head_deadline(const struct conn *c)
+{
+	const struct conn_timeouts *t = &c->service->timeout;
+	uint64_t idle = after(c->active, t->idle), head = after(c->head_since, t->request);
+
+	return c->head_since != 0 && head < idle ? head : idle;
+}
+
+/* The first one's time begins with the connection, a later one's with its first byte. */
 static uint64_t head_deadline(const struct conn *c)
 {
-	return after(c->since, c->service->timeout.request);
+	return c->h1.requests == 0 ? after(c->since, c->service->timeout.request)
+				   : next_head_deadline(c);
 }
 
 /* A client that has sent nothing gets no answer: it only opened a connection in advance. */
@@ -179,7 +207,8 @@ static enum conn_result head_expired(struct conn *c)
 {
 	if (h1_phase(&c->h1, H1_REQUEST) == H1_HEAD)
 		return refuse(c, ERR_REQUEST_TIMEOUT);
-	conn_log(c, LOG_INFO, "TIMEOUTrequest exceeded: closing");
+	conn_log(c, LOG_INFO, "%s exceeded: closing",
+		 c->h1.requests == 0 ? "TIMEOUTrequest" : "TIMEOUTidle");
 	return CONN_CLOSE;
 }
 
@@ -188,12 +217,14 @@ static enum conn_result step_first_head(struct conn *c, unsigned events)
 	(void)events;
 	switch (relay_first(&c->relay)) {
 	case RELAY_WAIT:
+		watch_head(c);
 		conn_wait_relay(c);
 		return CONN_WAIT;
 	case RELAY_DONE:
 		return c->relay.flow[H1_REQUEST].unsent.len != 0 ? CONN_NEXT : CONN_CLOSE;
 	case RELAY_REFUSED:
 		return refuse(c, c->h1.error);
+	case RELAY_RENEW: /* there is no backend that could end */
 	case RELAY_ABORT:
 		break;
 	}
@@ -401,25 +432,9 @@ static enum conn_result step_proxy(struct conn *c, unsigned events)
 
 /* --- step: the relay -------------------------------------------------------------------------- */
 
-static bool in_head(const struct conn *c)
-{
-	return c->relay.h1 && c->h1.error == ERR_NONE && h1_phase(&c->h1, H1_REQUEST) == H1_HEAD;
-}
-
-/* An absolute time for each head: notes when it began. */
-static void watch_head(struct conn *c)
-{
-	if (!in_head(c))
-		c->head_since = 0;
-	else if (c->head_since == 0 || c->head_number != c->h1.requests)
-		c->head_since = conn_now(c);
-	c->head_number = c->h1.requests;
-}
-
 static uint64_t relay_deadline(const struct conn *c)
 {
 	const struct conn_timeouts *t = &c->service->timeout;
-	uint64_t idle = after(c->active, t->idle), head = after(c->head_since, t->request);
 
 	/*
 	 * What the client still sends is thrown away, for an absolute time, and for some even with
@@ -430,7 +445,7 @@ static uint64_t relay_deadline(const struct conn *c)
 		return after(c->since, t->close > 0 ? t->close : 1);
 	if (relay_closing(&c->relay))
 		return after(c->active, t->close);
-	return c->head_since != 0 && head < idle ? head : idle;
+	return next_head_deadline(c);
 }
 
 static enum conn_result relay_expired(struct conn *c)
@@ -445,6 +460,18 @@ static enum conn_result relay_expired(struct conn *c)
 	}
 	conn_log(c, LOG_INFO, "transfer: TIMEOUTidle exceeded: sending reset");
 	return CONN_RESET;
+}
+
+/* httpKeepAlive = client: back to where requests are awaited without a backend. */
+static enum conn_result renew(struct conn *c)
+{
+	conn_log(c, LOG_INFO, "Backend connection closed: the next request opens another one");
+	conn_backend_close(c, false);
+	relay_renew(&c->relay);
+	c->targets_tried = 0;
+	c->step = FIRST_HEAD;
+	c->since = conn_now(c);
+	return CONN_AGAIN;
 }
 
 static enum conn_result step_relay(struct conn *c, unsigned events)
@@ -462,6 +489,8 @@ static enum conn_result step_relay(struct conn *c, unsigned events)
 		watch_head(c);
 		conn_wait_relay(c);
 		return CONN_WAIT;
+	case RELAY_RENEW:
+		return renew(c);
 	case RELAY_DONE:
 		return CONN_CLOSE;
 	case RELAY_REFUSED:
@@ -493,7 +522,7 @@ void steps_plan(struct conn_service *service, bool proxy)
 
 	service->plan[n++] = &tls_accept_step;
 	if (steps_http(service))
-		service->plan[n++] = &first_head_step;
+		service->plan[n++] = &first_head_step; /* [FIRST_HEAD] */
 	if (service->target_names)
 		service->plan[n++] = &resolve_step;
 	service->plan[n++] = &connect_step;

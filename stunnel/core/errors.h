@@ -65,6 +65,8 @@
 	X(TRUNCATED, "truncated", 400, "RFC 9112 8", "the request ends before it is complete")     \
 	X(REQUEST_TIMEOUT, "request-timeout", 408, "RFC 9110 15.5.9",                              \
 	  "the request head did not arrive in time")                                               \
+	X(BACKEND_CLOSED, "backend-closed", 502, "RFC 9110 15.6.3",                                \
+	  "the backend closed the connection without an answer")                                   \
 	X(BACKEND_UNAVAILABLE, "backend-unavailable", 503, "RFC 9110 15.6.4",                      \
 	  "the backend cannot be reached")
 

@@ -21,6 +21,9 @@ enum {
 	MOVED = 1,
 };
 
+/* What says to a client of any version that its connection goes on. */
+static const struct span kept = {"Connection: keep-alive\r\n", 24};
+
 void h1_init(struct h1 *h, const struct rewrite *rewrite, const struct facts *facts,
 	     struct h1_limits limits)
 {
@@ -32,7 +35,9 @@ size_t h1_out_min(const struct rewrite *rewrite, struct h1_limits limits)
 {
 	size_t request = limits.max_head + rewrite_insertion(rewrite);
 
-	return request > H1_RESPONSE_HEAD_MAX ? request : H1_RESPONSE_HEAD_MAX;
+	size_t response = H1_RESPONSE_HEAD_MAX + kept.len;
+
+	return request > response ? request : response;
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -144,6 +149,10 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	s->state = STATE_BODY;
 	h->last = verdict.last;
 	queue_push(h, verdict.kind);
+	if (verdict.kind & H1_KIND_UPGRADE) {
+		h->protocol_len = (uint8_t)verdict.protocol.len;
+		memcpy(h->protocol, verdict.protocol.p, verdict.protocol.len);
+	}
 	if (verdict.body.state == H1_BODY_COMPLETE)
 		request_done(h);
 	return MOVED;
@@ -277,11 +286,48 @@ static bool opens_tunnel(const struct h1 *h, const struct h1_head *response)
 	if (answered_kind(h) & H1_KIND_CONNECT)
 		return response->status >= 200 && response->status < 300;
 	return (answered_kind(h) & H1_KIND_UPGRADE) && response->status == 101 &&
-	       h1_request_switched(response);
+	       h1_request_switched(response, span_of(h->protocol, h->protocol_len));
 }
 
-/* How the response goes on behind its head: 0, or -ERR_x if that cannot be told. */
-static int frame_response(struct h1 *h, struct span bytes)
+/* RFC 9112 9.3: whether the sender of this response will close. */
+static bool is_last_response(const struct h1_head *head)
+{
+	bool last = head->minor == 0;
+
+	for (size_t i = 0; i < head->count; i++) {
+		struct span list = head->field[i].value, option;
+
+		while (head->field[i].id == HTTP_CONNECTION && http_list_next(&list, &option)) {
+			if (http_equal(option, SPAN("close")))
+				return true;
+			if (http_equal(option, SPAN("keep-alive")))
+				last = false;
+		}
+	}
+	return last;
+}
+
+/*
+ * limits.keep_client, a response that can be framed: whether the client is to be told that its
+ * connection goes on, in spite of the backend's.
+ */
+static bool outlives_backend(struct h1 *h, const struct h1_head *head)
+{
+	unsigned state = h->side[H1_REQUEST].state;
+
+	if (!h->limits.keep_client || h->last || !is_last_response(head))
+		return false;
+	/* With half a request behind it, the connection has nothing to go on with. */
+	h->renewing = state == STATE_HEAD || state == STATE_HELD;
+	h->last = !h->renewing;
+	return h->renewing;
+}
+
+/*
+ * How the response goes on behind its head: 0, or -ERR_x if that cannot be told. *keep: its
+ * Connection is to be replaced.
+ */
+static int frame_response(struct h1 *h, struct span bytes, bool *keep)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];
 	struct h1_head head;
@@ -305,18 +351,53 @@ static int frame_response(struct h1 *h, struct span bytes)
 	rc = h1_body_of_response(&head, answered_kind(h) & H1_KIND_HEAD, &s->body);
 	if (rc != 0)
 		return rc;
-	if (s->body.state == H1_BODY_UNTIL_CLOSE)
+	if (s->body.state == H1_BODY_UNTIL_CLOSE) {
 		response_unframed(h);
-	else if (s->body.state == H1_BODY_COMPLETE)
+		return 0;
+	}
+	*keep = outlives_backend(h, &head);
+	if (s->body.state == H1_BODY_COMPLETE)
 		response_done(h);
 	else
 		s->state = STATE_BODY;
 	return 0;
 }
 
+/*
+ * A head that was parsed, with one Connection line of ours instead of its own, and with our version
+ * (RFC 9110 2.5): after HTTP/1.0 some clients do not ask for more on the same connection.
+ */
+static void put_kept(struct span head, struct out *out)
+{
+	static const struct span version = {"HTTP/1.1", 8};
+
+	out_put(out, version);
+	span_skip(&head, version.len);
+	while (head.len > 2) { /* the empty line */
+		const char *lf = memchr(head.p, '\n', head.len);
+		struct span line = span_of(head.p, (size_t)(lf - head.p) + 1);
+		const char *colon = memchr(line.p, ':', line.len);
+		struct span name = span_of(line.p, colon ? (size_t)(colon - line.p) : 0);
+
+		if (http_field(name) != HTTP_CONNECTION)
+			out_put(out, line);
+		span_skip(&head, line.len);
+	}
+	out_put(out, kept);
+	out_put(out, head);
+}
+
+/* limits.keep_client: whether the client can send a further request. */
+static bool client_goes_on(const struct h1 *h)
+{
+	return h->limits.keep_client && !h->last && h->error == ERR_NONE &&
+	       h->side[H1_REQUEST].state == STATE_HEAD;
+}
+
 static int response_head(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];
+	bool keep = false;
 	size_t end;
 	int rc;
 
@@ -324,25 +405,34 @@ static int response_head(struct h1 *h, struct span *in, struct out *out)
 	if (in->len == 0)
 		return WAITING;
 	if (h->queue_count == 0) { /* unasked, as a 408 before the close of an idle connection */
-		response_unframed(h);
-		return MOVED;
+		if (!client_goes_on(h)) {
+			response_unframed(h);
+			return MOVED;
+		}
+		h->renewing = true;
+		s->partial = false;
+		span_skip(in, in->len);
+		return WAITING;
 	}
 	rc = h1_scan(&s->scan, *in, H1_RESPONSE_HEAD_MAX, &end);
 	if (rc == 0 && end == 0)
 		return WAITING;
-	if (rc == 0 && out_room(out) < end) {
+	if (rc == 0 && out_room(out) < end + kept.len) {
 		s->scan = (struct h1_scan){0};
 		return WAITING;
 	}
 	if (rc == 0)
-		rc = frame_response(h, span_of(in->p, end));
+		rc = frame_response(h, span_of(in->p, end), &keep);
 	s->scan = (struct h1_scan){0};
 	s->partial = false;
 	if (rc != 0) {
 		response_unframed(h);
 		return MOVED;
 	}
-	out_put(out, span_of(in->p, end));
+	if (keep)
+		put_kept(span_of(in->p, end), out);
+	else
+		out_put(out, span_of(in->p, end));
 	span_skip(in, end);
 	return MOVED;
 }
@@ -482,12 +572,46 @@ enum h1_phase h1_phase(const struct h1 *h, enum h1_dir dir)
 
 bool h1_blocked(const struct h1 *h)
 {
-	return h->queue_count == H1_PIPELINE_MAX || h->side[H1_REQUEST].state == STATE_HELD;
+	unsigned most = h->limits.keep_client ? 1 : H1_PIPELINE_MAX;
+
+	/* A body that is under way belongs to a request that was let through. */
+	if (h->side[H1_REQUEST].state != STATE_HEAD)
+		return h->side[H1_REQUEST].state == STATE_HELD;
+	return h->queue_count >= most || h->renewing;
 }
 
 unsigned h1_in_flight(const struct h1 *h)
 {
 	return h->queue_count;
+}
+
+enum h1_end h1_backend_end(const struct h1 *h)
+{
+	const struct h1_side *s = &h->side[H1_RESPONSE];
+
+	if (!h->limits.keep_client || h->error != ERR_NONE || s->state != STATE_HEAD || s->partial)
+		return H1_END_CLOSE;
+	if (h->queue_count != 0)
+		return H1_END_UNANSWERED;
+	return client_goes_on(h) ? H1_END_RENEW : H1_END_CLOSE;
+}
+
+bool h1_backend_done(const struct h1 *h)
+{
+	return h->renewing && h1_backend_end(h) == H1_END_RENEW;
+}
+
+bool h1_repeatable(const struct h1 *h)
+{
+	return h->limits.keep_client && h->queue_count == 1 &&
+	       (answered_kind(h) & H1_KIND_REPEATABLE) && h->requests - h->before_renewal > 1;
+}
+
+void h1_renew(struct h1 *h)
+{
+	h->side[H1_RESPONSE] = (struct h1_side){0};
+	h->renewing = false;
+	h->before_renewal = h->requests - h->queue_count;
 }
 
 void h1_fail(struct h1 *h, enum error error)
@@ -499,7 +623,7 @@ void h1_fail(struct h1 *h, enum error error)
 enum h1_reply h1_reply(const struct h1 *h)
 {
 	/* An error in a body belongs to a request that is in flight itself. */
-	unsigned own = h1_phase(h, H1_REQUEST) == H1_BODY ? 1 : 0;
+	bool own = h1_phase(h, H1_REQUEST) == H1_BODY || h->error == ERR_BACKEND_CLOSED;
 
 	if (h1_phase(h, H1_RESPONSE) == H1_UNFRAMED)
 		return H1_REPLY_NEVER;

@@ -44,6 +44,7 @@ struct h1_limits {
 	unsigned max_head;   /* bytes of a head or trailer section */
 	unsigned max_fields; /* at most H1_FIELDS_MAX */
 	bool connect;	     /* CONNECT is forwarded */
+	bool keep_client;    /* the client stays when its backend closes; see h1_backend_end() */
 };
 
 struct h1_side {
@@ -68,6 +69,10 @@ struct h1 {
 	bool tunnel_asked;   /* by the newest request in the queue */
 	bool tunnel_refused; /* and its response has come already */
 	bool last; /* the current request is the last: close, or HTTP/1.0 without keep-alive */
+	uint8_t protocol_len;
+	char protocol[H1_PROTOCOL_MAX]; /* that the newest Upgrade in the queue offers */
+	bool renewing;		 /* the backend takes no more requests, the client may send them */
+	uint64_t before_renewal; /* requests that went to earlier backend connections */
 };
 
 /* rewrite and facts must outlive h; facts may still change until the first h1_feed(). */
@@ -105,6 +110,32 @@ bool h1_blocked(const struct h1 *h);
 
 /* How many requests were sent on whose final response is not complete. */
 unsigned h1_in_flight(const struct h1 *h);
+
+/*
+ * limits.keep_client: one request is in flight at a time. A backend's `close` is replaced in the
+ * response, and when its connection is over the caller may give the conversation another one,
+ * where that loses nothing. What the end of the present one means:
+ */
+enum h1_end {
+	H1_END_CLOSE = 0,  /* the end of the client's connection, too */
+	H1_END_RENEW,	   /* all is answered: h1_renew(), and the next request opens another one */
+	H1_END_UNANSWERED, /* a request was sent, of whose final response nothing came */
+};
+
+enum h1_end h1_backend_end(const struct h1 *h);
+
+/* Whether the backend's connection is to be given up now: it has answered, and said `close`. */
+bool h1_backend_done(const struct h1 *h);
+
+/*
+ * Whether the request in flight may be sent again, if nothing is answered: it is idempotent, has
+ * no content, and was not the first on its backend connection, so that the backend may have closed
+ * before it came (RFC 9110 9.2.2, RFC 9112 9.3.1).
+ */
+bool h1_repeatable(const struct h1 *h);
+
+/* There is a new backend connection to come; the request in flight will be sent there again. */
+void h1_renew(struct h1 *h);
 
 /* Ends the conversation with an error that the caller found, unless there is one already. */
 void h1_fail(struct h1 *h, enum error error);

@@ -7,6 +7,7 @@
 #include "http.h"
 #include "span.h"
 
+#define H1_PROTOCOL_MAX 32 /* bytes of a protocol in Upgrade that may be switched to */
 #define H1_FIELDS_MAX 256
 
 struct h1_field {

@@ -1,6 +1,73 @@
 /* SPDX-License-Identifier: ISC */
 #include "h1_request.h"
 
+/* Of a port: none or up to five digits. */
+static bool is_port(struct span s)
+{
+	unsigned port = 0;
+
+	if (s.len > 5)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+		port = 10 * port + (unsigned)(s.p[i] - '0');
+	}
+	return port <= 65535;
+}
+
+/* The bytes of an IPv6 or later address between its brackets: the rest is the backend's to judge.
+ */
+static bool is_ip_literal(struct span s)
+{
+	return s.len != 0 && !memchr(s.p, '[', s.len) && !memchr(s.p, ']', s.len) &&
+	       !memchr(s.p, '%', s.len);
+}
+
+static bool is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (http_lower(c) >= 'a' && http_lower(c) <= 'f');
+}
+
+/* A registered name or IPv4 address. */
+static bool is_name(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] == '[' || s.p[i] == ']' || s.p[i] == ':')
+			return false;
+		if (s.p[i] == '%' && (s.len - i < 3 || !is_hex(s.p[i + 1]) || !is_hex(s.p[i + 2])))
+			return false;
+	}
+	return s.len != 0;
+}
+
+/*
+ * uri-host [ ":" port ], RFC 3986 3.2.2: backends that read another name out of one that is not,
+ * route by it. An empty value is one (RFC 9110 7.2).
+ */
+static bool is_host(struct span s)
+{
+	const char *end = s.len != 0 && s.p[0] == '[' ? memchr(s.p, ']', s.len) : NULL;
+	struct span host = s, port = {0};
+
+	if (!http_all(s, HTTP_HOST))
+		return false;
+	if (s.len == 0)
+		return true;
+	if (end)
+		host.len = (size_t)(end - s.p) + 1;
+	else if (memchr(s.p, ':', s.len))
+		host.len = (size_t)((const char *)memchr(s.p, ':', s.len) - s.p);
+	if (host.len < s.len) {
+		if (s.p[host.len] != ':')
+			return false;
+		port = span_of(s.p + host.len + 1, s.len - host.len - 1);
+	}
+	if (!is_port(port))
+		return false;
+	return end ? is_ip_literal(span_of(s.p + 1, host.len - 2)) : is_name(host);
+}
+
 /* The authority of an absolute-form target, or empty if it is not one of http or https. */
 static struct span target_authority(struct span target)
 {
@@ -45,7 +112,7 @@ static int judge_target(const struct h1_head *head, const struct h1_field *host,
 		return span_eq(head->method, SPAN("OPTIONS")) ? 0 : -ERR_TARGET_FORM;
 	if (!connect)
 		authority = target_authority(head->target);
-	if (authority.len == 0 || !http_all(authority, HTTP_HOST))
+	if (authority.len == 0 || !is_host(authority))
 		return -ERR_TARGET_FORM;
 	if (host && !http_equal(host->value, authority))
 		return -ERR_HOST_MISMATCH;
@@ -64,7 +131,7 @@ static int judge_host(const struct h1_head *head, const struct h1_field **host)
 	}
 	if (!*host)
 		return head->minor == 0 ? 0 : -ERR_HOST_MISSING;
-	return http_all((*host)->value, HTTP_HOST) ? 0 : -ERR_HOST_INVALID;
+	return is_host((*host)->value) ? 0 : -ERR_HOST_INVALID;
 }
 
 /* The options of Connection that are kept, as bits and as the field's value. */
@@ -177,16 +244,24 @@ static void write_connection(struct h1_head *head, unsigned options)
 }
 
 /*
- * Whether a protocol may be spoken unseen. HTTP/2 may not (h2c, h2c-14, HTTP/2.0): its requests
- * would pass without our header.
+ * Whether a protocol may be spoken unseen. HTTP/2 may not (h2c, h2c-14, HTTP/2.0), nor TLS, in
+ * which HTTP goes on (RFC 2817 3.3): their requests would pass without our header.
  */
 static bool may_switch_to(struct span protocol)
 {
-	static const struct span http[] = {{"h2", 2}, {"http", 4}};
+	static const struct span http[] = {{"h2", 2}, {"http", 4}, {"tls", 3}};
+	const char *slash = memchr(protocol.p, '/', protocol.len);
+	struct span name = span_of(protocol.p, slash ? (size_t)(slash - protocol.p) : protocol.len);
+	struct span version = span_of(name.p + name.len, protocol.len - name.len);
 
-	for (size_t i = 0; i < 2; i++)
-		if (protocol.len >= http[i].len &&
-		    http_equal(span_of(protocol.p, http[i].len), http[i]))
+	if (slash)
+		span_skip(&version, 1);
+	/* RFC 9110 7.8: a token, and a version that is one too. */
+	if (name.len == 0 || protocol.len > H1_PROTOCOL_MAX || !http_all(name, HTTP_TOKEN) ||
+	    !http_all(version, HTTP_TOKEN) || (slash && version.len == 0))
+		return false;
+	for (size_t i = 0; i < sizeof http / sizeof http[0]; i++)
+		if (name.len >= http[i].len && http_equal(span_of(name.p, http[i].len), http[i]))
 			return false;
 	return true;
 }
@@ -204,12 +279,12 @@ static struct span upgrade_protocol(struct span list)
 
 /*
  * RFC 9110 7.8: Upgrade counts in HTTP/1.1 and if Connection names it. Of what the client offers
- * its first choice is forwarded, in one line. Returns whether any is.
+ * its first choice is forwarded, in one line. Returns that, or an empty span.
  */
-static bool judge_upgrade(struct h1_head *head, unsigned options)
+static struct span judge_upgrade(struct h1_head *head, unsigned options)
 {
 	bool wanted = head->minor == 1 && (options & OPTION_UPGRADE);
-	bool found = false;
+	struct span found = {0};
 
 	for (size_t i = 0; i < head->count; i++) {
 		struct h1_field *field = &head->field[i];
@@ -218,11 +293,11 @@ static bool judge_upgrade(struct h1_head *head, unsigned options)
 		if (field->id != HTTP_UPGRADE)
 			continue;
 		protocol = upgrade_protocol(field->value);
-		field->dropped = !wanted || found || protocol.len == 0;
+		field->dropped = !wanted || found.len != 0 || protocol.len == 0;
 		if (field->dropped)
 			continue;
 		field->value = protocol;
-		found = true;
+		found = protocol;
 	}
 	return found;
 }
@@ -237,6 +312,17 @@ static void drop_hop_fields(struct h1_head *head)
 		    (field->id == HTTP_OTHER && http_frames(field->name)))
 			field->dropped = true;
 	}
+}
+
+static bool is_idempotent(struct span method)
+{
+	static const struct span methods[] = {{"GET", 3},    {"HEAD", 4}, {"OPTIONS", 7},
+					      {"DELETE", 6}, {"PUT", 3},  {"TRACE", 5}};
+
+	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+		if (span_eq(method, methods[i]))
+			return true;
+	return false;
 }
 
 int h1_request_judge(const struct rewrite *rw, struct h1_head *head, bool connect,
@@ -267,10 +353,14 @@ int h1_request_judge(const struct rewrite *rw, struct h1_head *head, bool connec
 		return rc;
 	if (verdict->kind == H1_KIND_CONNECT)
 		options &= ~(unsigned)OPTION_UPGRADE;
-	if (judge_upgrade(head, options))
+	verdict->protocol = judge_upgrade(head, options);
+	if (verdict->protocol.len != 0)
 		verdict->kind |= H1_KIND_UPGRADE;
 	else
 		options &= ~(unsigned)OPTION_UPGRADE;
+	if (verdict->body.state == H1_BODY_COMPLETE && is_idempotent(head->method) &&
+	    !(verdict->kind & H1_KIND_UPGRADE))
+		verdict->kind |= H1_KIND_REPEATABLE;
 	write_connection(head, options);
 	verdict->last =
 		(options & OPTION_CLOSE) || (head->minor == 0 && !(options & OPTION_KEEP_ALIVE));
@@ -300,7 +390,7 @@ bool h1_request_trailer(const struct rewrite *rw, const struct h1_field *field)
 	return !http_frames(field->name) && !rewrite_protects(rw, field->name);
 }
 
-bool h1_request_switched(const struct h1_head *response)
+bool h1_request_switched(const struct h1_head *response, struct span offered)
 {
 	bool connection = false, upgrade = false;
 
@@ -309,7 +399,7 @@ bool h1_request_switched(const struct h1_head *response)
 		struct span list = field->value, option;
 
 		while (field->id == HTTP_UPGRADE && http_list_next(&list, &option)) {
-			if (!may_switch_to(option))
+			if (!http_equal(option, offered))
 				return false;
 			upgrade = true;
 		}

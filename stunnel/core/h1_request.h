@@ -10,12 +10,14 @@
 
 /* What the response to a request may be, beside an ordinary one; bits. */
 enum h1_request_kind {
-	H1_KIND_HEAD = 1,    /* it has no body, whatever its fields say */
-	H1_KIND_UPGRADE = 2, /* 101 may open a tunnel, RFC 9110 7.8 */
-	H1_KIND_CONNECT = 4, /* 2xx opens one, RFC 9110 9.3.6 */
+	H1_KIND_HEAD = 1,	/* it has no body, whatever its fields say */
+	H1_KIND_UPGRADE = 2,	/* 101 may open a tunnel, RFC 9110 7.8 */
+	H1_KIND_CONNECT = 4,	/* 2xx opens one, RFC 9110 9.3.6 */
+	H1_KIND_REPEATABLE = 8, /* idempotent (RFC 9110 9.2.2) and without content */
 };
 
 struct h1_verdict {
+	struct span protocol; /* that an Upgrade offers, in the head's memory */
 	struct h1_body body;
 	unsigned kind; /* enum h1_request_kind */
 	bool last;     /* no request may follow: close, or HTTP/1.0 without keep-alive */
@@ -32,7 +34,7 @@ int h1_request_judge(const struct rewrite *rw, struct h1_head *head, bool connec
 /* Whether a trailer of the client's may be forwarded. */
 bool h1_request_trailer(const struct rewrite *rw, const struct h1_field *field);
 
-/* Whether a 101 response really switches protocols, and to one that may be spoken unseen. */
-bool h1_request_switched(const struct h1_head *response);
+/* Whether a 101 response really switches protocols, and to the one that was offered. */
+bool h1_request_switched(const struct h1_head *response, struct span offered);
 
 #endif

@@ -21,11 +21,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct {
 	const char *option, *value;
 	enum strict_mode mode;
+	bool keep_client;
 } settings[] = {
-	{"xForwardedFor", "replace", STRICT_REPLACE},
-	{"xForwardedFor", "chain", STRICT_CHAIN},
-	{"xForwardedFor", "append", STRICT_APPEND},
-	{"httpDelHeader", "Cookie", STRICT_ANY}, /* this one with CONNECT */
+	{"xForwardedFor", "replace", STRICT_REPLACE, false},
+	{"xForwardedFor", "chain", STRICT_CHAIN, false},
+	{"xForwardedFor", "append", STRICT_APPEND, false},
+	{"httpDelHeader", "Cookie", STRICT_ANY, false}, /* this one with CONNECT */
+	{"xForwardedFor", "replace", STRICT_REPLACE, true},
 };
 
 static const struct facts facts = {
@@ -50,6 +52,7 @@ struct conversation {
 	struct side side[2];
 	bool tunnel;
 	size_t tunnel_at; /* how much went to the backend before it */
+	bool renewed;	  /* the backend's connection was replaced */
 	bool held;	  /* requests waited for responses when some came */
 };
 
@@ -133,6 +136,11 @@ static void arrive(struct conversation *c, enum h1_dir dir, const uint8_t *p, si
 		c->side[dir].in_len += n;
 		c->held |= h1_blocked(&c->h1) && c->side[H1_REQUEST].in_len != 0;
 		drive(c, dir);
+		if (h1_backend_done(&c->h1)) {
+			h1_renew(&c->h1);
+			c->side[H1_RESPONSE].in_len = 0;
+			c->renewed = true;
+		}
 		if (dir == H1_RESPONSE)
 			drive(c, H1_REQUEST);
 	}
@@ -143,7 +151,7 @@ static void converse(struct conversation *c, struct manner manner, const uint8_t
 	enum h1_dir dir = H1_REQUEST;
 
 	c->manner = manner;
-	c->tunnel = c->held = false;
+	c->tunnel = c->held = c->renewed = false;
 	h1_init(&c->h1, &rules, &facts, limits);
 	for (int i = 0; i < 2; i++)
 		c->side[i].in_len = c->side[i].sent_len = 0;
@@ -172,6 +180,9 @@ static void must(bool ok, const char *what)
  */
 static bool is_race(const struct conversation *a, const struct conversation *b)
 {
+	/* What comes behind a last response is the old connection's or the new one's. */
+	if (a->renewed || b->renewed)
+		return true;
 	return (a->held || b->held) && (h1_phase(&a->h1, H1_RESPONSE) == H1_UNFRAMED ||
 					h1_phase(&b->h1, H1_RESPONSE) == H1_UNFRAMED);
 }
@@ -211,6 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	which = data[0] % (sizeof settings / sizeof settings[0]);
 	rules = (struct rewrite){0};
 	limits.connect = settings[which].mode == STRICT_ANY;
+	limits.keep_client = settings[which].keep_client;
 	if (rewrite_option(&rules, span_of(settings[which].option, strlen(settings[which].option)),
 			   span_of(settings[which].value, strlen(settings[which].value)), &why))
 		abort();

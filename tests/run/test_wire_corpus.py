@@ -3,6 +3,7 @@
 
 import contextlib
 import re
+import socket
 
 import pytest
 
@@ -67,7 +68,8 @@ class Run:
         self.stunnel = front.stunnel
         self.backend = front.backends[case.settings]
         self.port = front.ports[case.settings]
-        self.earlier = len(self.backend.connections)
+        self.earlier = len(self.backend.connections)  # of other runs
+        self.renewals = 0
         self.expected = b""  # what the backend is to have got
         front.serve = read_only if case.has("response") else answer_each(NO_CONTENT)
         self.client = TlsClient(
@@ -84,7 +86,7 @@ class Run:
     @property
     def connection(self):
         """The backend's, once there is one."""
-        mine = self.backend.connections[self.earlier :]
+        mine = self.backend.connections[self.earlier + self.renewals :]
         assert len(mine) <= 1
         return mine[0] if mine else None
 
@@ -127,6 +129,16 @@ class Run:
             assert more, f"closed after {data!r}"
             data += more
         assert data == section.bytes
+
+    def reconnects(self, _):
+        """The client's next request is to come on another connection."""
+        old = self.backend.connections[self.earlier + self.renewals]
+        with contextlib.suppress(OSError):  # the daemon may have been faster
+            old.sock.shutdown(socket.SHUT_WR)
+        wait_for(lambda: old.ended, "the end of the backend's connection")
+        assert old.data == self.expected
+        self.renewals += 1
+        self.expected = b""
 
     def ends_with_error(self, section):
         whole, complete = Replay(self.expected).count()
@@ -175,6 +187,7 @@ class Run:
         "backend": backend_has,
         "response": backend_sends,
         "reply": client_has,
+        "reconnect": reconnects,
         "error": ends_with_error,
     }
 

@@ -114,6 +114,14 @@ void conversation_feed(struct conversation *c, enum h1_dir dir, struct span byte
 		drive(c, H1_REQUEST);
 }
 
+void conversation_reconnect(struct conversation *c)
+{
+	assert_int_equal(h1_backend_end(&c->h1), H1_END_RENEW);
+	assert_int_equal(c->pending[H1_RESPONSE].len, 0);
+	h1_renew(&c->h1);
+	drive(c, H1_REQUEST);
+}
+
 size_t script_length(const struct script *script)
 {
 	size_t len = 0;

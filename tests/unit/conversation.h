@@ -51,6 +51,9 @@ void conversation_begin(struct conversation *c, const struct script *script);
 /* More bytes from one end, and everything that follows from it. */
 void conversation_feed(struct conversation *c, enum h1_dir dir, struct span bytes);
 
+/* The backend's connection ends, where that must not be the client's end; another one follows. */
+void conversation_reconnect(struct conversation *c);
+
 void conversation_end(struct conversation *c);
 
 size_t script_length(const struct script *script);

@@ -93,7 +93,7 @@ static bool switched(const char *fields)
 
 	text_printf(&section, "%s\r\n", fields);
 	assert_int_equal(h1_fields(text_span(&section), H1_FIELDS_MAX, &head), 0);
-	is = h1_request_switched(&head);
+	is = h1_request_switched(&head, SPAN("websocket"));
 	text_free(&section);
 	return is;
 }
@@ -103,13 +103,15 @@ static void answers_that_switch(void **state)
 	(void)state;
 	assert_true(switched("Connection: upgrade\r\nUpgrade: websocket\r\n"));
 	assert_true(switched("upgrade: WebSocket\r\nCONNECTION: keep-alive, Upgrade\r\n"));
-	assert_true(switched("Connection: x\r\nConnection: upgrade\r\nUpgrade: a\r\n"));
+	assert_true(switched("Connection: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"));
 	assert_false(switched(""));
 	assert_false(switched("Connection: upgrade\r\n"));
 	assert_false(switched("Upgrade: websocket\r\n"));
 	assert_false(switched("Connection: close\r\nUpgrade: websocket\r\n"));
 	assert_false(switched("Connection: upgrade\r\nUpgrade:\r\n"));
 	assert_false(switched("Connection: upgrade\r\nUpgrade: h2c\r\n"));
+	assert_false(switched("Connection: upgrade\r\nUpgrade: other\r\n"));
+	assert_false(switched("Connection: upgrade\r\nUpgrade: websocket/13\r\n"));
 	assert_false(switched("Connection: upgrade\r\nUpgrade: H2\r\n"));
 	assert_false(switched("Connection: upgrade\r\nUpgrade: h2c-14\r\n"));
 	assert_false(switched("Connection: upgrade\r\nUpgrade: HTTP/2.0\r\n"));
@@ -118,12 +120,49 @@ static void answers_that_switch(void **state)
 	assert_false(switched("Connection: upgrade\r\nUpgrade: websocket, h2c\r\n"));
 }
 
+/* Whether a request with this Host is taken. */
+static bool host_is_taken(const char *host)
+{
+	static struct h1_head head;
+	struct rewrite rw = {0};
+	struct h1_verdict verdict;
+	struct text request = {0};
+	int rc;
+
+	text_printf(&request, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host);
+	assert_int_equal(h1_head(text_span(&request), 8, h1_request_line, &head), 0);
+	rc = h1_request_judge(&rw, &head, false, &verdict);
+	text_free(&request);
+	assert_true(rc == 0 || rc == -ERR_HOST_INVALID);
+	return rc == 0;
+}
+
+static void hosts(void **state)
+{
+	static const char *const good[] = {
+		"",	 "a",	    "a:",	  "a:0",   "a.b-c_d:65535", "1.2.3.4",
+		"[::1]", "[::1]:8", "[v1.a:b]:1", "a%2Fb", "a,b",	    "a%2f:80"};
+	static const char *const bad[] = {
+		"a:b",	  "a:1:2",   "[::1", "a]",  "a[",      "[]",	   "::1",
+		"%zz",	  "a%2",     ":443", ":",   "a:65536", "a:000080", "[::1]a",
+		"[::1]8", "[[::1]]", "a b",  "u@a", "a/b",     "a?b",	   "[fe80::1%251]"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		if (!host_is_taken(good[i]))
+			fail_msg("refused: %s", good[i]);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		if (host_is_taken(bad[i]))
+			fail_msg("taken: %s", bad[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tunnels),
 		cmocka_unit_test(a_tunnel_needs_no_inspection),
 		cmocka_unit_test(answers_that_switch),
+		cmocka_unit_test(hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,8 @@ static void run_case(struct cut cut, struct text *seen, void *arg)
 			expect(&c, H1_REQUEST, bytes, "the backend");
 		else if (section->kind == WIRE_REPLY)
 			expect(&c, H1_RESPONSE, bytes, "the client");
+		else if (section->kind == WIRE_RECONNECT)
+			conversation_reconnect(&c);
 		else
 			expect_error(&c, section);
 		error_expected |= section->kind == WIRE_ERROR;
@@ -93,16 +95,22 @@ static void run_case(struct cut cut, struct text *seen, void *arg)
 	conversation_end(&c);
 }
 
-/* Options of a service: those that are not header rules are taken out of the text. */
+/* Takes an option line out of the text; whether it was there. */
+static bool take_setting(struct text *settings, const char *line)
+{
+	char *at = strstr(settings->p, line);
+
+	if (at)
+		memmove(at, at + strlen(line), strlen(at + strlen(line)) + 1);
+	return at != NULL;
+}
+
+/* Options of a service; what is left in the text are header rules. */
 static void compile_settings(struct text *settings, struct run *run)
 {
-	static const char option[] = "httpConnect = yes\n";
-	char *at = strstr(settings->p, option);
-
 	run->limits = default_limits;
-	run->limits.connect = at != NULL;
-	if (at)
-		memmove(at, at + strlen(option), strlen(at + strlen(option)) + 1);
+	run->limits.connect = take_setting(settings, "httpConnect = yes\n");
+	run->limits.keep_client = take_setting(settings, "httpKeepAlive = client\n");
 	rewrite_compile(&run->rewrite, settings->p);
 }
 
@@ -141,6 +149,7 @@ static void every_error_has_a_case(void **state)
 	const glob_t *files = *state;
 	bool seen[ERR_COUNT] = {[ERR_TRUNCATED] = true,
 				[ERR_REQUEST_TIMEOUT] = true,
+				[ERR_BACKEND_CLOSED] = true,
 				[ERR_BACKEND_UNAVAILABLE] = true};
 
 	for (size_t i = 0; i < files->gl_pathc; i++) {

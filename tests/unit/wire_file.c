@@ -88,14 +88,14 @@ static void add_lines(const struct reader *r, const char *line, struct text *byt
 static struct wire_section *begin_section(const struct reader *r, const char *heading,
 					  struct wire_case *wire)
 {
-	static const char *const kinds[] = {"client", "backend", "response", "reply"};
+	static const char *const kinds[] = {"client", "backend", "response", "reply", "reconnect"};
 	struct wire_section *section = &wire->section[wire->count];
 
 	if (strcmp(heading, "settings") == 0)
 		return NULL;
 	if (wire->count++ == WIRE_SECTIONS_MAX)
 		bad(r, "too many sections");
-	for (int kind = WIRE_CLIENT; kind <= WIRE_REPLY; kind++) {
+	for (int kind = WIRE_CLIENT; kind < WIRE_ERROR; kind++) {
 		section->kind = (enum wire_kind)kind;
 		if (strcmp(heading, kinds[kind]) == 0)
 			return section;

@@ -13,6 +13,7 @@ enum wire_kind {
 	WIRE_BACKEND,	 /* the backend has got, since the last such section */
 	WIRE_RESPONSE,	 /* the backend sends */
 	WIRE_REPLY,	 /* the client has got */
+	WIRE_RECONNECT,	 /* the backend's connection ends, and the client's does not */
 	WIRE_ERROR,	 /* the conversation ended with that error */
 };
 
