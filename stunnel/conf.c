@@ -66,6 +66,7 @@ static void free_section(struct conf_section *s)
 	free(s->service.targets.addr);
 	free(s->service.sni);
 	free(s->service.trusted);
+	free(s->service.access);
 	free(s->accept.addr);
 	free(s);
 }
@@ -77,6 +78,13 @@ void conf_free(struct config *config)
 	for (size_t i = 0; i < config->count; i++)
 		free_section(config->section[i]);
 	free(config->section);
+	while (config->access) {
+		struct access_file *next = config->access->next;
+
+		access_close(config->access);
+		free(config->access);
+		config->access = next;
+	}
 	while (config->kept) {
 		struct conf_kept *next = config->kept->next;
 
@@ -215,6 +223,47 @@ static bool parse_trusted(struct reader *r, struct conf_section *s)
 	return true;
 }
 
+/* The destination that a path, or `syslog`, stands for; one for all sections that name it. */
+static struct access_file *access_file(struct config *config, const char *path)
+{
+	struct access_file **last = &config->access;
+	struct access_file *file;
+
+	if (!strcasecmp(path, "syslog"))
+		path = NULL;
+	for (; *last; last = &(*last)->next)
+		if (path && (*last)->path ? !strcmp(path, (*last)->path) : path == (*last)->path)
+			return *last;
+	file = calloc(1, sizeof *file);
+	if (!file)
+		return NULL;
+	file->path = path;
+	file->fd = -1;
+	*last = file;
+	return file;
+}
+
+static bool make_access(struct reader *r, struct conf_section *s)
+{
+	struct config *config = r->target.config;
+	const char *path = s->options.access, *why;
+	struct access_log *log;
+
+	if (!path)
+		return true;
+	if (config->globals.foreground == CONF_BACKGROUND && strcasecmp(path, "syslog") != 0 &&
+	    path[0] != '/')
+		return refuse(r, "accessLog", "Access log must include full path name");
+	log = calloc(1, sizeof *log);
+	if (log)
+		log->file = access_file(config, path);
+	s->service.access = log;
+	if (!log || !log->file)
+		return refuse(r, NULL, "Out of memory");
+	why = access_format(log, s->options.access_format ? s->options.access_format : "");
+	return !why || refuse(r, "accessLogFormat", "%s", why);
+}
+
 static bool resolve_all(struct reader *r, struct conf_section *s)
 {
 	const struct conf_list *accept = &s->options.accept, *connect = &s->options.connect;
@@ -287,7 +336,8 @@ static bool finish_section(struct reader *r)
 	service->limits.keep_client = s->options.keep_client;
 	log_main(LOG_INFO, "Initializing service [%s]", s->name);
 	if ((s->options.sni && !join_primary(r, s)) || !check_endpoints(r, s) ||
-	    !check_protocol(r, s) || !make_tls(r, s) || !parse_trusted(r, s) || !resolve_all(r, s))
+	    !check_protocol(r, s) || !make_access(r, s) || !make_tls(r, s) ||
+	    !parse_trusted(r, s) || !resolve_all(r, s))
 		return false;
 	steps_plan(service, s->options.protocol != NULL);
 	out_min = h1_out_min(&service->rewrite, service->limits);

@@ -46,6 +46,7 @@ struct conf_options {
 	const char *cert, *key;
 	const char *ciphers, *ciphersuites, *curves, *alpn;
 	const char *sni, *protocol;
+	const char *access, *access_format;
 	int version_min, version_max;
 	uint64_t tls_set, tls_clear;
 	int log_level;
@@ -71,8 +72,9 @@ struct config {
 	struct conf_options defaults;
 	struct conf_section **section;
 	size_t count;
-	size_t out_cap;		/* the largest output buffer that a section's HTTP machine needs */
-	struct conf_kept *kept; /* owns every string and list */
+	size_t out_cap; /* the largest output buffer that a section's HTTP machine needs */
+	struct access_file *access; /* all of them */
+	struct conf_kept *kept;	    /* owns every string and list */
 };
 
 /*

@@ -34,6 +34,7 @@ static void mark_dead(struct conn *c, bool reset)
 {
 	c->dead = true;
 	c->reset = reset;
+	access_end(&c->access);
 	c->next_dead = c->pool->dead;
 	c->pool->dead = c;
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "access.h"
 #include "h1.h"
 #include "log.h"
 #include "net.h"
@@ -85,7 +86,8 @@ struct conn_service {
 	struct h1_limits limits;
 	struct conn_sni *sni; /* in the order of the file */
 	size_t sni_count;
-	struct net_cidr *trusted; /* proxies whose X-Forwarded-For is believed */
+	struct access_log *access; /* NULL: none */
+	struct net_cidr *trusted;  /* proxies whose X-Forwarded-For is believed */
 	size_t trusted_count;
 };
 
@@ -144,6 +146,7 @@ struct conn {
 	struct net_addr peer;
 	struct tls tls;
 	struct h1 h1;
+	struct access access;
 	struct facts facts;
 	char id[FACTS_ID_MAX]; /* facts.conn_id */
 	struct relay relay;    /* holds the sockets */

@@ -69,8 +69,7 @@ static const char *timestamp(void)
 	return text;
 }
 
-/* A log that cannot be written has nobody to tell. */
-static void write_all(int fd, const char *p, size_t len)
+bool log_file_write(int fd, const char *p, size_t len)
 {
 	while (len != 0) {
 		ssize_t n = write(fd, p, len);
@@ -78,10 +77,16 @@ static void write_all(int fd, const char *p, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return;
+			return false;
 		p += n;
 		len -= (size_t)n;
 	}
+	return true;
+}
+
+void log_syslog(int level, const char *text)
+{
+	syslog(level, "%s", text);
 }
 
 static void emit(const char *id, int level, const char *text)
@@ -98,11 +103,11 @@ static void emit(const char *id, int level, const char *text)
 	len = snprintf(line, sizeof line, "%s LOG%d[%s]: %s\n", timestamp(), level, id, text);
 	if (len <= 0 || (size_t)len >= sizeof line)
 		return;
-	/* One write a line: the workers append to the same file. */
+	/* One write a line: the workers append to the same file. A failure has nobody to tell. */
 	if (file >= 0)
-		write_all(file, line, (size_t)len);
+		log_file_write(file, line, (size_t)len);
 	if (sinks.to_stderr)
-		write_all(STDERR_FILENO, line, (size_t)len);
+		log_file_write(STDERR_FILENO, line, (size_t)len);
 }
 
 static void log_text(int threshold, const char *id, int level, const char *format, va_list ap)
@@ -140,7 +145,7 @@ void log_line(int threshold, const char *id, int level, const char *format, ...)
 	va_end(ap);
 }
 
-static int open_file(const struct log_sinks *s, bool truncate)
+int log_file_open(const char *path, bool truncate)
 {
 	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
 	struct stat st;
@@ -150,16 +155,28 @@ static int open_file(const struct log_sinks *s, bool truncate)
 	 * The directory may belong to the user whom the workers run as, and we may be root: that
 	 * user's links must not lead us to anybody else's file.
 	 */
-	if (strncmp(s->path, "/dev/", 5) != 0)
+	if (strncmp(path, "/dev/", 5) != 0)
 		flags |= O_NOFOLLOW;
-	fd = open(s->path, flags, 0640);
-	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+	fd = open(path, flags, 0640);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return fd;
 	if (st.st_nlink == 1 && (!truncate || ftruncate(fd, 0) == 0))
 		return fd;
 	close(fd);
-	errno = EMLINK;
-	return -1;
+	return -EMLINK;
+}
+
+void log_file_own(int fd, unsigned uid, unsigned gid)
+{
+	struct stat st;
+
+	/* Only a file of ours, not a terminal or a device that we happen to write to. */
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid != uid &&
+	    fchown(fd, uid, gid) != 0)
+		log_main(LOG_WARNING, "Cannot hand the log file to user %u: %s (%d)", uid,
+			 strerror(errno), errno);
 }
 
 int log_open(const struct log_sinks *wanted)
@@ -167,17 +184,17 @@ int log_open(const struct log_sinks *wanted)
 	int opened = -1;
 
 	if (wanted->path) {
-		opened = open_file(wanted, wanted->overwrite);
+		opened = log_file_open(wanted->path, wanted->overwrite);
 		if (opened < 0)
-			return -errno;
+			return opened;
 	}
 	if (file >= 0)
 		close(file);
 	file = opened;
-	if (sinks.to_syslog)
+	if (sinks.to_syslog || sinks.for_access)
 		closelog();
 	sinks = *wanted;
-	if (sinks.to_syslog)
+	if (sinks.to_syslog || sinks.for_access)
 		openlog(sinks.ident, LOG_CONS | LOG_NDELAY, sinks.facility);
 	open_yet = true;
 	for (struct kept *k = kept_first; k; k = k->next)
@@ -193,9 +210,9 @@ int log_reopen(bool may_truncate)
 
 	if (!sinks.path)
 		return 0;
-	opened = open_file(&sinks, may_truncate && sinks.overwrite);
+	opened = log_file_open(sinks.path, may_truncate && sinks.overwrite);
 	if (opened < 0)
-		return -errno;
+		return opened;
 	close(file);
 	file = opened;
 	return 0;
@@ -209,13 +226,7 @@ void log_path(const char *path)
 
 void log_own(unsigned uid, unsigned gid)
 {
-	struct stat st;
-
-	/* Only a file of ours, not a terminal or a device that we happen to write to. */
-	if (file >= 0 && fstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid != uid &&
-	    fchown(file, uid, gid) != 0)
-		log_main(LOG_WARNING, "Cannot hand the log file to user %u: %s (%d)", uid,
-			 strerror(errno), errno);
+	log_file_own(file, uid, gid);
 }
 
 void log_started(void)

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <syslog.h> /* LOG_EMERG to LOG_DEBUG are the levels 0 to 7 */
 
 /*
@@ -16,6 +17,7 @@
 struct log_sinks {
 	int level; /* threshold of lines that belong to no connection */
 	bool to_syslog;
+	bool for_access; /* log_syslog() will be used */
 	int facility;
 	const char *ident;
 	bool to_stderr;
@@ -40,6 +42,18 @@ void log_path(const char *path);
 
 /* Hands the file to a user, so that a process without privileges can open it again. */
 void log_own(unsigned uid, unsigned gid);
+
+/*
+ * Files that several processes append to. log_file_open() creates one, or follows no link to one;
+ * the descriptor or -errno. log_file_write() writes all of p, in one call if the system lets it;
+ * false with errno set.
+ */
+int log_file_open(const char *path, bool truncate);
+bool log_file_write(int fd, const char *p, size_t len);
+void log_file_own(int fd, unsigned uid, unsigned gid);
+
+/* A line for syslog alone, as it is. */
+void log_syslog(int level, const char *text);
 
 /* The start is over: errors are no longer shown on stderr too. */
 void log_started(void);

@@ -14,25 +14,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bind.h"
 #include "conf.h"
 #include "daemon.h"
 #include "log.h"
-#include "net.h"
 #include "worker.h"
 
 #define STOP_SECONDS 5
 #define RESPAWN_SECONDS 1 /* a worker that dies at once is not replaced faster */
-
-/* A listening address, with a socket of its own for each worker (one for all on a Unix path). */
-struct listener {
-	struct listener *next;
-	struct net_addr wanted; /* as configured: the port may be 0 */
-	struct net_addr bound;
-	int *fd;
-	size_t count;
-	size_t kept;		      /* of these, those that the configuration in force uses */
-	struct conf_section *section; /* of the newest configuration; NULL: not in it */
-};
 
 /* The workers of one configuration. */
 struct generation {
@@ -48,7 +37,7 @@ struct master {
 	const char *path;
 	int fd;
 	struct generation *generations; /* the newest first */
-	struct listener *listeners;
+	struct bind_address *addresses; /* that are listened on */
 	struct conn_shared *shared;
 	int lifeline[2];
 	char *pid_path;
@@ -57,8 +46,6 @@ struct master {
 	bool respawn_due;
 	bool ending;
 };
-
-/* --- listening sockets ------------------------------------------------------------------------ */
 
 static size_t worker_count(const struct config *config)
 {
@@ -71,192 +58,7 @@ static size_t worker_count(const struct config *config)
 	return (size_t)CPU_COUNT(&cpus);
 }
 
-static struct listener *find_listener(struct master *m, const struct net_addr *wanted)
-{
-	for (struct listener *l = m->listeners; l; l = l->next)
-		if (!l->section && net_equal(&l->wanted, wanted))
-			return l;
-	return NULL;
-}
-
-static void listener_free(struct listener *l)
-{
-	for (size_t i = 0; i < l->count; i++)
-		net_close(l->fd[i], false);
-	if (net_is_unix(&l->bound) && l->count != 0)
-		unlink(l->bound.u.un.sun_path);
-	free(l->fd);
-	free(l);
-}
-
-/* Binds further sockets until there are `count`; 0 or -errno. */
-static int listener_extend(struct listener *l, size_t count)
-{
-	int *grown;
-
-	if (l->count >= count || (net_is_unix(&l->wanted) && l->count == 1))
-		return 0;
-	grown = realloc(l->fd, count * sizeof *grown);
-	if (!grown)
-		return -ENOMEM;
-	l->fd = grown;
-	while (l->count < count) {
-		bool first = l->count == 0;
-		int fd = net_listen(first ? &l->wanted : &l->bound, &l->section->options.sockets,
-				    !net_is_unix(&l->wanted), !first);
-
-		if (fd < 0)
-			return fd;
-		l->fd[l->count++] = fd;
-		if (first)
-			net_local(fd, &l->bound);
-		if (net_is_unix(&l->wanted))
-			break;
-	}
-	return 0;
-}
-
-/* The listener of one address, new or taken over; NULL with -errno in *error. */
-static struct listener *get_listener(struct master *m, struct conf_section *section,
-				     const struct net_addr *addr, size_t workers, int *error)
-{
-	struct listener *l = find_listener(m, addr);
-
-	if (!l) {
-		l = calloc(1, sizeof *l);
-		if (!l) {
-			*error = -ENOMEM;
-			return NULL;
-		}
-		l->wanted = *addr;
-		l->next = m->listeners;
-		m->listeners = l;
-	}
-	l->section = section;
-	*error = listener_extend(l, workers);
-	if (*error == 0)
-		return l;
-	l->section = NULL;
-	return NULL;
-}
-
-/*
- * All addresses of a section. That `::` cannot be bound beside 0.0.0.0 is no failure where the
- * system has it take IPv4 too: one bound address is enough, as for stock.
- */
-static bool bind_section(struct master *m, struct conf_section *section, size_t workers)
-{
-	size_t bound = 0;
-	char text[NET_TEXT_MAX];
-
-	for (size_t i = 0; i < section->accept.count; i++) {
-		const struct net_addr *addr = &section->accept.addr[i];
-		int error;
-		struct listener *l = get_listener(m, section, addr, workers, &error);
-
-		net_text(l ? &l->bound : addr, text);
-		if (l) {
-			bound++;
-			log_main(LOG_INFO, "Service [%s] (FD=%d) bound to %s", section->name,
-				 l->fd[0], text);
-			continue;
-		}
-		log_main(bound != 0 ? LOG_NOTICE : LOG_ERR, "Binding service [%s] to %s: %s (%d)",
-			 section->name, text, strerror(-error), -error);
-	}
-	if (bound == 0 && section->accept.count != 0)
-		log_main(LOG_ERR, "Binding service [%s] failed", section->name);
-	return bound != 0 || section->accept.count == 0;
-}
-
-/* Closes what the configuration in force does not use. */
-static void drop_unused_listeners(struct master *m)
-{
-	struct listener **at = &m->listeners;
-
-	while (*at) {
-		struct listener *l = *at;
-
-		l->kept = l->count;
-		if (l->section) {
-			at = &l->next;
-			continue;
-		}
-		*at = l->next;
-		listener_free(l);
-	}
-}
-
-static void close_listeners(struct master *m)
-{
-	for (struct listener *l = m->listeners; l; l = l->next)
-		l->section = NULL;
-	drop_unused_listeners(m);
-}
-
-/* Points the listeners back at the configuration in force after another one was refused. */
-static void restore_listeners(struct master *m, struct config *config)
-{
-	for (struct listener *l = m->listeners; l; l = l->next) {
-		l->section = NULL;
-		if (l->kept == 0) /* new, and not wanted: goes as a whole */
-			continue;
-		while (l->count > l->kept)
-			net_close(l->fd[--l->count], false);
-		for (size_t i = 0; i < config->count; i++)
-			for (size_t j = 0; j < config->section[i]->accept.count; j++)
-				if (net_equal(&l->wanted, &config->section[i]->accept.addr[j]))
-					l->section = config->section[i];
-	}
-	drop_unused_listeners(m);
-}
-
-static bool bind_all(struct master *m, struct config *config)
-{
-	size_t workers = worker_count(config);
-
-	for (struct listener *l = m->listeners; l; l = l->next)
-		l->section = NULL;
-	for (size_t i = 0; i < config->count; i++)
-		if (!bind_section(m, config->section[i], workers))
-			return false;
-	return true;
-}
-
 /* --- workers ---------------------------------------------------------------------------------- */
-
-/*
- * Keeps the sockets of worker `index`: of every listener its own one, and those that an earlier,
- * larger number of workers has left, since connections may wait in them. Closes the others: a
- * port stays open as long as any process holds its socket.
- */
-static size_t take_sockets(struct master *m, size_t index, size_t workers,
-			   struct worker_socket *sockets)
-{
-	size_t n = 0;
-
-	for (struct listener *l = m->listeners; l; l = l->next) {
-		bool shared = l->count < workers;
-
-		for (size_t i = 0; i < l->count; i++) {
-			if (l->section && (shared || i % workers == index))
-				sockets[n++] = (struct worker_socket){l->fd[i], l->section};
-			else
-				net_close(l->fd[i], false);
-		}
-		l->count = 0;
-	}
-	return n;
-}
-
-static size_t all_sockets(const struct master *m)
-{
-	size_t n = 0;
-
-	for (const struct listener *l = m->listeners; l; l = l->next)
-		n += l->count;
-	return n;
-}
 
 static void free_generation(struct generation *g)
 {
@@ -269,7 +71,7 @@ static void free_generation(struct generation *g)
 /* In the new process: everything of the master's that a worker has no use for is let go. */
 static int become_worker(struct master *m, struct generation *g, size_t index, int ready)
 {
-	struct worker_socket *sockets = calloc(all_sockets(m) + 1, sizeof *sockets);
+	struct worker_socket *sockets = calloc(bind_count(&m->addresses) + 1, sizeof *sockets);
 	struct worker_task task = {
 		.config = g->config,
 		.shared = m->shared,
@@ -283,7 +85,7 @@ static int become_worker(struct master *m, struct generation *g, size_t index, i
 	close(m->lifeline[1]);
 	if (!sockets)
 		return 1;
-	task.socket_count = take_sockets(m, index, g->count, sockets);
+	task.socket_count = bind_take(&m->addresses, index, g->count, sockets);
 	status = worker_run(&task);
 	free(sockets);
 	return status;
@@ -298,12 +100,7 @@ static void forget_all(struct master *m)
 		free_generation(m->generations);
 		m->generations = next;
 	}
-	while (m->listeners) {
-		struct listener *next = m->listeners->next;
-
-		listener_free(m->listeners);
-		m->listeners = next;
-	}
+	bind_close(&m->addresses);
 	free(m->pid_path);
 }
 
@@ -397,6 +194,7 @@ static bool open_log(const struct generation *g)
 	struct log_sinks sinks = {
 		.level = g->config->defaults.log_level,
 		.to_syslog = globals->syslog,
+		.for_access = g->config->access != NULL,
 		.facility = globals->facility,
 		.ident = globals->service,
 		.to_stderr = globals->foreground == CONF_FOREGROUND,
@@ -409,6 +207,23 @@ static bool open_log(const struct generation *g)
 		log_main(LOG_ERR, "Cannot open log file: %s: %s (%d)", g->log_path, strerror(-rc),
 			 -rc);
 	return rc == 0;
+}
+
+/* Each as the master names it, which may be outside of the workers' chroot. */
+static bool open_access_logs(const struct generation *g)
+{
+	for (struct access_file *file = g->config->access; file; file = file->next) {
+		char *path = outside(&g->config->globals, file->path);
+		int rc = path || !file->path ? access_open(file, path) : -ENOMEM;
+
+		if (rc != 0)
+			log_main(LOG_ERR, "Cannot open access log: %s: %s (%d)", path ? path : "",
+				 strerror(-rc), -rc);
+		free(path);
+		if (rc != 0)
+			return false;
+	}
+	return true;
 }
 
 static struct generation *load(const struct master *m)
@@ -461,26 +276,38 @@ static void reload(struct master *m)
 		free(g->log_path);
 		g->log_path = outside(&g->config->globals, g->config->globals.output);
 	}
-	if (g && bind_all(m, g->config) && open_log(g)) {
+	if (g && bind_all(&m->addresses, g->config, g->count) && open_access_logs(g) &&
+	    open_log(g)) {
 		if (spawn_all(m, g)) {
 			g->next = old;
 			m->generations = g;
 			old->draining = true;
 			signal_workers(old, WORKER_DRAIN);
-			drop_unused_listeners(m);
+			bind_drop_unused(&m->addresses);
 			log_main(LOG_INFO, "Accepting new connections");
 			return;
 		}
 		stop_generation(g);
 		open_log(old);
 	}
-	restore_listeners(m, old->config);
+	bind_restore(&m->addresses, old->config);
 	log_main(LOG_ERR, "Failed to reload the configuration file");
 	if (g)
 		free_generation(g);
 }
 
 /* --- signals ---------------------------------------------------------------------------------- */
+
+static void reopen_access_logs(const struct generation *g)
+{
+	const struct conf_globals *globals = &g->config->globals;
+
+	if (!open_access_logs(g) || (globals->uid == 0 && globals->gid == 0))
+		return;
+	for (struct access_file *file = g->config->access; file; file = file->next)
+		access_own(file, globals->uid != 0 ? globals->uid : geteuid(),
+			   globals->gid != 0 ? globals->gid : getegid());
+}
 
 static void reopen_log(struct master *m)
 {
@@ -493,6 +320,7 @@ static void reopen_log(struct master *m)
 	}
 	if (g->uid != 0 || g->gid != 0)
 		log_own(g->uid != 0 ? g->uid : geteuid(), g->gid != 0 ? g->gid : getegid());
+	reopen_access_logs(m->generations);
 	log_main(LOG_NOTICE, "Log file reopened");
 	for (struct generation *each = m->generations; each; each = each->next)
 		signal_workers(each, WORKER_REOPEN);
@@ -622,7 +450,7 @@ static void end(struct master *m)
 {
 	for (struct generation *g = m->generations; g; g = g->next)
 		stop_generation(g);
-	close_listeners(m);
+	bind_close(&m->addresses);
 	if (m->pid_path)
 		daemon_pid_remove(m->pid_path);
 	forget_all(m);
@@ -632,13 +460,13 @@ static bool start(struct master *m, struct generation *g)
 {
 	const struct conf_globals *globals = &g->config->globals;
 
-	if (!bind_all(m, g->config))
+	if (!bind_all(&m->addresses, g->config, g->count))
 		return false;
-	drop_unused_listeners(m);
+	bind_drop_unused(&m->addresses);
 	if (globals->foreground == CONF_BACKGROUND && !daemon_fork())
 		return false;
 	log_name("main");
-	if (!open_log(g) || !spawn_all(m, g))
+	if (!open_log(g) || !open_access_logs(g) || !spawn_all(m, g))
 		return false;
 	m->pid_path = outside(globals, globals->pid);
 	return !m->pid_path || daemon_pid_write(m->pid_path);
@@ -677,7 +505,7 @@ int master_run(const char *path, int fd)
 		log_failed();
 		if (g)
 			stop_generation(g);
-		close_listeners(&m);
+		bind_close(&m.addresses);
 		forget_all(&m);
 		return 1;
 	}

@@ -52,6 +52,7 @@ static void log_refusal(struct conn *c)
 static enum conn_result answer(struct conn *c, enum error error)
 {
 	relay_answer(&c->relay, error);
+	access_answer(&c->access, error);
 	c->answered = true;
 	c->since = conn_now(c);
 	while (c->service->plan[c->step + 1])
@@ -141,6 +142,8 @@ static void handshake_done(struct conn *c)
 		c->facts.client_trusted = is_trusted(c);
 		h1_init(&c->h1, &c->service->rewrite, &c->facts, c->service->limits);
 		c->relay.h1 = &c->h1;
+		if (c->service->access)
+			access_begin(&c->access, c->service->access, &c->h1);
 	}
 	if (c->service->log_level < LOG_INFO)
 		return;
@@ -513,7 +516,7 @@ static const struct conn_step relay_step = {step_relay, relay_deadline, relay_ex
 
 bool steps_http(const struct conn_service *service)
 {
-	return rewrite_active(&service->rewrite);
+	return service->access || rewrite_active(&service->rewrite);
 }
 
 void steps_plan(struct conn_service *service, bool proxy)

@@ -11,11 +11,15 @@
 #include "listen.h"
 #include "log.h"
 
+#define FLUSH_MS 1000 /* of access logs */
+
 struct worker {
 	uv_loop_t loop;
 	struct conn_pool pool;
 	struct listen *listens;
+	struct config *config;
 	uv_signal_t stop, drain, reopen;
+	uv_timer_t flush;
 	uv_poll_t lifeline;
 	bool draining, ended;
 };
@@ -38,6 +42,8 @@ static void end(struct worker *w)
 	w->ended = true;
 	stop_listening(w);
 	conn_pool_close(&w->pool);
+	access_flush(w->config->access);
+	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_close((uv_handle_t *)&w->stop, NULL);
 	uv_close((uv_handle_t *)&w->drain, NULL);
 	uv_close((uv_handle_t *)&w->reopen, NULL);
@@ -73,11 +79,27 @@ static void on_drain(uv_signal_t *handle, int number)
 
 static void on_reopen(uv_signal_t *handle, int number)
 {
+	struct worker *w = handle->data;
 	int rc = log_reopen(false);
 
-	(void)handle, (void)number;
+	(void)number;
 	if (rc != 0)
 		log_main(LOG_ERR, "Cannot open log file: %s (%d)", strerror(-rc), -rc);
+	/* What was gathered until now belongs to the old file. */
+	access_flush(w->config->access);
+	for (struct access_file *file = w->config->access; file; file = file->next) {
+		rc = access_open(file, file->path);
+		if (rc != 0)
+			log_main(LOG_ERR, "Cannot open access log: %s: %s (%d)", file->path,
+				 strerror(-rc), -rc);
+	}
+}
+
+static void on_flush(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+
+	access_flush(w->config->access);
 }
 
 /* The master is gone, however that came about: nobody will tell us to stop. */
@@ -114,6 +136,11 @@ static bool start(struct worker *w, const struct worker_task *task)
 	if (uv_loop_init(&w->loop) != 0 ||
 	    !conn_pool_open(&w->pool, &w->loop, task->config->out_cap, task->shared))
 		return false;
+	w->config = task->config;
+	uv_timer_init(&w->loop, &w->flush);
+	w->flush.data = w;
+	if (w->config->access)
+		uv_timer_start(&w->flush, on_flush, FLUSH_MS, FLUSH_MS);
 	w->pool.on_change = end_if_drained;
 	w->pool.owner = w;
 	watch_signal(w, &w->stop, WORKER_STOP, on_stop);
@@ -130,8 +157,14 @@ static bool confine(const struct worker_task *task)
 	const struct conf_globals *g = &task->config->globals;
 
 	/* A user without privileges must be able to open the log again inside the chroot. */
-	if (g->uid != 0 || g->gid != 0)
-		log_own(g->uid != 0 ? g->uid : geteuid(), g->gid != 0 ? g->gid : getegid());
+	if (g->uid != 0 || g->gid != 0) {
+		unsigned uid = g->uid != 0 ? g->uid : geteuid();
+		unsigned gid = g->gid != 0 ? g->gid : getegid();
+
+		log_own(uid, gid);
+		for (struct access_file *file = task->config->access; file; file = file->next)
+			access_own(file, uid, gid);
+	}
 	if (!daemon_confine(g->chroot, g->uid, g->gid))
 		return false;
 	log_path(task->log_path);

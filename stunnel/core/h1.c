@@ -111,6 +111,15 @@ static int scan_request(struct h1 *h, struct span in, size_t *end)
 	return rc;
 }
 
+static void watch_request(const struct h1 *h, const struct h1_head *head)
+{
+	/* They stand beside one another, or the head had been refused. */
+	size_t len = head->method.len + 1 + head->target.len + SPAN(" HTTP/1.1").len;
+
+	if (h->watch)
+		h->watch->request(h->watch_owner, span_of(head->method.p, len), head);
+}
+
 static int request_head(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_REQUEST];
@@ -148,6 +157,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	s->body = verdict.body;
 	s->state = STATE_BODY;
 	h->last = verdict.last;
+	watch_request(h, &head);
 	queue_push(h, verdict.kind);
 	if (verdict.kind & H1_KIND_UPGRADE) {
 		h->protocol_len = (uint8_t)verdict.protocol.len;
@@ -231,11 +241,25 @@ static int pass(struct span *in, struct out *out)
 	return WAITING;
 }
 
+/* Of a request that is refused the watcher gets what there is of its first line. */
+static int request_head_watched(struct h1 *h, struct span *in, struct out *out)
+{
+	int rc = request_head(h, in, out);
+	size_t len = 0;
+
+	if (rc >= 0 || !h->watch)
+		return rc;
+	while (len < in->len && in->p[len] != '\r' && in->p[len] != '\n')
+		len++;
+	h->watch->request(h->watch_owner, span_of(in->p, len), NULL);
+	return rc;
+}
+
 static int request_step(struct h1 *h, struct span *in, struct out *out)
 {
 	switch ((enum h1_state)h->side[H1_REQUEST].state) {
 	case STATE_HEAD:
-		return request_head(h, in, out);
+		return request_head_watched(h, in, out);
 	case STATE_BODY:
 		return request_body(h, in, out);
 	case STATE_TRAILERS:
@@ -276,6 +300,8 @@ static void response_done(struct h1 *h)
 		if (h->side[H1_REQUEST].state == STATE_HELD)
 			next_request(h);
 	}
+	if (h->watch)
+		h->watch->done(h->watch_owner, h->response_bytes);
 	h->side[H1_RESPONSE].state = STATE_HEAD;
 	h->queue_first = (uint8_t)((h->queue_first + 1) % H1_PIPELINE_MAX);
 	h->queue_count--;
@@ -323,6 +349,13 @@ static bool outlives_backend(struct h1 *h, const struct h1_head *head)
 	return h->renewing;
 }
 
+static void watch_response(struct h1 *h, int status)
+{
+	h->response_bytes = 0;
+	if (h->watch)
+		h->watch->response(h->watch_owner, status);
+}
+
 /*
  * How the response goes on behind its head: 0, or -ERR_x if that cannot be told. *keep: its
  * Connection is to be replaced.
@@ -336,6 +369,7 @@ static int frame_response(struct h1 *h, struct span bytes, bool *keep)
 	if (rc != 0)
 		return rc;
 	if (opens_tunnel(h, &head)) {
+		watch_response(h, head.status);
 		/* Nothing of a request may be under way that the tunnel would be taken for. */
 		if (h->side[H1_REQUEST].state != STATE_HELD)
 			return -ERR_TRUNCATED;
@@ -351,6 +385,7 @@ static int frame_response(struct h1 *h, struct span bytes, bool *keep)
 	rc = h1_body_of_response(&head, answered_kind(h) & H1_KIND_HEAD, &s->body);
 	if (rc != 0)
 		return rc;
+	watch_response(h, head.status);
 	if (s->body.state == H1_BODY_UNTIL_CLOSE) {
 		response_unframed(h);
 		return 0;
@@ -448,6 +483,7 @@ static int response_body(struct h1 *h, struct span *in, struct out *out)
 		return WAITING;
 	event = h1_body_step(&s->body, in, out_room(out), &data);
 	out_put(out, span_of(before.p, before.len - in->len));
+	h->response_bytes += before.len - in->len;
 	if (event < 0)
 		response_unframed(h);
 	else if (event == H1_BODY_LAST)
@@ -478,12 +514,15 @@ static int response_trailers(struct h1 *h, struct span *in, struct out *out)
 	}
 	out_put(out, span_of(in->p, end));
 	span_skip(in, end);
+	h->response_bytes += end;
 	response_done(h);
 	return MOVED;
 }
 
 static int response_step(struct h1 *h, struct span *in, struct out *out)
 {
+	size_t before = in->len;
+
 	switch ((enum h1_state)h->side[H1_RESPONSE].state) {
 	case STATE_HEAD:
 		return response_head(h, in, out);
@@ -497,7 +536,9 @@ static int response_step(struct h1 *h, struct span *in, struct out *out)
 	case STATE_CLOSED:
 		break;
 	}
-	return pass(in, out);
+	pass(in, out);
+	h->response_bytes += before - in->len;
+	return WAITING;
 }
 
 /* --- the conversation ------------------------------------------------------------------------- */
@@ -537,6 +578,8 @@ void h1_bypassed(struct h1 *h, enum h1_dir dir, size_t n)
 {
 	struct h1_side *s = &h->side[dir];
 
+	if (dir == H1_RESPONSE)
+		h->response_bytes += n;
 	if (s->state != STATE_BODY)
 		return;
 	h1_body_bypassed(&s->body, n);

@@ -55,19 +55,35 @@ struct h1_side {
 	bool partial;	     /* bytes of an incomplete head were seen and not consumed */
 };
 
+/*
+ * Told what passes, for logs: in the order of the requests, each of which has one response at most.
+ * What is pointed at is gone when the call returns.
+ */
+struct h1_watch {
+	/* A request was let through, or (head NULL) refused: its first line, as far as it came. */
+	void (*request)(void *owner, struct span line, const struct h1_head *head);
+	/* The first request that waits for it gets its final response, or its tunnel. */
+	void (*response)(void *owner, int status);
+	/* And has got it, with so many bytes behind the head. */
+	void (*done)(void *owner, uint64_t bytes);
+};
+
 /* No memory of its own beside this struct; zeroed and h1_init()ed it is a new conversation. */
 struct h1 {
 	const struct rewrite *rewrite;
 	const struct facts *facts;
+	const struct h1_watch *watch; /* NULL: nobody watches */
+	void *watch_owner;
 	struct h1_limits limits;
 	struct h1_side side[2];
 	enum error error;
 	uint8_t queue[H1_PIPELINE_MAX]; /* of requests in flight: enum h1_request_kind */
 	uint8_t queue_first;
 	uint8_t queue_count;
-	uint64_t requests;   /* heads that were forwarded so far */
-	bool tunnel_asked;   /* by the newest request in the queue */
-	bool tunnel_refused; /* and its response has come already */
+	uint64_t response_bytes; /* of the response under way, behind its head */
+	uint64_t requests;	 /* heads that were forwarded so far */
+	bool tunnel_asked;	 /* by the newest request in the queue */
+	bool tunnel_refused;	 /* and its response has come already */
 	bool last; /* the current request is the last: close, or HTTP/1.0 without keep-alive */
 	uint8_t protocol_len;
 	char protocol[H1_PROTOCOL_MAX]; /* that the newest Upgrade in the queue offers */

@@ -161,6 +161,11 @@ static struct span reason_phrase(int status)
 	}
 }
 
+size_t http_error_length(enum error error)
+{
+	return error_info[error].text_len + (size_t)1;
+}
+
 void http_error_reply(enum error error, struct out *out)
 {
 	struct span text = span_of(error_info[error].text, error_info[error].text_len);
@@ -174,7 +179,7 @@ void http_error_reply(enum error error, struct out *out)
 	if (error_info[error].status == 405)
 		out_put(out, SPAN("Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"));
 	out_put(out, SPAN("Content-Type: text/plain\r\nContent-Length: "));
-	out_decimal(out, text.len + 1);
+	out_decimal(out, http_error_length(error));
 	out_put(out, SPAN("\r\nConnection: close\r\n\r\n"));
 	out_put(out, text);
 	out_char(out, '\n');

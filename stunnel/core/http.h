@@ -80,4 +80,7 @@ struct span http_trim(struct span s);
 #define HTTP_REPLY_MAX 512
 void http_error_reply(enum error error, struct out *out);
 
+/* Bytes of that body. */
+size_t http_error_length(enum error error);
+
 #endif

@@ -229,7 +229,7 @@ static void put_rule(const struct rewrite *rw, const struct rewrite_rule *rule,
 	out_put(out, SPAN(": "));
 	if (rule->op == REWRITE_CHAIN || (rule->op == REWRITE_TRUST && from->facts->client_trusted))
 		put_chain(name, from->head, out);
-	template_put(&rw->pool, &rule->template, from, TEMPLATE_IN_HEADER, out);
+	template_put(&rw->pool, &rule->template, from, out);
 	out_put(out, SPAN("\r\n"));
 }
 
@@ -244,7 +244,7 @@ void rewrite_field(struct out *out, struct span name, struct span value)
 void rewrite_request(const struct rewrite *rw, const struct facts *facts,
 		     const struct h1_head *head, uint64_t number, struct out *out)
 {
-	const struct template_source from = {facts, head, NULL, number};
+	const struct template_source from = {facts, head, NULL, number, TEMPLATE_IN_HEADER};
 
 	out_put(out, head->method);
 	out_char(out, ' ');

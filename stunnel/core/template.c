@@ -187,10 +187,10 @@ static void put_bytes(const struct template_source *from, struct out *out)
 	out_decimal(out, from->exchange->bytes);
 }
 
-/* Three digits in every case: log readers expect them. */
+/* Three digits in every case, which log readers expect; in JSON that would be no number. */
 static void put_status(const struct template_source *from, struct out *out)
 {
-	if (from->exchange->status == 0)
+	if (from->exchange->status == 0 && from->place == TEMPLATE_IN_LOG)
 		out_put(out, SPAN("000"));
 	else
 		out_decimal(out, (uint64_t)from->exchange->status);
@@ -273,16 +273,16 @@ static struct span span_at(const void *base, size_t offset)
 }
 
 static void put_variable(const struct variable *v, const struct template_source *from,
-			 enum template_place place, struct out *out)
+			 struct out *out)
 {
 	if (v->put)
 		v->put(from, out);
 	else if (v->origin == FROM_FACTS)
-		put_word(span_at(from->facts, v->offset), place, out);
+		put_word(span_at(from->facts, v->offset), from->place, out);
 	else if (v->origin == FROM_CERT)
-		put_value(span_at(from->facts->client_cert, v->offset), place, out);
+		put_value(span_at(from->facts->client_cert, v->offset), from->place, out);
 	else
-		put_value(span_at(from->exchange, v->offset), place, out);
+		put_value(span_at(from->exchange, v->offset), from->place, out);
 }
 
 /* --- compiling -------------------------------------------------------------------------------- */
@@ -383,7 +383,7 @@ bool template_uses(const struct template_pool *pool, struct span name)
 /* --- filling --------------------------------------------------------------------------------- */
 
 void template_put(const struct template_pool *pool, const struct template *t,
-		  const struct template_source *from, enum template_place place, struct out *out)
+		  const struct template_source *from, struct out *out)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		const struct template_part *part = &pool->part[t->first + i];
@@ -391,6 +391,6 @@ void template_put(const struct template_pool *pool, const struct template *t,
 		if (part->variable == LITERAL)
 			out_put(out, span_of(pool->text + part->at, part->len));
 		else
-			put_variable(&variables[part->variable - 1], from, place, out);
+			put_variable(&variables[part->variable - 1], from, out);
 	}
 }

@@ -68,6 +68,7 @@ struct template_source {
 	const struct h1_head *head;
 	const struct template_exchange *exchange;
 	uint64_t number; /* of the request in its connection */
+	enum template_place place;
 };
 
 /* Compiles text. NULL, or a static text that says what is wrong, and the pool unspecified. */
@@ -78,7 +79,7 @@ const char *template_compile(struct template_pool *pool, struct span text,
 bool template_keep(struct template_pool *pool, struct span text, uint16_t *at);
 
 void template_put(const struct template_pool *pool, const struct template *t,
-		  const struct template_source *from, enum template_place place, struct out *out);
+		  const struct template_source *from, struct out *out);
 
 /* Whether any template of the pool uses a variable: what need not be known otherwise. */
 bool template_uses(const struct template_pool *pool, struct span name);

@@ -14,8 +14,8 @@ static const struct template_exchange exchange = {
 	.total = 12000000,
 };
 
-static void check_with(const struct template_source *from, enum template_place place,
-		       const char *text, const char *expected)
+static void check_with(struct template_source from, enum template_place place, const char *text,
+		       const char *expected)
 {
 	static struct template_pool pool;
 	struct template t;
@@ -23,27 +23,28 @@ static void check_with(const struct template_source *from, enum template_place p
 	struct out out = out_of(buffer, sizeof buffer);
 	const char *why;
 
+	from.place = place;
 	pool = (struct template_pool){0};
 	why = template_compile(&pool, span_str(text), place, &t);
 	if (why)
 		fail_msg("%s: %s", text, why);
-	template_put(&pool, &t, from, place, &out);
+	template_put(&pool, &t, &from, &out);
 	assert_false(out.full);
 	assert_bytes(out_span(&out), span_str(expected), text);
 }
 
 static void in_a_log(const char *text, const char *expected)
 {
-	const struct template_source from = {&conversation_facts, NULL, &exchange, 10};
+	const struct template_source from = {&conversation_facts, NULL, &exchange, 10, 0};
 
-	check_with(&from, TEMPLATE_IN_LOG, text, expected);
+	check_with(from, TEMPLATE_IN_LOG, text, expected);
 }
 
 static void in_json(const char *text, const char *expected)
 {
-	const struct template_source from = {&conversation_facts, NULL, &exchange, 10};
+	const struct template_source from = {&conversation_facts, NULL, &exchange, 10, 0};
 
-	check_with(&from, TEMPLATE_IN_JSON, text, expected);
+	check_with(from, TEMPLATE_IN_JSON, text, expected);
 }
 
 static void an_exchange_in_a_log(void **state)
@@ -77,22 +78,23 @@ static void an_exchange_in_json(void **state)
 static void a_name_that_the_client_chose_stays_one_word(void **state)
 {
 	struct facts facts = conversation_facts;
-	const struct template_source from = {&facts, NULL, &exchange, 1};
+	const struct template_source from = {&facts, NULL, &exchange, 1, 0};
 
 	(void)state;
 	facts.sni = SPAN("a - \"b\" \n1");
-	check_with(&from, TEMPLATE_IN_LOG, "%{sni}|", "a\\x20-\\x20\\\"b\\\"\\x20\\x0A1|");
-	check_with(&from, TEMPLATE_IN_JSON, "%{sni}", "a - \\\"b\\\" \\u000A1");
+	check_with(from, TEMPLATE_IN_LOG, "%{sni}|", "a\\x20-\\x20\\\"b\\\"\\x20\\x0A1|");
+	check_with(from, TEMPLATE_IN_JSON, "%{sni}", "a - \\\"b\\\" \\u000A1");
 }
 
 static void nothing_was_answered(void **state)
 {
 	const struct template_exchange none = {0};
-	const struct template_source from = {&conversation_facts, NULL, &none, 1};
+	const struct template_source from = {&conversation_facts, NULL, &none, 1, 0};
 
 	(void)state;
-	check_with(&from, TEMPLATE_IN_LOG, "%{status} %{bytes} %{time_total} \"%{request}\"",
+	check_with(from, TEMPLATE_IN_LOG, "%{status} %{bytes} %{time_total} \"%{request}\"",
 		   "000 0 0.000000 \"-\"");
+	check_with(from, TEMPLATE_IN_JSON, "%{status}", "0");
 }
 
 static void a_certificate(void **state)
@@ -105,20 +107,20 @@ static void a_certificate(void **state)
 					.rfc9440 = SPAN(":AA==:"),
 					.chain = SPAN(":BB==:, :CC==:")};
 	struct facts facts = conversation_facts;
-	const struct template_source from = {&facts, NULL, &exchange, 1};
+	const struct template_source from = {&facts, NULL, &exchange, 1, 0};
 
 	(void)state;
 	facts.client_cert = &cert;
 	facts.client_verify = SPAN("SUCCESS");
-	check_with(&from, TEMPLATE_IN_HEADER, "%{client_cert_subject}", "CN=a b,O=\\\"x%0D%0Ay");
-	check_with(&from, TEMPLATE_IN_HEADER,
+	check_with(from, TEMPLATE_IN_HEADER, "%{client_cert_subject}", "CN=a b,O=\\\"x%0D%0Ay");
+	check_with(from, TEMPLATE_IN_HEADER,
 		   "%{client_cert_issuer} %{client_cert_serial} %{client_cert_sha256}",
 		   "CN=ca 0A ab");
-	check_with(&from, TEMPLATE_IN_HEADER, "%{client_cert_pem}", "-----B%0AA%2B%2F%3D.~_%0A");
-	check_with(&from, TEMPLATE_IN_HEADER, "%{client_cert_rfc9440} %{client_cert_chain}",
+	check_with(from, TEMPLATE_IN_HEADER, "%{client_cert_pem}", "-----B%0AA%2B%2F%3D.~_%0A");
+	check_with(from, TEMPLATE_IN_HEADER, "%{client_cert_rfc9440} %{client_cert_chain}",
 		   ":AA==: :BB==:, :CC==:");
-	check_with(&from, TEMPLATE_IN_HEADER, "%{client_cert_verify}", "SUCCESS");
-	check_with(&from, TEMPLATE_IN_LOG, "\"%{client_cert_subject}\"",
+	check_with(from, TEMPLATE_IN_HEADER, "%{client_cert_verify}", "SUCCESS");
+	check_with(from, TEMPLATE_IN_LOG, "\"%{client_cert_subject}\"",
 		   "\"CN=a b,O=\\\\\\\"x\\x0D\\x0Ay\"");
 }
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef BIND_H
+#define BIND_H
+
+#include "conf.h"
+#include "worker.h"
+
+/*
+ * The addresses that the master listens on, over one configuration after the other: what two of
+ * them have in common stays bound. A list of addresses, NULL at first.
+ */
+struct bind_address;
+
+/* Binds what config accepts on, for so many workers; what fails is logged, and false returned. */
+bool bind_all(struct bind_address **list, struct config *config, size_t workers);
+
+/* Closes what the configuration that was bound last does not use. */
+void bind_drop_unused(struct bind_address **list);
+
+/* Points the addresses back at the configuration in force after another one was refused. */
+void bind_restore(struct bind_address **list, struct config *config);
+
+void bind_close(struct bind_address **list);
+
+/* How many sockets there are. */
+size_t bind_count(struct bind_address *const *list);
+
+/*
+ * In a worker's process: keeps the sockets of worker `index`, of every address its own one, and
+ * those that an earlier, larger number of workers has left, since connections may wait in them.
+ * Closes the others: a port stays open as long as any process holds its socket. `sockets` has room
+ * for bind_count(); returns how many were kept.
+ */
+size_t bind_take(struct bind_address **list, size_t index, size_t workers,
+		 struct worker_socket *sockets);
+
+#endif
