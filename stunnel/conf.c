@@ -283,6 +283,58 @@ static bool resolve_all(struct reader *r, struct conf_section *s)
 	return true;
 }
 
+/* Which texts on the client's certificate templates use. */
+static unsigned cert_texts(const struct template_pool *pool)
+{
+	static const struct {
+		struct span variable;
+		unsigned text;
+	} uses[] = {
+		{{"client_cert_chain", 17}, TLS_CERT_CHAIN},
+		{{"client_cert_issuer", 18}, TLS_CERT_NAMES},
+		{{"client_cert_pem", 15}, TLS_CERT_PEM},
+		{{"client_cert_rfc9440", 19}, TLS_CERT_RFC9440},
+		{{"client_cert_serial", 18}, TLS_CERT_NAMES},
+		{{"client_cert_sha256", 18}, TLS_CERT_NAMES},
+		{{"client_cert_subject", 19}, TLS_CERT_NAMES},
+		{{"client_cert_verify", 18}, TLS_CERT_NAMES},
+	};
+	unsigned texts = 0;
+
+	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
+		if (template_uses(pool, uses[i].variable))
+			texts |= uses[i].text;
+	return texts;
+}
+
+static unsigned texts_on_cert(const struct conn_service *service)
+{
+	unsigned of_log = service->access ? cert_texts(&service->access->pool) : 0;
+
+	return cert_texts(&service->rewrite.pool) | of_log;
+}
+
+static struct tls_names names_of(const struct conf_list *list)
+{
+	return (struct tls_names){list->item, list->count};
+}
+
+static bool check_verification(struct reader *r, const struct conf_options *o)
+{
+	const char *check = o->check_host.count	   ? "checkHost"
+			    : o->check_email.count ? "checkEmail"
+			    : o->check_ip.count	   ? "checkIP"
+						   : NULL;
+
+	if (o->verify & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER))
+		return o->ca_file || o->ca_path ||
+		       refuse(r, NULL,
+			      "Either \"CAengine\", \"CAfile\", \"CApath\" or "
+			      "\"CAstore\" has to be configured");
+	return !check ||
+	       refuse(r, check, "Either \"verifyChain\" or \"verifyPeer\" has to be enabled");
+}
+
 static bool make_tls(struct reader *r, struct conf_section *s)
 {
 	const struct conf_options *o = &s->options;
@@ -298,12 +350,19 @@ static bool make_tls(struct reader *r, struct conf_section *s)
 		.options_set = o->tls_set,
 		.options_clear = o->tls_clear,
 		.alpn = o->alpn,
+		.verify = {o->verify, o->ca_file, o->ca_path, o->crl_file, o->crl_path,
+			   names_of(&o->check_host), names_of(&o->check_email),
+			   names_of(&o->check_ip)},
+		.cert_texts = texts_on_cert(&s->service),
 	};
 	char why[TLS_WHY_MAX];
 	const char *option;
 
 	if (!o->cert)
 		return refuse(r, NULL, "TLS server needs a certificate");
+	if (!check_verification(r, o))
+		return false;
+	s->service.cert_texts = settings.cert_texts;
 	/* A client that agreed on anything else would speak past the HTTP machine. */
 	if (steps_http(&s->service)) {
 		if (o->alpn && strcasecmp(o->alpn, "http/1.1") != 0)

@@ -47,6 +47,9 @@ struct conf_options {
 	const char *ciphers, *ciphersuites, *curves, *alpn;
 	const char *sni, *protocol;
 	const char *access, *access_format;
+	unsigned verify; /* enum tls_verify_bit */
+	const char *ca_file, *ca_path, *crl_file, *crl_path;
+	struct conf_list check_host, check_email, check_ip;
 	int version_min, version_max;
 	uint64_t tls_set, tls_clear;
 	int log_level;

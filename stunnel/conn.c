@@ -336,8 +336,7 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	c->relay.end[RELAY_CLIENT] = (struct relay_end){fd, &c->tls};
 	c->relay.end[RELAY_BACKEND] = (struct relay_end){-1, NULL};
 	net_options_set(&service->options, NET_LOCAL, fd);
-	if (!describe_ends(c, fd) ||
-	    !tls_open(&c->tls, service->tls, fd, steps_choose_service, c)) {
+	if (!describe_ends(c, fd) || !tls_open(&c->tls, service->tls, fd, &steps_tls_calls, c)) {
 		net_close(fd, true);
 		free(c);
 		return;

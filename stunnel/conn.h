@@ -74,6 +74,7 @@ struct conn_service {
 	const char *name;
 	int log_level;
 	struct tls_ctx *tls;
+	unsigned cert_texts; /* enum tls_cert_text: what templates use */
 	struct conn_timeouts timeout;
 	const struct conn_step *plan[CONN_STEPS_MAX]; /* ends with NULL */
 	struct net_addrs targets;

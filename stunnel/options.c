@@ -32,6 +32,8 @@ enum type {
 	TLS_OPTION, /* a name of OpenSSL's options; `-` clears it */
 	SOCKET,	    /* struct net_options */
 	RULE,	    /* struct rewrite */
+	VERIFY,	    /* unsigned: enum tls_verify_bit, by a level */
+	VERIFY_BIT, /* yes sets row->max of them, no clears row->min */
 	INCLUDE,    /* the caller's to follow */
 	UNBUILT,    /* stock's, not built; only row->initial is taken, as what we do anyway */
 };
@@ -100,10 +102,20 @@ static const struct option rows[] = {
 	ROW("accessLogFormat", TEXT, IN_SERVICE(access_format), "combined",
 	    "combined, json or a template"),
 	ROW("alpn", TEXT, IN_SERVICE(alpn), NULL, "ALPN protocols to offer, in order"),
+	ROW("CAfile", TEXT, IN_SERVICE(ca_file), NULL, "certificates to trust, PEM"),
+	ROW("CApath", TEXT, IN_SERVICE(ca_path), NULL, "directory of certificates to trust"),
 	ROW("cert", TEXT, IN_SERVICE(cert), NULL, "certificate chain, PEM"),
+	ROW("checkEmail", LIST, IN_SERVICE(check_email), NULL,
+	    "e-mail address that a client's certificate may be for"),
+	ROW("checkHost", LIST, IN_SERVICE(check_host), NULL,
+	    "host name that a client's certificate may be for"),
+	ROW("checkIP", LIST, IN_SERVICE(check_ip), NULL,
+	    "IP address that a client's certificate may be for"),
 	ROW("ciphers", TEXT, IN_SERVICE(ciphers), NULL, "ciphers up to TLS 1.2"),
 	ROW("ciphersuites", TEXT, IN_SERVICE(ciphersuites), NULL, "cipher suites of TLS 1.3"),
 	ROW("connect", LIST, IN_SERVICE(connect), NULL, "[HOST:]PORT or path of a backend"),
+	ROW("CRLfile", TEXT, IN_SERVICE(crl_file), NULL, "revocation lists, PEM"),
+	ROW("CRLpath", TEXT, IN_SERVICE(crl_path), NULL, "directory of revocation lists"),
 	ROW("curve", TEXT, IN_SERVICE(curves), NULL, "another name of curves"),
 	ROW("curves", TEXT, IN_SERVICE(curves), NULL, "key exchange groups"),
 	ROW("debug", LEVEL, IN_SERVICE(log_level), "notice", "[FACILITY.]LEVEL of the log"),
@@ -131,6 +143,9 @@ static const struct option rows[] = {
 	ROW("options", TLS_OPTION, NO_PLACE, NULL, "OpenSSL option; -NAME clears it"),
 	ROW("protocol", TEXT, IN_SERVICE(protocol), NULL, "proxy: send a PROXY protocol header"),
 	ROW("requestId", RULE, IN_SERVICE(rewrite), NULL, "X-Request-ID: yes, replace, ... or no"),
+	ROW("requireCert", VERIFY_BIT, IN_SERVICE(verify), "no",
+	    "refuse clients without certificate", .min = TLS_VERIFY_REQUIRE,
+	    .max = TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE),
 	ROW("sni", TEXT, IN_SERVICE(sni), NULL, "PRIMARY:PATTERN of server names for this section"),
 	ROW("socket", SOCKET, IN_SERVICE(sockets), NULL, "a|l|r:OPTION=VALUE[:VALUE] of sockets"),
 	ROW("sslVersion", TLS_BOTH, NO_PLACE, NULL, "the only TLS version"),
@@ -148,6 +163,14 @@ static const struct option rows[] = {
 	    "seconds for a whole request head", SECONDS, .error = "Illegal request timeout"),
 	ROW("trustedProxy", LIST, IN_SERVICE(trusted), NULL,
 	    "ADDRESS[/BITS], ... of proxies that xForwardedFor = trusted believes"),
+	ROW("verify", VERIFY, IN_SERVICE(verify), NULL,
+	    "level from 0 to 4, older than the other verification options"),
+	ROW("verifyChain", VERIFY_BIT, IN_SERVICE(verify), "no",
+	    "require a certificate that leads to a trusted one", .min = TLS_VERIFY_CHAIN,
+	    .max = TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_CHAIN),
+	ROW("verifyPeer", VERIFY_BIT, IN_SERVICE(verify), "no",
+	    "require a certificate that is trusted itself", .min = TLS_VERIFY_PEER,
+	    .max = TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_PEER),
 	ROW("xForwardedFor", RULE, IN_SERVICE(rewrite), NULL,
 	    "yes, append, chain, replace, trusted or no"),
 	ROW("xForwardedPort", RULE, IN_SERVICE(rewrite), NULL,
@@ -156,17 +179,10 @@ static const struct option rows[] = {
 	    "X-Forwarded-Proto: yes, replace, ... or no"),
 	ROW("xRealIP", RULE, IN_SERVICE(rewrite), NULL, "X-Real-IP: yes, replace, ... or no"),
 	STOCK("CAengine", NULL),
-	STOCK("CAfile", NULL),
-	STOCK("CApath", NULL),
 	STOCK("CAstore", NULL),
-	STOCK("checkEmail", NULL),
-	STOCK("checkHost", NULL),
-	STOCK("checkIP", NULL),
 	STOCK("client", "no"),
 	STOCK("compression", NULL),
 	STOCK("config", NULL),
-	STOCK("CRLfile", NULL),
-	STOCK("CRLpath", NULL),
 	STOCK("delay", "no"),
 	STOCK("EGD", NULL),
 	STOCK("engine", NULL),
@@ -199,7 +215,6 @@ static const struct option rows[] = {
 	STOCK("pty", "no"),
 	STOCK("redirect", NULL),
 	STOCK("renegotiation", "no"),
-	STOCK("requireCert", "no"),
 	STOCK("reset", "yes"),
 	STOCK("retry", "no"),
 	STOCK("RNDbytes", NULL),
@@ -217,9 +232,6 @@ static const struct option rows[] = {
 	STOCK("ticketMacSecret", NULL),
 	STOCK("TIMEOUTocsp", NULL),
 	STOCK("transparent", "none"),
-	STOCK("verify", NULL),
-	STOCK("verifyChain", "no"),
-	STOCK("verifyPeer", "no"),
 };
 /* clang-format on */
 
@@ -409,6 +421,34 @@ static const char *set_rule(const char *name, const char *value, struct rewrite 
 	return why;
 }
 
+static const char *set_verify(const char *value, unsigned *bits)
+{
+	static const unsigned bits_of[] = {
+		TLS_VERIFY_REQUEST,
+		TLS_VERIFY_REQUEST | TLS_VERIFY_CHAIN,
+		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_CHAIN,
+		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_CHAIN | TLS_VERIFY_PEER,
+		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_PEER,
+	};
+	static const struct option level = {.max = 4, .error = "Bad verify level"};
+	int n;
+	const char *why = set_integer(&level, value, &n);
+
+	if (!why)
+		*bits = bits_of[n];
+	return why;
+}
+
+static const char *set_verify_bit(const struct option *row, const char *value, unsigned *bits)
+{
+	bool yes;
+	const char *why = set_flag(value, &yes);
+
+	if (!why)
+		*bits = yes ? *bits | (unsigned)row->max : *bits & ~(unsigned)row->min;
+	return why;
+}
+
 /* What we do anyway may be asked for. */
 static const char *refuse_unbuilt(const struct option *row, const char *value)
 {
@@ -458,6 +498,10 @@ static const char *set(struct options_target *t, const struct option *row, const
 		return net_options_add(slot, value) ? NULL : "Illegal socket option";
 	case RULE:
 		return set_rule(row->name, value, slot);
+	case VERIFY:
+		return set_verify(value, slot);
+	case VERIFY_BIT:
+		return set_verify_bit(row, value, slot);
 	case INCLUDE:
 		return NULL;
 	case UNBUILT:

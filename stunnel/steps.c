@@ -91,7 +91,8 @@ static bool name_matches(const char *pattern, const char *name)
 	return len >= tail && !strcasecmp(pattern + 1, name + len - tail);
 }
 
-struct tls_ctx *steps_choose_service(void *owner, const char *name)
+/* The service that a server name leads to. */
+static struct tls_ctx *choose_service(void *owner, const char *name)
 {
 	struct conn *c = owner;
 
@@ -114,6 +115,15 @@ struct tls_ctx *steps_choose_service(void *owner, const char *name)
 	return NULL;
 }
 
+static void say(void *owner, int level, const char *text)
+{
+	struct conn *c = owner;
+
+	conn_log(c, level, "%s", text);
+}
+
+const struct tls_calls steps_tls_calls = {choose_service, say};
+
 static bool is_trusted(const struct conn *c)
 {
 	for (size_t i = 0; i < c->service->trusted_count; i++)
@@ -132,11 +142,12 @@ static void make_id(struct conn *c)
 	c->facts.conn_id = span_of(c->id, (size_t)len);
 }
 
-static void handshake_done(struct conn *c)
+static bool handshake_done(struct conn *c)
 {
 	char text[128];
 
-	tls_facts(&c->tls, &c->facts);
+	if (!tls_facts(&c->tls, c->service->cert_texts, &c->facts, c->pool->scratch.why))
+		return false;
 	if (steps_http(c->service)) {
 		make_id(c);
 		c->facts.client_trusted = is_trusted(c);
@@ -146,11 +157,12 @@ static void handshake_done(struct conn *c)
 			access_begin(&c->access, c->service->access, &c->h1);
 	}
 	if (c->service->log_level < LOG_INFO)
-		return;
+		return true;
 	conn_log(c, LOG_INFO, "TLS accepted: %s",
 		 c->facts.session_reused ? "previous session reused" : "new session negotiated");
 	tls_describe(&c->tls, text);
 	conn_log(c, LOG_INFO, "%s", text);
+	return true;
 }
 
 static enum conn_result step_tls_accept(struct conn *c, unsigned events)
@@ -158,10 +170,8 @@ static enum conn_result step_tls_accept(struct conn *c, unsigned events)
 	int rc = tls_accept(&c->tls, c->pool->scratch.why);
 
 	(void)events;
-	if (rc == 1) {
-		handshake_done(c);
+	if (rc == 1 && handshake_done(c))
 		return CONN_NEXT;
-	}
 	if (rc == TLS_AGAIN) {
 		bool write = tls_wants_write(&c->tls);
 

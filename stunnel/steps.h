@@ -3,6 +3,7 @@
 #define STEPS_H
 
 #include "conn.h"
+#include "tls_io.h"
 
 /* The steps of which a connection's plan is made. */
 
@@ -15,7 +16,7 @@ void steps_plan(struct conn_service *service, bool proxy);
 /* Whether requests of the service are parsed. */
 bool steps_http(const struct conn_service *service);
 
-/* For tls_open(), with the connection as owner: the service that a server name leads to. */
-struct tls_ctx *steps_choose_service(void *owner, const char *name);
+/* For tls_open(), with the connection as owner. */
+extern const struct tls_calls steps_tls_calls;
 
 #endif

@@ -4,11 +4,13 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "tls_peer.h"
 #include "tls_session.h"
 
 /* stunnel 5.75's defaults */
@@ -20,6 +22,7 @@
 
 struct tls_ctx {
 	SSL_CTX *ssl_ctx;
+	struct tls_verify verify;
 	/* What SSL_set_SSL_CTX() leaves behind when a server name moves a connection here. */
 	char *ciphersuites;
 	char *curves;
@@ -174,7 +177,10 @@ struct failure {
 /* What failed, by which option, about which value or file, and OpenSSL's reason. */
 static bool refuse(const struct failure *f, const char *option, const char *what, const char *about)
 {
-	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+	unsigned long first = ERR_peek_error();
+	const char *reason = ERR_SYSTEM_ERROR(first)
+				     ? strerror(ERR_GET_REASON(first))
+				     : ERR_reason_error_string(ERR_peek_last_error());
 
 	*f->option = option;
 	snprintf(f->why, TLS_WHY_MAX, "%s: %.200s%s%s", what, about, reason ? ": " : "",
@@ -285,40 +291,163 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 		SSL_CTX_set_alpn_select_cb(c, select_alpn, ctx);
 }
 
+/* --- whom to trust ---------------------------------------------------------------------------- */
+
+static bool load_trusted(SSL_CTX *ctx, const struct tls_verify *v, const struct failure *f)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	STACK_OF(X509_NAME) * names;
+
+	if (v->ca_path && X509_STORE_load_path(store, v->ca_path) != 1)
+		return refuse(f, "CApath", "Failed to use directory", v->ca_path);
+	if (!v->ca_file)
+		return true;
+	if (X509_STORE_load_file(store, v->ca_file) != 1)
+		return refuse(f, "CAfile", "Failed to load trusted certificates from", v->ca_file);
+	names = SSL_load_client_CA_file(v->ca_file);
+	if (!names)
+		return refuse(f, "CAfile", "No trusted certificates found in", v->ca_file);
+	SSL_CTX_set_client_CA_list(ctx, names);
+	return true;
+}
+
+static bool load_revoked(SSL_CTX *ctx, const struct tls_verify *v, const struct failure *f)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	X509_LOOKUP *files, *folders;
+
+	if (!v->crl_file && !v->crl_path)
+		return true;
+	files = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+	folders = X509_STORE_add_lookup(store, X509_LOOKUP_hash_dir());
+	if (v->crl_file &&
+	    (!files || X509_load_crl_file(files, v->crl_file, X509_FILETYPE_PEM) < 1))
+		return refuse(f, "CRLfile", "Failed to load revocation lookup file", v->crl_file);
+	if (v->crl_path &&
+	    (!folders || X509_LOOKUP_add_dir(folders, v->crl_path, X509_FILETYPE_PEM) != 1))
+		return refuse(f, "CRLpath", "Failed to use directory", v->crl_path);
+	return X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1 ||
+	       refuse(f, NULL, "Failed to initialize TLS context", "revocation lists");
+}
+
+static bool check_addresses(const struct tls_verify *v, const struct failure *f)
+{
+	for (size_t i = 0; i < v->ip.count; i++) {
+		ASN1_OCTET_STRING *ip = a2i_IPADDRESS(v->ip.item[i]);
+
+		ASN1_OCTET_STRING_free(ip);
+		if (!ip)
+			return refuse(f, "checkIP", "Not an IP address", v->ip.item[i]);
+	}
+	return true;
+}
+
+static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
+			     const struct failure *f)
+{
+	int mode = SSL_VERIFY_NONE;
+
+	ctx->verify = s->verify;
+	if (s->verify.bits & TLS_VERIFY_REQUEST)
+		mode |= SSL_VERIFY_PEER;
+	if (s->verify.bits & TLS_VERIFY_REQUIRE)
+		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+	SSL_CTX_set_verify(ctx->ssl_ctx, mode, tls_peer_verify);
+	/* A ticket keeps the leaf only: a resumed session would be without its chain. */
+	if (mode != SSL_VERIFY_NONE && s->cert_texts & TLS_CERT_CHAIN) {
+		SSL_CTX_set_options(ctx->ssl_ctx, SSL_OP_NO_TICKET);
+		SSL_CTX_set_num_tickets(ctx->ssl_ctx, 0);
+	}
+	return load_trusted(ctx->ssl_ctx, &s->verify, f) &&
+	       load_revoked(ctx->ssl_ctx, &s->verify, f) && check_addresses(&s->verify, f);
+}
+
+/* --- what sessions are bound to --------------------------------------------------------------- */
+
+static bool digest_text(EVP_MD_CTX *md, const char *text)
+{
+	/* With its NUL, so that no two lists of texts look alike. */
+	return text ? EVP_DigestUpdate(md, text, strlen(text) + 1) == 1
+		    : EVP_DigestUpdate(md, "", 1) == 1;
+}
+
+static bool digest_names(EVP_MD_CTX *md, const struct tls_names *names)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (!digest_text(md, names->item[i]))
+			return false;
+	return digest_text(md, NULL);
+}
+
+/* What was read from CAfile and CRLfile: a reload may have found others under the old names. */
+static bool digest_store(EVP_MD_CTX *md, SSL_CTX *ctx)
+{
+	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
+
+	for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+		const X509_OBJECT *o = sk_X509_OBJECT_value(objects, i);
+		const X509_CRL *crl = X509_OBJECT_get0_X509_CRL(o);
+		unsigned char digest[EVP_MAX_MD_SIZE];
+		unsigned len;
+		int ok = crl ? X509_CRL_digest(crl, EVP_sha256(), digest, &len)
+			     : X509_digest(X509_OBJECT_get0_X509(o), EVP_sha256(), digest, &len);
+
+		if (ok != 1 || EVP_DigestUpdate(md, digest, len) != 1)
+			return false;
+	}
+	return true;
+}
+
+static bool digest_settings(EVP_MD_CTX *md, SSL_CTX *ctx, const struct tls_settings *s)
+{
+	const struct tls_verify *v = &s->verify;
+	const char *texts[] = {s->service, s->ciphers, s->ciphersuites, s->curves,  s->alpn,
+			       v->ca_file, v->ca_path, v->crl_file,	v->crl_path};
+	char numbers[128];
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		if (!digest_text(md, texts[i]))
+			return false;
+	snprintf(numbers, sizeof numbers, "%d %d %llx %llx %x", s->version_min, s->version_max,
+		 (unsigned long long)s->options_set, (unsigned long long)s->options_clear, v->bits);
+	return digest_text(md, numbers) && digest_names(md, &v->host) &&
+	       digest_names(md, &v->email) && digest_names(md, &v->ip) && digest_store(md, ctx);
+}
+
 /*
  * A session is resumed only where it could have been made: a ticket of another service, or from
- * before a change of the configuration, must not carry its cipher past these settings.
+ * before a change of the configuration, must not carry its cipher past these settings, nor a
+ * client that was asked for less.
  */
 static bool bind_sessions(SSL_CTX *ctx, const struct tls_settings *s)
 {
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	unsigned char id[EVP_MAX_MD_SIZE];
 	unsigned id_len;
-	char text[4096];
-	int len = snprintf(text, sizeof text, "%s\n%s\n%s\n%s\n%s\n%d %d %llx %llx", s->service,
-			   s->ciphers ? s->ciphers : "", s->ciphersuites ? s->ciphersuites : "",
-			   s->curves ? s->curves : "", s->alpn ? s->alpn : "", s->version_min,
-			   s->version_max, (unsigned long long)s->options_set,
-			   (unsigned long long)s->options_clear);
+	bool ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+		  digest_settings(md, ctx, s) && EVP_DigestFinal_ex(md, id, &id_len) == 1 &&
+		  SSL_CTX_set_session_id_context(ctx, id, id_len) == 1;
 
-	if (len < 0)
-		return false;
-	if ((size_t)len >= sizeof text)
-		len = sizeof text - 1;
-	return EVP_Digest(text, (size_t)len, id, &id_len, EVP_sha256(), NULL) == 1 &&
-	       SSL_CTX_set_session_id_context(ctx, id, id_len) == 1;
+	EVP_MD_CTX_free(md);
+	return ok;
 }
+
+/* --- the context ------------------------------------------------------------------------------ */
 
 static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
 {
 	ctx->ssl_ctx = SSL_CTX_new(TLS_server_method());
-	if (!ctx->ssl_ctx || !tls_session_key() || !tls_session_use(ctx->ssl_ctx) ||
-	    !bind_sessions(ctx->ssl_ctx, s))
+	if (!ctx->ssl_ctx || SSL_CTX_set_app_data(ctx->ssl_ctx, ctx) != 1 || !tls_session_key() ||
+	    !tls_session_use(ctx->ssl_ctx))
 		return refuse(f, NULL, "Failed to initialize TLS context", s->service);
 	if (s->alpn && !encode_alpn(ctx, s, f))
 		return false;
 	set_behaviour(ctx, s);
-	return set_versions(ctx->ssl_ctx, s, f) && set_algorithms(ctx, s, f) &&
-	       load_certificate(ctx->ssl_ctx, s, f);
+	if (!set_versions(ctx->ssl_ctx, s, f) || !set_algorithms(ctx, s, f) ||
+	    !load_certificate(ctx->ssl_ctx, s, f) || !set_verification(ctx, s, f))
+		return false;
+	return bind_sessions(ctx->ssl_ctx, s) ||
+	       refuse(f, NULL, "Failed to initialize TLS context", s->service);
 }
 
 struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, const char **option,
@@ -359,8 +488,18 @@ bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl)
 		return false;
 	SSL_clear_options(ssl, SSL_get_options(ssl));
 	SSL_set_options(ssl, SSL_CTX_get_options(c));
+	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(c), SSL_CTX_get_verify_callback(c));
+	if (SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(c)) != 1)
+		return false;
 	return SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(c)) == 1 &&
 	       SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(c)) == 1 &&
 	       SSL_set_ciphersuites(ssl, ctx->ciphersuites) == 1 &&
 	       SSL_set1_groups_list(ssl, ctx->curves) == 1;
+}
+
+const struct tls_verify *tls_ctx_verify(const struct ssl_st *ssl)
+{
+	const struct tls_ctx *ctx = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	return &ctx->verify;
 }

@@ -8,6 +8,34 @@
 
 #define TLS_WHY_MAX 512
 
+/* What is asked of a client's certificate; bits. */
+enum tls_verify_bit {
+	TLS_VERIFY_REQUEST = 1, /* the client is asked for one */
+	TLS_VERIFY_REQUIRE = 2, /* and must have one */
+	TLS_VERIFY_CHAIN = 4,	/* what it sends must lead to a trusted one */
+	TLS_VERIFY_PEER = 8,	/* it must be among the trusted ones itself */
+};
+
+struct tls_names {
+	const char *const *item;
+	size_t count;
+};
+
+/* The names outlive the context. */
+struct tls_verify {
+	unsigned bits; /* enum tls_verify_bit */
+	const char *ca_file, *ca_path, *crl_file, *crl_path;
+	struct tls_names host, email, ip; /* one of them all must be the certificate's */
+};
+
+/* Texts on the client's certificate that templates use; bits. */
+enum tls_cert_text {
+	TLS_CERT_NAMES = 1, /* facts_cert's short ones, and facts.client_verify */
+	TLS_CERT_PEM = 2,
+	TLS_CERT_RFC9440 = 4,
+	TLS_CERT_CHAIN = 8,
+};
+
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */
 struct tls_settings {
 	const char *service; /* sessions of services are kept apart */
@@ -22,13 +50,15 @@ struct tls_settings {
 	uint64_t options_clear;
 	const char *
 		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
+	struct tls_verify verify;
+	unsigned cert_texts; /* enum tls_cert_text */
 };
 
 struct tls_ctx;
 
 /*
- * A server context. Reads cert and key now, as whoever we are now. NULL with the reason, naming
- * the file or the value, in why, and the option that is at fault (or NULL) in *option.
+ * A server context. Reads the files now, as whoever we are now. NULL with the reason, naming the
+ * file or the value, in why, and the option that is at fault (or NULL) in *option.
  */
 struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, const char **option,
 			    char why[static TLS_WHY_MAX]);
@@ -45,6 +75,9 @@ struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
 
 /* Moves a connection that has just sent its ClientHello to another context, with all it means. */
 bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl);
+
+/* For tls_peer.c: what the connection's context asks of a client's certificate. */
+const struct tls_verify *tls_ctx_verify(const struct ssl_st *ssl);
 
 /* The protocol version of a name of sslVersion, any case: 0 for `all`, -1 if unknown. */
 int tls_version(const char *name);

@@ -39,16 +39,17 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
 	(void)arg;
 	free(tls->sni); /* a second ClientHello follows a HelloRetryRequest */
 	tls->sni = server_name(ssl);
-	ctx = tls->choose(tls->owner, tls->sni);
+	ctx = tls->calls->choose(tls->owner, tls->sni);
 	if (!ctx || tls_ctx_switch(ctx, ssl))
 		return SSL_CLIENT_HELLO_SUCCESS;
 	*alert = SSL_AD_INTERNAL_ERROR;
 	return SSL_CLIENT_HELLO_ERROR;
 }
 
-bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, tls_choose_fn *choose, void *owner)
+bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_calls *calls,
+	      void *owner)
 {
-	*tls = (struct tls){.choose = choose, .owner = owner};
+	*tls = (struct tls){.calls = calls, .owner = owner};
 	tls->ssl = tls_ctx_connection(ctx, on_client_hello);
 	if (!tls->ssl || SSL_set_fd(tls->ssl, fd) != 1 || SSL_set_app_data(tls->ssl, tls) != 1) {
 		tls_free(tls);
@@ -62,6 +63,7 @@ void tls_free(struct tls *tls)
 {
 	SSL_free(tls->ssl);
 	free(tls->sni);
+	free(tls->peer);
 	*tls = (struct tls){0};
 }
 

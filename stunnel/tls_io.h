@@ -16,11 +16,20 @@ struct ssl_st;
  */
 typedef struct tls_ctx *tls_choose_fn(void *owner, const char *name);
 
+/* What the owner of a connection does for its TLS. */
+struct tls_calls {
+	tls_choose_fn *choose;
+	void (*say)(void *owner, int level, const char *text); /* a line for its log */
+};
+
+struct tls_peer;
+
 /* One connection's TLS over a non-blocking socket, which stays the caller's. Zeroed: none. */
 struct tls {
 	struct ssl_st *ssl;
-	tls_choose_fn *choose;
+	const struct tls_calls *calls;
 	void *owner;
+	struct tls_peer *peer; /* texts on the client's certificate, or NULL */
 	char *sni;	       /* what the ClientHello named, or NULL */
 	bool failed;	       /* after a fatal error no close_notify may be sent */
 	bool read_wants_write; /* the last tls_read() waits until the socket can be written */
@@ -35,7 +44,8 @@ enum {
 };
 
 /* Begins on fd; false if memory ran out. `tls` must not move any more. */
-bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, tls_choose_fn *choose, void *owner);
+bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_calls *calls,
+	      void *owner);
 void tls_free(struct tls *tls);
 
 /* 1: done; else one of the above, with the reason of a failure as stock words it in why. */

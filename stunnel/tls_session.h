@@ -13,7 +13,10 @@ struct ssl_ctx_st;
  */
 bool tls_session_key(void);
 
-/* Resumption by tickets under that key, for 300 seconds as stock does. */
+/*
+ * Resumption by tickets under that key, for 300 seconds as stock does; where certificates are asked
+ * for these are counted from the handshake that showed one.
+ */
 bool tls_session_use(struct ssl_ctx_st *ctx);
 
 #endif

@@ -220,6 +220,7 @@ static void put_rule(const struct rewrite *rw, const struct rewrite_rule *rule,
 		     const struct template_source *from, struct out *out)
 {
 	struct span name = rule_name(rw, rule);
+	size_t mark = out_mark(out), value;
 
 	if (rule->op == REWRITE_NONE || rule->op == REWRITE_DELETE)
 		return;
@@ -229,7 +230,13 @@ static void put_rule(const struct rewrite *rw, const struct rewrite_rule *rule,
 	out_put(out, SPAN(": "));
 	if (rule->op == REWRITE_CHAIN || (rule->op == REWRITE_TRUST && from->facts->client_trusted))
 		put_chain(name, from->head, out);
+	value = out_mark(out);
 	template_put(&rw->pool, &rule->template, from, out);
+	/* A list without members has no field line, RFC 8941 3.1: a chain of the leaf alone. */
+	if (rule->template.void_without_cert && !out->full && out->len == value) {
+		out_rollback(out, mark);
+		return;
+	}
 	out_put(out, SPAN("\r\n"));
 }
 

@@ -94,11 +94,35 @@ SERVICE_LINES = [
     ("httpSetHeader = X Y: 1", "not a token"),
     ("httpAddHeader = Content-Length: 1", "frames"),
     ("httpDelHeader = Transfer-Encoding", "frames"),
+    ("verify = 5", "Bad verify level"),
+    ("verify = -1", "Bad verify level"),
+    ("verify = chain", "Bad verify level"),
+    ("verify =", "Bad verify level"),
+    ("verifyChain = 2", YES_NO),
+    ("verifyPeer = maybe", YES_NO),
+    ("requireCert =", YES_NO),
+    ("checkHost =", "The value is empty"),
     # of stock stunnel, and not built yet
     ("OCSP = http://localhost/", "not built"),
     ("exec = /bin/cat", "not built"),
-    ("verifyChain = yes", "not built"),
+    ("CAstore = file:ca.pem", "not built"),
 ]
+
+
+# What is asked of clients' certificates: the last line is at fault.
+VERIFICATION = [
+    ("CAfile = {dir}/missing.pem", "{dir}/missing.pem: No such file or directory"),
+    ("CAfile = {key}", "{key}: "),
+    ("verify = 0\nCAfile = {dir}", "{dir}: "),
+    ("CRLfile = {dir}/missing.pem", "Failed to load revocation lookup file: {dir}/missing.pem: No"),
+    ("CRLfile = {cert}", "{cert}: "),
+    ("checkHost = a.test", 'Either "verifyChain" or "verifyPeer" has to be enabled'),
+    ("requireCert = yes\ncheckEmail = a@b.test", 'Either "verifyChain" or "verifyPeer" has to be'),
+    ("CAfile = {cert}\nverify = 0\ncheckIP = ::1", "has to be enabled"),
+    ("CAfile = {cert}\nverifyChain = yes\ncheckIP = 192.0.2", "Not an IP address: 192.0.2"),
+]
+
+NO_TRUST = 'Either "CAengine", "CAfile", "CApath" or "CAstore" has to be configured'
 
 
 def assert_line(outcome, config, line, reason):
@@ -113,9 +137,10 @@ def assert_line(outcome, config, line, reason):
 
 
 def filled_in(config, outcome):
-    return config.replace("{dir}", outcome.path.rsplit("/", 1)[0]).replace(
-        "{cert}", str(certificates().cert)
-    )
+    config = config.replace("{dir}", outcome.path.rsplit("/", 1)[0])
+    for name in ("cert", "key"):
+        config = config.replace("{%s}" % name, str(getattr(certificates(), name)))
+    return config
 
 
 @pytest.mark.parametrize("line, reason", GLOBAL_LINES, ids=[line for line, _ in GLOBAL_LINES])
@@ -179,6 +204,25 @@ def test_what_is_found_when_a_section_is_complete(load, tmp_path, config, reason
     for name in ("key", "other_key"):
         reason = reason.replace("{%s}" % name, str(getattr(certificates(), name)))
     assert reason in outcome.stderr
+
+
+@pytest.mark.parametrize("lines, reason", VERIFICATION, ids=[lines for lines, _ in VERIFICATION])
+def test_verification(load, lines, reason):
+    config = GLOBALS + WEB + lines + "\n"
+    outcome = load(config)
+    reason, line = filled_in(reason, outcome), filled_in(lines.splitlines()[-1], outcome)
+    assert_line(outcome, filled_in(config, outcome), line, "Service [web]: ")
+    assert reason in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["verify = 1", "verify = 4", "verifyChain = yes", "CAfile = {ca}\nCAfile =\nverify = 2"],
+)
+def test_nobody_to_trust(load, lines):
+    outcome = load(GLOBALS + WEB + lines + "\n")
+    outcome.assert_refused()
+    assert f"Service [web]: {NO_TRUST}" in outcome.stderr
 
 
 def test_key_that_does_not_match_is_called_that(load):

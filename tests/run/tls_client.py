@@ -6,7 +6,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-from certs import certificates
+from certs import certificates, client_certificates
 
 DEADLINE = 30  # seconds; only a broken peer takes that long
 
@@ -22,8 +22,12 @@ class Response:
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
 
-def client_context(alpn=(), version=None, verify=True):
+def client_context(alpn=(), version=None, verify=True, cert=None):
+    """`cert` is the name of one of client_certificates()."""
     context = ssl.create_default_context(cafile=certificates().ca)
+    if cert:
+        folder = client_certificates()
+        context.load_cert_chain(folder / f"{cert}.pem", folder / f"{cert}.key")
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -410,6 +410,13 @@ static void what_tells_of_a_certificate(void **state)
 		     SPAN(LINE "Client-Cer: y\r\nClient-Cert: :b3Vycw==:\r\n"
 			       "X-V: SUCCESS\r\n\r\n"),
 		     "with");
+	text.len = 0;
+	rewrite_compile(&rw, "httpSetHeader = Client-Cert-Chain: %{client_cert_chain}");
+	apply_with(&rw, &facts, forged, &text);
+	assert_bytes(text_span(&text),
+		     SPAN(LINE "Client-Cert: :Zm9yZ2Vk:\r\nClient-Certainly: x\r\nClient-Cer: y\r\n"
+			       "X-V: SUCCESS\r\nX-V-Too: z\r\n\r\n"),
+		     "an empty chain");
 	text_free(&text);
 }
 
