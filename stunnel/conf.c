@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 
 #include "log.h"
 #include "options.h"
-#include "steps.h"
+#include "section.h"
 #include "tls_ctx.h"
 
 #define LINE_MAX_BYTES 16383 /* stock splits longer ones silently; nobody relies on it */
@@ -66,6 +65,7 @@ static void free_section(struct conf_section *s)
 	free(s->service.targets.addr);
 	free(s->service.sni);
 	free(s->service.trusted);
+	free(s->service.proxy_peers);
 	free(s->service.access);
 	free(s->accept.addr);
 	free(s);
@@ -95,317 +95,12 @@ void conf_free(struct config *config)
 	free(config);
 }
 
-/* --- checking a section ----------------------------------------------------------------------- */
+/* --- the file's grammar ----------------------------------------------------------------------- */
 
-/* What is wrong with the section, after the line of the option that is at fault (NULL: none). */
-static bool refuse(struct reader *r, const char *option, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static bool refuse(struct reader *r, const char *option, const char *format, ...)
-{
-	const char *where = option ? options_where(&r->section->options, option) : NULL;
-	int at = snprintf(r->why, CONF_WHY_MAX, "%s%sService [%.200s]: ", where ? where : "",
-			  where ? ": " : "", r->section->name);
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(r->why + at, CONF_WHY_MAX - (size_t)at, format, ap);
-	va_end(ap);
-	return false;
-}
-
-static struct conf_section *find_section(struct config *config, const char *name, size_t len)
-{
-	for (size_t i = 0; i < config->count; i++)
-		if (strlen(config->section[i]->name) == len &&
-		    !memcmp(config->section[i]->name, name, len))
-			return config->section[i];
-	return NULL;
-}
-
-/* A PROXY header names IP addresses: nobody may come over a Unix socket. */
-static bool check_ip_clients(struct reader *r, const struct conf_list *accept)
-{
-	for (size_t i = 0; i < accept->count; i++)
-		if (accept->item[i][0] == '/')
-			return refuse(r, "protocol",
-				      "protocol = proxy names a client's IP address, and clients "
-				      "of %.200s have none",
-				      accept->item[i]);
-	return true;
-}
-
-/* `sni = PRIMARY:PATTERN`: the pattern is entered with the primary, which must stand before. */
-static bool join_primary(struct reader *r, struct conf_section *s)
-{
-	const char *colon = strchr(s->options.sni, ':');
-	struct conf_section *primary;
-	struct conn_sni *grown;
-
-	if (!colon)
-		return refuse(r, "sni", "Invalid SNI parameter format");
-	primary = find_section(r->target.config, s->options.sni, (size_t)(colon - s->options.sni));
-	if (!primary || primary == s)
-		return refuse(r, "sni", "SNI section name not found: %.200s", s->options.sni);
-	if (s->options.protocol && !check_ip_clients(r, &primary->options.accept))
-		return false;
-	grown = realloc(primary->service.sni, (primary->service.sni_count + 1) * sizeof *grown);
-	if (!grown)
-		return refuse(r, NULL, "Out of memory");
-	primary->service.sni = grown;
-	grown[primary->service.sni_count++] = (struct conn_sni){colon + 1, &s->service};
-	return true;
-}
-
-static bool check_protocol(struct reader *r, const struct conf_section *s)
-{
-	static const char *const unbuilt[] = {"cifs", "pgsql",	"smtp",	     "pop3",
-					      "imap", "nntp",	"connect",   "socks",
-					      "ldap", "capwin", "capwinctrl"};
-	const char *protocol = s->options.protocol;
-
-	if (!protocol)
-		return true;
-	for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++)
-		if (!strcasecmp(protocol, unbuilt[i]))
-			return refuse(r, "protocol",
-				      "Protocol %.50s of stock stunnel is not built yet", protocol);
-	if (strcasecmp(protocol, "proxy") != 0)
-		return refuse(r, "protocol", "Protocol not supported: %.200s", protocol);
-	return check_ip_clients(r, &s->options.accept);
-}
-
-static bool check_endpoints(struct reader *r, const struct conf_section *s)
-{
-	int endpoints = (s->options.accept.count != 0) + (s->options.connect.count != 0) +
-			(s->options.sni != NULL);
-
-	if (endpoints != 2)
-		return refuse(r, NULL, "Each service must define two endpoints");
-	if (!s->options.connect.count)
-		return refuse(r, NULL, "A service without 'connect' has nowhere to go");
-	return true;
-}
-
-/* One address or block of `trustedProxy`. */
-static bool add_trusted(struct reader *r, struct conf_section *s, const char *text)
-{
-	struct conn_service *service = &s->service;
-	struct net_cidr cidr;
-	struct net_cidr *grown;
-
-	if (!net_cidr_parse(text, &cidr))
-		return refuse(r, "trustedProxy", "Not an address or block of addresses: %.100s",
-			      text);
-	grown = realloc(service->trusted, (service->trusted_count + 1) * sizeof cidr);
-	if (!grown)
-		return refuse(r, NULL, "Out of memory");
-	service->trusted = grown;
-	grown[service->trusted_count++] = cidr;
-	return true;
-}
-
-static bool parse_trusted(struct reader *r, struct conf_section *s)
-{
-	for (size_t i = 0; i < s->options.trusted.count; i++) {
-		const char *list = s->options.trusted.item[i];
-
-		while (*(list += strspn(list, ", \t"))) {
-			size_t len = strcspn(list, ", \t");
-			char text[128];
-
-			snprintf(text, sizeof text, "%.*s", (int)len, list);
-			if (!add_trusted(r, s, text))
-				return false;
-			list += len;
-		}
-	}
-	return true;
-}
-
-/* The destination that a path, or `syslog`, stands for; one for all sections that name it. */
-static struct access_file *access_file(struct config *config, const char *path)
-{
-	struct access_file **last = &config->access;
-	struct access_file *file;
-
-	if (!strcasecmp(path, "syslog"))
-		path = NULL;
-	for (; *last; last = &(*last)->next)
-		if (path && (*last)->path ? !strcmp(path, (*last)->path) : path == (*last)->path)
-			return *last;
-	file = calloc(1, sizeof *file);
-	if (!file)
-		return NULL;
-	file->path = path;
-	file->fd = -1;
-	*last = file;
-	return file;
-}
-
-static bool make_access(struct reader *r, struct conf_section *s)
-{
-	struct config *config = r->target.config;
-	const char *path = s->options.access, *why;
-	struct access_log *log;
-
-	if (!path)
-		return true;
-	if (config->globals.foreground == CONF_BACKGROUND && strcasecmp(path, "syslog") != 0 &&
-	    path[0] != '/')
-		return refuse(r, "accessLog", "Access log must include full path name");
-	log = calloc(1, sizeof *log);
-	if (log)
-		log->file = access_file(config, path);
-	s->service.access = log;
-	if (!log || !log->file)
-		return refuse(r, NULL, "Out of memory");
-	why = access_format(log, s->options.access_format ? s->options.access_format : "");
-	return !why || refuse(r, "accessLogFormat", "%s", why);
-}
-
-static bool resolve_all(struct reader *r, struct conf_section *s)
-{
-	const struct conf_list *accept = &s->options.accept, *connect = &s->options.connect;
-	struct conn_service *service = &s->service;
-	char why[256];
-
-	for (size_t i = 0; i < accept->count; i++)
-		if (net_resolve(accept->item[i], true, &s->accept, why) != 0)
-			return refuse(r, "accept", "Cannot resolve accept target: %s", why);
-	for (size_t i = 0; i < connect->count; i++) {
-		if (net_resolve(connect->item[i], false, &service->targets, why) == 0)
-			continue;
-		log_main(LOG_INFO, "Cannot resolve connect target - delaying DNS lookup: %s", why);
-		service->target_names = connect->item;
-		service->target_name_count = connect->count;
-	}
-	return true;
-}
-
-/* Which texts on the client's certificate templates use. */
-static unsigned cert_texts(const struct template_pool *pool)
-{
-	static const struct {
-		struct span variable;
-		unsigned text;
-	} uses[] = {
-		{{"client_cert_chain", 17}, TLS_CERT_CHAIN},
-		{{"client_cert_issuer", 18}, TLS_CERT_NAMES},
-		{{"client_cert_pem", 15}, TLS_CERT_PEM},
-		{{"client_cert_rfc9440", 19}, TLS_CERT_RFC9440},
-		{{"client_cert_serial", 18}, TLS_CERT_NAMES},
-		{{"client_cert_sha256", 18}, TLS_CERT_NAMES},
-		{{"client_cert_subject", 19}, TLS_CERT_NAMES},
-		{{"client_cert_verify", 18}, TLS_CERT_NAMES},
-	};
-	unsigned texts = 0;
-
-	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
-		if (template_uses(pool, uses[i].variable))
-			texts |= uses[i].text;
-	return texts;
-}
-
-static unsigned texts_on_cert(const struct conn_service *service)
-{
-	unsigned of_log = service->access ? cert_texts(&service->access->pool) : 0;
-
-	return cert_texts(&service->rewrite.pool) | of_log;
-}
-
-static struct tls_names names_of(const struct conf_list *list)
-{
-	return (struct tls_names){list->item, list->count};
-}
-
-static bool check_verification(struct reader *r, const struct conf_options *o)
-{
-	const char *check = o->check_host.count	   ? "checkHost"
-			    : o->check_email.count ? "checkEmail"
-			    : o->check_ip.count	   ? "checkIP"
-						   : NULL;
-
-	if (o->verify & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER))
-		return o->ca_file || o->ca_path ||
-		       refuse(r, NULL,
-			      "Either \"CAengine\", \"CAfile\", \"CApath\" or "
-			      "\"CAstore\" has to be configured");
-	return !check ||
-	       refuse(r, check, "Either \"verifyChain\" or \"verifyPeer\" has to be enabled");
-}
-
-static bool make_tls(struct reader *r, struct conf_section *s)
-{
-	const struct conf_options *o = &s->options;
-	struct tls_settings settings = {
-		.service = s->name,
-		.cert = o->cert,
-		.key = o->key ? o->key : o->cert,
-		.ciphers = o->ciphers,
-		.ciphersuites = o->ciphersuites,
-		.curves = o->curves,
-		.version_min = o->version_min,
-		.version_max = o->version_max,
-		.options_set = o->tls_set,
-		.options_clear = o->tls_clear,
-		.alpn = o->alpn,
-		.verify = {o->verify, o->ca_file, o->ca_path, o->crl_file, o->crl_path,
-			   names_of(&o->check_host), names_of(&o->check_email),
-			   names_of(&o->check_ip)},
-		.cert_texts = texts_on_cert(&s->service),
-	};
-	char why[TLS_WHY_MAX];
-	const char *option;
-
-	if (!o->cert)
-		return refuse(r, NULL, "TLS server needs a certificate");
-	if (!check_verification(r, o))
-		return false;
-	s->service.cert_texts = settings.cert_texts;
-	/* A client that agreed on anything else would speak past the HTTP machine. */
-	if (steps_http(&s->service)) {
-		if (o->alpn && strcasecmp(o->alpn, "http/1.1") != 0)
-			log_main(LOG_WARNING,
-				 "Service [%s] sets headers: of 'alpn' only http/1.1 is offered",
-				 s->name);
-		settings.alpn = "http/1.1";
-	}
-	s->service.tls = tls_ctx_new(&settings, &option, why);
-	return s->service.tls || refuse(r, option, "%s", why);
-}
-
-/* At the next section's header, or at the end: everything that one line cannot tell. */
 static bool finish_section(struct reader *r)
 {
-	struct conf_section *s = r->section;
-	struct conn_service *service;
-	size_t out_min;
-
-	if (!s)
-		return true;
-	service = &s->service;
-	service->name = s->name;
-	service->log_level = s->options.log_level;
-	service->timeout = s->options.timeout;
-	service->failover = (enum conn_failover)s->options.failover;
-	service->options = s->options.sockets;
-	service->rewrite = s->options.rewrite;
-	service->limits = s->options.limits;
-	service->limits.keep_client = s->options.keep_client;
-	log_main(LOG_INFO, "Initializing service [%s]", s->name);
-	if ((s->options.sni && !join_primary(r, s)) || !check_endpoints(r, s) ||
-	    !check_protocol(r, s) || !make_access(r, s) || !make_tls(r, s) ||
-	    !parse_trusted(r, s) || !resolve_all(r, s))
-		return false;
-	steps_plan(service, s->options.protocol != NULL);
-	out_min = h1_out_min(&service->rewrite, service->limits);
-	if (out_min > r->target.config->out_cap)
-		r->target.config->out_cap = out_min;
-	return true;
+	return !r->section || section_finish(r->target.config, r->section, r->why);
 }
-
-/* --- the file's grammar ----------------------------------------------------------------------- */
 
 static bool open_section(struct reader *r, const char *name)
 {

@@ -47,6 +47,9 @@ struct conf_options {
 	const char *ciphers, *ciphersuites, *curves, *alpn;
 	const char *sni, *protocol;
 	const char *access, *access_format;
+	struct proxy proxy;
+	int accept_proxy; /* enum conn_accept_proxy */
+	struct conf_list proxy_peers;
 	unsigned verify; /* enum tls_verify_bit */
 	const char *ca_file, *ca_path, *crl_file, *crl_path;
 	struct conf_list check_host, check_email, check_ip;

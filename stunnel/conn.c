@@ -59,6 +59,7 @@ static void conn_free(struct conn *c)
 		pool->first = c->next;
 	relay_free(&c->relay);
 	free(c->found.addr);
+	free(c->early);
 	free(c);
 	pool->count--;
 	if (pool->on_change)
@@ -313,7 +314,8 @@ static bool describe_ends(struct conn *c, int fd)
 
 	if (net_local(fd, &local) != 0)
 		return false;
-	net_facts(&c->peer, &c->facts.client);
+	net_facts(&c->peer, &c->facts.peer);
+	c->facts.client = c->facts.peer;
 	net_facts(&local, &c->facts.server);
 	return true;
 }

@@ -11,6 +11,7 @@
 #include "h1.h"
 #include "log.h"
 #include "net.h"
+#include "proxy.h"
 #include "relay.h"
 #include "rewrite.h"
 #include "tls_ctx.h"
@@ -52,8 +53,16 @@ enum conn_failover {
 	CONN_ROUND_ROBIN,
 };
 
+/* Whether a PROXY header is expected of the peers in conn_service.proxy_peers. */
+enum conn_accept_proxy {
+	CONN_PROXY_NO = 0,
+	CONN_PROXY_YES,
+	CONN_PROXY_REQUIRED, /* and nobody else is served */
+};
+
 /* Seconds; 0 expires at once, a negative value never. */
 struct conn_timeouts {
+	int proxy;   /* a whole PROXY header */
 	int busy;    /* the TLS handshake, a name look-up */
 	int connect; /* each attempt to connect */
 	int idle;    /* no byte in either direction */
@@ -88,7 +97,13 @@ struct conn_service {
 	struct conn_sni *sni; /* in the order of the file */
 	size_t sni_count;
 	struct access_log *access; /* NULL: none */
-	struct net_cidr *trusted;  /* proxies whose X-Forwarded-For is believed */
+	bool send_proxy;
+	struct proxy proxy;
+	bool proxy_warned; /* that a header was too long */
+	enum conn_accept_proxy accept_proxy;
+	struct net_cidr *proxy_peers;
+	size_t proxy_peer_count;
+	struct net_cidr *trusted; /* proxies whose X-Forwarded-For is believed */
 	size_t trusted_count;
 };
 
@@ -150,7 +165,9 @@ struct conn {
 	struct access access;
 	struct facts facts;
 	char id[FACTS_ID_MAX]; /* facts.conn_id */
-	struct relay relay;    /* holds the sockets */
+	char *early;	       /* the PROXY header that came, or its beginning; facts.tlvs */
+	size_t early_len;
+	struct relay relay; /* holds the sockets */
 	struct conn_poll poll[2];
 	uv_timer_t timer;
 	uint64_t armed;	 /* when the timer fires; UINT64_MAX: never */

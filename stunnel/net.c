@@ -121,27 +121,35 @@ void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX])
 	}
 }
 
+void net_facts_text(struct facts_addr *facts)
+{
+	static const uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+	if (facts->family == FACTS_NONE)
+		return;
+	if (facts->family == FACTS_IPV6 && memcmp(facts->ip, prefix, sizeof prefix) == 0) {
+		facts->family = FACTS_IPV4;
+		facts->mapped = true;
+		memmove(facts->ip, facts->ip + sizeof prefix, 4);
+	}
+	inet_ntop(facts->family == FACTS_IPV4 ? AF_INET : AF_INET6, facts->ip, facts->text,
+		  sizeof facts->text);
+	facts->text_len = (uint8_t)strlen(facts->text);
+}
+
 void net_facts(const struct net_addr *addr, struct facts_addr *facts)
 {
-	const struct in6_addr *v6 = &as_v6(addr)->sin6_addr;
-
 	memset(facts, 0, sizeof *facts);
 	if (addr->u.sa.sa_family == AF_INET) {
 		facts->family = FACTS_IPV4;
 		memcpy(facts->ip, &as_v4(addr)->sin_addr, 4);
 		facts->port = ntohs(as_v4(addr)->sin_port);
 	} else if (addr->u.sa.sa_family == AF_INET6) {
-		bool mapped = IN6_IS_ADDR_V4MAPPED(v6);
-
-		facts->family = mapped ? FACTS_IPV4 : FACTS_IPV6;
-		memcpy(facts->ip, v6->s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
+		facts->family = FACTS_IPV6;
+		memcpy(facts->ip, &as_v6(addr)->sin6_addr, 16);
 		facts->port = ntohs(as_v6(addr)->sin6_port);
-	} else {
-		return;
 	}
-	inet_ntop(facts->family == FACTS_IPV4 ? AF_INET : AF_INET6, facts->ip, facts->text,
-		  sizeof facts->text);
-	facts->text_len = (uint8_t)strlen(facts->text);
+	net_facts_text(facts);
 }
 
 bool net_equal(const struct net_addr *a, const struct net_addr *b)
@@ -483,6 +491,13 @@ int net_connected(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
 		return -errno;
 	return -error;
+}
+
+ssize_t net_peek(int fd, char *p, size_t len)
+{
+	ssize_t n = recv(fd, p, len, MSG_PEEK);
+
+	return n < 0 ? -errno : n;
 }
 
 ssize_t net_read(int fd, char *p, size_t len)

@@ -42,6 +42,9 @@ void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX]);
 /* Fills bytes and text; an IPv4-mapped address becomes IPv4, a zone index is left out. */
 void net_facts(const struct net_addr *addr, struct facts_addr *facts);
 
+/* Fills the text of an address whose bytes and family are set; one that is mapped becomes IPv4. */
+void net_facts_text(struct facts_addr *facts);
+
 bool net_equal(const struct net_addr *a, const struct net_addr *b);
 bool net_is_unix(const struct net_addr *addr);
 
@@ -109,6 +112,7 @@ int net_connect(const struct net_addr *addr, const struct net_options *options, 
 int net_connected(int fd);
 
 ssize_t net_read(int fd, char *p, size_t len); /* 0 at the end */
+ssize_t net_peek(int fd, char *p, size_t len); /* the bytes stay */
 ssize_t net_write(int fd, const char *p, size_t len);
 void net_shutdown(int fd); /* of the sending direction */
 

@@ -32,6 +32,7 @@ enum type {
 	TLS_OPTION, /* a name of OpenSSL's options; `-` clears it */
 	SOCKET,	    /* struct net_options */
 	RULE,	    /* struct rewrite */
+	TLVS,	    /* struct proxy */
 	VERIFY,	    /* unsigned: enum tls_verify_bit, by a level */
 	VERIFY_BIT, /* yes sets row->max of them, no clears row->min */
 	INCLUDE,    /* the caller's to follow */
@@ -57,6 +58,9 @@ struct option {
 
 static const struct choice foreground_choice[] = {
 	{"no", CONF_BACKGROUND}, {"yes", CONF_FOREGROUND}, {"quiet", CONF_FOREGROUND_QUIET}, {0}};
+static const struct choice accept_proxy_choice[] = {
+	{"no", CONN_PROXY_NO}, {"yes", CONN_PROXY_YES}, {"required", CONN_PROXY_REQUIRED}, {0}};
+static const struct choice mapped_choice[] = {{"fold", 0}, {"keep", 1}, {0}};
 static const struct choice keep_alive_choice[] = {{"both", 0}, {"client", 1}, {0}};
 static const struct choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
 static const struct choice failover_choice[] = {
@@ -98,6 +102,12 @@ static const struct option rows[] = {
 	    .max = 1024, .error = "Illegal number of workers"),
 	ROW("include", INCLUDE, NO_PLACE, NULL, "directory whose files are read here"),
 	ROW("accept", LIST, IN_SERVICE(accept), NULL, "[HOST:]PORT or path to listen on"),
+	ROW("acceptProxy", CHOICE, IN_SERVICE(accept_proxy), "no",
+	    "expect a PROXY header from peers of acceptProxyFrom; required: from all",
+	    .choice = accept_proxy_choice,
+	    .error = "The argument needs to be either 'yes', 'required' or 'no'"),
+	ROW("acceptProxyFrom", LIST, IN_SERVICE(proxy_peers), NULL,
+	    "ADDRESS[/BITS], ... of peers that send a PROXY header"),
 	ROW("accessLog", TEXT, IN_SERVICE(access), NULL, "file for a line a request, or syslog"),
 	ROW("accessLogFormat", TEXT, IN_SERVICE(access_format), "combined",
 	    "combined, json or a template"),
@@ -142,6 +152,16 @@ static const struct option rows[] = {
 	ROW("key", TEXT, IN_SERVICE(key), NULL, "private key, PEM; else in cert"),
 	ROW("options", TLS_OPTION, NO_PLACE, NULL, "OpenSSL option; -NAME clears it"),
 	ROW("protocol", TEXT, IN_SERVICE(protocol), NULL, "proxy: send a PROXY protocol header"),
+	ROW("proxyMapped", CHOICE, IN_SERVICE(proxy.keep_mapped), "fold",
+	    "IPv4-mapped addresses in a PROXY header: fold to IPv4, or keep",
+	    .choice = mapped_choice, .error = "The argument needs to be either 'fold' or 'keep'"),
+	ROW("proxyMaxLength", INTEGER, IN_SERVICE(proxy.max_length), "536",
+	    "bytes of a PROXY v2 header", .min = 52, .max = PROXY_HEADER_MAX,
+	    .error = "Illegal length of a header (52 to 4096)"),
+	ROW("proxyPassTLV", FLAG, IN_SERVICE(proxy.pass), "no", "send on the TLVs that came in"),
+	ROW("proxyTLV", TLVS, IN_SERVICE(proxy), NULL, "alpn, authority, ssl, ... to send"),
+	ROW("proxyVersion", INTEGER, IN_SERVICE(proxy.version), "1", "PROXY protocol: 1 or 2",
+	    .min = 1, .max = 2, .error = "The PROXY protocol has versions 1 and 2"),
 	ROW("requestId", RULE, IN_SERVICE(rewrite), NULL, "X-Request-ID: yes, replace, ... or no"),
 	ROW("requireCert", VERIFY_BIT, IN_SERVICE(verify), "no",
 	    "refuse clients without certificate", .min = TLS_VERIFY_REQUIRE,
@@ -159,6 +179,8 @@ static const struct option rows[] = {
 	    "seconds to connect a backend", SECONDS, .error = "Illegal connect timeout"),
 	ROW("TIMEOUTidle", INTEGER, IN_SERVICE(timeout.idle), "43200", "seconds without a byte",
 	    SECONDS, .error = "Illegal idle timeout"),
+	ROW("TIMEOUTproxy", INTEGER, IN_SERVICE(timeout.proxy), "3",
+	    "seconds for a PROXY header to come", SECONDS, .error = "Illegal PROXY timeout"),
 	ROW("TIMEOUTrequest", INTEGER, IN_SERVICE(timeout.request), "60",
 	    "seconds for a whole request head", SECONDS, .error = "Illegal request timeout"),
 	ROW("trustedProxy", LIST, IN_SERVICE(trusted), NULL,
@@ -421,6 +443,14 @@ static const char *set_rule(const char *name, const char *value, struct rewrite 
 	return why;
 }
 
+static const char *set_tlvs(const char *value, struct proxy *proxy)
+{
+	const char *why;
+
+	proxy_option(proxy, span_of(value, strlen(value)), &why);
+	return why;
+}
+
 static const char *set_verify(const char *value, unsigned *bits)
 {
 	static const unsigned bits_of[] = {
@@ -498,6 +528,8 @@ static const char *set(struct options_target *t, const struct option *row, const
 		return net_options_add(slot, value) ? NULL : "Illegal socket option";
 	case RULE:
 		return set_rule(row->name, value, slot);
+	case TLVS:
+		return set_tlvs(value, slot);
 	case VERIFY:
 		return set_verify(value, slot);
 	case VERIFY_BIT:

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 #include "steps.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "proxy.h"
 #include "tls_peer.h"
 
-#define FIRST_HEAD 1 /* in an HTTP service's plan */
+#define FIRST_HEAD 2 /* in an HTTP service's plan */
 
 static const char *why(const struct conn *c)
 {
@@ -34,6 +34,17 @@ static enum conn_result busy_expired(struct conn *c)
 
 /* --- refusing a request ----------------------------------------------------------------------- */
 
+/* Whom a PROXY header named, or who connected. */
+static void client_text(const struct conn *c, char text[static NET_TEXT_MAX])
+{
+	const struct facts_addr *client = &c->facts.client;
+
+	if (client->family == FACTS_NONE)
+		net_text(&c->peer, text);
+	else
+		snprintf(text, NET_TEXT_MAX, "%s:%u", client->text, client->port);
+}
+
 /* One line a refused request: who, what, and by which rule. */
 static void log_refusal(struct conn *c)
 {
@@ -43,7 +54,7 @@ static void log_refusal(struct conn *c)
 	if (c->refusal_logged)
 		return;
 	c->refusal_logged = true;
-	net_text(&c->peer, text);
+	client_text(c, text);
 	conn_log(c, LOG_WARNING, "Service [%s] refused a request from %s: %s (%s): %s",
 		 c->service->name, text, e->name, e->source, e->text);
 }
@@ -76,6 +87,123 @@ static enum conn_result refuse(struct conn *c, enum error error)
 	/* In the middle of a request the backend must not take what it has for a whole one. */
 	conn_backend_close(c, h1_phase(&c->h1, H1_REQUEST) == H1_BODY);
 	return answer(c, c->h1.error);
+}
+
+/* --- step: the PROXY header of a listed peer -------------------------------------------------- */
+
+static bool is_among(const struct net_cidr *blocks, size_t count, const struct facts_addr *addr)
+{
+	for (size_t i = 0; i < count; i++)
+		if (net_cidr_holds(&blocks[i], addr))
+			return true;
+	return false;
+}
+
+static bool keep_early(struct conn *c, const char *p, size_t len)
+{
+	char *grown = realloc(c->early, c->early_len + len);
+
+	if (!grown)
+		return false;
+	memcpy(grown + c->early_len, p, len);
+	c->early = grown;
+	c->early_len += len;
+	return true;
+}
+
+/* The header is whole: from here on its client is the client. */
+static void adopt_client(struct conn *c)
+{
+	struct proxy_header h;
+	char text[NET_TEXT_MAX];
+
+	proxy_decode(span_of(c->early, c->early_len), &h);
+	if (!h.local) {
+		c->facts.client = h.client;
+		c->facts.server = h.server;
+		net_facts_text(&c->facts.client);
+		net_facts_text(&c->facts.server);
+		c->facts.tlvs = h.tlvs;
+	}
+	client_text(c, text);
+	conn_log(c, LOG_NOTICE, "PROXY header version %d: %s %s", h.version,
+		 h.local ? "no client but" : "client", text);
+}
+
+static enum conn_result bad_proxy_header(struct conn *c, enum proxy_error error)
+{
+	const struct proxy_error_info *e = &proxy_error_info[error];
+	char text[NET_TEXT_MAX];
+
+	net_text(&c->peer, text);
+	conn_log(c, LOG_ERR, "Bad PROXY header from %s: section %s: %s", text, e->section, e->text);
+	return CONN_RESET;
+}
+
+/*
+ * What is there is looked at, and only what belongs to the header is taken: behind it TLS begins,
+ * which OpenSSL reads for itself.
+ */
+static enum conn_result read_proxy_header(struct conn *c)
+{
+	char *buffer = c->pool->scratch.in;
+	int fd = c->relay.end[RELAY_CLIENT].fd;
+
+	for (;;) {
+		size_t had = c->early_len;
+		struct proxy_header h;
+		ssize_t n = net_peek(fd, buffer + had, PROXY_HEADER_MAX - had);
+		int len;
+
+		if (n == -EAGAIN) {
+			conn_wait(c, RELAY_CLIENT, true, false);
+			return CONN_WAIT;
+		}
+		if (n <= 0) {
+			conn_log(c, LOG_ERR, "The peer ended before its PROXY header was complete");
+			return CONN_RESET;
+		}
+		if (had != 0)
+			memcpy(buffer, c->early, had);
+		len = proxy_decode(span_of(buffer, had + (size_t)n), &h);
+		if (len < 0)
+			return bad_proxy_header(c, (enum proxy_error) - len);
+		if (len > 0)
+			n = (ssize_t)((size_t)len - had);
+		if (net_read(fd, buffer + had, (size_t)n) != n ||
+		    !keep_early(c, buffer + had, (size_t)n))
+			return CONN_RESET;
+		if (len > 0) {
+			adopt_client(c);
+			return CONN_NEXT;
+		}
+	}
+}
+
+static enum conn_result step_proxy_in(struct conn *c, unsigned events)
+{
+	const struct conn_service *s = c->accepted;
+
+	(void)events;
+	if (s->accept_proxy == CONN_PROXY_NO)
+		return CONN_NEXT;
+	if (is_among(s->proxy_peers, s->proxy_peer_count, &c->facts.peer))
+		return read_proxy_header(c);
+	if (s->accept_proxy == CONN_PROXY_YES)
+		return CONN_NEXT;
+	conn_log(c, LOG_ERR, "The peer is not in acceptProxyFrom, and a PROXY header is required");
+	return CONN_RESET;
+}
+
+static uint64_t proxy_in_deadline(const struct conn *c)
+{
+	return after(c->since, c->accepted->timeout.proxy);
+}
+
+static enum conn_result proxy_in_expired(struct conn *c)
+{
+	conn_log(c, LOG_ERR, "TIMEOUTproxy exceeded: the PROXY header is not complete");
+	return CONN_RESET;
 }
 
 /* --- step: the TLS handshake ------------------------------------------------------------------ */
@@ -124,14 +252,6 @@ static void say(void *owner, int level, const char *text)
 
 const struct tls_calls steps_tls_calls = {choose_service, say};
 
-static bool is_trusted(const struct conn *c)
-{
-	for (size_t i = 0; i < c->service->trusted_count; i++)
-		if (net_cidr_holds(&c->service->trusted[i], &c->facts.client))
-			return true;
-	return false;
-}
-
 /* START-CONNECTION, both in hexadecimal. */
 static void make_id(struct conn *c)
 {
@@ -148,9 +268,12 @@ static bool handshake_done(struct conn *c)
 
 	if (!tls_facts(&c->tls, c->service->cert_texts, &c->facts, c->pool->scratch.why))
 		return false;
+	make_id(c);
+	if (c->service->send_proxy && c->service->proxy.tlvs != 0)
+		tls_own_facts(&c->tls, &c->facts);
 	if (steps_http(c->service)) {
-		make_id(c);
-		c->facts.client_trusted = is_trusted(c);
+		c->facts.client_trusted =
+			is_among(c->service->trusted, c->service->trusted_count, &c->facts.client);
 		h1_init(&c->h1, &c->service->rewrite, &c->facts, c->service->limits);
 		c->relay.h1 = &c->h1;
 		if (c->service->access)
@@ -428,18 +551,32 @@ static enum conn_result connect_expired(struct conn *c)
 	return CONN_AGAIN;
 }
 
-/* --- step: the PROXY header ------------------------------------------------------------------- */
+/* --- step: the PROXY header to the backend ---------------------------------------------------- */
 
-static enum conn_result step_proxy(struct conn *c, unsigned events)
+static enum conn_result step_proxy_out(struct conn *c, unsigned events)
 {
-	char line[PROXY_V1_MAX];
-	struct out out = out_of(line, sizeof line);
+	char header[PROXY_HEADER_MAX];
+	struct out out = out_of(header, sizeof header);
+	uint32_t dropped;
 
 	(void)events;
-	/* The load refuses services whose clients have no IP address. */
-	if (!proxy_v1(&c->facts, &out) || !relay_prepend(&c->relay, out_span(&out)))
+	/* The load refuses version 1 for clients without an address, but one may be told to us. */
+	if (!proxy_encode(&c->service->proxy, &c->facts, &out, &dropped)) {
+		conn_log(c, LOG_ERR, "The client has no IP address for the PROXY header");
 		return CONN_RESET;
-	conn_log(c, LOG_DEBUG, " -> %.*s", (int)out.len - 2, line);
+	}
+	if (dropped != 0 && !c->service->proxy_warned) {
+		c->service->proxy_warned = true;
+		conn_log(c, LOG_WARNING,
+			 "Service [%s]: TLVs were left out of a PROXY header of %d bytes at most",
+			 c->service->name, c->service->proxy.max_length);
+	}
+	if (!relay_prepend(&c->relay, out_span(&out)))
+		return CONN_RESET;
+	if (c->service->proxy.version == 1)
+		conn_log(c, LOG_DEBUG, " -> %.*s", (int)out.len - 2, header);
+	else
+		conn_log(c, LOG_DEBUG, " -> PROXY v2 header, %zu bytes", out.len);
 	return CONN_NEXT;
 }
 
@@ -521,7 +658,8 @@ static const struct conn_step tls_accept_step = {step_tls_accept, busy_deadline,
 static const struct conn_step first_head_step = {step_first_head, head_deadline, head_expired};
 static const struct conn_step resolve_step = {step_resolve, busy_deadline, busy_expired};
 static const struct conn_step connect_step = {step_connect, connect_deadline, connect_expired};
-static const struct conn_step proxy_step = {step_proxy, busy_deadline, busy_expired};
+static const struct conn_step proxy_out_step = {step_proxy_out, busy_deadline, busy_expired};
+static const struct conn_step proxy_in_step = {step_proxy_in, proxy_in_deadline, proxy_in_expired};
 static const struct conn_step relay_step = {step_relay, relay_deadline, relay_expired};
 
 bool steps_http(const struct conn_service *service)
@@ -529,18 +667,20 @@ bool steps_http(const struct conn_service *service)
 	return service->access || rewrite_active(&service->rewrite);
 }
 
-void steps_plan(struct conn_service *service, bool proxy)
+/* Up to the handshake all plans are alike: a server name can lead from one to another there. */
+void steps_plan(struct conn_service *service)
 {
 	size_t n = 0;
 
+	service->plan[n++] = &proxy_in_step;
 	service->plan[n++] = &tls_accept_step;
 	if (steps_http(service))
 		service->plan[n++] = &first_head_step; /* [FIRST_HEAD] */
 	if (service->target_names)
 		service->plan[n++] = &resolve_step;
 	service->plan[n++] = &connect_step;
-	if (proxy)
-		service->plan[n++] = &proxy_step;
+	if (service->send_proxy)
+		service->plan[n++] = &proxy_out_step;
 	service->plan[n++] = &relay_step;
 	service->plan[n] = NULL;
 }

@@ -7,11 +7,8 @@
 
 /* The steps of which a connection's plan is made. */
 
-/*
- * Fills service->plan for a TLS server, with a PROXY header in front of the client's bytes or
- * without; targets and rewrite rules are set already.
- */
-void steps_plan(struct conn_service *service, bool proxy);
+/* Fills service->plan for a TLS server, by what else is set in it already. */
+void steps_plan(struct conn_service *service);
 
 /* Whether requests of the service are parsed. */
 bool steps_http(const struct conn_service *service);

@@ -34,6 +34,8 @@ enum tls_cert_text {
 	TLS_CERT_PEM = 2,
 	TLS_CERT_RFC9440 = 4,
 	TLS_CERT_CHAIN = 8,
+	TLS_CERT_CN = 16,
+	TLS_CERT_DER = 32,
 };
 
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */

@@ -29,6 +29,7 @@ struct tls {
 	struct ssl_st *ssl;
 	const struct tls_calls *calls;
 	void *owner;
+	char key_alg[32];      /* facts.key_alg */
 	struct tls_peer *peer; /* texts on the client's certificate, or NULL */
 	char *sni;	       /* what the ClientHello named, or NULL */
 	bool failed;	       /* after a fatal error no close_notify may be sent */

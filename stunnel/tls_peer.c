@@ -270,6 +270,34 @@ static bool put_chain(BIO *bio, const SSL *ssl, X509 *cert)
 	return true;
 }
 
+/* The last one, as in haproxy; none is no failure. */
+static bool put_cn(BIO *bio, const SSL *ssl, X509 *cert)
+{
+	X509_NAME *name = X509_get_subject_name(cert);
+	int at = -1, last = -1;
+	unsigned char *utf8;
+	int len;
+	bool ok;
+
+	(void)ssl;
+	while ((at = X509_NAME_get_index_by_NID(name, NID_commonName, at)) >= 0)
+		last = at;
+	if (last < 0)
+		return true;
+	len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, last)));
+	if (len < 0)
+		return false;
+	ok = len == 0 || BIO_write(bio, utf8, len) == len;
+	OPENSSL_free(utf8);
+	return ok;
+}
+
+static bool put_der(BIO *bio, const SSL *ssl, X509 *cert)
+{
+	(void)ssl;
+	return i2d_X509_bio(bio, cert) == 1;
+}
+
 #define CERT(field) offsetof(struct tls_peer, cert.field)
 
 static const struct text {
@@ -287,6 +315,8 @@ static const struct text {
 	 put_verify},
 	{TLS_CERT_PEM, "PEM form", CERT(pem), FACTS_PEM_MAX, put_pem},
 	{TLS_CERT_RFC9440, "base64 form", CERT(rfc9440), FACTS_PEM_MAX, put_rfc9440},
+	{TLS_CERT_CN, "common name", CERT(cn), FACTS_CN_MAX, put_cn},
+	{TLS_CERT_DER, "DER form", CERT(der), FACTS_DER_MAX, put_der},
 	{TLS_CERT_CHAIN, "chain", CERT(chain), FACTS_CHAIN_MAX, put_chain},
 };
 
@@ -350,11 +380,22 @@ static struct tls_peer *describe_cert(const SSL *ssl, X509 *cert, unsigned uses,
 	return peer;
 }
 
+/* Never 0, which says that it was verified. */
+static uint32_t not_verified(const SSL *ssl)
+{
+	long result = SSL_get_verify_result(ssl);
+
+	return result > 0 ? (uint32_t)result : X509_V_ERR_UNSPECIFIED;
+}
+
 static bool cert_facts(struct tls *tls, unsigned uses, struct facts *facts, char *why)
 {
 	X509 *cert = SSL_get0_peer_certificate(tls->ssl);
 
 	facts->client_verify = SPAN("NONE");
+	facts->cert_in_session = cert != NULL;
+	facts->cert_on_connection = cert && !facts->session_reused;
+	facts->verify_code = is_verified(tls->ssl) ? 0 : not_verified(tls->ssl);
 	if (!cert && SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_PEER)
 		say(tls, LOG_INFO, "No peer certificate received");
 	if (!cert || uses == 0)
@@ -390,6 +431,75 @@ bool tls_facts(struct tls *tls, unsigned cert_texts, struct facts *facts,
 	facts->session_reused = SSL_session_reused(tls->ssl) == 1;
 	return cert_facts(tls, cert_texts, facts, why);
 }
+
+/* --- what PROXY headers tell of our side ------------------------------------------------------ */
+
+/* RFC 8446 4.2.3: the name of a scheme by OpenSSL's two halves of it. */
+static const struct scheme {
+	int type, digest; /* NIDs */
+	const char *name;
+} schemes[] = {
+	{EVP_PKEY_RSA, NID_sha1, "rsa_pkcs1_sha1"},
+	{EVP_PKEY_RSA, NID_sha256, "rsa_pkcs1_sha256"},
+	{EVP_PKEY_RSA, NID_sha384, "rsa_pkcs1_sha384"},
+	{EVP_PKEY_RSA, NID_sha512, "rsa_pkcs1_sha512"},
+	{EVP_PKEY_RSA_PSS, NID_sha256, "rsa_pss_rsae_sha256"},
+	{EVP_PKEY_RSA_PSS, NID_sha384, "rsa_pss_rsae_sha384"},
+	{EVP_PKEY_RSA_PSS, NID_sha512, "rsa_pss_rsae_sha512"},
+	{EVP_PKEY_EC, NID_sha1, "ecdsa_sha1"},
+	{EVP_PKEY_EC, NID_sha256, "ecdsa_secp256r1_sha256"},
+	{EVP_PKEY_EC, NID_sha384, "ecdsa_secp384r1_sha384"},
+	{EVP_PKEY_EC, NID_sha512, "ecdsa_secp521r1_sha512"},
+	{EVP_PKEY_ED25519, NID_undef, "ed25519"},
+	{EVP_PKEY_ED448, NID_undef, "ed448"},
+};
+
+static struct span signature_scheme(const SSL *ssl)
+{
+	int type, digest = NID_undef;
+
+	if (SSL_get_signature_type_nid(ssl, &type) != 1)
+		return span_of(NULL, 0); /* a resumed session: nothing was signed */
+	SSL_get_signature_nid((SSL *)(uintptr_t)ssl, &digest);
+	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+		if (schemes[i].type == type &&
+		    (schemes[i].digest == digest || schemes[i].digest == NID_undef))
+			return bounded(schemes[i].name, FACTS_TLS_MAX);
+	return span_of(NULL, 0);
+}
+
+/* As haproxy names it: RSA2048, EC256. */
+static struct span key_algorithm(struct tls *tls, X509 *cert)
+{
+	EVP_PKEY *key = X509_get0_pubkey(cert);
+	const char *kind = !key					  ? NULL
+			   : EVP_PKEY_is_a(key, "RSA")		  ? "RSA"
+			   : EVP_PKEY_is_a(key, "RSA-PSS")	  ? "RSA-PSS"
+			   : EVP_PKEY_is_a(key, "EC")		  ? "EC"
+			   : EVP_PKEY_get0_type_name(key) != NULL ? EVP_PKEY_get0_type_name(key)
+								  : NULL;
+
+	if (!kind)
+		return span_of(NULL, 0);
+	snprintf(tls->key_alg, sizeof tls->key_alg, "%.20s%d", kind, EVP_PKEY_get_bits(key));
+	return bounded(tls->key_alg, FACTS_TLS_MAX);
+}
+
+void tls_own_facts(struct tls *tls, struct facts *facts)
+{
+	X509 *cert = SSL_get_certificate(tls->ssl);
+	int group = (int)SSL_get_negotiated_group(tls->ssl);
+
+	if (cert) {
+		facts->sig_alg = bounded(OBJ_nid2sn(X509_get_signature_nid(cert)), FACTS_TLS_MAX);
+		facts->key_alg = key_algorithm(tls, cert);
+	}
+	facts->group = bounded(SSL_group_to_name(tls->ssl, group), FACTS_TLS_MAX);
+	facts->sig_scheme = signature_scheme(tls->ssl);
+	ERR_clear_error();
+}
+
+/* --- for the log ------------------------------------------------------------------------------ */
 
 void tls_describe(const struct tls *tls, char text[static 128])
 {

@@ -18,6 +18,9 @@ int tls_peer_verify(int ok, struct x509_store_ctx_st *store);
 bool tls_facts(struct tls *tls, unsigned cert_texts, struct facts *facts,
 	       char why[static TLS_WHY_MAX]);
 
+/* Likewise what PROXY headers tell of our certificate and of the handshake. */
+void tls_own_facts(struct tls *tls, struct facts *facts);
+
 /* "TLSv1.3 ciphersuite: NAME (256-bit encryption)". */
 void tls_describe(const struct tls *tls, char text[static 128]);
 

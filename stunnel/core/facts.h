@@ -15,6 +15,8 @@
 #define FACTS_DN_MAX 2048   /* longest distinguished name that is passed on */
 #define FACTS_SERIAL_MAX 64 /* RFC 5280 4.1.2.2: 20 octets, and what does not keep to that */
 #define FACTS_VERIFY_MAX 128
+#define FACTS_CN_MAX 255
+#define FACTS_DER_MAX 8192
 #define FACTS_PEM_MAX 12288   /* a certificate as text */
 #define FACTS_CHAIN_MAX 24576 /* the certificates above it, as text */
 
@@ -32,6 +34,7 @@ struct facts_addr {
 	enum facts_family family;
 	uint8_t ip[16]; /* network order; IPv4 uses the first four */
 	uint16_t port;	/* host order */
+	bool mapped;	/* IPv4 that came as IPv6 */
 	uint8_t text_len;
 	char text[FACTS_IP_TEXT_MAX + 1];
 };
@@ -46,7 +49,9 @@ struct facts_cert {
 	struct span sha256;  /* of the DER form; lower-case hexadecimal */
 	struct span pem;     /* with its lines */
 	struct span rfc9440; /* a Byte Sequence, RFC 8941 3.3.5: what Client-Cert holds */
-	struct span chain;   /* a list of them: what Client-Cert-Chain holds */
+	struct span cn;	     /* the subject's, UTF-8 */
+	struct span der;
+	struct span chain; /* a list of them: what Client-Cert-Chain holds */
 };
 
 /*
@@ -63,7 +68,16 @@ struct facts {
 	bool session_reused;
 	bool client_trusted;		      /* a proxy whose X-Forwarded-For is believed */
 	const struct facts_cert *client_cert; /* NULL: none */
-	struct span client_verify;	      /* NONE, SUCCESS or FAILED:REASON */
+	bool cert_on_connection;	      /* it was presented in this handshake */
+	bool cert_in_session;		      /* in this one, or in that of the resumed session */
+	uint32_t verify_code;		      /* of its verification, by OpenSSL; 0: verified */
+	struct span sig_alg;		      /* of our certificate: RSA-SHA256 */
+	struct span key_alg;		      /* of its key: RSA2048 */
+	struct span group;		      /* of the key exchange */
+	struct span sig_scheme;		      /* of our signature in the handshake */
+	struct facts_addr peer;	   /* who connected to us; `client` unless a PROXY header said */
+	struct span tlvs;	   /* of that header */
+	struct span client_verify; /* NONE, SUCCESS or FAILED:REASON */
 	struct span conn_id; /* unique over workers and restarts: the first part of request ids */
 };
 

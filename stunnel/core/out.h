@@ -70,6 +70,15 @@ static inline void out_rollback(struct out *o, size_t mark)
 	o->full = false;
 }
 
+/* Writes a big-endian length over two bytes at `at`, which were appended before. */
+static inline void out_patch_16(struct out *o, size_t at, unsigned n)
+{
+	if (o->full)
+		return;
+	o->p[at] = (char)(n >> 8 & 255);
+	o->p[at + 1] = (char)(n & 255);
+}
+
 /* Appends n in decimal, or in lower-case hexadecimal without leading zeros. */
 void out_decimal(struct out *o, uint64_t n);
 void out_hex(struct out *o, uint64_t n);

@@ -121,6 +121,11 @@ static void put_client_port(const struct template_source *from, struct out *out)
 	out_decimal(out, from->facts->client.port);
 }
 
+static void put_peer_ip(const struct template_source *from, struct out *out)
+{
+	put_ip(&from->facts->peer, out);
+}
+
 static void put_server_ip(const struct template_source *from, struct out *out)
 {
 	put_ip(&from->facts->server, out);
@@ -242,6 +247,7 @@ static const struct variable variables[] = {
 	{{"client_ip", 9}, FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_client_ip)},
 	{{"client_port", 11}, 5, ANYWHERE, BY(put_client_port)},
 	{{"forwarded", 9}, FORWARDED_MAX, IN_HEADERS, BY(put_forwarded)},
+	{{"peer_ip", 7}, FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_peer_ip)},
 	{{"referer", 7}, 0, IN_LOGS, EXCHANGE(referer)},
 	{{"request", 7}, 0, IN_LOGS, EXCHANGE(request_line)},
 	{{"request_id", 10}, FACTS_ID_MAX + 17, ANYWHERE, BY(put_request_id)},
