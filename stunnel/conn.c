@@ -98,6 +98,8 @@ static void reap(struct conn *c)
 	poll_close(c, RELAY_CLIENT);
 	poll_close(c, RELAY_BACKEND);
 	uv_close((uv_handle_t *)&c->timer, on_handle_closed);
+	if (!c->reset) /* whoever gets the end of the stream is told that it is the whole of it */
+		tls_shutdown(&c->tls);
 	tls_free(&c->tls);
 	if (c->relay.end[RELAY_BACKEND].fd >= 0)
 		net_close(c->relay.end[RELAY_BACKEND].fd, c->reset);

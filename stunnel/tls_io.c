@@ -140,8 +140,10 @@ int tls_shutdown(struct tls *tls)
 	char why[TLS_WHY_MAX];
 	int rc;
 
-	if (tls->failed)
+	if (tls->failed || !SSL_is_init_finished(tls->ssl))
 		return TLS_FAILED;
+	if (SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN)
+		return 1;
 	errno = 0;
 	rc = SSL_shutdown(tls->ssl);
 	if (rc >= 0)

@@ -167,7 +167,7 @@ def test_bad_chunk_resets_the_backend(start):
         client.send(b"5\r\nhello\r\nnonsense\r\n")
         assert_refused(client, 400)
         assert_logged(stunnel, client, "chunk-size", "RFC 9112 7.1")
-    wait_for(lambda: backend.connections[0].ended, "the backend's connection to end")
+    wait_for(lambda: backend.connections and backend.connections[0].ended, "the backend's end")
     assert backend.connections[0].ended == "reset"
     assert b"nonsense" not in backend.data
 

@@ -262,6 +262,7 @@ def test_an_idle_client_is_closed(start):
     with TlsClient(stunnel.port) as client:
         assert client.get().status == 200
         assert client.recv() == b""
+        assert client.ended == "close_notify"
     assert stunnel.wait_log("TIMEOUTidle exceeded")
 
 
