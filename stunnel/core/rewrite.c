@@ -248,6 +248,39 @@ void rewrite_field(struct out *out, struct span name, struct span value)
 	out_put(out, SPAN("\r\n"));
 }
 
+static bool sets_host(const struct rewrite *rw)
+{
+	for (size_t i = 0; i < rw->rule_count; i++)
+		if (rw->rule[i].op == REWRITE_SET &&
+		    http_field(rule_name(rw, &rw->rule[i])) == HTTP_HOST_FIELD)
+			return true;
+	return false;
+}
+
+/*
+ * A backend believes a host in the target rather than Host (RFC 9112 3.2.2): where a rule sets
+ * Host, the target of a client's absolute-form request loses its own.
+ */
+static void put_target(const struct rewrite *rw, const struct h1_head *head, struct out *out)
+{
+	struct span rest = head->target;
+	const char *colon = memchr(rest.p, ':', rest.len);
+
+	if (rest.p[0] == '/' || !colon || span_eq(head->method, SPAN("CONNECT")) ||
+	    !sets_host(rw)) {
+		out_put(out, head->target);
+		return;
+	}
+	span_skip(&rest, (size_t)(colon - rest.p) + 3); /* "://" was judged */
+	while (rest.len != 0 && rest.p[0] != '/' && rest.p[0] != '?')
+		span_skip(&rest, 1);
+	if (rest.len == 0 && span_eq(head->method, SPAN("OPTIONS")))
+		out_char(out, '*'); /* RFC 9112 3.2.4 */
+	else if (rest.len == 0 || rest.p[0] == '?')
+		out_char(out, '/');
+	out_put(out, rest);
+}
+
 void rewrite_request(const struct rewrite *rw, const struct facts *facts,
 		     const struct h1_head *head, uint64_t number, struct out *out)
 {
@@ -255,7 +288,7 @@ void rewrite_request(const struct rewrite *rw, const struct facts *facts,
 
 	out_put(out, head->method);
 	out_char(out, ' ');
-	out_put(out, head->target);
+	put_target(rw, head, out);
 	out_put(out, head->minor == 0 ? SPAN(" HTTP/1.0\r\n") : SPAN(" HTTP/1.1\r\n"));
 	for (size_t i = 0; i < head->count; i++)
 		if (!head->field[i].dropped && !removes(rw, head->field[i].name))

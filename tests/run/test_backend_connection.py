@@ -179,7 +179,7 @@ def test_truncated_request_resets_the_backend(start, sent, close_notify):
         wait_for(lambda: backend.connections and b"POST" in backend.data, "the request")
         if close_notify:
             client.end()
-    wait_for(lambda: backend.connections and backend.connections[0].ended, "the backend's connection to end")
+    wait_for(lambda: backend.connections and backend.connections[0].ended, "the backend's end")
     assert backend.connections[0].ended == "reset"
 
 
@@ -192,7 +192,7 @@ def test_half_a_head_and_close(start):
         assert client.response().status == 200
         client.end()
         client.recv_all()
-    wait_for(lambda: backend.connections and backend.connections[0].ended, "the backend's connection to end")
+    wait_for(lambda: backend.connections and backend.connections[0].ended, "the backend's end")
     assert backend.data.count(b"GET") == 1
 
 
@@ -238,7 +238,7 @@ def test_half_close_by_the_backend(start):
         assert client.recv_all() == b"that is all"
         client.send(b"x" * 100000)
         client.end()
-        wait_for(lambda: backend.connections and backend.connections[0].ended, "the backend's connection to end")
+        wait_for(lambda: backend.connections and backend.connections[0].ended, "the backend's end")
     assert backend.data == b"x" * 100000
     assert backend.connections[0].ended == "eof"
 
@@ -278,5 +278,5 @@ def test_close_timeout_ends_a_half_closed_connection(start):
     stunnel = start(Stunnel(service(backend.port, "TIMEOUTclose = 1")))
     with TlsClient(stunnel.port) as client:
         assert client.recv_all() == b""
-        wait_for(lambda: backend.connections and backend.connections[0].ended, "the backend's connection to end")
+        wait_for(lambda: backend.connections and backend.connections[0].ended, "the backend's end")
     stunnel.wait_log("TIMEOUTclose exceeded")
