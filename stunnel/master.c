@@ -68,6 +68,15 @@ static void free_generation(struct generation *g)
 	free(g);
 }
 
+/* Held on to by a worker that never writes to them, files would outlive their rotation. */
+static void close_other_logs(struct master *m, const struct generation *mine)
+{
+	for (struct generation *g = m->generations; g; g = g->next)
+		for (struct access_file *file = g->config->access; file && g != mine;
+		     file = file->next)
+			access_close(file);
+}
+
 /* In the new process: everything of the master's that a worker has no use for is let go. */
 static int become_worker(struct master *m, struct generation *g, size_t index, int ready)
 {
@@ -83,6 +92,7 @@ static int become_worker(struct master *m, struct generation *g, size_t index, i
 	int status;
 
 	close(m->lifeline[1]);
+	close_other_logs(m, g);
 	if (!sockets)
 		return 1;
 	task.socket_count = bind_take(&m->addresses, index, g->count, sockets);

@@ -410,6 +410,26 @@ def test_a_reload_keeps_what_was_gathered(start):
     assert [m["request"][5:8] for m in logged.matches(3)] == ["old", "old", "new"]
 
 
+def test_a_reload_leaves_no_old_file_open(start):
+    logged = Logged(start, globals_="workers = 1")
+    old = set(logged.stunnel.processes())
+    text = logged.stunnel.config.read_text()
+    logged.stunnel.config.write_text(text.replace("/access\n", "/other\n"))
+    with logged.client() as client:  # keeps an old worker busy
+        client.get("/")
+        logged.stunnel.reload()
+        logged.stunnel.wait_log("Accepting new connections", 2)
+        (new,) = set(logged.stunnel.processes()) - old
+        assert _open_files(new) & {str(logged.path), str(logged.path.with_name("other"))} == {
+            str(logged.path.with_name("other"))
+        }
+
+
+def _open_files(pid):
+    folder = f"/proc/{pid}/fd"
+    return {os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)}
+
+
 def test_a_file_that_cannot_be_opened():
     stunnel = Stunnel(service(1, "accessLog = {folder}/none/access"))
     outcome = _run(stunnel)
