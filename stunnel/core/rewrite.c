@@ -56,6 +56,8 @@ static const char *add_rule(struct rewrite *rw, enum rewrite_op op, struct span 
 	if (!template_keep(&rw->pool, name, &rule->name_at))
 		return "The header rules of this service are too long";
 	why = template_compile(&rw->pool, template, TEMPLATE_IN_HEADER, &rule->template);
+	if (!why && http_frames(name) && rule->template.void_without_cert)
+		return "Without a client certificate there would be no Host";
 	rw->rule_count++;
 	rw->initials |= bit;
 	rw->insertion += name.len + 4 + rule->template.max; /* ": " CRLF; in a list ", " instead */
@@ -172,8 +174,11 @@ static bool concerns(const struct rewrite *rw, const struct rewrite_rule *rule, 
 {
 	if (rule->op == REWRITE_NONE)
 		return false;
-	return rule->template.of_cert ? http_alias_begins(name, rule_name(rw, rule))
-				      : http_alias(name, rule_name(rw, rule));
+	if (http_alias(name, rule_name(rw, rule)))
+		return true;
+	/* But never one for what frames a message, however short the rule's name is. */
+	return rule->template.of_cert && !http_frames(name) &&
+	       http_alias_begins(name, rule_name(rw, rule));
 }
 
 bool rewrite_protects(const struct rewrite *rw, struct span name)

@@ -420,6 +420,24 @@ static void what_tells_of_a_certificate(void **state)
 	text_free(&text);
 }
 
+/* A short name must not take Content-Length, Connection and their like with it. */
+static void a_family_has_no_framing_fields(void **state)
+{
+	struct rewrite rw;
+
+	(void)state;
+	rewrite_compile(&rw, "httpSetHeader = C: %{client_cert_subject}\n"
+			     "httpSetHeader = Ho: %{client_cert_verify}\n"
+			     "httpSetHeader = tra: %{client_cert_verify}");
+	check(&rw, "Host: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\nC-Own: x\r\n",
+	      "Host: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n"
+	      "Ho: \r\ntra: \r\n");
+	assert_false(rewrite_protects(&rw, SPAN("Connection")));
+	assert_true(rewrite_protects(&rw, SPAN("c_x")));
+	refuse("httpSetHeader", SPAN("Host: %{client_cert_subject}"),
+	       "Without a client certificate there would be no Host");
+}
+
 static void every_initial_is_known(void **state)
 {
 	static const char initials[] = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -456,6 +474,7 @@ int main(void)
 		cmocka_unit_test(capacities),
 		cmocka_unit_test(what_rules_protect),
 		cmocka_unit_test(what_tells_of_a_certificate),
+		cmocka_unit_test(a_family_has_no_framing_fields),
 		cmocka_unit_test(every_initial_is_known),
 	};
 
