@@ -240,10 +240,10 @@ static bool may_read(const struct relay *r, enum h1_dir dir)
 
 	if (f->ended || f->unsent.len != 0 || r->end[dir].fd < 0 || f->held.len >= RELAY_INPUT_MAX)
 		return false;
-	if (f->discarding || dir == H1_RESPONSE || !r->h1)
+	if (f->discarding || dir == H1_RESPONSE || !r->h1 || r->hung_up)
 		return true;
 	/* Ahead of what must wait one read is taken: it may bring the client's end. */
-	return r->h1->error == ERR_NONE && (!h1_blocked(r->h1) || f->held.len == 0 || r->hung_up);
+	return r->h1->error == ERR_NONE && (!h1_blocked(r->h1) || f->held.len == 0);
 }
 
 /*
@@ -382,6 +382,10 @@ static enum relay_status pump(struct relay *r, enum h1_dir dir)
 	struct relay_flow *f = &r->flow[dir];
 	enum relay_status status = flush(r, dir);
 
+	/* Behind an error nothing is taken; what a client that left has sent is only read to its
+	 * end. */
+	if (dir == H1_REQUEST && r->hung_up && r->h1 && r->h1->error != ERR_NONE)
+		f->discarding = true;
 	if (!is_final(status) && f->unsent.len == 0)
 		status = forward_held(r, dir);
 	for (int reads = 0; !is_final(status) && may_read(r, dir); reads++) {
@@ -507,7 +511,8 @@ void relay_wants(const struct relay *r, enum relay_side side, bool *read, bool *
 	const struct tls *tls = r->end[side].tls;
 
 	*read = may_read(r, (enum h1_dir)side);
-	*write = to->unsent.len != 0 || (to->ended && !to->closed) ||
+	*write = to->unsent.len != 0 ||
+		 (to->ended && !to->closed && !is_waiting(r, (enum h1_dir) !side)) ||
 		 (tls && *read && tls->read_wants_write);
 }
 

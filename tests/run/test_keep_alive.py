@@ -282,6 +282,18 @@ def test_a_client_that_leaves_while_its_requests_wait(start, mode):
     stunnel.wait_ended(1)
 
 
+@pytest.mark.parametrize("mode", ["client", "both"])
+def test_a_client_that_leaves_before_it_is_refused(start, mode):
+    """Its bad request stands behind a good one, which is not answered."""
+    backend = start(Recorder(read_only))
+    stunnel = start(Stunnel(service(backend.port, OPTIONS[0], f"httpKeepAlive = {mode}")))
+    with TlsClient(stunnel.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\nbad\r\n\r\n")
+        wait_for(lambda: backend.connections and backend.connections[0].data, "the request")
+        client.sock.close()
+    stunnel.wait_ended(1)
+
+
 # ---- real backends ----------------------------------------------------------------------------
 
 
