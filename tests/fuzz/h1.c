@@ -3,7 +3,8 @@
 /*
  * Fuzzes a whole conversation. The input: a byte that chooses the settings, then bytes of the
  * client; each 0xff changes the side that sends. Found out: that the output depends on how the
- * bytes arrive or how the caller uses the machine; that a backend gets what no backend may get.
+ * bytes arrive or how the caller uses the machine; that a backend gets what no backend may get,
+ * or a byte of what was refused; that a response or a tunnel does not pass as it is.
  */
 
 #include "h1.h"
@@ -44,6 +45,8 @@ static const struct manner {
 struct side {
 	char in[INPUT_MAX], sent[OUTPUT_MAX];
 	size_t in_len, sent_len;
+	char arrived[INPUT_MAX]; /* all of it */
+	size_t arrived_len;
 };
 
 struct conversation {
@@ -81,6 +84,7 @@ static bool feed(struct conversation *c, enum h1_dir dir, size_t room)
 	size_t cap = h1_out_min(&rules, limits), begin;
 	struct out out = out_of(buffer, cap);
 	struct span in = span_of(s->in, s->in_len);
+	enum error before = c->h1.error;
 	int rc;
 
 	if (cap > sizeof buffer)
@@ -88,6 +92,8 @@ static bool feed(struct conversation *c, enum h1_dir dir, size_t room)
 	begin = out.len = room != 0 ? cap - room : 0;
 	rc = h1_feed(&c->h1, dir, &in, &out);
 	if (rc != (dir == H1_REQUEST ? -(int)c->h1.error : 0) || out.full)
+		abort();
+	if (dir == H1_REQUEST && before != ERR_NONE && out.len != begin)
 		abort();
 	sent(s, span_of(buffer + begin, out.len - begin));
 	if (!c->tunnel && h1_phase(&c->h1, H1_REQUEST) == H1_TUNNEL) {
@@ -134,6 +140,8 @@ static void arrive(struct conversation *c, enum h1_dir dir, const uint8_t *p, si
 		n = len - at < piece ? len - at : piece;
 		memcpy(c->side[dir].in + c->side[dir].in_len, p + at, n);
 		c->side[dir].in_len += n;
+		memcpy(c->side[dir].arrived + c->side[dir].arrived_len, p + at, n);
+		c->side[dir].arrived_len += n;
 		c->held |= h1_blocked(&c->h1) && c->side[H1_REQUEST].in_len != 0;
 		drive(c, dir);
 		if (h1_backend_done(&c->h1)) {
@@ -154,7 +162,7 @@ static void converse(struct conversation *c, struct manner manner, const uint8_t
 	c->tunnel = c->held = c->renewed = false;
 	h1_init(&c->h1, &rules, &facts, limits);
 	for (int i = 0; i < 2; i++)
-		c->side[i].in_len = c->side[i].sent_len = 0;
+		c->side[i].in_len = c->side[i].sent_len = c->side[i].arrived_len = 0;
 	while (len != 0) {
 		const uint8_t *turn = memchr(p, 0xff, len);
 		size_t n = turn ? (size_t)(turn - p) : len;
@@ -203,12 +211,34 @@ static void compare(const struct conversation *a, const struct conversation *b)
 	}
 }
 
-static void check_output(const struct conversation *c, enum strict_mode mode)
+static void check_requests(const struct conversation *c, enum strict_mode mode)
 {
 	const struct side *s = &c->side[H1_REQUEST];
+	size_t len = c->tunnel ? c->tunnel_at : s->sent_len, through = s->sent_len - len;
+	struct strict_read read = strict_requests(s->sent, len, mode, "192.0.2.7", c->tunnel);
 
-	strict_requests(s->sent, c->tunnel ? c->tunnel_at : s->sent_len, mode, "192.0.2.7",
-			c->tunnel);
+	must(read.requests == c->h1.requests, "the number of requests");
+	must(read.complete || h1_phase(&c->h1, H1_REQUEST) == H1_BODY, "half a request");
+	must(through + s->in_len <= s->arrived_len, "more than came in a tunnel");
+	must(memcmp(s->sent + len, s->arrived + s->arrived_len - s->in_len - through, through) == 0,
+	     "the bytes of a tunnel");
+}
+
+/* As they came, unless a client outlives its backends. */
+static void check_responses(const struct conversation *c)
+{
+	const struct side *s = &c->side[H1_RESPONSE];
+
+	if (limits.keep_client)
+		return;
+	must(s->sent_len + s->in_len == s->arrived_len, "the length of responses");
+	must(memcmp(s->sent, s->arrived, s->sent_len) == 0, "the bytes of responses");
+}
+
+static void check_output(const struct conversation *c, enum strict_mode mode)
+{
+	check_requests(c, mode);
+	check_responses(c);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

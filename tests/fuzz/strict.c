@@ -290,9 +290,11 @@ size_t strict_head(const char *p, size_t len, enum strict_mode mode, const char 
 	return (size_t)(r.p - p);
 }
 
-void strict_requests(const char *p, size_t len, enum strict_mode mode, const char *ip, bool tunnel)
+struct strict_read strict_requests(const char *p, size_t len, enum strict_mode mode, const char *ip,
+				   bool tunnel)
 {
 	struct reader r = {p, p + len};
+	struct strict_read read = {0, true};
 	bool last = false, asked = false;
 
 	while (r.p < r.end) {
@@ -301,9 +303,11 @@ void strict_requests(const char *p, size_t len, enum strict_mode mode, const cha
 		check(!last, "a request behind the last one");
 		head(&r, &q);
 		last = q.close || (q.minor == 0 && !q.keep_alive);
-		if (!(q.codings ? chunks(&r, &q) : skip(&r, q.length)))
-			check(r.p == r.end && !tunnel, "incomplete before a tunnel");
+		read.requests++;
+		read.complete = q.codings ? chunks(&r, &q) : skip(&r, q.length);
+		check(read.complete || (r.p == r.end && !tunnel), "incomplete before a tunnel");
 		asked = q.connect || q.upgrade;
 	}
 	check(!tunnel || asked, "a tunnel that the last request did not ask for");
+	return read;
 }

@@ -18,11 +18,17 @@ enum strict_mode {
 	STRICT_ANY,	    /* no word about it */
 };
 
+struct strict_read {
+	size_t requests;
+	bool complete; /* the last one */
+};
+
 /*
  * Requests one after another; only the last one may be incomplete, and only in its body. tunnel:
  * one begins behind them, so that the last one must be complete and have asked for it.
  */
-void strict_requests(const char *p, size_t len, enum strict_mode mode, const char *ip, bool tunnel);
+struct strict_read strict_requests(const char *p, size_t len, enum strict_mode mode, const char *ip,
+				   bool tunnel);
 
 /* A single head; returns its length. */
 size_t strict_head(const char *p, size_t len, enum strict_mode mode, const char *ip);

@@ -37,6 +37,11 @@ def _unescape(match):
     return chr(int(code[1:], 16)) if code[0] == "x" else ESCAPES[code]
 
 
+def unescape(text):
+    """The bytes that a text with escapes stands for."""
+    return re.sub(r"\\(x[0-9a-f]{2}|.)", _unescape, text).encode("latin-1")
+
+
 def _line(text):
     """The bytes that a line of a section stands for."""
     backslashes = len(text) - len(text.rstrip("\\"))
