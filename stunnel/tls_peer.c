@@ -454,12 +454,15 @@ static const struct scheme {
 	{EVP_PKEY_ED448, NID_undef, "ed448"},
 };
 
+/* None where nothing was signed: in a resumed session, and where RSA has moved the key. OpenSSL has
+   chosen one there, too. */
 static struct span signature_scheme(const SSL *ssl)
 {
 	int type, digest = NID_undef;
 
-	if (SSL_get_signature_type_nid(ssl, &type) != 1)
-		return span_of(NULL, 0); /* a resumed session: nothing was signed */
+	if (SSL_CIPHER_get_kx_nid(SSL_get_current_cipher(ssl)) == NID_kx_rsa ||
+	    SSL_get_signature_type_nid(ssl, &type) != 1)
+		return span_of(NULL, 0);
 	SSL_get_signature_nid((SSL *)(uintptr_t)ssl, &digest);
 	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
 		if (schemes[i].type == type &&

@@ -46,6 +46,18 @@ def certificates():
 
 
 @functools.cache
+def rsa_certificate():
+    """Paths: cert and key; as the server's own in certificates(), whose ca signed it."""
+    folder = certificates().ca.parent
+    key = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+    _openssl("genpkey", *key, "-out", f"{folder}/rsa.key")
+    names = "subjectAltName=DNS:localhost,DNS:*.example.test"
+    _issue(folder, "rsa", "/CN=rsa", [*LEAF_NAMES, names], "ca")
+    (folder / "rsa.key").chmod(0o644)
+    return SimpleNamespace(cert=folder / "rsa.pem", key=folder / "rsa.key")
+
+
+@functools.cache
 def client_certificates():
     """A folder with NAME.pem and NAME.key of certificates for clients.
 

@@ -39,7 +39,8 @@ def client_context(alpn=(), version=None, verify=True, cert=None):
 
 
 class TlsClient:
-    """One TLS connection; `to` is a port of 127.0.0.1, a (host, port) or a unix path.
+    """One TLS connection; `to` is a port of 127.0.0.1, a (host, port), a unix path, or
+    what is connected already: a socket or a Tunnel.
 
     `session` is the `session` of an earlier client that used the same `context`.
     """
@@ -194,6 +195,14 @@ class TlsClient:
             self.sock.sendall(data)
 
 
+class Tunnel:
+    """As a socket: what is sent goes through a TlsClient's connection."""
+
+    def __init__(self, outer):
+        self.recv, self.sendall, self.close = outer.recv, outer.send, outer.close
+        self.settimeout = outer.sock.settimeout
+
+
 def dial(port):
     """A connection without TLS."""
     return socket.create_connection(("127.0.0.1", port), DEADLINE)
@@ -211,6 +220,8 @@ def read_to_end(sock):
 
 
 def _connect(to, source):
+    if hasattr(to, "sendall"):
+        return to
     if isinstance(to, int):
         to = ("127.0.0.1", to)
     if isinstance(to, tuple):
