@@ -9,6 +9,7 @@
 
 #include "access.h"
 #include "h1.h"
+#include "ip.h"
 #include "log.h"
 #include "net.h"
 #include "proxy.h"
@@ -101,9 +102,9 @@ struct conn_service {
 	struct proxy proxy;
 	bool proxy_warned; /* that a header was too long */
 	enum conn_accept_proxy accept_proxy;
-	struct net_cidr *proxy_peers;
+	struct ip_block *proxy_peers;
 	size_t proxy_peer_count;
-	struct net_cidr *trusted; /* proxies whose X-Forwarded-For is believed */
+	struct ip_block *trusted; /* proxies whose X-Forwarded-For is believed */
 	size_t trusted_count;
 };
 

@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "ip.h"
 #include "log.h"
 
 /* --- addresses -------------------------------------------------------------------------------- */
@@ -121,22 +122,6 @@ void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX])
 	}
 }
 
-void net_facts_text(struct facts_addr *facts)
-{
-	static const uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-	if (facts->family == FACTS_NONE)
-		return;
-	if (facts->family == FACTS_IPV6 && memcmp(facts->ip, prefix, sizeof prefix) == 0) {
-		facts->family = FACTS_IPV4;
-		facts->mapped = true;
-		memmove(facts->ip, facts->ip + sizeof prefix, 4);
-	}
-	inet_ntop(facts->family == FACTS_IPV4 ? AF_INET : AF_INET6, facts->ip, facts->text,
-		  sizeof facts->text);
-	facts->text_len = (uint8_t)strlen(facts->text);
-}
-
 void net_facts(const struct net_addr *addr, struct facts_addr *facts)
 {
 	memset(facts, 0, sizeof *facts);
@@ -149,7 +134,7 @@ void net_facts(const struct net_addr *addr, struct facts_addr *facts)
 		memcpy(facts->ip, &as_v6(addr)->sin6_addr, 16);
 		facts->port = ntohs(as_v6(addr)->sin6_port);
 	}
-	net_facts_text(facts);
+	ip_facts(facts);
 }
 
 bool net_equal(const struct net_addr *a, const struct net_addr *b)
@@ -174,70 +159,6 @@ static bool parse_number(const char *text, char end, int *n, const char **rest)
 	*n = (int)value;
 	*rest = *stop ? stop + 1 : stop;
 	return true;
-}
-
-/* --- blocks of addresses ---------------------------------------------------------------------- */
-
-/* The first `bits` of two addresses are equal. */
-static bool same_prefix(const unsigned char *a, const unsigned char *b, unsigned bits)
-{
-	unsigned char mask = (unsigned char)(0xff00 >> (bits % 8));
-
-	if (memcmp(a, b, bits / 8) != 0)
-		return false;
-	return bits % 8 == 0 || ((a[bits / 8] ^ b[bits / 8]) & mask) == 0;
-}
-
-/* Nothing is set behind the prefix: 10.0.0.1/8 is a mistake of somebody's. */
-static bool is_clean(const struct net_cidr *cidr)
-{
-	unsigned size = cidr->family == FACTS_IPV4 ? 32 : 128;
-
-	for (unsigned bit = cidr->bits; bit < size; bit++)
-		if (cidr->ip[bit / 8] & (0x80 >> (bit % 8)))
-			return false;
-	return true;
-}
-
-static void fold_mapped(struct net_cidr *cidr)
-{
-	static const unsigned char prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-	if (cidr->family != FACTS_IPV6 || cidr->bits < 96 || memcmp(cidr->ip, prefix, 12) != 0)
-		return;
-	cidr->family = FACTS_IPV4;
-	cidr->bits -= 96;
-	memmove(cidr->ip, cidr->ip + 12, 4);
-}
-
-bool net_cidr_parse(const char *text, struct net_cidr *cidr)
-{
-	const char *slash = strchr(text, '/');
-	size_t len = slash ? (size_t)(slash - text) : strlen(text);
-	char ip[INET6_ADDRSTRLEN];
-	const char *rest;
-	int bits, most;
-
-	if (len >= sizeof ip)
-		return false;
-	memcpy(ip, text, len);
-	ip[len] = '\0';
-	memset(cidr, 0, sizeof *cidr);
-	cidr->family = strchr(ip, ':') ? FACTS_IPV6 : FACTS_IPV4;
-	if (inet_pton(cidr->family == FACTS_IPV6 ? AF_INET6 : AF_INET, ip, cidr->ip) != 1)
-		return false;
-	most = cidr->family == FACTS_IPV6 ? 128 : 32;
-	bits = most;
-	if (slash && (!parse_number(slash + 1, '\0', &bits, &rest) || bits < 0 || bits > most))
-		return false;
-	cidr->bits = (unsigned)bits;
-	fold_mapped(cidr);
-	return is_clean(cidr);
-}
-
-bool net_cidr_holds(const struct net_cidr *cidr, const struct facts_addr *addr)
-{
-	return cidr->family == addr->family && same_prefix(cidr->ip, addr->ip, cidr->bits);
 }
 
 /* --- options ---------------------------------------------------------------------------------- */

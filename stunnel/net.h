@@ -42,22 +42,8 @@ void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX]);
 /* Fills bytes and text; an IPv4-mapped address becomes IPv4, a zone index is left out. */
 void net_facts(const struct net_addr *addr, struct facts_addr *facts);
 
-/* Fills the text of an address whose bytes and family are set; one that is mapped becomes IPv4. */
-void net_facts_text(struct facts_addr *facts);
-
 bool net_equal(const struct net_addr *a, const struct net_addr *b);
 bool net_is_unix(const struct net_addr *addr);
-
-/* A block of addresses in facts' form: IPv4-mapped IPv6 blocks are IPv4 ones. */
-struct net_cidr {
-	enum facts_family family;
-	unsigned char ip[16];
-	unsigned bits;
-};
-
-/* ADDRESS or ADDRESS/BITS; false if it is neither, or has bits set behind its prefix. */
-bool net_cidr_parse(const char *text, struct net_cidr *cidr);
-bool net_cidr_holds(const struct net_cidr *cidr, const struct facts_addr *addr);
 
 /* --- options of `socket = C:OPTION=VALUE` --------------------------------------------------- */
 

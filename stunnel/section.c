@@ -142,38 +142,32 @@ static bool check_endpoints(struct check *r, const struct conf_section *s)
 	return true;
 }
 
-/* One address or block of a list. */
-static bool add_block(struct check *r, const char *option, const char *text,
-		      struct net_cidr **blocks, size_t *count)
+static bool add_block(struct check *r, const struct ip_block *block, struct ip_block **blocks,
+		      size_t *count)
 {
-	struct net_cidr cidr;
-	struct net_cidr *grown;
+	struct ip_block *grown = realloc(*blocks, (*count + 1) * sizeof *block);
 
-	if (!net_cidr_parse(text, &cidr))
-		return refuse(r, option, "Not an address or block of addresses: %.100s", text);
-	grown = realloc(*blocks, (*count + 1) * sizeof cidr);
 	if (!grown)
 		return refuse(r, NULL, "Out of memory");
 	*blocks = grown;
-	grown[(*count)++] = cidr;
+	grown[(*count)++] = *block;
 	return true;
 }
 
 static bool parse_blocks(struct check *r, const char *option, const struct conf_list *lines,
-			 struct net_cidr **blocks, size_t *count)
+			 struct ip_block **blocks, size_t *count)
 {
 	for (size_t i = 0; i < lines->count; i++) {
-		const char *list = lines->item[i];
+		struct span list = span_of(lines->item[i], strlen(lines->item[i])), text;
+		struct ip_block block;
+		int rc;
 
-		while (*(list += strspn(list, ", \t"))) {
-			size_t len = strcspn(list, ", \t");
-			char text[128];
-
-			snprintf(text, sizeof text, "%.*s", (int)len, list);
-			if (!add_block(r, option, text, blocks, count))
+		while ((rc = ip_block_next(&list, &text, &block)) > 0)
+			if (!add_block(r, &block, blocks, count))
 				return false;
-			list += len;
-		}
+		if (rc < 0)
+			return refuse(r, option, "Not an address or block of addresses: %.*s",
+				      text.len < 100 ? (int)text.len : 100, text.p);
 	}
 	return true;
 }
@@ -256,47 +250,15 @@ static bool resolve_all(struct check *r, struct conf_section *s)
 	return true;
 }
 
-/* Which texts on the client's certificate templates use. */
-static unsigned cert_texts(const struct template_pool *pool)
-{
-	static const struct {
-		struct span variable;
-		unsigned text;
-	} uses[] = {
-		{{"client_cert_chain", 17}, TLS_CERT_CHAIN},
-		{{"client_cert_issuer", 18}, TLS_CERT_NAMES},
-		{{"client_cert_pem", 15}, TLS_CERT_PEM},
-		{{"client_cert_rfc9440", 19}, TLS_CERT_RFC9440},
-		{{"client_cert_serial", 18}, TLS_CERT_NAMES},
-		{{"client_cert_sha256", 18}, TLS_CERT_NAMES},
-		{{"client_cert_subject", 19}, TLS_CERT_NAMES},
-		{{"client_cert_verify", 18}, TLS_CERT_NAMES},
-	};
-	unsigned texts = 0;
-
-	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
-		if (template_uses(pool, uses[i].variable))
-			texts |= uses[i].text;
-	return texts;
-}
-
-static unsigned texts_of_proxy(const struct conn_service *service)
-{
-	uint32_t tlvs = service->send_proxy ? service->proxy.tlvs : 0;
-	unsigned texts = 0;
-
-	if (tlvs & UINT32_C(1) << PROXY_SSL_CN)
-		texts |= TLS_CERT_CN;
-	if (tlvs & UINT32_C(1) << PROXY_SSL_CLIENT_CERT)
-		texts |= TLS_CERT_DER;
-	return texts;
-}
-
 static unsigned texts_on_cert(const struct conn_service *service)
 {
-	unsigned of_log = service->access ? cert_texts(&service->access->pool) : 0;
+	unsigned texts = tls_texts_of_templates(&service->rewrite.pool);
 
-	return cert_texts(&service->rewrite.pool) | of_log | texts_of_proxy(service);
+	if (service->access)
+		texts |= tls_texts_of_templates(&service->access->pool);
+	if (service->send_proxy)
+		texts |= tls_texts_of_proxy(&service->proxy);
+	return texts;
 }
 
 static struct tls_names names_of(const struct conf_list *list)

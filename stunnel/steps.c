@@ -91,10 +91,10 @@ static enum conn_result refuse(struct conn *c, enum error error)
 
 /* --- step: the PROXY header of a listed peer -------------------------------------------------- */
 
-static bool is_among(const struct net_cidr *blocks, size_t count, const struct facts_addr *addr)
+static bool is_among(const struct ip_block *blocks, size_t count, const struct facts_addr *addr)
 {
 	for (size_t i = 0; i < count; i++)
-		if (net_cidr_holds(&blocks[i], addr))
+		if (ip_block_holds(&blocks[i], addr))
 			return true;
 	return false;
 }
@@ -121,8 +121,8 @@ static void adopt_client(struct conn *c)
 	if (!h.local) {
 		c->facts.client = h.client;
 		c->facts.server = h.server;
-		net_facts_text(&c->facts.client);
-		net_facts_text(&c->facts.server);
+		ip_facts(&c->facts.client);
+		ip_facts(&c->facts.server);
 		c->facts.tlvs = h.tlvs;
 	}
 	client_text(c, text);
@@ -266,11 +266,11 @@ static bool handshake_done(struct conn *c)
 {
 	char text[128];
 
-	if (!tls_facts(&c->tls, c->service->cert_texts, &c->facts, c->pool->scratch.why))
+	bool own = c->service->send_proxy && c->service->proxy.tlvs != 0;
+
+	if (!tls_peer_facts(&c->tls, c->service->cert_texts, own, &c->facts, c->pool->scratch.why))
 		return false;
 	make_id(c);
-	if (c->service->send_proxy && c->service->proxy.tlvs != 0)
-		tls_own_facts(&c->tls, &c->facts);
 	if (steps_http(c->service)) {
 		c->facts.client_trusted =
 			is_among(c->service->trusted, c->service->trusted_count, &c->facts.client);

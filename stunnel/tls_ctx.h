@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TLS_WHY_MAX 512
+#include "tls_facts.h"
 
 /* What is asked of a client's certificate; bits. */
 enum tls_verify_bit {
@@ -26,16 +26,6 @@ struct tls_verify {
 	unsigned bits; /* enum tls_verify_bit */
 	const char *ca_file, *ca_path, *crl_file, *crl_path;
 	struct tls_names host, email, ip; /* one of them all must be the certificate's */
-};
-
-/* Texts on the client's certificate that templates use; bits. */
-enum tls_cert_text {
-	TLS_CERT_NAMES = 1, /* facts_cert's short ones, and facts.client_verify */
-	TLS_CERT_PEM = 2,
-	TLS_CERT_RFC9440 = 4,
-	TLS_CERT_CHAIN = 8,
-	TLS_CERT_CN = 16,
-	TLS_CERT_DER = 32,
 };
 
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */

@@ -63,7 +63,7 @@ void tls_free(struct tls *tls)
 {
 	SSL_free(tls->ssl);
 	free(tls->sni);
-	free(tls->peer);
+	tls_kept_free(&tls->kept);
 	*tls = (struct tls){0};
 }
 

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "tls_ctx.h"
+#include "tls_facts.h"
 
 struct ssl_st;
 
@@ -22,15 +23,12 @@ struct tls_calls {
 	void (*say)(void *owner, int level, const char *text); /* a line for its log */
 };
 
-struct tls_peer;
-
 /* One connection's TLS over a non-blocking socket, which stays the caller's. Zeroed: none. */
 struct tls {
 	struct ssl_st *ssl;
 	const struct tls_calls *calls;
 	void *owner;
-	char key_alg[32];      /* facts.key_alg */
-	struct tls_peer *peer; /* texts on the client's certificate, or NULL */
+	struct tls_kept kept;  /* what the connection's facts point at */
 	char *sni;	       /* what the ClientHello named, or NULL */
 	bool failed;	       /* after a fatal error no close_notify may be sent */
 	bool read_wants_write; /* the last tls_read() waits until the socket can be written */

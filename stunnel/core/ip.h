@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "facts.h"
 #include "span.h"
 
 /* IP addresses and ports as strict text: nothing before, nothing behind, no spelling but one. */
@@ -20,5 +21,29 @@ bool ip_parse_v4(struct span s, uint8_t *ip);
 
 /* RFC 4291 2.2: groups, at most one `::`, a dotted tail at most; into 16 bytes. */
 bool ip_parse_v6(struct span s, uint8_t *ip);
+
+/*
+ * Fills the text of an address whose bytes and family are set, in the form of RFC 5952; one that is
+ * mapped (RFC 4291 2.5.5.2) becomes IPv4. Without a family nothing is done.
+ */
+void ip_facts(struct facts_addr *addr);
+
+/* A block of addresses in facts' form: IPv4-mapped IPv6 blocks are IPv4 ones. */
+struct ip_block {
+	enum facts_family family;
+	uint8_t ip[16];
+	unsigned bits;
+};
+
+/* ADDRESS or ADDRESS/BITS; false for anything else, and if an address has bits behind BITS. */
+bool ip_block_parse(struct span text, struct ip_block *block);
+
+bool ip_block_holds(const struct ip_block *block, const struct facts_addr *addr);
+
+/*
+ * Takes the next block from the front of a list that commas and white space divide: 1, 0 at its
+ * end, or -1 with what is none in *text.
+ */
+int ip_block_next(struct span *list, struct span *text, struct ip_block *block);
 
 #endif
