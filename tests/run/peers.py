@@ -19,6 +19,15 @@ BINARY = os.environ.get("STUNNEL") or str(
 )
 DEADLINE = 30  # seconds; for waiting, never for judging
 
+
+def is_patched():
+    """Whether the tests run with a stock stunnel that carries patches/: it has fewer options."""
+    version = subprocess.run([BINARY, "-version"], check=False, capture_output=True, text=True)
+    return "Forward:HTTP" in version.stderr
+
+
+PATCHED = os.access(BINARY, os.X_OK) and is_patched()
+
 os.environ["PATH"] += ":/usr/sbin"
 
 
@@ -177,6 +186,8 @@ class Stunnel(Program):
             key = {certificates().key}
         """
         text = preset + config.replace("{folder}", str(self.folder))
+        if PATCHED:
+            text = re.sub(r"^ *workers = .*\n", "", text, flags=re.M)
         self.config.write_text("".join(f"{line.strip()}\n" for line in text.splitlines()))
 
     def command(self):

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: ISC */
+#include "forward.h"
+
+#include <openssl/rand.h>
+
+#include "forward_options.h"
+#include "http.h"
+
+#define INPUT_STEP 16384	  /* bytes that one SSL_read() brings at most */
+#define DISCARD_MAX (1024 * 1024) /* bytes that a refused client may still send */
+
+struct buffer {
+	char *p;
+	size_t at, len, cap; /* [at, len) is in use */
+};
+
+/* A connection whose requests are rewritten. */
+struct forward {
+	struct h1 h1;
+	struct facts facts;
+	struct tls_kept kept;
+	struct buffer input;	/* came from the client, not taken by the HTTP machine yet */
+	struct buffer output;	/* is to go to the backend */
+	struct buffer response; /* the beginning of a response's head */
+	struct buffer sink;	/* what the machine says again of responses */
+	bool starved;		/* of the input nothing can be taken before more comes */
+	bool logged;		/* the refusal */
+	bool answered;		/* the backend is gone, the client reads our answer */
+	bool over;		/* the client's end was judged */
+	bool backend_over;	/* and the client is told so */
+	size_t discarded;
+	SOCKET silent; /* the other end of what took the backend's place, or INVALID_SOCKET */
+	char id[36];
+};
+
+/* --- buffers ---------------------------------------------------------------------------------- */
+
+static struct span content(const struct buffer *b)
+{
+	return span_of(b->p + b->at, b->len - b->at);
+}
+
+static void drop(struct buffer *b)
+{
+	if (b->p)
+		str_free(b->p);
+	memset(b, 0, sizeof *b);
+}
+
+/* Room for n bytes more, behind what is in use, which moves to the front. */
+static void reserve(struct buffer *b, size_t n)
+{
+	if (b->at != 0) {
+		memmove(b->p, b->p + b->at, b->len - b->at);
+		b->len -= b->at;
+		b->at = 0;
+	}
+	if (b->cap - b->len >= n)
+		return;
+	b->cap = b->len + n;
+	b->p = b->p ? str_realloc(b->p, b->cap) : str_alloc(b->cap);
+}
+
+static void append(struct buffer *b, struct span s)
+{
+	if (s.len == 0)
+		return;
+	reserve(b, s.len);
+	memcpy(b->p + b->len, s.p, s.len);
+	b->len += s.len;
+}
+
+/* Leaves of the content what `rest`, the end of it, is. */
+static void keep_rest(struct buffer *b, struct span rest)
+{
+	if (rest.len == 0)
+		drop(b);
+	else
+		b->at = b->len - rest.len;
+}
+
+/* --- facts ------------------------------------------------------------------------------------ */
+
+static void address(struct facts_addr *to, const SOCKADDR_UNION *from)
+{
+	memset(to, 0, sizeof *to);
+	if (from->sa.sa_family == AF_INET) {
+		to->family = FACTS_IPV4;
+		memcpy(to->ip, &from->in.sin_addr, 4);
+		to->port = ntohs(from->in.sin_port);
+	}
+#ifdef USE_IPv6
+	if (from->sa.sa_family == AF_INET6) {
+		to->family = FACTS_IPV6;
+		memcpy(to->ip, &from->in6.sin6_addr, 16);
+		to->port = ntohs(from->in6.sin6_port);
+	}
+#endif
+	ip_facts(to);
+}
+
+static void addresses(CLI *c, struct facts *facts)
+{
+	const struct forward_options *o = c->opt->forward;
+	SOCKADDR_UNION addr;
+	socklen_t len = sizeof addr;
+
+	if (c->local_rfd.is_socket) {
+		address(&facts->client, &c->peer_addr);
+		if (!getsockname(c->local_rfd.fd, &addr.sa, &len))
+			address(&facts->server, &addr);
+	}
+	facts->peer = facts->client;
+	for (unsigned i = 0; i < o->trusted_count; i++)
+		if (ip_block_holds(&o->trusted[i], &facts->client))
+			facts->client_trusted = true;
+}
+
+/*
+ * Of what redirect = lets through only OpenSSL's part of the verification is known: there no
+ * certificate counts as verified.
+ */
+static struct tls_judging judging(const SERVICE_OPTIONS *opt)
+{
+	bool judged =
+		(opt->option.verify_chain || opt->option.verify_peer) && !opt->redirect_addr.names;
+
+	return (struct tls_judging){judged, opt->option.verify_chain};
+}
+
+/* Unique over processes and restarts: a random part, and a number. */
+static void make_id(struct forward *f, unsigned long long number)
+{
+	unsigned char random[8] = {0};
+	int n = 0;
+
+	RAND_bytes(random, sizeof random);
+	for (size_t i = 0; i < sizeof random; i++)
+		n += snprintf(f->id + n, sizeof f->id - (size_t)n, "%02x", random[i]);
+	n += snprintf(f->id + n, sizeof f->id - (size_t)n, "-%llx", number);
+	f->facts.conn_id = span_of(f->id, (size_t)n);
+}
+
+/* What is known of the connection, once TLS is accepted. */
+static struct forward *prepare(CLI *c)
+{
+	const struct forward_options *o = c->opt->forward;
+	struct forward *f = c->forward;
+	char why[TLS_WHY_MAX];
+
+	if (f)
+		return f;
+	f = str_alloc(sizeof *f);
+	memset(f, 0, sizeof *f);
+	f->silent = INVALID_SOCKET;
+	c->forward = f;
+	addresses(c, &f->facts);
+	make_id(f, (unsigned long long)c->seq);
+	f->facts.sni = tls_server_name(SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name));
+	if (o->proxy.tlvs != 0)
+		tls_own_facts(c->ssl, &f->facts, &f->kept);
+	if (!tls_facts(c->ssl, judging(c->opt), o->texts, &f->facts, &f->kept, why)) {
+		s_log(LOG_ERR, "%s", why);
+		forward_abort(c);
+	}
+	return f;
+}
+
+/* --- PROXY headers ---------------------------------------------------------------------------- */
+
+int forward_has_proxy(const SERVICE_OPTIONS *section)
+{
+	return section->forward && section->forward->version != 0;
+}
+
+char *forward_proxy(CLI *c, SERVICE_OPTIONS *section, PHASE phase)
+{
+	const struct proxy *proxy = &section->forward->proxy;
+	char bytes[PROXY_HEADER_MAX];
+	struct out out = out_of(bytes, sizeof bytes);
+	uint32_t dropped;
+
+	if (phase != PROTOCOL_LATE)
+		return NULL;
+	if (!proxy_encode(proxy, &prepare(c)->facts, &out, &dropped)) {
+		s_log(LOG_ERR, "The client has no IP address for the PROXY header");
+		forward_abort(c);
+	}
+	if (dropped != 0)
+		s_log(LOG_WARNING,
+		      "Service [%s]: TLVs were left out of a PROXY header of %d bytes at most",
+		      section->servname, proxy->max_length);
+	s_write(c, c->remote_fd.fd, out.p, out.len);
+	return NULL;
+}
+
+/* --- a connection ----------------------------------------------------------------------------- */
+
+/* A client that agreed on anything else would speak past the HTTP machine. */
+static bool speaks_http(const struct facts *facts)
+{
+	static const char name[] = "http/1.1";
+
+	return facts->alpn.len == 0 || (facts->alpn.len == sizeof name - 1 &&
+					!memcmp(facts->alpn.p, name, sizeof name - 1));
+}
+
+void forward_begin(CLI *c)
+{
+	const struct forward_options *o = c->opt->forward;
+	struct forward *f;
+
+	if (!o || !o->http) {
+		forward_end(c);
+		return;
+	}
+	f = prepare(c);
+	if (!speaks_http(&f->facts)) {
+		s_log(LOG_ERR, "ALPN: the client agreed on another protocol than http/1.1");
+		forward_abort(c);
+	}
+	h1_init(&f->h1, &o->rewrite, &f->facts, o->limits);
+}
+
+void forward_end(CLI *c)
+{
+	struct forward *f = c->forward;
+
+	if (!f)
+		return;
+	c->forward = NULL;
+	if (f->silent != INVALID_SOCKET)
+		closesocket(f->silent);
+	drop(&f->input);
+	drop(&f->output);
+	drop(&f->response);
+	drop(&f->sink);
+	tls_kept_free(&f->kept);
+	str_free(f);
+}
+
+/* --- refusing a request ----------------------------------------------------------------------- */
+
+static void log_refusal(CLI *c)
+{
+	struct forward *f = c->forward;
+	const struct error_info *e = &error_info[f->h1.error];
+
+	if (f->logged)
+		return;
+	f->logged = true;
+	s_log(LOG_WARNING, "Service [%s] refused a request from %s: %s (%s): %s", c->opt->servname,
+	      c->accepted_address ? c->accepted_address : "a descriptor", e->name, e->source,
+	      e->text);
+}
+
+/* A backend must not take a message that was cut for a whole one: it gets a reset. */
+static void abort_all(CLI *c, const char *why)
+{
+	struct linger at_once = {1, 0};
+
+	if (why)
+		s_log(LOG_ERR, "%s", why);
+	if (c->remote_fd.is_socket)
+		setsockopt(c->remote_fd.fd, SOL_SOCKET, SO_LINGER, (void *)&at_once,
+			   sizeof at_once);
+	forward_abort(c);
+}
+
+/*
+ * The backend's connection ends now, and with it what transfer() would still write there. Its
+ * descriptor stays, for a socket that is at its end and takes nothing: so transfer() tells the
+ * client of the end, and reads what the client still sends until TIMEOUTclose, so that no reset
+ * overtakes our answer.
+ */
+static void replace_backend(CLI *c, int reset)
+{
+#ifdef USE_WIN32
+	(void)reset;
+	abort_all(c, NULL);
+#else
+	struct linger at_once = {1, 0};
+	int pair[2];
+
+	if (c->sock_rfd->fd != c->sock_wfd->fd || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		abort_all(c, NULL);
+	if (reset)
+		setsockopt(c->sock_rfd->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+	if (dup2(pair[0], c->sock_rfd->fd) < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		abort_all(c, NULL);
+	}
+	close(pair[0]);
+	shutdown(pair[1], SHUT_WR);
+	set_nonblock(c->sock_rfd->fd, 1);
+	c->forward->silent = pair[1];
+	c->ssl_ptr = 0;
+#endif
+}
+
+/* Answers, where nothing is in the way and transfer() has room for it. */
+static void settle(CLI *c)
+{
+	struct forward *f = c->forward;
+	struct out out;
+
+	if (f->h1.error == ERR_NONE || f->answered)
+		return;
+	log_refusal(c);
+	switch (h1_reply(&f->h1)) {
+	case H1_REPLY_LATER:
+		return;
+	case H1_REPLY_NEVER:
+		abort_all(c, NULL);
+		return;
+	case H1_REPLY_NOW:
+		break;
+	}
+	if (BUFFSIZE - c->sock_ptr < HTTP_REPLY_MAX)
+		return;
+	replace_backend(c, h1_phase(&f->h1, H1_REQUEST) == H1_BODY);
+	drop(&f->input);
+	drop(&f->output);
+	out = out_of(c->sock_buff + c->sock_ptr, BUFFSIZE - c->sock_ptr);
+	http_error_reply(f->h1.error, &out);
+	c->sock_ptr += out.len;
+	f->answered = true;
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+/* What of the input can be taken now, through the machine to the output, which is empty. */
+static void take_requests(struct forward *f)
+{
+	struct span in = content(&f->input);
+	struct out out;
+
+	if (in.len == 0 || f->h1.error != ERR_NONE)
+		return;
+	/* All of a head can become longer, and of the rest what stands in it. */
+	reserve(&f->output, in.len + rewrite_insertion(f->h1.rewrite) + H1_CHUNK_LINE_MAX);
+	out = out_of(f->output.p, f->output.cap);
+	h1_feed(&f->h1, H1_REQUEST, &in, &out);
+	f->output.len = out.len;
+	f->starved = out.len == 0 && !h1_blocked(&f->h1);
+	keep_rest(&f->input, in);
+	if (out.len == 0)
+		drop(&f->output);
+}
+
+/* Hands out what is there of the output: 0 if there is none. */
+static int hand_out(struct forward *f, char *p, int len)
+{
+	struct span s = content(&f->output);
+	size_t n = s.len < (size_t)len ? s.len : (size_t)len;
+
+	if (n == 0)
+		return 0;
+	memcpy(p, s.p, n);
+	span_skip(&s, n);
+	keep_rest(&f->output, s);
+	return (int)n;
+}
+
+/* Content that needs no inspection goes where transfer() wants it. */
+static int read_bypass(CLI *c, char *p, int len, size_t bypass)
+{
+	int n = SSL_read(c->ssl, p, bypass < (size_t)len ? (int)bypass : len);
+
+	if (n > 0)
+		h1_bypassed(&c->forward->h1, H1_REQUEST, (size_t)n);
+	return n;
+}
+
+static int read_input(CLI *c)
+{
+	struct buffer *b = &c->forward->input;
+	size_t held = b->len - b->at;
+	int n;
+
+	if (held >= FORWARD_INPUT_MAX)
+		abort_all(c, "The client sends more than can be held back");
+	reserve(b, FORWARD_INPUT_MAX - held < INPUT_STEP ? FORWARD_INPUT_MAX - held : INPUT_STEP);
+	n = SSL_read(c->ssl, b->p + b->len, (int)(b->cap - b->len));
+	if (n > 0)
+		b->len += (size_t)n;
+	else if (held == 0)
+		drop(b);
+	return n;
+}
+
+/* Read to its end, so that the client gets our answer, but not for ever. */
+static int read_discarded(CLI *c, char *p, int len)
+{
+	struct forward *f = c->forward;
+	int n;
+
+	do {
+		n = SSL_read(c->ssl, p, len);
+		if (n > 0)
+			f->discarded += (size_t)n;
+	} while (n > 0 && f->discarded < DISCARD_MAX);
+	if (n > 0)
+		abort_all(c, "The client goes on sending after its request was refused");
+	return n;
+}
+
+int forward_read(CLI *c, void *p, int len)
+{
+	struct forward *f = c->forward;
+
+	while (len > 0) {
+		size_t bypass;
+		int n = hand_out(f, p, len);
+
+		if (n > 0)
+			return n;
+		take_requests(f);
+		if (f->output.len != 0)
+			continue;
+		if (f->h1.error != ERR_NONE)
+			return read_discarded(c, p, len);
+		bypass = f->input.len == 0 ? h1_bypass(&f->h1, H1_REQUEST) : 0;
+		if (bypass != 0)
+			return read_bypass(c, p, len, bypass);
+		n = read_input(c);
+		if (n <= 0)
+			return n;
+	}
+	return SSL_read(c->ssl, p, len);
+}
+
+/* Whether forward_read() has something without SSL_read(). */
+static bool holds_output(const struct forward *f)
+{
+	if (f->output.len != 0)
+		return true;
+	return f->input.len != 0 && f->h1.error == ERR_NONE && !f->starved && !h1_blocked(&f->h1);
+}
+
+int forward_pending(const CLI *c)
+{
+	int n = SSL_pending(c->ssl);
+
+	return n > 0 || !holds_output(c->forward) ? n : 1;
+}
+
+/*
+ * Ahead of what must wait for responses nothing more is read, unless the socket has failed, which
+ * only reading tells.
+ */
+int forward_wants_input(const CLI *c)
+{
+	const struct forward *f = c->forward;
+
+	if (f->h1.error != ERR_NONE || f->output.len != 0 || f->input.len == 0 ||
+	    !h1_blocked(&f->h1))
+		return 1;
+	return s_poll_hup(c->fds, c->ssl_rfd->fd) || s_poll_err(c->fds, c->ssl_rfd->fd);
+}
+
+/* Once, when all that it had sent is on its way. */
+static void judge_end(CLI *c)
+{
+	struct forward *f = c->forward;
+
+	f->over = true;
+	if (f->h1.error == ERR_NONE && h1_phase(&f->h1, H1_REQUEST) == H1_BODY)
+		abort_all(c, "The client ended inside a message");
+	drop(&f->input);
+}
+
+int forward_get_shutdown(CLI *c)
+{
+	struct forward *f = c->forward;
+	int state = SSL_get_shutdown(c->ssl);
+
+	settle(c);
+	if (!(state & SSL_RECEIVED_SHUTDOWN) || f->over)
+		return state;
+	/* Requests that wait for responses still count, while responses can come. */
+	if (holds_output(f) || (f->input.len != 0 && h1_blocked(&f->h1) && !f->backend_over))
+		return state & ~SSL_RECEIVED_SHUTDOWN;
+	judge_end(c);
+	return state;
+}
+
+/* --- responses -------------------------------------------------------------------------------- */
+
+/* The machine's own output is what came, which transfer() has already. */
+static void feed_response(struct forward *f, struct span *in)
+{
+	struct out out;
+
+	if (f->sink.cap < in->len + H1_CHUNK_LINE_MAX) {
+		drop(&f->sink);
+		reserve(&f->sink, in->len + H1_CHUNK_LINE_MAX);
+	}
+	out = out_of(f->sink.p, f->sink.cap);
+	h1_feed(&f->h1, H1_RESPONSE, in, &out);
+}
+
+static void watch_response(struct forward *f, struct span in)
+{
+	bool held = f->response.len != 0;
+
+	if (held) {
+		append(&f->response, in);
+		in = content(&f->response);
+	}
+	while (in.len != 0) {
+		size_t before = in.len, n = h1_bypass(&f->h1, H1_RESPONSE);
+
+		if (n != 0) {
+			n = n < in.len ? n : in.len;
+			span_skip(&in, n);
+			h1_bypassed(&f->h1, H1_RESPONSE, n);
+			continue;
+		}
+		feed_response(f, &in);
+		if (in.len == before && h1_bypass(&f->h1, H1_RESPONSE) == 0)
+			break;
+	}
+	if (held)
+		keep_rest(&f->response, in);
+	else
+		append(&f->response, in);
+}
+
+ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len)
+{
+	ssize_t n = readsocket(fd, p, len);
+
+	if (n > 0)
+		watch_response(c->forward, span_of(p, (size_t)n));
+	return n;
+}
+
+/* close_notify would make a whole response of one that was cut. */
+int forward_shutdown(CLI *c)
+{
+	enum h1_phase phase = h1_phase(&c->forward->h1, H1_RESPONSE);
+
+	if (!c->forward->answered && (phase == H1_HEAD || phase == H1_BODY))
+		abort_all(c, "The backend ended inside a message");
+	c->forward->backend_over = true;
+	return SSL_shutdown(c->ssl);
+}

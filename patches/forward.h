@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FORWARD_H
+#define FORWARD_H
+
+#include "prototypes.h"
+
+#define FORWARD_VERSION "@VERSION@"
+
+/*
+ * What the hooks in stunnel's own files call: the client's address in every HTTP request of a
+ * connection, and PROXY headers of version 2. Two structures have a member for it:
+ *
+ *   SERVICE_OPTIONS.forward  the options below; NULL if the section has none of them
+ *   CLI.forward              a connection whose requests are rewritten; NULL: all hooks in
+ *                            transfer() are the calls that they stand for
+ */
+
+/* --- options.c -------------------------------------------------------------------------------- */
+
+enum forward_command {
+	FORWARD_NOTHING = 0,
+	FORWARD_COPY,	  /* a new section begins with the defaults */
+	FORWARD_SET,	  /* a line of the file */
+	FORWARD_CHECK,	  /* the section is complete */
+	FORWARD_FREE,	  /* and not needed any more */
+	FORWARD_DEFAULTS, /* to be printed */
+	FORWARD_HELP,
+};
+
+/* Of a command of parse_service_option(). */
+#define FORWARD_COMMAND(cmd)                              \
+	((cmd) == CMD_SET_COPY	       ? FORWARD_COPY     \
+	 : (cmd) == CMD_SET_VALUE      ? FORWARD_SET      \
+	 : (cmd) == CMD_INITIALIZE     ? FORWARD_CHECK    \
+	 : (cmd) == CMD_FREE	       ? FORWARD_FREE     \
+	 : (cmd) == CMD_PRINT_DEFAULTS ? FORWARD_DEFAULTS \
+	 : (cmd) == CMD_PRINT_HELP     ? FORWARD_HELP     \
+				       : FORWARD_NOTHING)
+
+/* Not an error: the caller goes on. */
+extern const char forward_go_on[];
+
+/*
+ * NULL: the line was one of ours and is taken; forward_go_on: the other options have their turn;
+ * else what is wrong, as static text. `defaults` is what FORWARD_COPY copies.
+ */
+const char *forward_option(enum forward_command command, SERVICE_OPTIONS *section,
+			   const SERVICE_OPTIONS *defaults, const char *name, const char *value);
+
+/* A line for -version and the like. */
+void forward_info(int level);
+
+/* --- protocol.c ------------------------------------------------------------------------------- */
+
+/* Whether the section has its own PROXY header instead of stunnel's. */
+int forward_has_proxy(const SERVICE_OPTIONS *section);
+
+/* Sends it in the last phase, when the backend is connected and TLS is accepted. */
+char *forward_proxy(CLI *c, SERVICE_OPTIONS *section, PHASE phase);
+
+/* --- client.c --------------------------------------------------------------------------------- */
+
+/* Resets both connections; in client.c, where it can be done in this version's way. */
+void forward_abort(CLI *c);
+
+/* Before transfer(), and when the connection ends in whichever way. */
+void forward_begin(CLI *c);
+void forward_end(CLI *c);
+
+/*
+ * In place of the calls of transfer(). forward_read() gives what is for the backend, as SSL_read()
+ * does: it reads on until there is something or SSL_read() itself fails, so that SSL_get_error()
+ * means what it says. What it holds back counts as pending, and until it was fetched the client
+ * does not count as closed. Each of them is for a connection with c->forward only.
+ */
+int forward_read(CLI *c, void *p, int len);
+int forward_pending(const CLI *c);
+int forward_get_shutdown(CLI *c);
+int forward_wants_input(const CLI *c);
+ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len);
+int forward_shutdown(CLI *c);
+
+#define FORWARD_READ(c, p, n) ((c)->forward ? forward_read(c, p, n) : SSL_read((c)->ssl, p, n))
+#define FORWARD_PENDING(c) ((c)->forward ? forward_pending(c) : SSL_pending((c)->ssl))
+#define FORWARD_GET_SHUTDOWN(c) \
+	((c)->forward ? forward_get_shutdown(c) : SSL_get_shutdown((c)->ssl))
+#define FORWARD_WANTS_INPUT(c, room) ((room) && (!(c)->forward || forward_wants_input(c)))
+#define FORWARD_READSOCKET(c, fd, p, n) \
+	((c)->forward ? forward_readsocket(c, fd, p, n) : readsocket(fd, p, n))
+#define FORWARD_SHUTDOWN(c) ((c)->forward ? forward_shutdown(c) : SSL_shutdown((c)->ssl))
+
+#endif

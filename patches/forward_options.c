@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: ISC */
+#include "forward_options.h"
+
+#include <stddef.h>
+
+const char forward_go_on[] = "";
+
+enum kind {
+	RULE, /* of the HTTP machine */
+	FLAG,
+	NUMBER,
+	BLOCKS,
+	TLVS,
+	MAPPED,
+};
+
+#define AT(member) offsetof(struct forward_options, member)
+
+static const struct row {
+	const char *name;
+	enum kind kind;
+	bool http; /* makes the section an HTTP service */
+	size_t at;
+	unsigned min, max;
+	const char *error, *preset, *help;
+} rows[] = {
+	{"forwarded", RULE, true, 0, 0, 0, NULL, "no",
+	 "yes|append|chain|replace|trusted|no Forwarded header"},
+	{"httpAddHeader", RULE, true, 0, 0, 0, NULL, NULL, "NAME: TEMPLATE to add to each request"},
+	{"httpConnect", FLAG, false, AT(limits.connect), 0, 0, NULL, "no",
+	 "yes|no forward CONNECT requests"},
+	{"httpDelHeader", RULE, true, 0, 0, 0, NULL, NULL, "NAME to delete from each request"},
+	{"httpMaxFields", NUMBER, false, AT(limits.max_fields), 8, H1_FIELDS_MAX,
+	 "Illegal number of fields (8 to 256)", "256", "fields of a request head"},
+	{"httpMaxHead", NUMBER, false, AT(limits.max_head), 1024, FORWARD_INPUT_MAX,
+	 "Illegal size of a head (1024 to 65536)", "32768", "bytes of a request head"},
+	{"httpSetHeader", RULE, true, 0, 0, 0, NULL, NULL,
+	 "NAME: TEMPLATE instead of the client's"},
+	{"proxyMapped", MAPPED, false, 0, 0, 0, NULL, "fold",
+	 "fold|keep IPv4-mapped addresses in a PROXY header"},
+	{"proxyMaxLength", NUMBER, false, AT(max_length), 52, PROXY_HEADER_MAX,
+	 "Illegal length of a header (52 to 4096)", "536", "bytes of a PROXY header"},
+	{"proxyTLV", TLVS, false, 0, 0, 0, NULL, NULL, "alpn, authority, ssl, ... to send"},
+	{"proxyVersion", NUMBER, false, AT(version), 1, 2,
+	 "The PROXY protocol has versions 1 and 2", NULL, "1|2 of the PROXY protocol"},
+	{"requestId", RULE, true, 0, 0, 0, NULL, "no", "yes|replace|...|no X-Request-ID header"},
+	{"trustedProxy", BLOCKS, false, 0, 0, 0, NULL, NULL,
+	 "ADDRESS[/BITS], ... that xForwardedFor = trusted believes"},
+	{"xForwardedFor", RULE, true, 0, 0, 0, NULL, "no",
+	 "yes|append|chain|replace|trusted|no X-Forwarded-For header"},
+	{"xForwardedPort", RULE, true, 0, 0, 0, NULL, "no",
+	 "yes|replace|...|no X-Forwarded-Port header"},
+	{"xForwardedProto", RULE, true, 0, 0, 0, NULL, "no",
+	 "yes|replace|...|no X-Forwarded-Proto header"},
+	{"xRealIP", RULE, true, 0, 0, 0, NULL, "no", "yes|replace|...|no X-Real-IP header"},
+};
+
+#define ROWS (sizeof rows / sizeof rows[0])
+
+/* --- values ----------------------------------------------------------------------------------- */
+
+static struct span text_of(const char *text)
+{
+	return span_of(text, strlen(text));
+}
+
+static const char *set_number(const struct row *row, const char *value, unsigned *to)
+{
+	unsigned n;
+
+	if (!ip_parse_number(text_of(value), row->max, &n) || n < row->min)
+		return row->error;
+	*to = n;
+	return NULL;
+}
+
+static const char *set_flag(const char *value, bool *to)
+{
+	if (strcasecmp(value, "yes") != 0 && strcasecmp(value, "no") != 0)
+		return "The argument needs to be either 'yes' or 'no'";
+	*to = !strcasecmp(value, "yes");
+	return NULL;
+}
+
+static const char *set_mapped(const char *value, int *to)
+{
+	if (strcasecmp(value, "fold") != 0 && strcasecmp(value, "keep") != 0)
+		return "The argument needs to be either 'fold' or 'keep'";
+	*to = !strcasecmp(value, "keep");
+	return NULL;
+}
+
+static const char *add_blocks(struct forward_options *o, const char *value)
+{
+	struct span list = text_of(value), word;
+	struct ip_block block;
+	int rc;
+
+	while ((rc = ip_block_next(&list, &word, &block)) > 0) {
+		if (o->trusted_count == FORWARD_TRUSTED_MAX)
+			return "Too many trusted proxies";
+		o->trusted[o->trusted_count++] = block;
+	}
+	return rc == 0 ? NULL : "Not an address or block of addresses";
+}
+
+static const char *set(const struct row *row, struct forward_options *o, const char *value)
+{
+	char *at = (char *)o + row->at;
+	const char *why = NULL;
+
+	switch (row->kind) {
+	case RULE:
+		rewrite_option(&o->rewrite, text_of(row->name), text_of(value), &why);
+		break;
+	case FLAG:
+		return set_flag(value, (bool *)(void *)at);
+	case NUMBER:
+		return set_number(row, value, (unsigned *)(void *)at);
+	case BLOCKS:
+		return add_blocks(o, value);
+	case TLVS:
+		proxy_option(&o->proxy, text_of(value), &why);
+		break;
+	case MAPPED:
+		return set_mapped(value, &o->proxy.keep_mapped);
+	}
+	return why;
+}
+
+/* --- commands --------------------------------------------------------------------------------- */
+
+/* The section's, which it has from its first line of ours on. */
+static struct forward_options *own(SERVICE_OPTIONS *section)
+{
+	struct forward_options *o = section->forward;
+
+	if (o)
+		return o;
+	o = str_alloc(sizeof *o);
+	str_detach(o);
+	memset(o, 0, sizeof *o);
+	o->limits.max_head = H1_HEAD_LIMIT;
+	o->limits.max_fields = H1_FIELDS_MAX;
+	o->max_length = PROXY_LENGTH_DEFAULT;
+	section->forward = o;
+	return o;
+}
+
+static const char *set_line(SERVICE_OPTIONS *section, const char *name, const char *value)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (!strcasecmp(name, rows[i].name))
+			return set(&rows[i], own(section), value);
+	return forward_go_on;
+}
+
+static void copy(SERVICE_OPTIONS *section, const SERVICE_OPTIONS *defaults)
+{
+	section->forward = NULL;
+	if (defaults->forward)
+		*own(section) = *defaults->forward;
+}
+
+static void release(SERVICE_OPTIONS *section)
+{
+	struct forward_options *o = section->forward;
+
+	section->forward = NULL;
+	str_free(o);
+}
+
+static const char *check_http(const SERVICE_OPTIONS *section)
+{
+	if (section->protocol && strcasecmp(section->protocol, "proxy") != 0)
+		return "Header options are for HTTP: of protocols only 'proxy' goes with them";
+#ifndef USE_WIN32
+	if (section->option.pty)
+		return "Header options are for HTTP: not with 'pty = yes'";
+#endif
+	return NULL;
+}
+
+static const char *check_proxy(const SERVICE_OPTIONS *section, struct forward_options *o)
+{
+	size_t size;
+
+	o->proxy.version = o->version ? (int)o->version : 1;
+	o->proxy.max_length = (int)o->max_length;
+	if (o->proxy.version == 1)
+		return o->proxy.tlvs ? "proxyTLV needs proxyVersion = 2" : NULL;
+	size = proxy_estimate(&o->proxy, 40);
+	if (section->protocol && size > o->max_length)
+		s_log(LOG_WARNING,
+		      "Service [%s]: the PROXY header can become about %lu bytes long: beyond "
+		      "proxyMaxLength = %u TLVs are left out",
+		      section->servname, (unsigned long)size, o->max_length);
+	return NULL;
+}
+
+/* Fails closed: an option that could do nothing is an error. */
+static const char *check(SERVICE_OPTIONS *section)
+{
+	struct forward_options *o = section->forward;
+	const char *why = NULL;
+
+	if (!o)
+		return NULL;
+	if (section->option.client)
+		return "Header and PROXY options are for TLS servers: not with 'client = yes'";
+	o->http = rewrite_active(&o->rewrite);
+	if (o->http)
+		why = check_http(section);
+	if (!why)
+		why = check_proxy(section, o);
+	o->texts = tls_texts_of_templates(&o->rewrite.pool) | tls_texts_of_proxy(&o->proxy);
+#ifdef SSL_OP_NO_TICKET
+	/* A ticket keeps the leaf only: a resumed session would be without its chain. */
+	if (o->texts & TLS_CERT_CHAIN)
+		section->ssl_options_set |= SSL_OP_NO_TICKET;
+#endif
+	return why;
+}
+
+static void print(enum forward_command command)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		const char *text = command == FORWARD_HELP ? rows[i].help : rows[i].preset;
+
+		if (text)
+			s_log(LOG_NOTICE, "%-22s = %s", rows[i].name, text);
+	}
+}
+
+const char *forward_option(enum forward_command command, SERVICE_OPTIONS *section,
+			   const SERVICE_OPTIONS *defaults, const char *name, const char *value)
+{
+	const char *why = NULL;
+
+	switch (command) {
+	case FORWARD_COPY:
+		copy(section, defaults);
+		break;
+	case FORWARD_SET:
+		return set_line(section, name, value);
+	case FORWARD_CHECK:
+		why = check(section);
+		break;
+	case FORWARD_FREE:
+		release(section);
+		break;
+	case FORWARD_DEFAULTS:
+	case FORWARD_HELP:
+		print(command);
+		break;
+	case FORWARD_NOTHING:
+		break;
+	}
+	return why ? why : forward_go_on;
+}
+
+void forward_info(int level)
+{
+	s_log(level, "Forward:HTTP,PROXY2 (stunnel-http " FORWARD_VERSION ")");
+}
