@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 // title: Options for the client's address in HTTP requests and PROXY headers
 //
-// Where a section keeps its options, and where its file is read.
+// Where a section keeps its options and a connection its state, where the file is read, and how a
+// connection is given up.
 
 // hook: service member
 // file: src/prototypes.h
@@ -37,24 +38,79 @@
 // hook: service option
 // file: src/options.c
 // makes: 1 forward_option(
-// wants: parse_service_option(), and in it `section` and what is said of the command
+// wants: parse_service_option(), and in it the section and what is told of the command
 @header@
 typedef CMD, SERVICE_OPTIONS;
-identifier cmd, section_ptr, opt, arg;
+identifier command, given, name, value;
 @@
- parse_service_option(CMD cmd, SERVICE_OPTIONS **section_ptr, char *opt, char *arg) { ... }
+ parse_service_option(CMD command, SERVICE_OPTIONS **given, char *name, char *value) { ... }
 
 // Not within the function: to walk all ways through it takes a quarter of a minute.
 @@
-identifier header.cmd, header.section_ptr, header.opt, header.arg, section;
-expression set;
-statement told, other;
+identifier header.command, header.given, header.name, header.value, options;
+expression which;
+statement tell, other;
 @@
- section = section_ptr ? *section_ptr : NULL;
- if(set) told else other
+ options = given ? *given : NULL;
+ if(which) tell else other
 +{
-+    const char *forward_error=forward_option(FORWARD_COMMAND(cmd),
-+        section, &new_service_options, opt, arg);
++    const char *forward_error=forward_option(FORWARD_COMMAND(command),
++        options, &new_service_options, name, value);
 +    if(forward_error!=forward_go_on)
 +        return forward_error;
 +}
+
+// hook: client include
+// file: src/client.c
+// makes: 1 #include "forward.h"
+// wants: #include "prototypes.h"
+@@
+@@
+ #include "prototypes.h"
++#include "forward.h"
+
+// hook: abort
+// file: src/client.c
+// makes: 1 void forward_abort(
+// wants: transfer(), and in it throw_exception() or longjmp()
+@thrower exists@
+typedef CLI;
+identifier link;
+@@
+ transfer(CLI *link)
+ {
+     ... when any
+     throw_exception(link, 1);
+     ... when any
+ }
+
+@jumper exists@
+typedef CLI;
+identifier link;
+@@
+ transfer(CLI *link)
+ {
+     ... when any
+     longjmp(link->err, 1);
+     ... when any
+ }
+
+@depends on thrower@
+typedef CLI;
+identifier link;
+@@
++void forward_abort(CLI *link) {
++    throw_exception(link, 1);
++}
++
+ transfer(CLI *link) { ... }
+
+@depends on jumper@
+typedef CLI;
+identifier link;
+@@
++void forward_abort(CLI *link) {
++    longjmp(link->err, 1);
++}
++
+ transfer(CLI *link) { ... }

@@ -3,59 +3,25 @@
 //
 // transfer() reads requests through the HTTP machine, and lets it watch the responses.
 
-// hook: client include
-// file: src/client.c
-// makes: 1 #include "forward.h"
-// wants: #include "prototypes.h"
-@@
-@@
- #include "prototypes.h"
-+#include "forward.h"
-
 // hook: begin
 // file: src/client.c
 // makes: 1 forward_begin(
 // wants: the call of transfer()
 @@
-expression c;
+expression link;
 @@
-+forward_begin(c);
- transfer(c);
++forward_begin(link);
+ transfer(link);
 
 // hook: end
 // file: src/client.c
 // makes: 1 forward_end(
 // wants: s_poll_free() of the connection's descriptors
 @@
-expression c;
+expression link;
 @@
- s_poll_free(c->fds);
-+forward_end(c);
-
-// hook: abort
-// file: src/client.c
-// makes: 1 void forward_abort(
-// wants: transfer(), and in it throw_exception(c, 1)
-@thrower exists@
-typedef CLI;
-identifier c;
-@@
- transfer(CLI *c)
- {
-     ... when any
-     throw_exception(c, 1);
-     ... when any
- }
-
-@depends on thrower@
-typedef CLI;
-identifier c;
-@@
-+void forward_abort(CLI *c) {
-+    throw_exception(c, 1);
-+}
-+
- transfer(CLI *c) { ... }
+ s_poll_free(link->fds);
++forward_end(link);
 
 // hook: read
 // file: src/client.c
@@ -63,14 +29,14 @@ identifier c;
 // wants: SSL_read() in transfer()
 @@
 typedef CLI;
-identifier c;
+identifier link;
 expression p, n;
 @@
- transfer(CLI *c)
+ transfer(CLI *link)
  {
      <...
--    SSL_read(c->ssl, p, n)
-+    FORWARD_READ(c, p, n)
+-    SSL_read(link->ssl, p, n)
++    FORWARD_READ(link, p, n)
      ...>
  }
 
@@ -80,13 +46,13 @@ expression p, n;
 // wants: SSL_pending() in transfer()
 @@
 typedef CLI;
-identifier c;
+identifier link;
 @@
- transfer(CLI *c)
+ transfer(CLI *link)
  {
      <...
--    SSL_pending(c->ssl)
-+    FORWARD_PENDING(c)
+-    SSL_pending(link->ssl)
++    FORWARD_PENDING(link)
      ...>
  }
 
@@ -96,13 +62,13 @@ identifier c;
 // wants: SSL_get_shutdown() in transfer()
 @@
 typedef CLI;
-identifier c;
+identifier link;
 @@
- transfer(CLI *c)
+ transfer(CLI *link)
  {
      <...
--    SSL_get_shutdown(c->ssl)
-+    FORWARD_GET_SHUTDOWN(c)
+-    SSL_get_shutdown(link->ssl)
++    FORWARD_GET_SHUTDOWN(link)
      ...>
  }
 
@@ -112,13 +78,13 @@ identifier c;
 // wants: the comparison of ssl_ptr with BUFFSIZE in transfer()
 @@
 typedef CLI;
-identifier c;
+identifier link;
 @@
- transfer(CLI *c)
+ transfer(CLI *link)
  {
      <...
--    c->ssl_ptr < BUFFSIZE
-+    FORWARD_WANTS_INPUT(c, c->ssl_ptr < BUFFSIZE)
+-    link->ssl_ptr < BUFFSIZE
++    FORWARD_WANTS_INPUT(link, link->ssl_ptr < BUFFSIZE)
      ...>
  }
 
@@ -128,14 +94,14 @@ identifier c;
 // wants: readsocket() in transfer()
 @@
 typedef CLI;
-identifier c;
+identifier link;
 expression fd, p, n;
 @@
- transfer(CLI *c)
+ transfer(CLI *link)
  {
      <...
 -    readsocket(fd, p, n)
-+    FORWARD_READSOCKET(c, fd, p, n)
++    FORWARD_READSOCKET(link, fd, p, n)
      ...>
  }
 
@@ -145,12 +111,12 @@ expression fd, p, n;
 // wants: SSL_shutdown() in transfer()
 @@
 typedef CLI;
-identifier c;
+identifier link;
 @@
- transfer(CLI *c)
+ transfer(CLI *link)
  {
      <...
--    SSL_shutdown(c->ssl)
-+    FORWARD_SHUTDOWN(c)
+-    SSL_shutdown(link->ssl)
++    FORWARD_SHUTDOWN(link)
      ...>
  }

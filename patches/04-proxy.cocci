@@ -17,7 +17,7 @@
 // makes: 1 forward_proxy(
 // wants: the call of proxy_server() in protocol()
 @@
-expression c, opt, phase;
+expression link, section, moment;
 @@
-- proxy_server(c, opt, phase)
-+ (forward_has_proxy(opt) ? forward_proxy(c, opt, phase) : proxy_server(c, opt, phase))
+- proxy_server(link, section, moment)
++ (forward_has_proxy(section) ? forward_proxy(link, section, moment) : proxy_server(link, section, moment))

@@ -17,13 +17,13 @@
 // makes: 1 forward_info(
 // wants: the line of features in stunnel_info()
 @@
-identifier level;
-expression features;
+identifier severity;
+expression line;
 @@
- stunnel_info(int level)
+ stunnel_info(int severity)
  {
      ...
-     s_log(level, "%s", features);
-+    forward_info(level);
+     s_log(severity, "%s", line);
++    forward_info(severity);
      ...
  }

@@ -37,7 +37,7 @@ struct forward {
 
 static struct span content(const struct buffer *b)
 {
-	return span_of(b->p + b->at, b->len - b->at);
+	return b->p ? span_of(b->p + b->at, b->len - b->at) : span_of(NULL, 0);
 }
 
 static void drop(struct buffer *b)

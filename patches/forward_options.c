@@ -76,8 +76,10 @@ static const char *set_number(const struct row *row, const char *value, unsigned
 
 static const char *set_flag(const char *value, bool *to)
 {
+	static const char error[] = "The argument needs to be either 'yes' or 'no'";
+
 	if (strcasecmp(value, "yes") != 0 && strcasecmp(value, "no") != 0)
-		return "The argument needs to be either 'yes' or 'no'";
+		return error;
 	*to = !strcasecmp(value, "yes");
 	return NULL;
 }
@@ -199,25 +201,25 @@ static const char *check_proxy(const SERVICE_OPTIONS *section, struct forward_op
 }
 
 /* Fails closed: an option that could do nothing is an error. */
-static const char *check(SERVICE_OPTIONS *section)
+static const char *check(SERVICE_OPTIONS *s)
 {
-	struct forward_options *o = section->forward;
+	struct forward_options *o = s->forward;
 	const char *why = NULL;
 
 	if (!o)
 		return NULL;
-	if (section->option.client)
+	if (s->option.client)
 		return "Header and PROXY options are for TLS servers: not with 'client = yes'";
 	o->http = rewrite_active(&o->rewrite);
 	if (o->http)
-		why = check_http(section);
+		why = check_http(s);
 	if (!why)
-		why = check_proxy(section, o);
+		why = check_proxy(s, o);
 	o->texts = tls_texts_of_templates(&o->rewrite.pool) | tls_texts_of_proxy(&o->proxy);
 #ifdef SSL_OP_NO_TICKET
 	/* A ticket keeps the leaf only: a resumed session would be without its chain. */
 	if (o->texts & TLS_CERT_CHAIN)
-		section->ssl_options_set |= SSL_OP_NO_TICKET;
+		s->ssl_options_set |= SSL_OP_NO_TICKET;
 #endif
 	return why;
 }

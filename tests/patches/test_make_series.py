@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: ISC
+"""tools/make-series on Debian's stunnel, and on trees where a hook has gone.
+
+STOCK names an unpacked source package (tools/stock-source), which stays as it is.
+"""
+
+import filecmp
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+MAKE_SERIES = TOP / "tools" / "make-series"
+STOCK = Path(os.environ.get("STOCK", TOP / "build" / "stock" / "none"))
+NAMES = [
+    "01-forward-core.patch",
+    "02-forward-options.patch",
+    "03-forward-http.patch",
+    "04-forward-proxy.patch",
+    "05-forward-version.patch",
+    "06-forward-manual.patch",
+]
+
+pytestmark = pytest.mark.skipif(
+    not (STOCK / "src" / "client.c").exists(), reason="STOCK names no tree of stunnel"
+)
+
+
+def run(*command, **options):
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def make_series(*arguments, **options):
+    return run(MAKE_SERIES, *arguments, **options)
+
+
+def content(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("series")
+    result = make_series(STOCK, "--out", folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of the stock tree, as its packager's patches left it, without these patches."""
+    shutil.copytree(STOCK, tmp_path / "tree", symlinks=True)
+    shutil.rmtree(tmp_path / "tree" / ".pc", ignore_errors=True)
+    return tmp_path / "tree"
+
+
+def quilt(tree, series, *arguments):
+    result = run("quilt", *arguments, cwd=tree, env={**os.environ, "QUILT_PATCHES": str(series)})
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+# ---- what a series is -------------------------------------------------------------------------
+
+
+def test_twice_the_same_bytes(series, tmp_path):
+    assert make_series(STOCK, "--out", tmp_path, env={**os.environ, "TZ": "Asia/Tokyo"}).stderr == ""
+    assert content(tmp_path) == content(series)
+
+
+def test_series_names_the_patches_in_order(series):
+    assert (series / "series").read_text().split() == NAMES
+    assert sorted(content(series)) == sorted([*NAMES, "series"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_patch_has_a_dep3_header(series, name):
+    header = (series / name).read_text().split("\n--- ")[0]
+    fields = dict(re.findall(r"^([A-Z][\w-]*): (.*)$", header, re.M))
+    assert {"Description", "Author", "Origin", "Forwarded"} <= set(fields)
+    assert not re.search(r"^(diff|index|Index:) ", (series / name).read_text(), re.M)
+
+
+def test_every_patch_fits_exactly_and_builds(series, tree):
+    """Nor does it need autoconf or automake."""
+    env = {**os.environ, "AUTOCONF": "false", "ACLOCAL": "false", "AUTOHEADER": "false"}
+    assert run("./configure", cwd=tree, env=env).returncode == 0
+    for _ in NAMES:
+        said = quilt(tree, series, "push", "--fuzz=0")
+        assert "fuzz" not in said and "offset" not in said
+        made = run("make", "-j2", "AUTOMAKE=false", "-C", "src", "stunnel", cwd=tree, env=env)
+        assert made.returncode == 0, made.stderr
+        assert not re.findall(r"^(?:forward|core/|tls_facts).*warning:.*", made.stderr, re.M)
+        assert run("src/stunnel", "-version", cwd=tree).returncode == 0
+    said = run("src/stunnel", "-version", cwd=tree).stderr
+    assert re.search(r"^Forward:HTTP,PROXY2 \(stunnel-http [\d.]+\)$", said, re.M)
+    assert "xForwardedFor" in said
+
+
+def test_upstreams_own_release(tmp_path):
+    """As published, without what Debian changed."""
+    (tarball,) = STOCK.parent.glob("*.orig.tar.*z")
+    shutil.unpack_archive(tarball, tmp_path)
+    (release,) = [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert make_series(release).returncode == 0
+    quilt(release, "patches", "push", "-a", "--fuzz=0")
+    env = {**os.environ, "AUTOCONF": "false", "ACLOCAL": "false", "AUTOHEADER": "false"}
+    assert run("./configure", cwd=release, env=env).returncode == 0
+    made = run("make", "-j2", "AUTOMAKE=false", cwd=release, env=env)
+    assert made.returncode == 0, made.stderr
+    assert "proxyVersion" in (release / "doc/stunnel.8").read_text("latin-1")
+
+
+def test_every_patch_comes_off_again(series, tree):
+    before = content(tree)
+    quilt(tree, series, "push", "-a", "--fuzz=0")
+    assert content(tree / "src") != {}
+    quilt(tree, series, "pop", "-a")
+    shutil.rmtree(tree / ".pc")
+    assert content(tree) == before
+
+
+def test_core_is_the_daemons_byte_for_byte(series, tree):
+    quilt(tree, series, "push", "-a", "--fuzz=0")
+    core = sorted(path.name for path in (TOP / "stunnel/core").glob("*.[ch]"))
+    same, other, missing = filecmp.cmpfiles(
+        TOP / "stunnel/core", tree / "src/core", core, shallow=False
+    )
+    assert (sorted(same), other, missing) == (core, [], [])
+    for name in ("tls_facts.c", "tls_facts.h"):
+        assert filecmp.cmp(TOP / "stunnel" / name, tree / "src" / name, shallow=False)
+
+
+def test_manual_has_the_options(series, tree):
+    quilt(tree, series, "push", "-a", "--fuzz=0")
+    rows = re.findall(r'^\t\{"(\w+)", ', (TOP / "patches/forward_options.c").read_text(), re.M)
+    assert len(rows) > 10
+    for form in ("stunnel.pod.in", "stunnel.8.in", "stunnel.html.in"):
+        text = (tree / "doc" / form).read_text("latin-1")
+        assert [name for name in rows if name not in text] == []
+    lint = run("man", "--warnings", "-l", "-Tutf8", tree / "doc" / "stunnel.8.in")
+    assert "FORWARDING THE CLIENT" in re.sub(r".\x08", "", lint.stdout)
+
+
+def test_check_writes_nothing(tree):
+    before = content(tree)
+    result = make_series("--check", tree)
+    assert result.returncode == 0
+    assert result.stdout.splitlines()[-1].endswith("all hooks find their place")
+    assert content(tree) == before
+
+
+# ---- hooks that are gone, or there twice ------------------------------------------------------
+
+EDITS = {
+    "service member": ("src/prototypes.h", "struct service_options_struct {", "struct renamed {"),
+    "service option": ("src/options.c", "**section_ptr,\n", "**section_ptr, int more,\n"),
+    "begin": ("src/client.c", "    transfer(c);", "    relay(c);"),
+    "end": ("src/client.c", "s_poll_free(c->fds);", "c->fds=NULL;"),
+    "read": ("src/client.c", "SSL_read(c->ssl, ", "read_tls(c->ssl, "),
+    "pending": ("src/client.c", "SSL_pending(c->ssl)", "0"),
+    "wants input": ("src/client.c", "c->ssl_ptr<BUFFSIZE", "1"),
+    "readsocket": ("src/client.c", "readsocket(c->sock_rfd->fd,", "read_plain(c->sock_rfd->fd,"),
+    "send shutdown": ("src/client.c", "SSL_shutdown(c->ssl)", "end_tls(c->ssl)"),
+    "proxy": ("src/protocol.c", "proxy_server(c, opt, phase)", "NULL"),
+    "version": ("src/stunnel.c", 's_log(level, "%s", features);', "(void)features;"),
+    "build": ("src/Makefile.in", "stunnel-client.o: client.c", "stunnel-other.o: other.c"),
+    "manual": ("doc/stunnel.pod.in", "=head1 RETURN VALUE", "=head1 EXIT STATUS"),
+}
+
+
+@pytest.mark.parametrize("hook", EDITS)
+def test_missing_hook(tree, tmp_path, hook):
+    name, old, new = EDITS[hook]
+    path = tree / name
+    assert old in path.read_text("latin-1")
+    path.write_text(path.read_text("latin-1").replace(old, new), "latin-1")
+    before = content(tree)
+    result = make_series(tree, "--out", tmp_path / "out")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"hook '{hook}'" in result.stderr and Path(name).name in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert content(tree) == before and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--check", "--debian"])
+def test_nothing_is_written_where_a_hook_is_missing(tree, option):
+    path = tree / "doc/stunnel.pod.in"
+    path.write_text(path.read_text().replace("=head1 RETURN VALUE", "=head1 EXIT STATUS"))
+    before = content(tree)
+    result = make_series(tree, option)
+    assert result.returncode == 1 and "hook 'manual'" in result.stderr
+    assert content(tree) == before
+
+
+def test_hook_that_is_there_twice(tree, tmp_path):
+    path = tree / "src/client.c"
+    path.write_text(path.read_text().replace("    transfer(c);", "    transfer(c);\n    transfer(c);"))
+    result = make_series(tree, "--out", tmp_path / "out")
+    assert result.returncode == 1
+    assert "hook 'begin'" in result.stderr and "was found 2 times (expected: 1)" in result.stderr
+    assert "src/client.c" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_older_way_to_throw(tree, tmp_path):
+    path = tree / "src/client.c"
+    path.write_text(path.read_text().replace("throw_exception(c, 1)", "longjmp(c->err, 1)"))
+    assert make_series(tree, "--out", tmp_path / "out").returncode == 0
+    assert "+    longjmp(c->err, 1);" in (tmp_path / "out" / NAMES[1]).read_text()
+
+
+def test_not_a_tree_of_stunnel(tmp_path):
+    result = make_series(tmp_path)
+    assert result.returncode == 1 and "there is no src/client.c" in result.stderr
+
+
+def test_tree_that_was_patched(series, tree):
+    quilt(tree, series, "push", "-a", "--fuzz=0")
+    result = make_series(tree, "--debian")
+    assert result.returncode == 1 and "it was patched already" in result.stderr
+
+
+# ---- Debian -----------------------------------------------------------------------------------
+
+
+def test_debian_series_and_changelog(tree):
+    series = (tree / "debian/patches/series").read_text()
+    log = (tree / "debian/changelog").read_text()
+    env = {**os.environ, "DEBFULLNAME": "A Packager", "DEBEMAIL": "a@example.test"}
+    env["SOURCE_DATE_EPOCH"] = "1800000000"
+    assert make_series(tree, "--debian", env=env).returncode == 0
+    assert (tree / "debian/patches/series").read_text() == series + "".join(f"{n}\n" for n in NAMES)
+    new = (tree / "debian/changelog").read_text()
+    assert new.endswith(log)
+    said = run("dpkg-parsechangelog", "-l", tree / "debian/changelog").stdout
+    old = run("dpkg-parsechangelog", "-l", "-", "-S", "Version", input=log).stdout.strip()
+    assert f"Version: {old}+http1\n" in said
+    assert "Maintainer: A Packager <a@example.test>" in said
+    assert "Date: Fri, 15 Jan 2027 08:00:00 +0000" in said
+    again = make_series(tree, "--debian")
+    assert again.returncode == 1 and "is there already" in again.stderr
+    assert (tree / "debian/changelog").read_text() == new
+
+
+# ---- whose lines these are --------------------------------------------------------------------
+
+SHORTER_IS_NOBODYS = 30  # characters beside white space: `return n;`, `if (section->option.client)`
+
+
+def bare(line):
+    return re.sub(r"\s", "", line).lstrip("+-")
+
+
+def test_no_line_of_stock_is_in_patches():
+    stock = set()
+    for pattern in ("src/*.[ch]", "doc/*.in", "src/Makefile.*"):
+        for path in STOCK.glob(pattern):
+            stock |= {bare(line) for line in path.read_text("latin-1").splitlines()}
+    assert len(stock) > 5000
+    found = []
+    for path in sorted((TOP / "patches").iterdir()):
+        for n, line in enumerate(path.read_text().splitlines(), 1):
+            if len(bare(line)) >= SHORTER_IS_NOBODYS and bare(line) in stock:
+                found.append(f"{path.name}:{n}: {line}")
+    assert found == []
