@@ -120,3 +120,20 @@ identifier link;
 +    FORWARD_SHUTDOWN(link)
      ...>
  }
+
+// hook: socket error
+// file: src/client.c
+// makes: 0+ FORWARD_SOCKET_ERROR(
+// wants: get_socket_error() in transfer(), which takes the error away before a read could find it
+@@
+typedef CLI;
+identifier link;
+expression fd;
+@@
+ transfer(CLI *link)
+ {
+     <...
+-    get_socket_error(fd)
++    FORWARD_SOCKET_ERROR(link, fd)
+     ...>
+ }

@@ -27,6 +27,7 @@ struct forward {
 	bool logged;		/* the refusal */
 	bool answered;		/* the backend is gone, the client reads our answer */
 	bool over;		/* the client's end was judged */
+	bool backend_failed;	/* rather than ended */
 	bool backend_over;	/* and the client is told so */
 	size_t discarded;
 	SOCKET silent; /* the other end of what took the backend's place, or INVALID_SOCKET */
@@ -125,7 +126,31 @@ static struct tls_judging judging(const SERVICE_OPTIONS *opt)
 	bool judged =
 		(opt->option.verify_chain || opt->option.verify_peer) && !opt->redirect_addr.names;
 
-	return (struct tls_judging){judged, opt->option.verify_chain};
+	return (struct tls_judging){judged, opt->option.verify_chain, !opt->option.verify_chain};
+}
+
+/*
+ * Whether a resumed session was made under the same server name, and so for the same section:
+ * TLS 1.3 resumes before the name has its effect, and nobody would have seen the certificate that
+ * the section asks for. Earlier versions take the name from the session.
+ */
+static bool was_made_here(SSL *ssl)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x10101000L
+	const char *now = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), *then;
+
+	if (!SSL_session_reused(ssl) || SSL_version(ssl) != TLS1_3_VERSION)
+		return true;
+	then = SSL_SESSION_get0_hostname(SSL_get_session(ssl));
+	return then && now ? !strcmp(then, now) : then == now;
+#else
+	return true;
+#endif
+}
+
+static bool asks_for_certificates(const SERVICE_OPTIONS *opt)
+{
+	return opt->option.require_cert || opt->option.verify_chain || opt->option.verify_peer;
 }
 
 /* Unique over processes and restarts: a random part, and a number. */
@@ -159,6 +184,10 @@ static struct forward *prepare(CLI *c)
 	f->facts.sni = tls_server_name(SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name));
 	if (o->proxy.tlvs != 0)
 		tls_own_facts(c->ssl, &f->facts, &f->kept);
+	if (asks_for_certificates(c->opt) && !was_made_here(c->ssl)) {
+		s_log(LOG_ERR, "The TLS session was made under another server name");
+		forward_abort(c);
+	}
 	if (!tls_facts(c->ssl, judging(c->opt), o->texts, &f->facts, &f->kept, why)) {
 		s_log(LOG_ERR, "%s", why);
 		forward_abort(c);
@@ -537,12 +566,28 @@ ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len)
 	return n;
 }
 
+/* To ask is to take it: no read will fail any more, but find an end. */
+int forward_socket_error(CLI *c, SOCKET fd)
+{
+	int error = get_socket_error(fd);
+
+	if (error && fd == c->sock_rfd->fd)
+		c->forward->backend_failed = true;
+	return error;
+}
+
+/* Without framing only the way in which the backend ended tells whether the response is whole. */
+static bool is_cut(const struct forward *f)
+{
+	enum h1_phase phase = h1_phase(&f->h1, H1_RESPONSE);
+
+	return phase == H1_HEAD || phase == H1_BODY || (phase == H1_UNFRAMED && f->backend_failed);
+}
+
 /* close_notify would make a whole response of one that was cut. */
 int forward_shutdown(CLI *c)
 {
-	enum h1_phase phase = h1_phase(&c->forward->h1, H1_RESPONSE);
-
-	if (!c->forward->answered && (phase == H1_HEAD || phase == H1_BODY))
+	if (!c->forward->answered && is_cut(c->forward))
 		abort_all(c, "The backend ended inside a message");
 	c->forward->backend_over = true;
 	return SSL_shutdown(c->ssl);

@@ -78,6 +78,7 @@ int forward_pending(const CLI *c);
 int forward_get_shutdown(CLI *c);
 int forward_wants_input(const CLI *c);
 ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len);
+int forward_socket_error(CLI *c, SOCKET fd);
 int forward_shutdown(CLI *c);
 
 #define FORWARD_READ(c, p, n) ((c)->forward ? forward_read(c, p, n) : SSL_read((c)->ssl, p, n))
@@ -87,6 +88,8 @@ int forward_shutdown(CLI *c);
 #define FORWARD_WANTS_INPUT(c, room) ((room) && (!(c)->forward || forward_wants_input(c)))
 #define FORWARD_READSOCKET(c, fd, p, n) \
 	((c)->forward ? forward_readsocket(c, fd, p, n) : readsocket(fd, p, n))
+#define FORWARD_SOCKET_ERROR(c, fd) \
+	((c)->forward ? forward_socket_error(c, fd) : get_socket_error(fd))
 #define FORWARD_SHUTDOWN(c) ((c)->forward ? forward_shutdown(c) : SSL_shutdown((c)->ssl))
 
 #endif

@@ -200,8 +200,25 @@ static const char *check_proxy(const SERVICE_OPTIONS *section, struct forward_op
 	return NULL;
 }
 
+/*
+ * A ticket keeps the leaf only: a resumed session would be without its chain. Tickets are made by
+ * the section that accepts, which stands before the ones that names lead to.
+ */
+static void keep_sessions_whole(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
+{
+#ifdef SSL_OP_NO_TICKET
+	const char *colon = s->sni ? strchr(s->sni, ':') : NULL;
+	size_t len = colon ? (size_t)(colon - s->sni) : 0;
+
+	s->ssl_options_set |= SSL_OP_NO_TICKET;
+	for (const SERVICE_OPTIONS *p = defaults->next; colon && p; p = p->next)
+		if (p->ctx && strlen(p->servname) == len && !memcmp(p->servname, s->sni, len))
+			SSL_CTX_set_options(p->ctx, SSL_OP_NO_TICKET);
+#endif
+}
+
 /* Fails closed: an option that could do nothing is an error. */
-static const char *check(SERVICE_OPTIONS *s)
+static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 {
 	struct forward_options *o = s->forward;
 	const char *why = NULL;
@@ -216,11 +233,8 @@ static const char *check(SERVICE_OPTIONS *s)
 	if (!why)
 		why = check_proxy(s, o);
 	o->texts = tls_texts_of_templates(&o->rewrite.pool) | tls_texts_of_proxy(&o->proxy);
-#ifdef SSL_OP_NO_TICKET
-	/* A ticket keeps the leaf only: a resumed session would be without its chain. */
 	if (o->texts & TLS_CERT_CHAIN)
-		s->ssl_options_set |= SSL_OP_NO_TICKET;
-#endif
+		keep_sessions_whole(s, defaults);
 	return why;
 }
 
@@ -246,7 +260,7 @@ const char *forward_option(enum forward_command command, SERVICE_OPTIONS *sectio
 	case FORWARD_SET:
 		return set_line(section, name, value);
 	case FORWARD_CHECK:
-		why = check(section);
+		why = check(section, defaults);
 		break;
 	case FORWARD_FREE:
 		release(section);

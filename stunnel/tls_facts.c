@@ -25,9 +25,19 @@ struct source {
 	struct tls_judging judging;
 };
 
+static bool is_of_issuers(long result)
+{
+	return result == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+	       result == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+	       result == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
+}
+
 static bool is_verified(const struct source *from)
 {
-	return from->judging.judged && SSL_get_verify_result(from->ssl) == X509_V_OK;
+	long result = SSL_get_verify_result(from->ssl);
+
+	return from->judging.judged &&
+	       (result == X509_V_OK || (from->judging.pinned && is_of_issuers(result)));
 }
 
 /* A Byte Sequence of RFC 8941 3.3.5, as RFC 9440 2.1 wants it. */

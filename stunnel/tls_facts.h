@@ -35,6 +35,7 @@ unsigned tls_texts_of_proxy(const struct proxy *proxy);
 struct tls_judging {
 	bool judged;	  /* at all: else a result counts as none */
 	bool leads_to_ca; /* by the chain that was built */
+	bool pinned;	  /* the leaf itself is trusted: who issued it is of no account */
 };
 
 struct tls_cert_block;

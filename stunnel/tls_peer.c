@@ -160,8 +160,10 @@ bool tls_peer_facts(struct tls *tls, unsigned texts, bool own, struct facts *fac
 		    char why[static TLS_WHY_MAX])
 {
 	unsigned bits = tls_ctx_verify(tls->ssl)->bits;
-	struct tls_judging judging = {bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER),
-				      bits & TLS_VERIFY_CHAIN};
+	struct tls_judging judging = {
+		.judged = bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER),
+		.leads_to_ca = bits & TLS_VERIFY_CHAIN,
+	};
 
 	facts->sni = tls_server_name(tls->sni);
 	if (own)

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from peers import Stunnel, service
+from peers import Stunnel, daemon_only, service
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
@@ -19,6 +19,7 @@ def front(start):
     return start_front
 
 
+@daemon_only
 @pytest.mark.parametrize(
     "options, offered, chosen",
     [

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from peers import Stunnel, free_port, service, wait_for
+from peers import Stunnel, daemon_only, free_port, service, wait_for
 from recorder import OK, Recorder, answer_each, read_only
 from tls_client import TlsClient, dial, read_to_end
 
@@ -25,6 +25,7 @@ def alive(stunnel):
 # ---- when ------------------------------------------------------------------------------------
 
 
+@daemon_only
 def test_handshake_alone_costs_the_backend_nothing(start):
     backend = start(Recorder())
     stunnel = start(Stunnel(service(backend.port, HTTP)))
@@ -35,6 +36,7 @@ def test_handshake_alone_costs_the_backend_nothing(start):
     assert len(backend.connections) == 1
 
 
+@daemon_only
 def test_half_a_head_costs_the_backend_nothing(start):
     backend = start(Recorder())
     stunnel = start(Stunnel(service(backend.port, HTTP)))
@@ -68,6 +70,7 @@ def test_failed_handshake_costs_the_backend_nothing(start):
 # ---- a backend that is not there --------------------------------------------------------------
 
 
+@daemon_only
 def test_http_client_gets_503(start):
     stunnel = start(Stunnel(service(free_port(), HTTP)))
     with TlsClient(stunnel.port) as client:
@@ -86,6 +89,7 @@ def test_plain_client_is_closed(start):
     stunnel.wait_log("Connection refused (111)")
 
 
+@daemon_only
 def test_backend_comes_back(start):
     """A refused connection is forgotten: the next client gets through."""
     port = free_port()

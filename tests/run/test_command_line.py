@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from peers import BINARY
+from peers import BINARY, daemon_only
 
 
 def run(*arguments):
@@ -23,6 +23,7 @@ def test_version(option):
     assert re.search(r"Compiled(/running)? +with OpenSSL", done.stderr)
 
 
+@daemon_only
 def test_help_lists_the_options():
     done = run("-help")
     assert done.returncode == 0

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import pytest
 
 from certs import certificates
-from peers import BINARY, Stunnel, free_port, listening_ports, service
+from peers import BINARY, Stunnel, daemon_only, free_port, listening_ports, service
 from recorder import Recorder
 from tls_client import TlsClient
+
+pytestmark = daemon_only
 
 
 @dataclass

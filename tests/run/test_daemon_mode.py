@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from peers import Stunnel, free_port, listening_ports, service, wait_for
+from peers import Stunnel, daemon_only, free_port, listening_ports, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient
+
+pytestmark = daemon_only
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become someone else")
 

@@ -2,6 +2,9 @@
 """No server reads a request without our fields in what the daemon sends on of the wire corpus."""
 
 from differential import corpus, differences, found_all, run, self_check, table
+from peers import daemon_only
+
+pytestmark = daemon_only
 
 
 def test_every_request_that_a_server_reads_has_our_fields():

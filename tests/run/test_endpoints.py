@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from peers import Stunnel, free_port, service, wait_for
+from peers import Stunnel, daemon_only, free_port, service, wait_for
 from recorder import Recorder, answer_each
 from tls_client import TlsClient, dial
 
@@ -108,6 +108,7 @@ def test_connect_lines_of_defaults_come_first(start):
         assert client.get("/").body == b"first"
 
 
+@daemon_only
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_connections_are_shared_by_the_workers(start, workers):
     backend = start(Recorder())
@@ -121,6 +122,7 @@ def test_connections_are_shared_by_the_workers(start, workers):
     stunnel.wait_ended(40)
 
 
+@daemon_only
 def test_killed_worker_is_replaced(start):
     backend = start(Recorder())
     stunnel = start(Stunnel("workers = 2\n" + service(backend.port)))

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from peers import Stunnel, free_port, service
+from peers import Stunnel, daemon_only, free_port, service
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
@@ -126,6 +126,7 @@ def test_no_sni(start):
     assert template(start, "<%{sni}>", sni=None, context=context) == ["<>"]
 
 
+@daemon_only
 def test_alpn(start):
     context = client_context(alpn=["http/1.1"])
     assert template(start, "<%{alpn}>", context=context) == ["<http/1.1>"]

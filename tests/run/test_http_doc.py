@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from peers import daemon_only
 from wire_case import CORPUS
+
+pytestmark = daemon_only
 
 TOP = Path(__file__).resolve().parents[2]
 PAGE = (TOP / "doc/http.md").read_text("ascii")

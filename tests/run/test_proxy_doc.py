@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from certs import certificates
-from peers import BINARY, Apache
+from peers import BINARY, Apache, daemon_only
 from receivers import PAGE as FILE
 from receivers import RECEIVERS, NginxStream, measured
+
+pytestmark = daemon_only
 
 TOP = Path(__file__).resolve().parents[2]
 PAGE = FILE.read_text("ascii")

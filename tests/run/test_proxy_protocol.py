@@ -3,7 +3,7 @@
 
 import pytest
 
-from peers import Haproxy, Nginx, Stunnel, free_port, service, wait_for
+from peers import Haproxy, Nginx, Stunnel, daemon_only, free_port, service, wait_for
 from recorder import Recorder, read_only
 from tls_client import TlsClient
 
@@ -81,6 +81,7 @@ def test_ipv6_client(start):
     assert backend.data == f"PROXY TCP6 ::1 ::1 {source} {port}\r\nx".encode()
 
 
+@daemon_only
 def test_unix_client_has_no_address_to_send(start, tmp_path):
     """Receivers refuse or ignore what else could be said, so the configuration is refused."""
     config = service(free_port(), "protocol = proxy", accept=str(tmp_path / "front"))

@@ -7,9 +7,11 @@ import threading
 import pytest
 
 from certs import certificates
-from peers import Stunnel, free_port, listening_ports, service, wait_for
+from peers import Stunnel, daemon_only, free_port, listening_ports, service, wait_for
 from recorder import Recorder, answer_each
 from tls_client import TlsClient, client_context
+
+pytestmark = daemon_only
 
 RELOADS = 12
 

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from peers import Stunnel, service
+from peers import Stunnel, daemon_only, service
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
@@ -30,6 +30,7 @@ def test_resumption_across_workers(start, version):
     assert len(stunnel.log_lines("TLS accepted: new session negotiated")) == 1
 
 
+@daemon_only
 @VERSIONS
 def test_resumption_across_a_reload(start, version):
     backend = start(Recorder())

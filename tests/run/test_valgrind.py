@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from peers import BINARY, Stunnel, service
+from peers import BINARY, Stunnel, daemon_only, service
 from recorder import Recorder
 from tls_client import TlsClient
 
@@ -21,6 +21,7 @@ def unsuited():
         return None  # the test will say so
 
 
+@daemon_only
 @pytest.mark.skipif(unsuited() is not None, reason=str(unsuited()))
 def test_no_leak_and_no_error(start):
     backend = start(Recorder())
