@@ -31,7 +31,7 @@ struct forward {
 	bool backend_over;	/* and the client is told so */
 	size_t discarded;
 	SOCKET silent; /* the other end of what took the backend's place, or INVALID_SOCKET */
-	char id[36];
+	char id[36], sni[FACTS_NAME_MAX + 1], alpn[FACTS_ALPN_MAX]; /* what facts point at */
 };
 
 /* --- buffers ---------------------------------------------------------------------------------- */
@@ -166,6 +166,19 @@ static void make_id(struct forward *f, unsigned long long number)
 	f->facts.conn_id = span_of(f->id, (size_t)n);
 }
 
+/* Copies: OpenSSL's own would not outlive a renegotiation. */
+static void keep_names(struct forward *f, const char *sni)
+{
+	struct span name = tls_server_name(sni), alpn = f->facts.alpn;
+
+	if (name.len != 0)
+		memcpy(f->sni, name.p, name.len);
+	f->facts.sni = span_of(f->sni, name.len);
+	if (alpn.len != 0)
+		memcpy(f->alpn, alpn.p, alpn.len);
+	f->facts.alpn = span_of(f->alpn, alpn.len);
+}
+
 /* What is known of the connection, once TLS is accepted. */
 static struct forward *prepare(CLI *c)
 {
@@ -181,7 +194,6 @@ static struct forward *prepare(CLI *c)
 	c->forward = f;
 	addresses(c, &f->facts);
 	make_id(f, (unsigned long long)c->seq);
-	f->facts.sni = tls_server_name(SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name));
 	if (o->proxy.tlvs != 0)
 		tls_own_facts(c->ssl, &f->facts, &f->kept);
 	if (asks_for_certificates(c->opt) && !was_made_here(c->ssl)) {
@@ -192,6 +204,7 @@ static struct forward *prepare(CLI *c)
 		s_log(LOG_ERR, "%s", why);
 		forward_abort(c);
 	}
+	keep_names(f, SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name));
 	return f;
 }
 
@@ -352,7 +365,7 @@ static void settle(CLI *c)
 	drop(&f->input);
 	drop(&f->output);
 	out = out_of(c->sock_buff + c->sock_ptr, BUFFSIZE - c->sock_ptr);
-	http_error_reply(f->h1.error, &out);
+	http_error_reply(f->h1.error, h1_answers_head(&f->h1), &out);
 	c->sock_ptr += out.len;
 	f->answered = true;
 }

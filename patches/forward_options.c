@@ -233,6 +233,8 @@ static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 	if (!why)
 		why = check_proxy(s, o);
 	o->texts = tls_texts_of_templates(&o->rewrite.pool) | tls_texts_of_proxy(&o->proxy);
+	if (o->http)
+		s->option.renegotiation = 0; /* it could change what was told of the client */
 	if (o->texts & TLS_CERT_CHAIN)
 		keep_sessions_whole(s, defaults);
 	return why;

@@ -10,11 +10,6 @@
 #include "http.h"
 #include "log.h"
 
-/* Bytes of what a client sent that are kept of one request; what is longer is cut. */
-#define LINE_MAX_BYTES 2048
-#define REFERER_MAX_BYTES 1024
-#define AGENT_MAX_BYTES 512
-
 struct access_record {
 	struct access_record *next;
 	uint64_t number;
@@ -218,8 +213,8 @@ static void add_record(struct access *a, struct span line, struct span referer, 
 	size_t room = line.len + referer.len + agent.len;
 	struct access_record *r;
 
-	if (room > LINE_MAX_BYTES + REFERER_MAX_BYTES + AGENT_MAX_BYTES)
-		room = LINE_MAX_BYTES + REFERER_MAX_BYTES + AGENT_MAX_BYTES;
+	if (room > TEMPLATE_REQUEST_MAX + TEMPLATE_REFERER_MAX + TEMPLATE_AGENT_MAX)
+		room = TEMPLATE_REQUEST_MAX + TEMPLATE_REFERER_MAX + TEMPLATE_AGENT_MAX;
 	r = calloc(1, sizeof *r + room);
 	if (!r) {
 		give_up(a);
@@ -228,9 +223,9 @@ static void add_record(struct access *a, struct span line, struct span referer, 
 	r->number = a->h1->requests + 1;
 	r->begin = now();
 	clock_gettime(CLOCK_REALTIME, &r->time);
-	r->line_len = keep(r->text, line, LINE_MAX_BYTES);
-	r->referer_len = keep(r->text + r->line_len, referer, REFERER_MAX_BYTES);
-	r->agent_len = keep(r->text + r->line_len + r->referer_len, agent, AGENT_MAX_BYTES);
+	r->line_len = keep(r->text, line, TEMPLATE_REQUEST_MAX);
+	r->referer_len = keep(r->text + r->line_len, referer, TEMPLATE_REFERER_MAX);
+	r->agent_len = keep(r->text + r->line_len + r->referer_len, agent, TEMPLATE_AGENT_MAX);
 	*a->last = r;
 	a->last = &r->next;
 }
@@ -304,7 +299,7 @@ void access_answer(struct access *a, enum error error)
 	if (!a->first)
 		return;
 	on_response(a, error_info[error].status);
-	on_done(a, http_error_length(error));
+	on_done(a, h1_answers_head(a->h1) ? 0 : http_error_length(error));
 }
 
 void access_end(struct access *a)

@@ -166,7 +166,16 @@ static enum relay_status send_on(struct relay *r, enum h1_dir dir, struct span s
 static bool keep_repeatable(struct relay *r, struct span request)
 {
 	buffer_free(&r->repeat);
+	/* It stands last; before it may be the end of an earlier request's content. */
+	if (request.len > r->h1->head_len)
+		span_skip(&request, request.len - r->h1->head_len);
 	return !h1_repeatable(r->h1) || buffer_append(&r->repeat, request);
+}
+
+/* Behind the last answer: thrown away at once, before a further request that it would answer. */
+static bool is_unasked(const struct relay *r, enum h1_dir dir)
+{
+	return dir == H1_RESPONSE && r->h1 && h1_backend_end(r->h1) == H1_END_RENEW;
 }
 
 /* Takes from the front of *in what can go on, through the HTTP machine if there is one. */
@@ -177,7 +186,7 @@ static enum relay_status forward(struct relay *r, enum h1_dir dir, struct span *
 
 	if (dir == H1_RESPONSE)
 		buffer_free(&r->repeat); /* something is answered */
-	while (in->len != 0 && f->unsent.len == 0 && !is_final(status)) {
+	while (in->len != 0 && (f->unsent.len == 0 || is_unasked(r, dir)) && !is_final(status)) {
 		size_t n = r->h1 ? h1_bypass(r->h1, dir) : SIZE_MAX, before = in->len;
 		struct out out = out_of(r->scratch->out, r->scratch->out_cap);
 
@@ -331,7 +340,7 @@ static bool is_framed(const struct relay *r)
 static enum relay_status backend_ended(struct relay *r)
 {
 	/* A backend that was told of its client's end may end for that reason. */
-	if (!r->h1 || r->flow[H1_REQUEST].ended)
+	if (!r->h1 || r->flow[H1_REQUEST].closed)
 		return RELAY_WAIT;
 	switch (h1_backend_end(r->h1)) {
 	case H1_END_RENEW:
@@ -423,7 +432,7 @@ enum h1_reply relay_reply(const struct relay *r)
 static bool backend_done(const struct relay *r)
 {
 	return r->h1 && h1_backend_done(r->h1) && r->flow[H1_RESPONSE].unsent.len == 0 &&
-	       !r->flow[H1_REQUEST].ended;
+	       !r->flow[H1_REQUEST].closed;
 }
 
 enum relay_status relay_run(struct relay *r, bool requests, bool responses)
@@ -498,7 +507,7 @@ void relay_answer(struct relay *r, enum error error)
 	buffer_free(&responses->held);
 	requests->discarding = true;
 	requests->unsent_at = 0;
-	http_error_reply(error, &out);
+	http_error_reply(error, r->h1 && h1_answers_head(r->h1), &out);
 	if (send_on(r, H1_RESPONSE, out_span(&out)) == RELAY_ABORT)
 		responses->closed = true;
 	responses->ended = true;

@@ -285,6 +285,9 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 				       SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
 	SSL_CTX_set_options(c, s->options_set);
 	SSL_CTX_clear_options(c, s->options_clear);
+	/* A second ClientHello would change name, service and certificate behind what was told. */
+	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_clear_options(c, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
 	SSL_CTX_set_dh_auto(c, 1); /* for whoever names DHE in `ciphers` */
 	SSL_CTX_set_tlsext_servername_callback(c, acknowledge_name);
 	if (ctx->alpn_len != 0)

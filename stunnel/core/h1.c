@@ -151,6 +151,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 		out_rollback(out, mark);
 		return WAITING;
 	}
+	h->head_len = out_mark(out) - mark;
 	span_skip(in, end);
 	s->partial = false;
 	s->empty_lines = 0;
@@ -661,6 +662,11 @@ void h1_fail(struct h1 *h, enum error error)
 {
 	if (h->error == ERR_NONE)
 		h->error = error;
+}
+
+bool h1_answers_head(const struct h1 *h)
+{
+	return h->queue_count != 0 && (answered_kind(h) & H1_KIND_HEAD);
 }
 
 enum h1_reply h1_reply(const struct h1 *h)

@@ -82,6 +82,7 @@ struct h1 {
 	uint8_t queue_count;
 	uint64_t response_bytes; /* of the response under way, behind its head */
 	uint64_t requests;	 /* heads that were forwarded so far */
+	size_t head_len;	 /* of the newest request, as it was written */
 	bool tunnel_asked;	 /* by the newest request in the queue */
 	bool tunnel_refused;	 /* and its response has come already */
 	bool last; /* the current request is the last: close, or HTTP/1.0 without keep-alive */
@@ -161,6 +162,9 @@ enum h1_reply {
 	H1_REPLY_LATER,	  /* responses to earlier requests come first */
 	H1_REPLY_NEVER,	  /* a response is under way or cannot be framed: only closing is left */
 };
+
+/* Whether the next response answers a HEAD, and so has no content. */
+bool h1_answers_head(const struct h1 *h);
 
 /* Where the answer to the conversation's error stands. */
 enum h1_reply h1_reply(const struct h1 *h);

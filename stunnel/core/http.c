@@ -152,6 +152,8 @@ static struct span reason_phrase(int status)
 		return SPAN("Request Timeout");
 	case 431:
 		return SPAN("Request Header Fields Too Large");
+	case 502:
+		return SPAN("Bad Gateway");
 	case 503:
 		return SPAN("Service Unavailable");
 	case 505:
@@ -166,7 +168,7 @@ size_t http_error_length(enum error error)
 	return error_info[error].text_len + (size_t)1;
 }
 
-void http_error_reply(enum error error, struct out *out)
+void http_error_reply(enum error error, bool to_head, struct out *out)
 {
 	struct span text = span_of(error_info[error].text, error_info[error].text_len);
 
@@ -181,6 +183,8 @@ void http_error_reply(enum error error, struct out *out)
 	out_put(out, SPAN("Content-Type: text/plain\r\nContent-Length: "));
 	out_decimal(out, http_error_length(error));
 	out_put(out, SPAN("\r\nConnection: close\r\n\r\n"));
+	if (to_head)
+		return;
 	out_put(out, text);
 	out_char(out, '\n');
 }

@@ -75,10 +75,11 @@ struct span http_trim(struct span s);
 
 /*
  * Appends a whole response that answers `error` and closes the connection: status line, type,
- * length, Connection: close, and a body of one line. It has at most HTTP_REPLY_MAX bytes.
+ * length, Connection: close, and a body of one line, which the answer to a HEAD lacks (RFC 9110
+ * 9.3.2). It has at most HTTP_REPLY_MAX bytes.
  */
 #define HTTP_REPLY_MAX 512
-void http_error_reply(enum error error, struct out *out);
+void http_error_reply(enum error error, bool to_head, struct out *out);
 
 /* Bytes of that body. */
 size_t http_error_length(enum error error);

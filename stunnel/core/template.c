@@ -235,7 +235,7 @@ struct variable {
 /* clang-format off: one row a line, so that it reads as the table that it is */
 static const struct variable variables[] = {
 	{{"alpn", 4}, 3 * FACTS_ALPN_MAX, ANYWHERE, FACT(alpn)},
-	{{"bytes", 5}, 0, IN_LOGS, BY(put_bytes)},
+	{{"bytes", 5}, 20, IN_LOGS, BY(put_bytes)},
 	{{"client_cert_chain", 17}, 3 * FACTS_CHAIN_MAX, IN_HEADERS, CERT(chain)},
 	{{"client_cert_issuer", 18}, 3 * FACTS_DN_MAX, ANYWHERE, CERT(issuer)},
 	{{"client_cert_pem", 15}, 3 * FACTS_PEM_MAX, IN_HEADERS, FROM_CERT, 0, put_cert_pem},
@@ -248,21 +248,21 @@ static const struct variable variables[] = {
 	{{"client_port", 11}, 5, ANYWHERE, BY(put_client_port)},
 	{{"forwarded", 9}, FORWARDED_MAX, IN_HEADERS, BY(put_forwarded)},
 	{{"peer_ip", 7}, FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_peer_ip)},
-	{{"referer", 7}, 0, IN_LOGS, EXCHANGE(referer)},
-	{{"request", 7}, 0, IN_LOGS, EXCHANGE(request_line)},
+	{{"referer", 7}, 3 * TEMPLATE_REFERER_MAX, IN_LOGS, EXCHANGE(referer)},
+	{{"request", 7}, 3 * TEMPLATE_REQUEST_MAX, IN_LOGS, EXCHANGE(request_line)},
 	{{"request_id", 10}, FACTS_ID_MAX + 17, ANYWHERE, BY(put_request_id)},
 	{{"server_ip", 9}, FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_server_ip)},
 	{{"server_port", 11}, 5, ANYWHERE, BY(put_server_port)},
 	{{"session_reused", 14}, 1, ANYWHERE, BY(put_session_reused)},
 	{{"sni", 3}, 3 * FACTS_NAME_MAX, ANYWHERE, FACT(sni)},
-	{{"status", 6}, 0, IN_LOGS, BY(put_status)},
-	{{"time", 4}, 0, IN_LOGS, EXCHANGE(time)},
-	{{"time_first_byte", 15}, 0, IN_LOGS, BY(put_first_byte)},
-	{{"time_iso8601", 12}, 0, IN_LOGS, EXCHANGE(iso_time)},
-	{{"time_total", 10}, 0, IN_LOGS, BY(put_total)},
+	{{"status", 6}, 20, IN_LOGS, BY(put_status)},
+	{{"time", 4}, 40, IN_LOGS, EXCHANGE(time)},
+	{{"time_first_byte", 15}, 27, IN_LOGS, BY(put_first_byte)},
+	{{"time_iso8601", 12}, 40, IN_LOGS, EXCHANGE(iso_time)},
+	{{"time_total", 10}, 27, IN_LOGS, BY(put_total)},
 	{{"tls_cipher", 10}, 3 * FACTS_TLS_MAX, ANYWHERE, FACT(tls_cipher)},
 	{{"tls_version", 11}, 3 * FACTS_TLS_MAX, ANYWHERE, FACT(tls_version)},
-	{{"user_agent", 10}, 0, IN_LOGS, EXCHANGE(user_agent)},
+	{{"user_agent", 10}, 3 * TEMPLATE_AGENT_MAX, IN_LOGS, EXCHANGE(user_agent)},
 };
 /* clang-format on */
 

@@ -16,6 +16,12 @@
 #define TEMPLATE_PARTS_MAX 256
 #define TEMPLATE_TEXT_MAX 8192
 
+/* Bytes of what a client sent that a log gets of one request: whoever fills an exchange cuts them.
+ */
+#define TEMPLATE_REQUEST_MAX 2048
+#define TEMPLATE_REFERER_MAX 1024
+#define TEMPLATE_AGENT_MAX 512
+
 /* A piece of a template. */
 struct template_part {
 	uint8_t variable; /* 0: literal */

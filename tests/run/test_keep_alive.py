@@ -2,6 +2,7 @@
 """httpKeepAlive = client: a backend that closes does not cost the client its TLS connection."""
 
 import http.server
+import socket
 import threading
 
 import pytest
@@ -201,6 +202,87 @@ def test_nothing_is_sent_again_after_an_interim_response(start):
         data = client.recv_all()
         assert data.startswith(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 502 ")
     assert len(backend.connections) == 1
+
+
+def test_what_is_sent_again_is_the_request_and_nothing_else(start):
+    """Not the end of the content before it, which could begin like a request of the client's own."""
+
+    def serve(connection):
+        if not connection.take_until(b"\r\n\r\n").startswith(b"POST"):
+            connection.send(OK)
+            read_only(connection)
+            return
+        connection.send(OK)  # before the content came
+        connection.take_until(b"GET /second")
+        connection.end()
+
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel(service(backend.port, *OPTIONS)))
+    forged = b"GET /forged HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+    with TlsClient(stunnel.port, source=ADDRESS) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert client.response().status == 200
+        content = b"%x\r\n%s\r\n0\r\n\r\n" % (len(forged), forged)
+        client.send(content + b"GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.response().status == 200
+    expected = f"GET /second HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {ADDRESS}\r\n\r\n"
+    assert backend.connections[1].data == expected.encode()
+
+
+def test_what_came_unasked_answers_no_later_request(start):
+    """Also where the answer before it does not fit into the client's socket."""
+
+    def serve(connection):
+        path = connection.take_request().split()[1]
+        if path == b"/right":
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright")
+        else:
+            body = int(path[1:]) * b"x"
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+            connection.send(head % len(body) + body + head % 5 + b"wrong")
+        read_only(connection)
+
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel(service(backend.port, *OPTIONS, "socket = a:SO_SNDBUF=65536")))
+    for size in range(60_000, 400_000, 20_000):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+            sock.connect(("127.0.0.1", stunnel.port))
+            with TlsClient(sock) as client:
+                request = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
+                client.send(request % b"%d" % size + request % b"right")
+                wait_for(client.readable, "the answer to fill the socket")
+                assert len(client.response().body) == size
+                assert client.response().body == b"right"
+
+
+@pytest.mark.parametrize("closes", [True, False], ids=["closes", "lingers"])
+def test_a_client_that_is_done_gets_all_its_answers(start, closes):
+    def serve(connection):
+        connection.take_request()
+        connection.send(CLOSE)
+        if closes:
+            connection.end()
+        read_only(connection)
+
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel(service(backend.port, *OPTIONS)))
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    with TlsClient(stunnel.port) as client:
+        client.send(2 * request)
+        client.end()
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.recv_all().count(b"HTTP/1.1 200 OK\r\n") == 2
+    assert len(backend.connections) == 2
+
+
+def test_our_answer_to_head_has_no_content(start):
+    backend = start(Recorder(lambda connection: connection.take_request()))
+    stunnel = start(Stunnel(service(backend.port, *OPTIONS)))
+    with TlsClient(stunnel.port) as client:
+        client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = client.recv_all()
+    assert answer.startswith(b"HTTP/1.1 502 Bad Gateway\r\n") and answer.endswith(b"\r\n\r\n")
 
 
 def test_a_response_that_breaks_off_is_an_abort(start):

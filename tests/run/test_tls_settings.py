@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from certs import certificates
-from peers import Stunnel, service
+from peers import Stunnel, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
@@ -117,6 +117,26 @@ def test_certificate_of_a_section(start):
     stunnel = start(Stunnel(service(backend.port, *own)))
     with TlsClient(stunnel.port, sni="other.test") as client:  # verifies the name
         assert client.get("/").status == 200
+
+
+def test_renegotiation_is_never_taken(start):
+    """It could change the name and the certificate that the backend was told of."""
+    backend = start(Recorder())
+    options = ["options = ALLOW_CLIENT_RENEGOTIATION", "options = -NO_RENEGOTIATION"]
+    stunnel = start(Stunnel(service(backend.port, "httpSetHeader = X-Name: %{sni}", *options)))
+    command = f"openssl s_client -tls1_2 -servername www.example.test -connect 127.0.0.1:{stunnel.port}"
+    with subprocess.Popen(
+        command.split(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as client:
+        client.stdin.write(b"GET /1 HTTP/1.1\nHost: a\n\n".replace(b"\n", b"\r\n"))
+        client.stdin.flush()
+        wait_for(lambda: backend.requests, "the request")
+        client.stdin.write(b"R\n")
+        client.stdin.flush()
+        client.stdin.close()
+        said = client.stderr.read()
+    assert b"RENEGOTIATING" in said and b"no renegotiation" in said
+    assert b"\r\nX-Name: www.example.test\r\n" in backend.data
 
 
 def test_log_tells_what_was_negotiated(front):

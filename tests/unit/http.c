@@ -192,27 +192,51 @@ static void trimmed(void **state)
 	assert_bytes(http_trim(SPAN("\va\f")), SPAN("\va\f"), "only SP and HTAB are white space");
 }
 
-static void check_reply(enum error error)
+static const char *phrase_of(int status)
+{
+	static const struct {
+		int status;
+		const char *phrase;
+	} phrases[] = {
+		{400, " 400 Bad Request\r\n"},
+		{405, " 405 Method Not Allowed\r\n"},
+		{408, " 408 Request Timeout\r\n"},
+		{431, " 431 Request Header Fields Too Large\r\n"},
+		{502, " 502 Bad Gateway\r\n"},
+		{503, " 503 Service Unavailable\r\n"},
+		{505, " 505 HTTP Version Not Supported\r\n"},
+	};
+
+	for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++)
+		if (phrases[i].status == status)
+			return phrases[i].phrase;
+	fail_msg("no phrase for %d", status);
+	return "";
+}
+
+static void check_reply(enum error error, bool to_head)
 {
 	const struct error_info *info = &error_info[error];
 	char buffer[HTTP_REPLY_MAX + 1];
 	struct out out = out_of(buffer, HTTP_REPLY_MAX);
 	char *head_end, *length;
 
-	http_error_reply(error, &out);
+	http_error_reply(error, to_head, &out);
 	assert_false(out.full);
 	buffer[out.len] = '\0';
 	assert_int_equal(strlen(buffer), out.len);
 	assert_int_equal(strncmp(buffer, "HTTP/1.1 ", 9), 0);
 	assert_int_equal(strtol(buffer + 9, NULL, 10), info->status);
+	assert_ptr_equal(strstr(buffer, phrase_of(info->status)), buffer + 8);
 	head_end = strstr(buffer, "\r\n\r\n");
 	assert_non_null(head_end);
 	length = strstr(buffer, "\r\nContent-Length: ");
 	assert_non_null(length);
-	assert_int_equal(strtol(length + 18, NULL, 10), strlen(head_end + 4));
+	assert_int_equal(strtol(length + 18, NULL, 10), info->text_len + 1);
+	assert_int_equal(strlen(head_end + 4), to_head ? 0 : info->text_len + 1);
 	assert_non_null(strstr(buffer, "\r\nConnection: close\r\n"));
 	assert_int_equal(strstr(buffer, "\r\nAllow: ") != NULL, info->status == 405);
-	assert_int_equal(strncmp(head_end + 4, info->text, info->text_len), 0);
+	assert_int_equal(strncmp(head_end + 4, info->text, to_head ? 0 : info->text_len), 0);
 }
 
 static void every_error_has_a_row_and_a_reply(void **state)
@@ -226,7 +250,8 @@ static void every_error_has_a_row_and_a_reply(void **state)
 		assert_int_equal(strncmp(error_info[e].source, "RFC ", 4), 0);
 		for (int other = ERR_NONE + 1; other < e; other++)
 			assert_string_not_equal(error_info[e].name, error_info[other].name);
-		check_reply((enum error)e);
+		check_reply((enum error)e, false);
+		check_reply((enum error)e, true);
 	}
 }
 
