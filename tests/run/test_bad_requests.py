@@ -220,6 +220,7 @@ def test_request_time_is_not_for_bodies_nor_answers(start):
         assert slow.response().status == 200
 
 
+@daemon_only
 def test_answer_arrives_even_with_no_time_to_close(start):
     """The client is still sending: a close at once would be a reset, which overtakes the answer."""
     backend = start(Recorder())
