@@ -23,6 +23,34 @@ expression link;
  s_poll_free(link->fds);
 +forward_end(link);
 
+// hook: close
+// file: src/client.c
+// makes: 1 forward_close(
+// wants: the condition under which the backend's descriptor is closed
+@@
+expression link;
+statement closing;
+@@
++forward_close(link);
+ if(link->remote_fd.fd != INVALID_SOCKET) closing
+
+// hook: watchdog
+// file: src/client.c
+// makes: 1 FORWARD_IDLE_TURNS(
+// wants: the count of idle turns in transfer()
+@@
+typedef CLI;
+identifier link, turns;
+expression most;
+@@
+ transfer(CLI *link)
+ {
+     <...
+-    ++turns > most
++    FORWARD_IDLE_TURNS(link, turns) > most
+     ...>
+ }
+
 // hook: read
 // file: src/client.c
 // makes: 1 FORWARD_READ(
@@ -67,8 +95,13 @@ identifier link;
  transfer(CLI *link)
  {
      <...
+(
+     // Whether to poll: a descriptor that is dead would wake the loop for nothing.
+     SSL_get_shutdown(link->ssl) != (SSL_SENT_SHUTDOWN|SSL_RECEIVED_SHUTDOWN)
+|
 -    SSL_get_shutdown(link->ssl)
 +    FORWARD_GET_SHUTDOWN(link)
+)
      ...>
  }
 

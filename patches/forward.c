@@ -7,7 +7,8 @@
 #include "http.h"
 
 #define INPUT_STEP 16384	  /* bytes that one SSL_read() brings at most */
-#define DISCARD_MAX (1024 * 1024) /* bytes that a refused client may still send */
+#define DISCARD_MAX (1024 * 1024) /* bytes that a client may send behind its last request */
+#define KEPT_MAX 32768		  /* bytes that an empty buffer keeps for the next request */
 
 struct buffer {
 	char *p;
@@ -29,8 +30,10 @@ struct forward {
 	bool over;		/* the client's end was judged */
 	bool backend_failed;	/* rather than ended */
 	bool backend_over;	/* and the client is told so */
+	bool took;		/* something of the client's in this turn of transfer() */
 	size_t discarded;
-	SOCKET silent; /* the other end of what took the backend's place, or INVALID_SOCKET */
+	time_t deadline; /* of an answered client */
+	SOCKET silent;	 /* the other end of what took the backend's place, or INVALID_SOCKET */
 	char id[36], sni[FACTS_NAME_MAX + 1], alpn[FACTS_ALPN_MAX]; /* what facts point at */
 };
 
@@ -71,11 +74,19 @@ static void append(struct buffer *b, struct span s)
 	b->len += s.len;
 }
 
+/* Empty, with its memory unless that is much. */
+static void clear(struct buffer *b)
+{
+	if (b->cap > KEPT_MAX)
+		drop(b);
+	b->at = b->len = 0;
+}
+
 /* Leaves of the content what `rest`, the end of it, is. */
 static void keep_rest(struct buffer *b, struct span rest)
 {
 	if (rest.len == 0)
-		drop(b);
+		clear(b);
 	else
 		b->at = b->len - rest.len;
 }
@@ -264,6 +275,22 @@ void forward_begin(CLI *c)
 	h1_init(&f->h1, &o->rewrite, &f->facts, o->limits);
 }
 
+static void reset_on_close(SOCKET fd)
+{
+	struct linger at_once = {1, 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, (void *)&at_once, sizeof at_once);
+}
+
+/* However transfer() came to its end: a message that was cut must not look like a short one. */
+void forward_close(CLI *c)
+{
+	struct forward *f = c->forward;
+
+	if (f && h1_phase(&f->h1, H1_REQUEST) == H1_BODY)
+		reset_on_close(c->remote_fd.fd);
+}
+
 void forward_end(CLI *c)
 {
 	struct forward *f = c->forward;
@@ -299,13 +326,9 @@ static void log_refusal(CLI *c)
 /* A backend must not take a message that was cut for a whole one: it gets a reset. */
 static void abort_all(CLI *c, const char *why)
 {
-	struct linger at_once = {1, 0};
-
 	if (why)
 		s_log(LOG_ERR, "%s", why);
-	if (c->remote_fd.is_socket)
-		setsockopt(c->remote_fd.fd, SOL_SOCKET, SO_LINGER, (void *)&at_once,
-			   sizeof at_once);
+	reset_on_close(c->remote_fd.fd);
 	forward_abort(c);
 }
 
@@ -321,13 +344,12 @@ static void replace_backend(CLI *c, int reset)
 	(void)reset;
 	abort_all(c, NULL);
 #else
-	struct linger at_once = {1, 0};
 	int pair[2];
 
 	if (c->sock_rfd->fd != c->sock_wfd->fd || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		abort_all(c, NULL);
 	if (reset)
-		setsockopt(c->sock_rfd->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+		reset_on_close(c->sock_rfd->fd);
 	if (dup2(pair[0], c->sock_rfd->fd) < 0) {
 		close(pair[0]);
 		close(pair[1]);
@@ -336,6 +358,9 @@ static void replace_backend(CLI *c, int reset)
 	close(pair[0]);
 	shutdown(pair[1], SHUT_WR);
 	set_nonblock(c->sock_rfd->fd, 1);
+	/* None of it is for the programs that other sections start. */
+	fcntl(c->sock_rfd->fd, F_SETFD, FD_CLOEXEC);
+	fcntl(pair[1], F_SETFD, FD_CLOEXEC);
 	c->forward->silent = pair[1];
 	c->ssl_ptr = 0;
 #endif
@@ -359,15 +384,20 @@ static void settle(CLI *c)
 	case H1_REPLY_NOW:
 		break;
 	}
+	if (SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN)
+		return; /* nothing reaches the client any more */
 	if (BUFFSIZE - c->sock_ptr < HTTP_REPLY_MAX)
 		return;
-	replace_backend(c, h1_phase(&f->h1, H1_REQUEST) == H1_BODY);
+	/* A request that was answered early may be cut, too. */
+	replace_backend(c, h1_phase(&f->h1, H1_REQUEST) == H1_BODY || c->ssl_ptr != 0 ||
+				   f->output.len != 0);
 	drop(&f->input);
 	drop(&f->output);
 	out = out_of(c->sock_buff + c->sock_ptr, BUFFSIZE - c->sock_ptr);
 	http_error_reply(f->h1.error, h1_answers_head(&f->h1), &out);
 	c->sock_ptr += out.len;
 	f->answered = true;
+	f->deadline = time(NULL) + c->opt->timeout_close;
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -387,8 +417,6 @@ static void take_requests(struct forward *f)
 	f->output.len = out.len;
 	f->starved = out.len == 0 && !h1_blocked(&f->h1);
 	keep_rest(&f->input, in);
-	if (out.len == 0)
-		drop(&f->output);
 }
 
 /* Hands out what is there of the output: 0 if there is none. */
@@ -425,14 +453,14 @@ static int read_input(CLI *c)
 		abort_all(c, "The client sends more than can be held back");
 	reserve(b, FORWARD_INPUT_MAX - held < INPUT_STEP ? FORWARD_INPUT_MAX - held : INPUT_STEP);
 	n = SSL_read(c->ssl, b->p + b->len, (int)(b->cap - b->len));
-	if (n > 0)
+	if (n > 0) {
 		b->len += (size_t)n;
-	else if (held == 0)
-		drop(b);
+		c->forward->took = true;
+	}
 	return n;
 }
 
-/* Read to its end, so that the client gets our answer, but not for ever. */
+/* Read to its end, so that the client gets the last answer, but not for ever. */
 static int read_discarded(CLI *c, char *p, int len)
 {
 	struct forward *f = c->forward;
@@ -440,11 +468,13 @@ static int read_discarded(CLI *c, char *p, int len)
 
 	do {
 		n = SSL_read(c->ssl, p, len);
-		if (n > 0)
+		if (n > 0) {
 			f->discarded += (size_t)n;
+			f->took = true;
+		}
 	} while (n > 0 && f->discarded < DISCARD_MAX);
-	if (n > 0)
-		abort_all(c, "The client goes on sending after its request was refused");
+	if (n > 0 || (f->answered && time(NULL) > f->deadline))
+		abort_all(c, "The client goes on sending behind its last request");
 	return n;
 }
 
@@ -461,7 +491,7 @@ int forward_read(CLI *c, void *p, int len)
 		take_requests(f);
 		if (f->output.len != 0)
 			continue;
-		if (f->h1.error != ERR_NONE)
+		if (f->h1.error != ERR_NONE || h1_phase(&f->h1, H1_REQUEST) == H1_CLOSED)
 			return read_discarded(c, p, len);
 		bypass = f->input.len == 0 ? h1_bypass(&f->h1, H1_REQUEST) : 0;
 		if (bypass != 0)
@@ -496,10 +526,17 @@ int forward_wants_input(const CLI *c)
 {
 	const struct forward *f = c->forward;
 
-	if (f->h1.error != ERR_NONE || f->output.len != 0 || f->input.len == 0 ||
-	    !h1_blocked(&f->h1))
+	if (f->h1.error != ERR_NONE || f->output.len != 0 || !h1_blocked(&f->h1))
 		return 1;
 	return s_poll_hup(c->fds, c->ssl_rfd->fd) || s_poll_err(c->fds, c->ssl_rfd->fd);
+}
+
+int forward_took(CLI *c)
+{
+	bool took = c->forward->took;
+
+	c->forward->took = false;
+	return took;
 }
 
 /* Once, when all that it had sent is on its way. */
@@ -521,6 +558,9 @@ int forward_get_shutdown(CLI *c)
 	settle(c);
 	if (!(state & SSL_RECEIVED_SHUTDOWN) || f->over)
 		return state;
+	/* Both: the client is gone, and takes no response any more. */
+	if (state & SSL_SENT_SHUTDOWN)
+		f->backend_over = true;
 	/* Requests that wait for responses still count, while responses can come. */
 	if (holds_output(f) || (f->input.len != 0 && h1_blocked(&f->h1) && !f->backend_over))
 		return state & ~SSL_RECEIVED_SHUTDOWN;

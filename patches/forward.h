@@ -67,6 +67,9 @@ void forward_abort(CLI *c);
 void forward_begin(CLI *c);
 void forward_end(CLI *c);
 
+/* Before the backend's descriptor is closed. */
+void forward_close(CLI *c);
+
 /*
  * In place of the calls of transfer(). forward_read() gives what is for the backend, as SSL_read()
  * does: it reads on until there is something or SSL_read() itself fails, so that SSL_get_error()
@@ -81,6 +84,12 @@ ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len);
 int forward_socket_error(CLI *c, SOCKET fd);
 int forward_shutdown(CLI *c);
 
+/*
+ * Whether something came since the last call, if only a part of a head: a turn of transfer() that
+ * took it is not idle.
+ */
+int forward_took(CLI *c);
+
 #define FORWARD_READ(c, p, n) ((c)->forward ? forward_read(c, p, n) : SSL_read((c)->ssl, p, n))
 #define FORWARD_PENDING(c) ((c)->forward ? forward_pending(c) : SSL_pending((c)->ssl))
 #define FORWARD_GET_SHUTDOWN(c) \
@@ -90,6 +99,7 @@ int forward_shutdown(CLI *c);
 	((c)->forward ? forward_readsocket(c, fd, p, n) : readsocket(fd, p, n))
 #define FORWARD_SOCKET_ERROR(c, fd) \
 	((c)->forward ? forward_socket_error(c, fd) : get_socket_error(fd))
+#define FORWARD_IDLE_TURNS(c, turns) ((c)->forward && forward_took(c) ? ((turns) = 0) : ++(turns))
 #define FORWARD_SHUTDOWN(c) ((c)->forward ? forward_shutdown(c) : SSL_shutdown((c)->ssl))
 
 #endif

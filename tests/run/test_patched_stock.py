@@ -3,15 +3,18 @@
 
 import os
 import re
+import socket
 import ssl
+import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
 from certs import certificates
-from peers import BINARY, PATCHED, Stunnel, service, wait_for
-from recorder import OK, Recorder, read_only
+from peers import BINARY, PATCHED, Stunnel, free_port, service, wait_for
+from recorder import OK, Recorder, answer_each, read_only
 from tls_client import TlsClient, client_context
 
 pytestmark = pytest.mark.skipif(not PATCHED, reason="STUNNEL is no patched stock")
@@ -173,7 +176,7 @@ def test_refused_client_cannot_send_for_ever(start):
         with pytest.raises(OSError):
             for _ in range(10000):
                 client.send(16384 * b"x")
-    stunnel.wait_log("goes on sending after its request was refused")
+    stunnel.wait_log("goes on sending behind its last request")
     stunnel.wait_ended(1)
 
 
@@ -221,3 +224,173 @@ def test_expansion_by_far_more_than_the_buffers(start):
     expected = b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + value.encode() + b"\r\n\r\n"
     wait_for(lambda: len(backend.data) >= count * len(expected), "the requests")
     assert backend.data == count * expected
+
+
+# ---- turns of stock's loop ---------------------------------------------------------------------
+
+IDLE_TURNS = "not transferring any data"  # what stock says before it gives up
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def trickle(client, data):
+    """Each byte in a record and a turn of its own: more of them than stock has idle turns."""
+    assert len(data) > 150
+    for at in range(len(data)):
+        client.send(data[at : at + 1])
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize(
+    "whole, slow",
+    [
+        (b"", b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + 200 * b"x" + b"\r\n\r\n"),
+        (
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"2\r\nhi\r\n0\r\nX-Long: " + 200 * b"x" + b"\r\n\r\n",
+        ),
+    ],
+    ids=["head", "trailers"],
+)
+def test_what_comes_slowly_is_no_idle_loop(start, whole, slow):
+    backend = start(Recorder())
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    with TlsClient(stunnel.port) as client:
+        client.send(whole)
+        trickle(client, slow)
+        assert client.response().status == 200
+    assert IDLE_TURNS not in stunnel.log_text()
+
+
+def test_slow_bytes_behind_an_answered_request(start):
+    backend = start(Recorder())
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    with TlsClient(stunnel.port) as client:
+        client.send(b"GET / HTTP/1.1\n\n")
+        stunnel.wait_log("bare-lf")
+        trickle(client, 200 * b"x")
+        assert client.recv_all().startswith(b"HTTP/1.1 400 ")
+    assert IDLE_TURNS not in stunnel.log_text()
+
+
+def test_requests_far_beyond_those_in_flight(start):
+    """The backend takes its time: nothing is lost, and nothing too much is read."""
+    count = 3000
+
+    def serve(connection):
+        sent.wait(30)
+        answer_each()(connection)
+
+    sent = threading.Event()
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    with TlsClient(stunnel.port) as client:
+        client.send(32 * HEAD)
+        wait_for(lambda: backend.connections and backend.data.count(b"GET ") == 32, "32 requests")
+        sender = threading.Thread(target=client.send, args=[count * HEAD])
+        sender.start()
+        sent.set()
+        sender.join()
+        for _ in range(32 + count):
+            assert client.response().body == b"ok"
+    assert IDLE_TURNS not in stunnel.log_text()
+
+
+@pytest.mark.parametrize("how", ["reset", "close"])
+@pytest.mark.parametrize(
+    "request_", [40 * HEAD, HEAD[:-2] + b"Connection: Upgrade\r\nUpgrade: a\r\n\r\n" + 1000 * b"x"]
+)
+def test_client_that_is_gone_while_requests_wait(start, how, request_):
+    backend = start(Recorder(read_only))
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    client = TlsClient(stunnel.port)
+    client.send(request_)
+    wait_for(lambda: backend.connections and b"GET " in backend.data, "a request")
+    if how == "reset":
+        linger = struct.pack("ii", 1, 0)
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    client.sock.close()
+    wait_for(lambda: backend.connections[0].ended, "the backend's connection to end")
+    stunnel.wait_ended(1)
+    assert IDLE_TURNS not in stunnel.log_text()
+
+
+def test_flood_behind_the_last_request(start):
+    backend = start(Recorder(read_only))
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    with TlsClient(stunnel.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        with pytest.raises(OSError):
+            for _ in range(10000):
+                client.send(16384 * b"x")
+    stunnel.wait_log("goes on sending behind its last request")
+
+
+def test_bad_request_behind_the_end_of_the_backend(start):
+    """There is nobody to answer, and TIMEOUTclose ends it, not TIMEOUTidle."""
+
+    def serve(connection):
+        connection.take_request()
+        connection.send(OK)
+        connection.end()
+        read_only(connection)
+
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes", "TIMEOUTclose = 1")))
+    with TlsClient(stunnel.port) as client:
+        client.get("/")
+        assert client.recv_all() == b"" and client.ended == "close_notify"
+        client.send(b"GET / HTTP/1.1\n\n")
+        stunnel.wait_ended(1)
+
+
+@pytest.mark.parametrize("option", ["reset = yes", "reset = no"])
+def test_body_that_is_cut_is_never_a_short_one(start, option):
+    """Nor where TIMEOUTidle ends it."""
+    backend = start(Recorder(read_only))
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes", option, "TIMEOUTidle = 1")))
+    with TlsClient(stunnel.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
+        wait_for(lambda: backend.connections and backend.connections[0].ended, "the end")
+    assert backend.connections[0].ended == "reset"
+
+
+@pytest.mark.parametrize("ends", ["end", "reset"])
+@pytest.mark.parametrize("length", ["Content-Length: 10\r\n", ""])
+def test_response_that_is_cut_has_no_close_notify(start, ends, length):
+    def serve(connection):
+        connection.take_request()
+        connection.send(f"HTTP/1.1 200 OK\r\n{length}\r\n12345".encode())
+        received.wait(30)
+        getattr(connection, ends)()
+
+    received = threading.Event()
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    with TlsClient(stunnel.port) as client:
+        client.send(HEAD)
+        client.read_until(b"12345")
+        received.set()
+        assert client.closed_by_peer()
+    whole = ends == "end" and not length
+    assert client.ended in (["close_notify"] if whole else ["reset", "eof"])
+
+
+def test_started_programs_inherit_nothing(start, tmp_path):
+    """Of a refused client's connection, whose backend was replaced."""
+    listing = tmp_path / "list"
+    listing.write_text("#!/bin/sh\nls -l /proc/self/fd\n")
+    listing.chmod(0o755)
+    backend = start(Recorder())
+    programs = f"[list]\naccept = 127.0.0.1:{free_port()}\nexec = {listing}\n"
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes") + programs))
+    port = int(stunnel.endpoints()[1].rsplit(":", 1)[1])
+
+    def sockets():
+        with TlsClient(port) as client:
+            return client.recv_all().count(b"socket:")
+
+    before = sockets()
+    with TlsClient(stunnel.port) as client:
+        client.send(b"GET / HTTP/1.1\n\n")
+        assert client.recv_all().startswith(b"HTTP/1.1 400 ")
+        assert sockets() == before

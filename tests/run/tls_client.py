@@ -10,6 +10,9 @@ from certs import certificates, client_certificates
 
 DEADLINE = 30  # seconds; only a broken peer takes that long
 
+# Python sets it, and then an end without close_notify looks like one with it. Not in its ssl yet.
+OP_IGNORE_UNEXPECTED_EOF = 1 << 7
+
 
 @dataclass
 class Response:
@@ -25,6 +28,7 @@ class Response:
 def client_context(alpn=(), version=None, verify=True, cert=None):
     """`cert` is the name of one of client_certificates()."""
     context = ssl.create_default_context(cafile=certificates().ca)
+    context.options &= ~OP_IGNORE_UNEXPECTED_EOF
     if cert:
         folder = client_certificates()
         context.load_cert_chain(folder / f"{cert}.pem", folder / f"{cert}.key")
@@ -94,6 +98,10 @@ class TlsClient:
         except ssl.SSLZeroReturnError:
             self.ended = "close_notify"
         except ssl.SSLEOFError:
+            self.ended = "eof"
+        except ssl.SSLError as error:
+            if error.reason != "UNEXPECTED_EOF_WHILE_READING":
+                raise
             self.ended = "eof"
         except ConnectionError:
             self.ended = "reset"
