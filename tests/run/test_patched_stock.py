@@ -277,17 +277,22 @@ def test_requests_far_beyond_those_in_flight(start):
     count = 3000
 
     def serve(connection):
+        for _ in range(32):
+            connection.take_request()
+        full.set()
         sent.wait(30)
+        connection.send(32 * OK)
         answer_each()(connection)
 
-    sent = threading.Event()
+    full, sent = threading.Event(), threading.Event()
     backend = start(Recorder(serve))
     stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
     with TlsClient(stunnel.port) as client:
         client.send(32 * HEAD)
-        wait_for(lambda: backend.connections and backend.data.count(b"GET ") == 32, "32 requests")
+        assert full.wait(30)
         sender = threading.Thread(target=client.send, args=[count * HEAD])
         sender.start()
+        time.sleep(0.3)  # for what comes to be read, if it were
         sent.set()
         sender.join()
         for _ in range(32 + count):
