@@ -147,16 +147,12 @@ static struct tls_judging judging(const SERVICE_OPTIONS *opt)
  */
 static bool was_made_here(SSL *ssl)
 {
-#if OPENSSL_VERSION_NUMBER >= 0x10101000L
 	const char *now = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), *then;
 
 	if (!SSL_session_reused(ssl) || SSL_version(ssl) != TLS1_3_VERSION)
 		return true;
 	then = SSL_SESSION_get0_hostname(SSL_get_session(ssl));
 	return then && now ? !strcmp(then, now) : then == now;
-#else
-	return true;
-#endif
 }
 
 static bool asks_for_certificates(const SERVICE_OPTIONS *opt)
