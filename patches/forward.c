@@ -6,7 +6,7 @@
 #include "forward_options.h"
 #include "http.h"
 
-#define INPUT_STEP 16384	  /* bytes that one SSL_read() brings at most */
+#define INPUT_STEP 4096		  /* bytes of room for more of an incomplete head */
 #define DISCARD_MAX (1024 * 1024) /* bytes that a client may send behind its last request */
 #define KEPT_MAX 32768		  /* bytes that an empty buffer keeps for the next request */
 
@@ -398,20 +398,28 @@ static void settle(CLI *c)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-/* What of the input can be taken now, through the machine to the output, which is empty. */
-static void take_requests(struct forward *f)
+/* Takes what can be taken now from the front of *in, through the machine to the empty output. */
+static void take_requests(struct forward *f, struct span *in)
 {
-	struct span in = content(&f->input);
 	struct out out;
 
-	if (in.len == 0 || f->h1.error != ERR_NONE)
+	if (in->len == 0 || f->h1.error != ERR_NONE)
 		return;
 	/* All of a head can become longer, and of the rest what stands in it. */
-	reserve(&f->output, in.len + rewrite_insertion(f->h1.rewrite) + H1_CHUNK_LINE_MAX);
+	reserve(&f->output, in->len + rewrite_insertion(f->h1.rewrite) + H1_CHUNK_LINE_MAX);
 	out = out_of(f->output.p, f->output.cap);
-	h1_feed(&f->h1, H1_REQUEST, &in, &out);
+	h1_feed(&f->h1, H1_REQUEST, in, &out);
 	f->output.len = out.len;
 	f->starved = out.len == 0 && !h1_blocked(&f->h1);
+}
+
+static void take_held(struct forward *f)
+{
+	struct span in = content(&f->input);
+
+	if (in.len == 0)
+		return;
+	take_requests(f, &in);
 	keep_rest(&f->input, in);
 }
 
@@ -439,6 +447,25 @@ static int read_bypass(CLI *c, char *p, int len, size_t bypass)
 	return n;
 }
 
+/*
+ * Into transfer()'s own buffer, from which the requests are taken before anything is put there: a
+ * large buffer of ours would take the place in the heap where OpenSSL's comes and goes.
+ */
+static int read_direct(CLI *c, char *p, int len)
+{
+	struct forward *f = c->forward;
+	int n = SSL_read(c->ssl, p, len);
+	struct span in = span_of(p, n > 0 ? (size_t)n : 0);
+
+	if (n <= 0)
+		return n;
+	f->took = true;
+	take_requests(f, &in);
+	append(&f->input, in);
+	return n;
+}
+
+/* Behind what is held. */
 static int read_input(CLI *c)
 {
 	struct buffer *b = &c->forward->input;
@@ -484,7 +511,7 @@ int forward_read(CLI *c, void *p, int len)
 
 		if (n > 0)
 			return n;
-		take_requests(f);
+		take_held(f);
 		if (f->output.len != 0)
 			continue;
 		if (f->h1.error != ERR_NONE || h1_phase(&f->h1, H1_REQUEST) == H1_CLOSED)
@@ -492,7 +519,7 @@ int forward_read(CLI *c, void *p, int len)
 		bypass = f->input.len == 0 ? h1_bypass(&f->h1, H1_REQUEST) : 0;
 		if (bypass != 0)
 			return read_bypass(c, p, len, bypass);
-		n = read_input(c);
+		n = f->input.len == 0 ? read_direct(c, p, len) : read_input(c);
 		if (n <= 0)
 			return n;
 	}
