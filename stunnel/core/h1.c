@@ -4,25 +4,8 @@
 #include <assert.h>
 
 #include "h1_request.h"
-
-enum h1_state {
-	STATE_HEAD = 0,
-	STATE_BODY,
-	STATE_TRAILERS,
-	STATE_HELD,	/* requests: until it is known whether the last one opens a tunnel */
-	STATE_UNFRAMED, /* responses */
-	STATE_TUNNEL,
-	STATE_CLOSED, /* requests */
-};
-
-/* What a step of the machine came to, beside -ERR_x. */
-enum {
-	WAITING = 0,
-	MOVED = 1,
-};
-
-/* What says to a client of any version that its connection goes on. */
-static const struct span kept = {"Connection: keep-alive\r\n", 24};
+#include "h1_responses.h"
+#include "h1_side.h"
 
 void h1_init(struct h1 *h, const struct rewrite *rewrite, const struct facts *facts,
 	     struct h1_limits limits)
@@ -35,17 +18,12 @@ size_t h1_out_min(const struct rewrite *rewrite, struct h1_limits limits)
 {
 	size_t request = limits.max_head + rewrite_insertion(rewrite);
 
-	size_t response = H1_RESPONSE_HEAD_MAX + kept.len;
+	size_t response = H1_RESPONSE_HEAD_MAX + H1_RESPONSE_INSERTION;
 
 	return request > response ? request : response;
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
-
-static void next_request(struct h1 *h)
-{
-	h->side[H1_REQUEST].state = h->last ? STATE_CLOSED : STATE_HEAD;
-}
 
 /*
  * What a client sends behind a request that may open a tunnel is tunnel data or a request; which,
@@ -54,9 +32,9 @@ static void next_request(struct h1 *h)
 static void request_done(struct h1 *h)
 {
 	if (h->tunnel_asked && !h->tunnel_refused)
-		h->side[H1_REQUEST].state = STATE_HELD;
+		h->side[H1_REQUEST].state = H1_STATE_HELD;
 	else
-		next_request(h);
+		h1_next_request(h);
 }
 
 static void queue_push(struct h1 *h, unsigned kind)
@@ -129,7 +107,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	int rc;
 
 	if (h1_blocked(h))
-		return WAITING;
+		return H1_WAITING;
 	rc = skip_empty_lines(s, in);
 	s->partial = in->len != 0;
 	if (rc != 0)
@@ -149,14 +127,14 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	if (out->full) {
 		assert(mark != 0); /* h1_out_min() */
 		out_rollback(out, mark);
-		return WAITING;
+		return H1_WAITING;
 	}
 	h->head_len = out_mark(out) - mark;
 	span_skip(in, end);
 	s->partial = false;
 	s->empty_lines = 0;
 	s->body = verdict.body;
-	s->state = STATE_BODY;
+	s->state = H1_STATE_BODY;
 	h->last = verdict.last;
 	watch_request(h, &head);
 	queue_push(h, verdict.kind);
@@ -166,7 +144,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	}
 	if (verdict.body.state == H1_BODY_COMPLETE)
 		request_done(h);
-	return MOVED;
+	return H1_MOVED;
 }
 
 /* Content is copied as far as there is room; chunk lines are written anew. */
@@ -177,7 +155,7 @@ static int request_body(struct h1 *h, struct span *in, struct out *out)
 	int event;
 
 	if (out_room(out) < H1_CHUNK_LINE_MAX)
-		return WAITING;
+		return H1_WAITING;
 	event = h1_body_step(&s->body, in, out_room(out), &data);
 	switch (event) {
 	case H1_BODY_DATA:
@@ -191,17 +169,17 @@ static int request_body(struct h1 *h, struct span *in, struct out *out)
 		out_put(out, SPAN("\r\n"));
 		break;
 	case H1_BODY_LAST:
-		s->state = STATE_TRAILERS;
-		return MOVED;
+		s->state = H1_STATE_TRAILERS;
+		return H1_MOVED;
 	default:
 		if (event < 0)
 			return event;
 	}
 	if (s->body.state == H1_BODY_COMPLETE) {
 		request_done(h);
-		return MOVED;
+		return H1_MOVED;
 	}
-	return event == H1_BODY_MORE ? WAITING : MOVED;
+	return event == H1_BODY_MORE ? H1_WAITING : H1_MOVED;
 }
 
 static int request_trailers(struct h1 *h, struct span *in, struct out *out)
@@ -225,21 +203,11 @@ static int request_trailers(struct h1 *h, struct span *in, struct out *out)
 	if (out->full) {
 		assert(mark != 0);
 		out_rollback(out, mark);
-		return WAITING;
+		return H1_WAITING;
 	}
 	span_skip(in, end);
 	request_done(h);
-	return MOVED;
-}
-
-/* As it is, as far as there is room. */
-static int pass(struct span *in, struct out *out)
-{
-	size_t n = in->len < out_room(out) ? in->len : out_room(out);
-
-	out_put(out, span_of(in->p, n));
-	span_skip(in, n);
-	return WAITING;
+	return H1_MOVED;
 }
 
 /* Of a request that is refused the watcher gets what there is of its first line. */
@@ -259,287 +227,22 @@ static int request_head_watched(struct h1 *h, struct span *in, struct out *out)
 static int request_step(struct h1 *h, struct span *in, struct out *out)
 {
 	switch ((enum h1_state)h->side[H1_REQUEST].state) {
-	case STATE_HEAD:
+	case H1_STATE_HEAD:
 		return request_head_watched(h, in, out);
-	case STATE_BODY:
+	case H1_STATE_BODY:
 		return request_body(h, in, out);
-	case STATE_TRAILERS:
+	case H1_STATE_TRAILERS:
 		return request_trailers(h, in, out);
-	case STATE_HELD:
-		return WAITING;
-	case STATE_TUNNEL:
-		return pass(in, out);
-	case STATE_UNFRAMED:
-	case STATE_CLOSED:
+	case H1_STATE_HELD:
+		return H1_WAITING;
+	case H1_STATE_TUNNEL:
+		return h1_pass(in, out);
+	case H1_STATE_UNFRAMED:
+	case H1_STATE_CLOSED:
 		break;
 	}
 	span_skip(in, in->len); /* after `close` nothing is forwarded, RFC 9112 9.6 */
-	return WAITING;
-}
-
-/* --- responses -------------------------------------------------------------------------------- */
-
-/* From here on nobody can tell where a response ends: no further request may be sent. */
-static void response_unframed(struct h1 *h)
-{
-	h->side[H1_RESPONSE].state = STATE_UNFRAMED;
-	h->last = true;
-	h->tunnel_refused = true;
-	if (h->side[H1_REQUEST].state == STATE_HEAD || h->side[H1_REQUEST].state == STATE_HELD)
-		h->side[H1_REQUEST].state = STATE_CLOSED;
-}
-
-static unsigned answered_kind(const struct h1 *h)
-{
-	return h->queue[h->queue_first];
-}
-
-static void response_done(struct h1 *h)
-{
-	if (answered_kind(h) & (H1_KIND_UPGRADE | H1_KIND_CONNECT)) {
-		h->tunnel_refused = true;
-		if (h->side[H1_REQUEST].state == STATE_HELD)
-			next_request(h);
-	}
-	if (h->watch)
-		h->watch->done(h->watch_owner, h->response_bytes);
-	h->side[H1_RESPONSE].state = STATE_HEAD;
-	h->queue_first = (uint8_t)((h->queue_first + 1) % H1_PIPELINE_MAX);
-	h->queue_count--;
-}
-
-static bool opens_tunnel(const struct h1 *h, const struct h1_head *response)
-{
-	if (answered_kind(h) & H1_KIND_CONNECT)
-		return response->status >= 200 && response->status < 300;
-	return (answered_kind(h) & H1_KIND_UPGRADE) && response->status == 101 &&
-	       h1_request_switched(response, span_of(h->protocol, h->protocol_len));
-}
-
-/* RFC 9112 9.3: whether the sender of this response will close. */
-static bool is_last_response(const struct h1_head *head)
-{
-	bool last = head->minor == 0;
-
-	for (size_t i = 0; i < head->count; i++) {
-		struct span list = head->field[i].value, option;
-
-		while (head->field[i].id == HTTP_CONNECTION && http_list_next(&list, &option)) {
-			if (http_equal(option, SPAN("close")))
-				return true;
-			if (http_equal(option, SPAN("keep-alive")))
-				last = false;
-		}
-	}
-	return last;
-}
-
-/*
- * limits.keep_client, a response that can be framed: whether the client is to be told that its
- * connection goes on, in spite of the backend's.
- */
-static bool outlives_backend(struct h1 *h, const struct h1_head *head)
-{
-	unsigned state = h->side[H1_REQUEST].state;
-
-	if (!h->limits.keep_client || h->last || !is_last_response(head))
-		return false;
-	/* With half a request behind it, the connection has nothing to go on with. */
-	h->renewing = state == STATE_HEAD || state == STATE_HELD;
-	h->last = !h->renewing;
-	return h->renewing;
-}
-
-static void watch_response(struct h1 *h, int status)
-{
-	h->response_bytes = 0;
-	if (h->watch)
-		h->watch->response(h->watch_owner, status);
-}
-
-/*
- * How the response goes on behind its head: 0, or -ERR_x if that cannot be told. *keep: its
- * Connection is to be replaced.
- */
-static int frame_response(struct h1 *h, struct span bytes, bool *keep)
-{
-	struct h1_side *s = &h->side[H1_RESPONSE];
-	struct h1_head head;
-	int rc = h1_head(bytes, H1_FIELDS_MAX, h1_status_line, &head);
-
-	if (rc != 0)
-		return rc;
-	if (opens_tunnel(h, &head)) {
-		watch_response(h, head.status);
-		/* Nothing of a request may be under way that the tunnel would be taken for. */
-		if (h->side[H1_REQUEST].state != STATE_HELD)
-			return -ERR_TRUNCATED;
-		h->side[H1_REQUEST].state = STATE_TUNNEL;
-		s->state = STATE_TUNNEL;
-		h->queue_count = 0;
-		return 0;
-	}
-	if (head.status == 101) /* not asked for, or to a protocol that nobody may speak unseen */
-		return -ERR_TRUNCATED;
-	if (head.status < 200)
-		return 0; /* interim: the final response is still to come */
-	rc = h1_body_of_response(&head, answered_kind(h) & H1_KIND_HEAD, &s->body);
-	if (rc != 0)
-		return rc;
-	watch_response(h, head.status);
-	if (s->body.state == H1_BODY_UNTIL_CLOSE) {
-		response_unframed(h);
-		return 0;
-	}
-	*keep = outlives_backend(h, &head);
-	if (s->body.state == H1_BODY_COMPLETE)
-		response_done(h);
-	else
-		s->state = STATE_BODY;
-	return 0;
-}
-
-/*
- * A head that was parsed, with one Connection line of ours instead of its own, and with our version
- * (RFC 9110 2.5): after HTTP/1.0 some clients do not ask for more on the same connection.
- */
-static void put_kept(struct span head, struct out *out)
-{
-	static const struct span version = {"HTTP/1.1", 8};
-
-	out_put(out, version);
-	span_skip(&head, version.len);
-	while (head.len > 2) { /* the empty line */
-		const char *lf = memchr(head.p, '\n', head.len);
-		struct span line = span_of(head.p, (size_t)(lf - head.p) + 1);
-		const char *colon = memchr(line.p, ':', line.len);
-		struct span name = span_of(line.p, colon ? (size_t)(colon - line.p) : 0);
-
-		if (http_field(name) != HTTP_CONNECTION)
-			out_put(out, line);
-		span_skip(&head, line.len);
-	}
-	out_put(out, kept);
-	out_put(out, head);
-}
-
-/* limits.keep_client: whether the client can send a further request. */
-static bool client_goes_on(const struct h1 *h)
-{
-	return h->limits.keep_client && !h->last && h->error == ERR_NONE &&
-	       h->side[H1_REQUEST].state == STATE_HEAD;
-}
-
-static int response_head(struct h1 *h, struct span *in, struct out *out)
-{
-	struct h1_side *s = &h->side[H1_RESPONSE];
-	bool keep = false;
-	size_t end;
-	int rc;
-
-	s->partial = in->len != 0;
-	if (in->len == 0)
-		return WAITING;
-	if (h->queue_count == 0) { /* unasked, as a 408 before the close of an idle connection */
-		if (!client_goes_on(h)) {
-			response_unframed(h);
-			return MOVED;
-		}
-		h->renewing = true;
-		s->partial = false;
-		span_skip(in, in->len);
-		return WAITING;
-	}
-	rc = h1_scan(&s->scan, *in, H1_RESPONSE_HEAD_MAX, &end);
-	if (rc == 0 && end == 0)
-		return WAITING;
-	if (rc == 0 && out_room(out) < end + kept.len) {
-		s->scan = (struct h1_scan){0};
-		return WAITING;
-	}
-	if (rc == 0)
-		rc = frame_response(h, span_of(in->p, end), &keep);
-	s->scan = (struct h1_scan){0};
-	s->partial = false;
-	if (rc != 0) {
-		response_unframed(h);
-		return MOVED;
-	}
-	if (keep)
-		put_kept(span_of(in->p, end), out);
-	else
-		out_put(out, span_of(in->p, end));
-	span_skip(in, end);
-	return MOVED;
-}
-
-/* The bytes pass as they are; the walk only tells where the body ends. */
-static int response_body(struct h1 *h, struct span *in, struct out *out)
-{
-	struct h1_side *s = &h->side[H1_RESPONSE];
-	struct span before = *in, data;
-	int event;
-
-	if (out_room(out) < H1_CHUNK_LINE_MAX)
-		return WAITING;
-	event = h1_body_step(&s->body, in, out_room(out), &data);
-	out_put(out, span_of(before.p, before.len - in->len));
-	h->response_bytes += before.len - in->len;
-	if (event < 0)
-		response_unframed(h);
-	else if (event == H1_BODY_LAST)
-		s->state = STATE_TRAILERS;
-	else if (s->body.state == H1_BODY_COMPLETE)
-		response_done(h);
-	else if (event == H1_BODY_MORE)
-		return WAITING;
-	return MOVED;
-}
-
-static int response_trailers(struct h1 *h, struct span *in, struct out *out)
-{
-	struct h1_side *s = &h->side[H1_RESPONSE];
-	size_t end;
-	int rc = h1_scan(&s->scan, *in, H1_RESPONSE_HEAD_MAX, &end);
-
-	if (rc == 0 && end == 0)
-		return WAITING;
-	if (rc == 0 && out_room(out) < end) {
-		s->scan = (struct h1_scan){0};
-		return WAITING;
-	}
-	s->scan = (struct h1_scan){0};
-	if (rc != 0) {
-		response_unframed(h);
-		return MOVED;
-	}
-	out_put(out, span_of(in->p, end));
-	span_skip(in, end);
-	h->response_bytes += end;
-	response_done(h);
-	return MOVED;
-}
-
-static int response_step(struct h1 *h, struct span *in, struct out *out)
-{
-	size_t before = in->len;
-
-	switch ((enum h1_state)h->side[H1_RESPONSE].state) {
-	case STATE_HEAD:
-		return response_head(h, in, out);
-	case STATE_BODY:
-		return response_body(h, in, out);
-	case STATE_TRAILERS:
-		return response_trailers(h, in, out);
-	case STATE_HELD:
-	case STATE_UNFRAMED:
-	case STATE_TUNNEL:
-	case STATE_CLOSED:
-		break;
-	}
-	pass(in, out);
-	h->response_bytes += before - in->len;
-	return WAITING;
+	return H1_WAITING;
 }
 
 /* --- the conversation ------------------------------------------------------------------------- */
@@ -550,15 +253,15 @@ int h1_feed(struct h1 *h, enum h1_dir dir, struct span *in, struct out *out)
 
 	if (dir == H1_RESPONSE) {
 		do
-			rc = response_step(h, in, out);
-		while (rc == MOVED);
+			rc = h1_response_step(h, in, out);
+		while (rc == H1_MOVED);
 		return 0;
 	}
 	if (h->error != ERR_NONE)
 		return -(int)h->error;
 	do
 		rc = request_step(h, in, out);
-	while (rc == MOVED);
+	while (rc == H1_MOVED);
 	if (rc < 0)
 		h1_fail(h, (enum error) - rc);
 	return rc;
@@ -570,9 +273,9 @@ size_t h1_bypass(const struct h1 *h, enum h1_dir dir)
 
 	if (dir == H1_REQUEST && h->error != ERR_NONE)
 		return 0;
-	if (s->state == STATE_UNFRAMED || s->state == STATE_TUNNEL)
+	if (s->state == H1_STATE_UNFRAMED || s->state == H1_STATE_TUNNEL)
 		return SIZE_MAX;
-	return s->state == STATE_BODY ? h1_body_bypass(&s->body) : 0;
+	return s->state == H1_STATE_BODY ? h1_body_bypass(&s->body) : 0;
 }
 
 void h1_bypassed(struct h1 *h, enum h1_dir dir, size_t n)
@@ -581,7 +284,7 @@ void h1_bypassed(struct h1 *h, enum h1_dir dir, size_t n)
 
 	if (dir == H1_RESPONSE)
 		h->response_bytes += n;
-	if (s->state != STATE_BODY)
+	if (s->state != H1_STATE_BODY)
 		return;
 	h1_body_bypassed(&s->body, n);
 	if (s->body.state != H1_BODY_COMPLETE)
@@ -589,7 +292,7 @@ void h1_bypassed(struct h1 *h, enum h1_dir dir, size_t n)
 	if (dir == H1_REQUEST)
 		request_done(h);
 	else
-		response_done(h);
+		h1_response_done(h);
 }
 
 enum h1_phase h1_phase(const struct h1 *h, enum h1_dir dir)
@@ -597,18 +300,18 @@ enum h1_phase h1_phase(const struct h1 *h, enum h1_dir dir)
 	const struct h1_side *s = &h->side[dir];
 
 	switch ((enum h1_state)s->state) {
-	case STATE_HEAD:
+	case H1_STATE_HEAD:
 		return s->partial ? H1_HEAD : H1_IDLE;
-	case STATE_BODY:
-	case STATE_TRAILERS:
+	case H1_STATE_BODY:
+	case H1_STATE_TRAILERS:
 		return H1_BODY;
-	case STATE_HELD:
+	case H1_STATE_HELD:
 		return H1_IDLE;
-	case STATE_TUNNEL:
+	case H1_STATE_TUNNEL:
 		return H1_TUNNEL;
-	case STATE_UNFRAMED:
+	case H1_STATE_UNFRAMED:
 		return H1_UNFRAMED;
-	case STATE_CLOSED:
+	case H1_STATE_CLOSED:
 		break;
 	}
 	return H1_CLOSED;
@@ -619,8 +322,8 @@ bool h1_blocked(const struct h1 *h)
 	unsigned most = h->limits.keep_client ? 1 : H1_PIPELINE_MAX;
 
 	/* A body that is under way belongs to a request that was let through. */
-	if (h->side[H1_REQUEST].state != STATE_HEAD)
-		return h->side[H1_REQUEST].state == STATE_HELD;
+	if (h->side[H1_REQUEST].state != H1_STATE_HEAD)
+		return h->side[H1_REQUEST].state == H1_STATE_HELD;
 	return h->queue_count >= most || h->renewing;
 }
 
@@ -633,11 +336,12 @@ enum h1_end h1_backend_end(const struct h1 *h)
 {
 	const struct h1_side *s = &h->side[H1_RESPONSE];
 
-	if (!h->limits.keep_client || h->error != ERR_NONE || s->state != STATE_HEAD || s->partial)
+	if (!h->limits.keep_client || h->error != ERR_NONE || s->state != H1_STATE_HEAD ||
+	    s->partial)
 		return H1_END_CLOSE;
 	if (h->queue_count != 0)
 		return H1_END_UNANSWERED;
-	return client_goes_on(h) ? H1_END_RENEW : H1_END_CLOSE;
+	return h1_client_goes_on(h) ? H1_END_RENEW : H1_END_CLOSE;
 }
 
 bool h1_backend_done(const struct h1 *h)
@@ -648,7 +352,7 @@ bool h1_backend_done(const struct h1 *h)
 bool h1_repeatable(const struct h1 *h)
 {
 	return h->limits.keep_client && h->queue_count == 1 &&
-	       (answered_kind(h) & H1_KIND_REPEATABLE) && h->requests - h->before_renewal > 1;
+	       (h1_answered_kind(h) & H1_KIND_REPEATABLE) && h->requests - h->before_renewal > 1;
 }
 
 void h1_renew(struct h1 *h)
@@ -666,7 +370,7 @@ void h1_fail(struct h1 *h, enum error error)
 
 bool h1_answers_head(const struct h1 *h)
 {
-	return h->queue_count != 0 && (answered_kind(h) & H1_KIND_HEAD);
+	return h->queue_count != 0 && (h1_answered_kind(h) & H1_KIND_HEAD);
 }
 
 enum h1_reply h1_reply(const struct h1 *h)

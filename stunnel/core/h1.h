@@ -50,7 +50,7 @@ struct h1_limits {
 struct h1_side {
 	struct h1_scan scan;
 	struct h1_body body;
-	uint8_t state;	     /* enum h1_state, in h1.c */
+	uint8_t state;	     /* enum h1_state, in h1_side.h */
 	uint8_t empty_lines; /* eaten before the head to come */
 	bool partial;	     /* bytes of an incomplete head were seen and not consumed */
 };

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: ISC */
+#include "h1_responses.h"
+
+#include "h1_request.h"
+#include "h1_side.h"
+
+/* What says to a client of any version that its connection goes on. */
+static const struct span kept = {"Connection: keep-alive\r\n", H1_RESPONSE_INSERTION};
+
+/* From here on nobody can tell where a response ends: no further request may be sent. */
+static void response_unframed(struct h1 *h)
+{
+	h->side[H1_RESPONSE].state = H1_STATE_UNFRAMED;
+	h->last = true;
+	h->tunnel_refused = true;
+	if (h->side[H1_REQUEST].state == H1_STATE_HEAD ||
+	    h->side[H1_REQUEST].state == H1_STATE_HELD)
+		h->side[H1_REQUEST].state = H1_STATE_CLOSED;
+}
+
+void h1_response_done(struct h1 *h)
+{
+	if (h1_answered_kind(h) & (H1_KIND_UPGRADE | H1_KIND_CONNECT)) {
+		h->tunnel_refused = true;
+		if (h->side[H1_REQUEST].state == H1_STATE_HELD)
+			h1_next_request(h);
+	}
+	if (h->watch)
+		h->watch->done(h->watch_owner, h->response_bytes);
+	h->side[H1_RESPONSE].state = H1_STATE_HEAD;
+	h->queue_first = (uint8_t)((h->queue_first + 1) % H1_PIPELINE_MAX);
+	h->queue_count--;
+}
+
+static bool opens_tunnel(const struct h1 *h, const struct h1_head *response)
+{
+	if (h1_answered_kind(h) & H1_KIND_CONNECT)
+		return response->status >= 200 && response->status < 300;
+	return (h1_answered_kind(h) & H1_KIND_UPGRADE) && response->status == 101 &&
+	       h1_request_switched(response, span_of(h->protocol, h->protocol_len));
+}
+
+/* RFC 9112 9.3: whether the sender of this response will close. */
+static bool is_last_response(const struct h1_head *head)
+{
+	bool last = head->minor == 0;
+
+	for (size_t i = 0; i < head->count; i++) {
+		struct span list = head->field[i].value, option;
+
+		while (head->field[i].id == HTTP_CONNECTION && http_list_next(&list, &option)) {
+			if (http_equal(option, SPAN("close")))
+				return true;
+			if (http_equal(option, SPAN("keep-alive")))
+				last = false;
+		}
+	}
+	return last;
+}
+
+/*
+ * limits.keep_client, a response that can be framed: whether the client is to be told that its
+ * connection goes on, in spite of the backend's.
+ */
+static bool outlives_backend(struct h1 *h, const struct h1_head *head)
+{
+	unsigned state = h->side[H1_REQUEST].state;
+
+	if (!h->limits.keep_client || h->last || !is_last_response(head))
+		return false;
+	/* With half a request behind it, the connection has nothing to go on with. */
+	h->renewing = state == H1_STATE_HEAD || state == H1_STATE_HELD;
+	h->last = !h->renewing;
+	return h->renewing;
+}
+
+static void watch_response(struct h1 *h, int status)
+{
+	h->response_bytes = 0;
+	if (h->watch)
+		h->watch->response(h->watch_owner, status);
+}
+
+/*
+ * How the response goes on behind its head: 0, or -ERR_x if that cannot be told. *keep: its
+ * Connection is to be replaced.
+ */
+static int frame_response(struct h1 *h, struct span bytes, bool *keep)
+{
+	struct h1_side *s = &h->side[H1_RESPONSE];
+	struct h1_head head;
+	int rc = h1_head(bytes, H1_FIELDS_MAX, h1_status_line, &head);
+
+	if (rc != 0)
+		return rc;
+	if (opens_tunnel(h, &head)) {
+		watch_response(h, head.status);
+		/* Nothing of a request may be under way that the tunnel would be taken for. */
+		if (h->side[H1_REQUEST].state != H1_STATE_HELD)
+			return -ERR_TRUNCATED;
+		h->side[H1_REQUEST].state = H1_STATE_TUNNEL;
+		s->state = H1_STATE_TUNNEL;
+		h->queue_count = 0;
+		return 0;
+	}
+	if (head.status == 101) /* not asked for, or to a protocol that nobody may speak unseen */
+		return -ERR_TRUNCATED;
+	if (head.status < 200)
+		return 0; /* interim: the final response is still to come */
+	rc = h1_body_of_response(&head, h1_answered_kind(h) & H1_KIND_HEAD, &s->body);
+	if (rc != 0)
+		return rc;
+	watch_response(h, head.status);
+	if (s->body.state == H1_BODY_UNTIL_CLOSE) {
+		response_unframed(h);
+		return 0;
+	}
+	*keep = outlives_backend(h, &head);
+	if (s->body.state == H1_BODY_COMPLETE)
+		h1_response_done(h);
+	else
+		s->state = H1_STATE_BODY;
+	return 0;
+}
+
+/*
+ * A head that was parsed, with one Connection line of ours instead of its own, and with our version
+ * (RFC 9110 2.5): after HTTP/1.0 some clients do not ask for more on the same connection.
+ */
+static void put_kept(struct span head, struct out *out)
+{
+	static const struct span version = {"HTTP/1.1", 8};
+
+	out_put(out, version);
+	span_skip(&head, version.len);
+	while (head.len > 2) { /* the empty line */
+		const char *lf = memchr(head.p, '\n', head.len);
+		struct span line = span_of(head.p, (size_t)(lf - head.p) + 1);
+		const char *colon = memchr(line.p, ':', line.len);
+		struct span name = span_of(line.p, colon ? (size_t)(colon - line.p) : 0);
+
+		if (http_field(name) != HTTP_CONNECTION)
+			out_put(out, line);
+		span_skip(&head, line.len);
+	}
+	out_put(out, kept);
+	out_put(out, head);
+}
+
+bool h1_client_goes_on(const struct h1 *h)
+{
+	return h->limits.keep_client && !h->last && h->error == ERR_NONE &&
+	       h->side[H1_REQUEST].state == H1_STATE_HEAD;
+}
+
+static int response_head(struct h1 *h, struct span *in, struct out *out)
+{
+	struct h1_side *s = &h->side[H1_RESPONSE];
+	bool keep = false;
+	size_t end;
+	int rc;
+
+	s->partial = in->len != 0;
+	if (in->len == 0)
+		return H1_WAITING;
+	if (h->queue_count == 0) { /* unasked, as a 408 before the close of an idle connection */
+		if (!h1_client_goes_on(h)) {
+			response_unframed(h);
+			return H1_MOVED;
+		}
+		h->renewing = true;
+		s->partial = false;
+		span_skip(in, in->len);
+		return H1_WAITING;
+	}
+	rc = h1_scan(&s->scan, *in, H1_RESPONSE_HEAD_MAX, &end);
+	if (rc == 0 && end == 0)
+		return H1_WAITING;
+	if (rc == 0 && out_room(out) < end + kept.len) {
+		s->scan = (struct h1_scan){0};
+		return H1_WAITING;
+	}
+	if (rc == 0)
+		rc = frame_response(h, span_of(in->p, end), &keep);
+	s->scan = (struct h1_scan){0};
+	s->partial = false;
+	if (rc != 0) {
+		response_unframed(h);
+		return H1_MOVED;
+	}
+	if (keep)
+		put_kept(span_of(in->p, end), out);
+	else
+		out_put(out, span_of(in->p, end));
+	span_skip(in, end);
+	return H1_MOVED;
+}
+
+/* The bytes pass as they are; the walk only tells where the body ends. */
+static int response_body(struct h1 *h, struct span *in, struct out *out)
+{
+	struct h1_side *s = &h->side[H1_RESPONSE];
+	struct span before = *in, data;
+	int event;
+
+	if (out_room(out) < H1_CHUNK_LINE_MAX)
+		return H1_WAITING;
+	event = h1_body_step(&s->body, in, out_room(out), &data);
+	out_put(out, span_of(before.p, before.len - in->len));
+	h->response_bytes += before.len - in->len;
+	if (event < 0)
+		response_unframed(h);
+	else if (event == H1_BODY_LAST)
+		s->state = H1_STATE_TRAILERS;
+	else if (s->body.state == H1_BODY_COMPLETE)
+		h1_response_done(h);
+	else if (event == H1_BODY_MORE)
+		return H1_WAITING;
+	return H1_MOVED;
+}
+
+static int response_trailers(struct h1 *h, struct span *in, struct out *out)
+{
+	struct h1_side *s = &h->side[H1_RESPONSE];
+	size_t end;
+	int rc = h1_scan(&s->scan, *in, H1_RESPONSE_HEAD_MAX, &end);
+
+	if (rc == 0 && end == 0)
+		return H1_WAITING;
+	if (rc == 0 && out_room(out) < end) {
+		s->scan = (struct h1_scan){0};
+		return H1_WAITING;
+	}
+	s->scan = (struct h1_scan){0};
+	if (rc != 0) {
+		response_unframed(h);
+		return H1_MOVED;
+	}
+	out_put(out, span_of(in->p, end));
+	span_skip(in, end);
+	h->response_bytes += end;
+	h1_response_done(h);
+	return H1_MOVED;
+}
+
+int h1_response_step(struct h1 *h, struct span *in, struct out *out)
+{
+	size_t before = in->len;
+
+	switch ((enum h1_state)h->side[H1_RESPONSE].state) {
+	case H1_STATE_HEAD:
+		return response_head(h, in, out);
+	case H1_STATE_BODY:
+		return response_body(h, in, out);
+	case H1_STATE_TRAILERS:
+		return response_trailers(h, in, out);
+	case H1_STATE_HELD:
+	case H1_STATE_UNFRAMED:
+	case H1_STATE_TUNNEL:
+	case H1_STATE_CLOSED:
+		break;
+	}
+	h1_pass(in, out);
+	h->response_bytes += before - in->len;
+	return H1_WAITING;
+}

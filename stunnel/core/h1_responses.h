@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef H1_RESPONSES_H
+#define H1_RESPONSES_H
+
+#include "h1.h"
+
+/* For h1.c: the response side of a conversation. */
+
+#define H1_RESPONSE_INSERTION 24 /* bytes by which a response head can become longer */
+
+/*
+ * One step of h1_feed() for responses: takes from the front of *in, appends to *out; H1_MOVED, or
+ * H1_WAITING for input or room.
+ */
+int h1_response_step(struct h1 *h, struct span *in, struct out *out);
+
+/* The response under way is complete; the next one answers the next request in flight. */
+void h1_response_done(struct h1 *h);
+
+/* limits.keep_client: whether the client can send a further request. */
+bool h1_client_goes_on(const struct h1 *h);
+
+#endif
