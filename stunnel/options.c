@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "options.h"
 
-#include <errno.h>
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <syslog.h>
 
 #include "tls_ctx.h"
+#include "values.h"
 
 enum scope {
 	GLOBAL,	 /* before the first section only */
@@ -39,11 +36,6 @@ enum type {
 	UNBUILT,    /* stock's, not built; only row->initial is taken, as what we do anyway */
 };
 
-struct choice {
-	const char *name;
-	int value;
-};
-
 struct option {
 	const char *name;
 	enum scope scope;
@@ -52,18 +44,18 @@ struct option {
 	const char *initial; /* the default as it would stand in a file; NULL: unset */
 	const char *error;   /* what is said of a bad value */
 	int min, max;
-	const struct choice *choice;
+	const struct values_choice *choice;
 	const char *help;
 };
 
-static const struct choice foreground_choice[] = {
+static const struct values_choice foreground_choice[] = {
 	{"no", CONF_BACKGROUND}, {"yes", CONF_FOREGROUND}, {"quiet", CONF_FOREGROUND_QUIET}, {0}};
-static const struct choice accept_proxy_choice[] = {
+static const struct values_choice accept_proxy_choice[] = {
 	{"no", CONN_PROXY_NO}, {"yes", CONN_PROXY_YES}, {"required", CONN_PROXY_REQUIRED}, {0}};
-static const struct choice mapped_choice[] = {{"fold", 0}, {"keep", 1}, {0}};
-static const struct choice keep_alive_choice[] = {{"both", 0}, {"client", 1}, {0}};
-static const struct choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
-static const struct choice failover_choice[] = {
+static const struct values_choice mapped_choice[] = {{"fold", 0}, {"keep", 1}, {0}};
+static const struct values_choice keep_alive_choice[] = {{"both", 0}, {"client", 1}, {0}};
+static const struct values_choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
+static const struct values_choice failover_choice[] = {
 	{"prio", CONN_PRIORITY}, {"rr", CONN_ROUND_ROBIN}, {0}};
 
 #define IN_GLOBALS(field) .scope = GLOBAL, .offset = offsetof(struct conf_globals, field)
@@ -259,225 +251,8 @@ static const struct option rows[] = {
 
 #define ROWS (sizeof rows / sizeof rows[0])
 
-/* --- one function a type: NULL, or what is wrong with the value ------------------------------- */
-
-static const char *or_default(const struct option *row, const char *error)
-{
-	return row->error ? row->error : error;
-}
-
-static const char *set_flag(const char *value, bool *slot)
-{
-	*slot = !strcasecmp(value, "yes");
-	return *slot || !strcasecmp(value, "no") ? NULL
-						 : "The argument needs to be either 'yes' or 'no'";
-}
-
-static const char *set_integer(const struct option *row, const char *value, int *slot)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(value, &end, 10);
-	if (end == value || *end || errno != 0 || n < row->min || n > row->max)
-		return or_default(row, "This is not a number within bounds");
-	*slot = (int)n;
-	return NULL;
-}
-
-static const char *set_text(struct config *config, const char *value, const char **slot)
-{
-	*slot = *value ? conf_keep(config, value) : NULL;
-	return *slot || !*value ? NULL : "Out of memory";
-}
-
-static const char *add_text(struct config *config, const char *value, struct conf_list *list)
-{
-	if (!*value)
-		return "The value is empty";
-	/* The array is copied, not grown in place: a section's may still be the defaults'. */
-	const char **items = malloc((list->count + 1) * sizeof *items);
-	const char *item = conf_keep(config, value);
-	const char **kept;
-
-	if (!items || !item) {
-		free(items);
-		return "Out of memory";
-	}
-	if (list->count != 0)
-		memcpy(items, list->item, list->count * sizeof *items);
-	items[list->count] = item;
-	kept = conf_keep_items(config, items);
-	if (!kept)
-		return "Out of memory";
-	list->item = kept;
-	list->count++;
-	return NULL;
-}
-
-static const char *set_choice(const struct option *row, const char *value, int *slot)
-{
-	for (const struct choice *c = row->choice; c->name; c++) {
-		if (strcasecmp(value, c->name) != 0)
-			continue;
-		*slot = c->value;
-		return NULL;
-	}
-	return row->error;
-}
-
-static const struct choice levels[] = {{"emerg", LOG_EMERG},
-				       {"alert", LOG_ALERT},
-				       {"crit", LOG_CRIT},
-				       {"err", LOG_ERR},
-				       {"warning", LOG_WARNING},
-				       {"notice", LOG_NOTICE},
-				       {"info", LOG_INFO},
-				       {"debug", LOG_DEBUG},
-				       {"0", 0},
-				       {"1", 1},
-				       {"2", 2},
-				       {"3", 3},
-				       {"4", 4},
-				       {"5", 5},
-				       {"6", 6},
-				       {"7", 7},
-				       {0}};
-
-static const struct choice facilities[] = {
-	{"auth", LOG_AUTH},	{"authpriv", LOG_AUTHPRIV}, {"cron", LOG_CRON},
-	{"daemon", LOG_DAEMON}, {"ftp", LOG_FTP},	    {"kern", LOG_KERN},
-	{"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1},	    {"local2", LOG_LOCAL2},
-	{"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},	    {"local5", LOG_LOCAL5},
-	{"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7},	    {"lpr", LOG_LPR},
-	{"mail", LOG_MAIL},	{"news", LOG_NEWS},	    {"syslog", LOG_SYSLOG},
-	{"user", LOG_USER},	{"uucp", LOG_UUCP},	    {0}};
-
-static const char *set_level(struct options_target *t, const char *value, int *slot)
-{
-	static const struct option level = {.choice = levels, .error = "Illegal debug level"};
-	static const struct option facility = {.choice = facilities,
-					       .error = "Illegal syslog facility"};
-	const char *dot = strchr(value, '.');
-	const char *why;
-	char name[16];
-
-	if (dot && t->global) {
-		if ((size_t)(dot - value) >= sizeof name)
-			return facility.error;
-		memcpy(name, value, (size_t)(dot - value));
-		name[dot - value] = '\0';
-		why = set_choice(&facility, name, &t->config->globals.facility);
-		if (why)
-			return why;
-		value = dot + 1;
-	}
-	return set_choice(&level, value, slot);
-}
-
-/* A number, or a name; the number 0 as well as root mean that nothing is changed. */
-static bool parse_id(const char *value, unsigned *id)
-{
-	char *end;
-	unsigned long n;
-
-	errno = 0;
-	n = strtoul(value, &end, 10);
-	if (end == value || *end || errno != 0 || n > UINT_MAX - 1 || *value == '-')
-		return false;
-	*id = (unsigned)n;
-	return true;
-}
-
-static const char *set_user(const char *value, unsigned *slot)
-{
-	struct passwd *pw = getpwnam(value);
-
-	if (pw)
-		*slot = pw->pw_uid;
-	return pw || parse_id(value, slot) ? NULL : "Illegal UID";
-}
-
-static const char *set_group(const char *value, unsigned *slot)
-{
-	struct group *gr = getgrnam(value);
-
-	if (gr)
-		*slot = gr->gr_gid;
-	return gr || parse_id(value, slot) ? NULL : "Illegal GID";
-}
-
-static const char *set_versions(const char *value, int *min, int *max)
-{
-	int version = tls_version(value);
-
-	if (version < 0)
-		return "Invalid protocol version";
-	if (min)
-		*min = version;
-	if (max)
-		*max = version;
-	return NULL;
-}
-
-static const char *set_tls_option(const char *value, struct conf_options *options)
-{
-	bool clear = value[0] == '-';
-	uint64_t bit;
-
-	if (!tls_option(clear ? value + 1 : value, &bit))
-		return "Illegal TLS option";
-	if (clear)
-		options->tls_clear |= bit;
-	else
-		options->tls_set |= bit;
-	return NULL;
-}
-
-static const char *set_rule(const char *name, const char *value, struct rewrite *rewrite)
-{
-	const char *why;
-
-	rewrite_option(rewrite, span_of(name, strlen(name)), span_of(value, strlen(value)), &why);
-	return why;
-}
-
-static const char *set_tlvs(const char *value, struct proxy *proxy)
-{
-	const char *why;
-
-	proxy_option(proxy, span_of(value, strlen(value)), &why);
-	return why;
-}
-
-static const char *set_verify(const char *value, unsigned *bits)
-{
-	static const unsigned bits_of[] = {
-		TLS_VERIFY_REQUEST,
-		TLS_VERIFY_REQUEST | TLS_VERIFY_CHAIN,
-		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_CHAIN,
-		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_CHAIN | TLS_VERIFY_PEER,
-		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_PEER,
-	};
-	static const struct option level = {.max = 4, .error = "Bad verify level"};
-	int n;
-	const char *why = set_integer(&level, value, &n);
-
-	if (!why)
-		*bits = bits_of[n];
-	return why;
-}
-
-static const char *set_verify_bit(const struct option *row, const char *value, unsigned *bits)
-{
-	bool yes;
-	const char *why = set_flag(value, &yes);
-
-	if (!why)
-		*bits = yes ? *bits | (unsigned)row->max : *bits & ~(unsigned)row->min;
-	return why;
-}
+/* --- applying -----------------------------------------------------------------------------------
+ */
 
 /* What we do anyway may be asked for. */
 static const char *refuse_unbuilt(const struct option *row, const char *value)
@@ -487,12 +262,10 @@ static const char *refuse_unbuilt(const struct option *row, const char *value)
 
 	if (row->initial && !strcasecmp(value, row->initial))
 		return NULL;
-	if (flag && set_flag(value, &ignored))
-		return set_flag(value, &ignored);
+	if (flag && values_flag(value, &ignored))
+		return values_flag(value, &ignored);
 	return "This option of stock stunnel is not built yet";
 }
-
-/* --- applying --------------------------------------------------------------------------------- */
 
 static const char *set(struct options_target *t, const struct option *row, const char *value)
 {
@@ -501,39 +274,39 @@ static const char *set(struct options_target *t, const struct option *row, const
 
 	switch (row->type) {
 	case FLAG:
-		return set_flag(value, slot);
+		return values_flag(value, slot);
 	case INTEGER:
-		return set_integer(row, value, slot);
+		return values_integer(value, row->min, row->max, row->error, slot);
 	case TEXT:
-		return set_text(t->config, value, slot);
+		return values_text(t->config, value, slot);
 	case LIST:
-		return add_text(t->config, value, slot);
+		return values_add(t->config, value, slot);
 	case CHOICE:
-		return set_choice(row, value, slot);
+		return values_choice(value, row->choice, row->error, slot);
 	case LEVEL:
-		return set_level(t, value, slot);
+		return values_level(value, t->global ? &t->config->globals.facility : NULL, slot);
 	case USER:
-		return set_user(value, slot);
+		return values_user(value, slot);
 	case GROUP:
-		return set_group(value, slot);
+		return values_group(value, slot);
 	case TLS_MIN:
-		return set_versions(value, slot, NULL);
+		return values_versions(value, slot, NULL);
 	case TLS_MAX:
-		return set_versions(value, NULL, slot);
+		return values_versions(value, NULL, slot);
 	case TLS_BOTH:
-		return set_versions(value, &t->options->version_min, &t->options->version_max);
+		return values_versions(value, &t->options->version_min, &t->options->version_max);
 	case TLS_OPTION:
-		return set_tls_option(value, t->options);
+		return values_tls_option(value, t->options);
 	case SOCKET:
 		return net_options_add(slot, value) ? NULL : "Illegal socket option";
 	case RULE:
-		return set_rule(row->name, value, slot);
+		return values_rule(row->name, value, slot);
 	case TLVS:
-		return set_tlvs(value, slot);
+		return values_tlvs(value, slot);
 	case VERIFY:
-		return set_verify(value, slot);
+		return values_verify(value, slot);
 	case VERIFY_BIT:
-		return set_verify_bit(row, value, slot);
+		return values_verify_bit(value, (unsigned)row->max, (unsigned)row->min, slot);
 	case INCLUDE:
 		return NULL;
 	case UNBUILT:
