@@ -208,6 +208,15 @@ class Stunnel(Program):
     def endpoints(self):
         return re.findall(r"^accept *= *(.*)$", self.config.read_text(), re.M)
 
+    def _started(self):
+        """The ports listen a little before the workers run and the pid file is there."""
+        return super()._started() and (PATCHED or self._accepts())
+
+    def _accepts(self):
+        names = re.findall(r"^(debug|output) *=", self.config.read_text(), re.M)
+        preset = sorted(names) == ["debug", "output"]
+        return not preset or bool(self.log_lines("Accepting new connections"))
+
     @property
     def port(self):
         """Of the first service."""
