@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "worker.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -18,9 +20,9 @@ struct worker {
 	struct conn_pool pool;
 	struct listen *listens;
 	struct config *config;
-	uv_signal_t stop, drain, reopen;
 	uv_timer_t flush;
-	uv_poll_t lifeline;
+	uv_poll_t lifeline, signals;
+	int signal_fd;
 	bool draining, ended;
 };
 
@@ -44,10 +46,9 @@ static void end(struct worker *w)
 	conn_pool_close(&w->pool);
 	access_flush(w->config->access);
 	uv_close((uv_handle_t *)&w->flush, NULL);
-	uv_close((uv_handle_t *)&w->stop, NULL);
-	uv_close((uv_handle_t *)&w->drain, NULL);
-	uv_close((uv_handle_t *)&w->reopen, NULL);
 	uv_close((uv_handle_t *)&w->lifeline, NULL);
+	uv_close((uv_handle_t *)&w->signals, NULL);
+	close(w->signal_fd);
 }
 
 static void end_if_drained(void *owner)
@@ -65,24 +66,10 @@ static void start_draining(struct worker *w)
 	end_if_drained(w);
 }
 
-static void on_stop(uv_signal_t *handle, int number)
+static void reopen_logs(struct worker *w)
 {
-	(void)number;
-	end(handle->data);
-}
-
-static void on_drain(uv_signal_t *handle, int number)
-{
-	(void)number;
-	start_draining(handle->data);
-}
-
-static void on_reopen(uv_signal_t *handle, int number)
-{
-	struct worker *w = handle->data;
 	int rc = log_reopen(false);
 
-	(void)number;
 	if (rc != 0)
 		log_main(LOG_ERR, "Cannot open log file: %s (%d)", strerror(-rc), -rc);
 	/* What was gathered until now belongs to the old file. */
@@ -110,11 +97,54 @@ static void on_lifeline(uv_poll_t *handle, int status, int events)
 	start_draining(handle->data);
 }
 
-static void watch_signal(struct worker *w, uv_signal_t *handle, int number, uv_signal_cb callback)
+static void on_signal(uv_poll_t *handle, int status, int events)
 {
-	uv_signal_init(&w->loop, handle);
-	handle->data = w;
-	uv_signal_start(handle, callback, number);
+	struct worker *w = handle->data;
+	struct signalfd_siginfo told;
+
+	(void)status, (void)events;
+	while (!w->ended && read(w->signal_fd, &told, sizeof told) == (ssize_t)sizeof told) {
+		if (told.ssi_signo == WORKER_REOPEN)
+			reopen_logs(w);
+		else if (told.ssi_signo == WORKER_DRAIN)
+			start_draining(w);
+		else
+			end(w);
+	}
+}
+
+static void block_signals(sigset_t *told)
+{
+	signal(SIGINT, SIG_IGN); /* the terminal's is for the master */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(told);
+	sigaddset(told, WORKER_STOP);
+	sigaddset(told, WORKER_DRAIN);
+	sigaddset(told, WORKER_REOPEN);
+	sigprocmask(SIG_SETMASK, told, NULL);
+}
+
+/*
+ * They are read as bytes, and blocked from before the fork to the exit, in all threads: one that
+ * comes before anybody listens waits, and one that comes when nobody does any more is not fatal.
+ */
+static bool watch_signals(struct worker *w)
+{
+	sigset_t told;
+
+	block_signals(&told);
+	w->signal_fd = signalfd(-1, &told, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (w->signal_fd < 0) {
+		log_main(LOG_ERR, "signalfd: %s (%d)", strerror(errno), errno);
+		return false;
+	}
+	uv_poll_init(&w->loop, &w->signals, w->signal_fd);
+	w->signals.data = w;
+	uv_poll_start(&w->signals, UV_READABLE, on_signal);
+	return true;
 }
 
 static bool start_listening(struct worker *w, const struct worker_task *task)
@@ -143,13 +173,10 @@ static bool start(struct worker *w, const struct worker_task *task)
 		uv_timer_start(&w->flush, on_flush, FLUSH_MS, FLUSH_MS);
 	w->pool.on_change = end_if_drained;
 	w->pool.owner = w;
-	watch_signal(w, &w->stop, WORKER_STOP, on_stop);
-	watch_signal(w, &w->drain, WORKER_DRAIN, on_drain);
-	watch_signal(w, &w->reopen, WORKER_REOPEN, on_reopen);
 	uv_poll_init(&w->loop, &w->lifeline, task->lifeline);
 	w->lifeline.data = w;
 	uv_poll_start(&w->lifeline, UV_READABLE, on_lifeline);
-	return start_listening(w, task);
+	return watch_signals(w) && start_listening(w, task);
 }
 
 static bool confine(const struct worker_task *task)
@@ -174,17 +201,9 @@ static bool confine(const struct worker_task *task)
 int worker_run(const struct worker_task *task)
 {
 	struct worker *w = calloc(1, sizeof *w);
-	sigset_t none;
 
-	signal(SIGINT, SIG_IGN); /* the terminal's is for the master */
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGUSR2, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
 	if (!w || !confine(task) || !start(w, task))
 		return 1;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	daemon_detach();
 	if (write(task->ready, "", 1) != 1)
 		return 1;

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from peers import Stunnel, service, wait_for
+from peers import Stunnel, daemon_only, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient
 
@@ -77,6 +77,19 @@ def test_usr1_reopens_the_log(start, workers):
         serves(stunnel)
     stunnel.wait_ended(10)
     assert rotated.read_text() == old
+
+
+@daemon_only
+def test_usr1_does_not_kill_workers_that_are_ending(start):
+    """The old ones have let go of everything when a signal that was meant for all reaches them."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 2\n" + service(backend.port)))
+    for _ in range(20):
+        stunnel.reload()
+        stunnel.signal(signal.SIGUSR1)
+    stunnel.wait_log("Log file reopened")
+    wait_for(lambda: len(stunnel.processes()) == 3, "the old workers to end")
+    assert stunnel.log_lines("terminated on signal") == []
 
 
 def test_log_overwrite(start):
