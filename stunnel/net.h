@@ -28,13 +28,25 @@ struct net_addrs {
 	size_t count;
 };
 
+/* What became of an address's text. */
+enum net_answer {
+	NET_RESOLVED = 0,
+	NET_MALFORMED, /* no address in any circumstances: its form, or the name of its port */
+	NET_UNKNOWN,   /* the name service knows no such host */
+	NET_NO_ANSWER, /* the name service could not be asked, or has not answered */
+};
+
 /*
  * Resolves stunnel's address form: PORT, HOST:PORT split at the last colon, or a Unix path, and
  * appends what it finds to *list, whose memory is the caller's to free. passive: for listening,
- * where no host means any address; else it means the loopback. Blocks. Returns 0, or -1 with
- * the reason in why.
+ * where no host means any address; else it means the loopback. Blocks where HOST is a name. What
+ * is not NET_RESOLVED appends nothing and has the reason in why.
  */
-int net_resolve(const char *text, bool passive, struct net_addrs *list, char why[static 256]);
+enum net_answer net_resolve(const char *text, bool passive, struct net_addrs *list,
+			    char why[static 256]);
+
+/* Whether net_resolve() would ask the name service, and so may block. */
+bool net_is_name(const char *text);
 
 /* IP:PORT without brackets, as stunnel writes it; `unnamed socket` for a Unix client. */
 void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX]);
