@@ -152,6 +152,12 @@ struct conn_poll {
 	int interest;	   /* that libuv knows of */
 };
 
+/* What a connection's log has been told already; bits. */
+enum conn_told {
+	CONN_TOLD_REFUSAL = 1,
+	CONN_TOLD_ANSWER = 2, /* that cannot be framed */
+};
+
 struct conn {
 	struct conn_pool *pool;
 	struct conn *next, *previous; /* of the pool */
@@ -179,8 +185,9 @@ struct conn {
 	struct net_addrs found; /* targets that were looked up for this connection */
 	uv_work_t *lookup;
 	size_t target, targets_tried;
-	int handles; /* reasons why the memory is still needed: libuv's handles, lists */
-	bool in_again, dead, reset, looked_up, refusal_logged, answered;
+	int handles;   /* reasons why the memory is still needed: libuv's handles, lists */
+	unsigned told; /* enum conn_told */
+	bool in_again, dead, reset, looked_up, answered;
 };
 
 /* A line of the connection's, if its service's threshold lets it through. */

@@ -435,6 +435,15 @@ static bool backend_done(const struct relay *r)
 	       !r->flow[H1_REQUEST].closed;
 }
 
+/* Whether a response has decided what becomes of requests that came before it. */
+static bool held_are_due(const struct relay *r, bool were_blocked)
+{
+	if (!r->h1)
+		return false;
+	return (were_blocked && !h1_blocked(r->h1)) ||
+	       (r->h1->response_error != ERR_NONE && r->flow[H1_REQUEST].held.len != 0);
+}
+
 enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 {
 	enum relay_status status = RELAY_WAIT;
@@ -443,7 +452,7 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 	r->again = false;
 	if (responses)
 		status = pump(r, H1_RESPONSE);
-	if (!is_final(status) && (requests || (blocked && !h1_blocked(r->h1))))
+	if (!is_final(status) && (requests || held_are_due(r, blocked)))
 		status = pump(r, H1_REQUEST);
 	if (status == RELAY_ABORT)
 		return status;

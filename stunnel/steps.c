@@ -45,18 +45,29 @@ static void client_text(const struct conn *c, char text[static NET_TEXT_MAX])
 		snprintf(text, NET_TEXT_MAX, "%s:%u", client->text, client->port);
 }
 
-/* One line a refused request: who, what, and by which rule. */
-static void log_refusal(struct conn *c)
+/* One line, once: what happened, who the client is, and by which rule. */
+static void log_error(struct conn *c, enum conn_told told, const char *what, enum error error)
 {
-	const struct error_info *e = &error_info[c->h1.error];
+	const struct error_info *e = &error_info[error];
 	char text[NET_TEXT_MAX];
 
-	if (c->refusal_logged)
+	if (error == ERR_NONE || c->told & told)
 		return;
-	c->refusal_logged = true;
+	c->told |= told;
 	client_text(c, text);
-	conn_log(c, LOG_WARNING, "Service [%s] refused a request from %s: %s (%s): %s",
-		 c->service->name, text, e->name, e->source, e->text);
+	conn_log(c, LOG_WARNING, "Service [%s] %s %s: %s (%s): %s", c->service->name, what, text,
+		 e->name, e->source, e->text);
+}
+
+static void log_refusal(struct conn *c)
+{
+	log_error(c, CONN_TOLD_REFUSAL, "refused a request from", c->h1.error);
+}
+
+static void log_answer(struct conn *c)
+{
+	log_error(c, CONN_TOLD_ANSWER, "got an answer without a clear end for",
+		  c->h1.response_error);
 }
 
 /* The backend is gone: the answer goes out in the last step, where the relay runs. */
@@ -629,10 +640,13 @@ static enum conn_result step_relay(struct conn *c, unsigned events)
 	/* Writing to a side flushes what comes from the other. */
 	bool requests = events & (CONN_CLIENT_READ | CONN_BACKEND_WRITE);
 	bool responses = events & (CONN_BACKEND_READ | CONN_CLIENT_WRITE);
+	enum relay_status status;
 
 	/* A read that waited for the socket to be writable is as good as readable now. */
 	requests |= (events & CONN_CLIENT_WRITE) && c->tls.read_wants_write;
-	switch (relay_run(&c->relay, requests, responses)) {
+	status = relay_run(&c->relay, requests, responses);
+	log_answer(c);
+	switch (status) {
 	case RELAY_WAIT:
 		if (c->relay.h1 && c->h1.error != ERR_NONE && !c->answered)
 			log_refusal(c);

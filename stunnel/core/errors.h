@@ -34,9 +34,8 @@
 	X(FIELD_NAME, "field-name", 400, "RFC 9112 5.1", "a field name is not a token")            \
 	X(FIELD_VALUE, "field-value", 400, "RFC 9110 5.5",                                         \
 	  "a field value holds a control character")                                               \
-	X(HEAD_TOO_LARGE, "head-too-large", 431, "RFC 6585 5", "the request head is too large")    \
-	X(TOO_MANY_FIELDS, "too-many-fields", 431, "RFC 6585 5",                                   \
-	  "the request has too many fields")                                                       \
+	X(HEAD_TOO_LARGE, "head-too-large", 431, "RFC 6585 5", "the head is too large")            \
+	X(TOO_MANY_FIELDS, "too-many-fields", 431, "RFC 6585 5", "the head has too many fields")   \
 	X(HOST_MISSING, "host-missing", 400, "RFC 9112 3.2", "an HTTP/1.1 request has no Host")    \
 	X(HOST_DUPLICATE, "host-duplicate", 400, "RFC 9112 3.2", "there is more than one Host")    \
 	X(HOST_INVALID, "host-invalid", 400, "RFC 9112 3.2", "the Host value is not a host name")  \
@@ -65,6 +64,11 @@
 	X(TRUNCATED, "truncated", 400, "RFC 9112 8", "the request ends before it is complete")     \
 	X(REQUEST_TIMEOUT, "request-timeout", 408, "RFC 9110 15.5.9",                              \
 	  "the request head did not arrive in time")                                               \
+	X(ANSWER_UNFRAMED, "answer-unframed", 502, "RFC 9112 6.3",                                 \
+	  "nobody can tell where the answer before it ends")                                       \
+	X(ANSWER_UNASKED, "answer-unasked", 502, "RFC 9112 9.2", "the answer is to no request")    \
+	X(SWITCH_UNASKED, "switch-unasked", 502, "RFC 9110 15.2.2",                                \
+	  "the answer switches to a protocol that the request did not ask for")                    \
 	X(BACKEND_CLOSED, "backend-closed", 502, "RFC 9110 15.6.3",                                \
 	  "the backend closed the connection without an answer")                                   \
 	X(BACKEND_UNAVAILABLE, "backend-unavailable", 503, "RFC 9110 15.6.4",                      \

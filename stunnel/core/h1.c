@@ -106,6 +106,8 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	struct h1_head head;
 	int rc;
 
+	if (h->response_error != ERR_NONE)
+		return in->len != 0 ? -ERR_ANSWER_UNFRAMED : H1_WAITING;
 	if (h1_blocked(h))
 		return H1_WAITING;
 	rc = skip_empty_lines(s, in);
@@ -321,6 +323,8 @@ bool h1_blocked(const struct h1 *h)
 {
 	unsigned most = h->limits.keep_client ? 1 : H1_PIPELINE_MAX;
 
+	if (h->response_error != ERR_NONE)
+		return false;
 	/* A body that is under way belongs to a request that was let through. */
 	if (h->side[H1_REQUEST].state != H1_STATE_HEAD)
 		return h->side[H1_REQUEST].state == H1_STATE_HELD;

@@ -76,7 +76,8 @@ struct h1 {
 	void *watch_owner;
 	struct h1_limits limits;
 	struct h1_side side[2];
-	enum error error;
+	enum error error;	   /* of the requests: no further one goes on */
+	enum error response_error; /* why nobody can tell where the responses end; see h1_feed() */
 	uint8_t queue[H1_PIPELINE_MAX]; /* of requests in flight: enum h1_request_kind */
 	uint8_t queue_first;
 	uint8_t queue_count;
@@ -106,6 +107,11 @@ size_t h1_out_min(const struct rewrite *rewrite, struct h1_limits limits);
  * What is not consumed must be offered again with more behind it. When neither *in nor *out moved,
  * the direction waits: for input, for room in `out`, or, if h1_blocked(), for responses.
  * After an error nothing of the offending head is in *out, but earlier requests may be.
+ *
+ * Responses never fail: one that cannot be framed sets response_error and passes as it is, with all
+ * that the backend sends behind it, and whatever the client then sends behind the requests that
+ * were sent on is refused with ERR_ANSWER_UNFRAMED. It would get an answer that belongs to another
+ * request.
  */
 int h1_feed(struct h1 *h, enum h1_dir dir, struct span *in, struct out *out);
 

@@ -7,15 +7,32 @@
 /* What says to a client of any version that its connection goes on. */
 static const struct span kept = {"Connection: keep-alive\r\n", H1_RESPONSE_INSERTION};
 
-/* From here on nobody can tell where a response ends: no further request may be sent. */
-static void response_unframed(struct h1 *h)
+/* Nobody can tell where the response ends: no request may be sent on behind those in flight. */
+static void response_unframed(struct h1 *h, enum h1_state requests)
 {
+	struct h1_side *s = &h->side[H1_REQUEST];
+
 	h->side[H1_RESPONSE].state = H1_STATE_UNFRAMED;
-	h->last = true;
 	h->tunnel_refused = true;
-	if (h->side[H1_REQUEST].state == H1_STATE_HEAD ||
-	    h->side[H1_REQUEST].state == H1_STATE_HELD)
-		h->side[H1_REQUEST].state = H1_STATE_CLOSED;
+	if (s->state == H1_STATE_HEAD || s->state == H1_STATE_HELD)
+		s->state = (uint8_t)requests;
+}
+
+/* The end of the connection is its end (RFC 9112 6.3), which the client knows as well. */
+static void response_until_close(struct h1 *h)
+{
+	h->last = true;
+	response_unframed(h, H1_STATE_CLOSED);
+}
+
+/*
+ * The client may well see an end where nobody can tell for sure that there is one, and go on with a
+ * further request: it must be told that this one will not be answered.
+ */
+static void response_failed(struct h1 *h, int error)
+{
+	h->response_error = (enum error) - error;
+	response_unframed(h, H1_STATE_HEAD);
 }
 
 void h1_response_done(struct h1 *h)
@@ -97,14 +114,14 @@ static int frame_response(struct h1 *h, struct span bytes, bool *keep)
 		watch_response(h, head.status);
 		/* Nothing of a request may be under way that the tunnel would be taken for. */
 		if (h->side[H1_REQUEST].state != H1_STATE_HELD)
-			return -ERR_TRUNCATED;
+			return -ERR_SWITCH_UNASKED;
 		h->side[H1_REQUEST].state = H1_STATE_TUNNEL;
 		s->state = H1_STATE_TUNNEL;
 		h->queue_count = 0;
 		return 0;
 	}
 	if (head.status == 101) /* not asked for, or to a protocol that nobody may speak unseen */
-		return -ERR_TRUNCATED;
+		return -ERR_SWITCH_UNASKED;
 	if (head.status < 200)
 		return 0; /* interim: the final response is still to come */
 	rc = h1_body_of_response(&head, h1_answered_kind(h) & H1_KIND_HEAD, &s->body);
@@ -112,7 +129,7 @@ static int frame_response(struct h1 *h, struct span bytes, bool *keep)
 		return rc;
 	watch_response(h, head.status);
 	if (s->body.state == H1_BODY_UNTIL_CLOSE) {
-		response_unframed(h);
+		response_until_close(h);
 		return 0;
 	}
 	*keep = outlives_backend(h, &head);
@@ -153,6 +170,19 @@ bool h1_client_goes_on(const struct h1 *h)
 	       h->side[H1_REQUEST].state == H1_STATE_HEAD;
 }
 
+/* The watcher is told the status that the client reads, if the first line has one at all. */
+static void watch_failed_head(struct h1 *h, struct span in)
+{
+	const char *lf = memchr(in.p, '\n', in.len);
+	size_t len = lf ? (size_t)(lf - in.p) : 0;
+	struct h1_head head;
+
+	if (len != 0 && in.p[len - 1] == '\r')
+		len--;
+	if (h1_status_line(span_of(in.p, len), &head) == 0)
+		watch_response(h, head.status);
+}
+
 static int response_head(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];
@@ -165,7 +195,7 @@ static int response_head(struct h1 *h, struct span *in, struct out *out)
 		return H1_WAITING;
 	if (h->queue_count == 0) { /* unasked, as a 408 before the close of an idle connection */
 		if (!h1_client_goes_on(h)) {
-			response_unframed(h);
+			response_failed(h, -ERR_ANSWER_UNASKED);
 			return H1_MOVED;
 		}
 		h->renewing = true;
@@ -185,7 +215,10 @@ static int response_head(struct h1 *h, struct span *in, struct out *out)
 	s->scan = (struct h1_scan){0};
 	s->partial = false;
 	if (rc != 0) {
-		response_unframed(h);
+		watch_failed_head(h, *in);
+		response_failed(h, rc);
+		out_put(out, span_of(in->p, end)); /* no content, which the watcher counts */
+		span_skip(in, end);
 		return H1_MOVED;
 	}
 	if (keep)
@@ -209,7 +242,7 @@ static int response_body(struct h1 *h, struct span *in, struct out *out)
 	out_put(out, span_of(before.p, before.len - in->len));
 	h->response_bytes += before.len - in->len;
 	if (event < 0)
-		response_unframed(h);
+		response_failed(h, event);
 	else if (event == H1_BODY_LAST)
 		s->state = H1_STATE_TRAILERS;
 	else if (s->body.state == H1_BODY_COMPLETE)
@@ -233,7 +266,7 @@ static int response_trailers(struct h1 *h, struct span *in, struct out *out)
 	}
 	s->scan = (struct h1_scan){0};
 	if (rc != 0) {
-		response_unframed(h);
+		response_failed(h, rc);
 		return H1_MOVED;
 	}
 	out_put(out, span_of(in->p, end));

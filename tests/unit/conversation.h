@@ -84,6 +84,10 @@ struct dialogue {
 
 void check_dialogue(const struct dialogue *dialogue);
 
+#define RUN_ROWS(rows)                                              \
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows)[0]; i++) \
+		check_dialogue(&(rows)[i]);
+
 /* What dialogues are made of. */
 #define ADDED "X-Forwarded-For: 192.0.2.7\r\n"
 #define HOST "Host: a\r\n"

@@ -54,7 +54,7 @@ static const struct dialogue tunnel_rows[] = {
 	 {ASK "Content-Length: 4\r\n\r\nab", SWITCH, "cdef"},
 	 ASK "Content-Length: 4\r\n" ADDED "\r\nabcd",
 	 SWITCH,
-	 "requests closed, responses unframed, 1 of 1 in flight"},
+	 "answer-unframed, answered never: requests idle, responses unframed, 1 of 1 in flight"},
 };
 
 static void tunnels(void **state)
