@@ -16,6 +16,15 @@
 #define STOP_SECONDS 5
 #define RESPAWN_SECONDS 1 /* a worker that dies at once is not replaced faster */
 
+/* The time of day would not do: it may be set back. */
+static time_t seconds_since_boot(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
 static size_t worker_count(const struct config *config)
 {
 	cpu_set_t cpus;
@@ -225,10 +234,10 @@ bool generation_respawn(struct generations *all, struct timespec *wait)
 	struct generation *g = all->first;
 
 	*wait = (struct timespec){RESPAWN_SECONDS, 0};
-	if (!all->respawn_due || time(NULL) - all->last_respawn < RESPAWN_SECONDS)
+	if (!all->respawn_due || seconds_since_boot() - all->last_respawn < RESPAWN_SECONDS)
 		return all->respawn_due;
 	all->respawn_due = false;
-	all->last_respawn = time(NULL);
+	all->last_respawn = seconds_since_boot();
 	for (size_t i = 0; i < g->count; i++)
 		if (g->worker[i] == 0 && !spawn(all, g, i)) {
 			log_main(LOG_ERR, "A worker could not be started");
