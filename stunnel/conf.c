@@ -12,12 +12,14 @@
 
 #include "log.h"
 #include "options.h"
+#include "report.h"
 #include "section.h"
 #include "tls_ctx.h"
 
 #define LINE_MAX_BYTES 16383 /* stock splits longer ones silently; nobody relies on it */
 #define INCLUDES_MAX 16	     /* nested; stock would loop for ever */
 #define PATH_BYTES 4096
+#define SHOWN_BYTES 400 /* of a line: the reason behind it must not fall off the log's line */
 
 struct conf_kept {
 	struct conf_kept *next;
@@ -27,9 +29,10 @@ struct conf_kept {
 struct reader {
 	struct options_target target;
 	struct conf_section *section; /* the open one, or NULL */
-	int depth;		      /* of include */
-	char *why;		      /* CONF_WHY_MAX bytes */
-	char reason[128];	      /* of a line's failure, where that is not a fixed text */
+	struct report report;
+	size_t order; /* of the last line */
+	int depth;    /* of include */
+	bool unread;  /* there was a file that could not be */
 };
 
 /* --- memory ----------------------------------------------------------------------------------- */
@@ -54,9 +57,9 @@ const char *conf_keep(struct config *config, const char *text)
 	return keep(config, strdup(text));
 }
 
-const char **conf_keep_items(struct config *config, const char **items)
+void *conf_keep_block(struct config *config, void *block)
 {
-	return keep(config, items);
+	return keep(config, block);
 }
 
 static void free_section(struct conf_section *s)
@@ -97,31 +100,51 @@ void conf_free(struct config *config)
 
 /* --- the file's grammar ----------------------------------------------------------------------- */
 
-static bool finish_section(struct reader *r)
+static void refuse(struct reader *r, const char *why)
 {
-	return !r->section || section_finish(r->target.config, r->section, r->why);
+	struct report_place place = {.line = r->target.line};
+
+	r->target.line->refused = true;
+	report_add(&r->report, REPORT_ERROR, &place, "%s", why);
 }
 
-static bool open_section(struct reader *r, const char *name)
+static void finish_section(struct reader *r, size_t last_line)
 {
-	struct config *config = r->target.config;
+	if (r->section && !r->section->broken)
+		section_finish(r->target.config, r->section, &r->report, last_line);
+	r->section = NULL;
+}
+
+static struct conf_section *new_section(struct config *config, const char *name)
+{
 	struct conf_section **grown, *s = calloc(1, sizeof *s);
+	char title[256];
 
 	grown = realloc(config->section, (config->count + 1) * sizeof(struct conf_section *));
 	if (grown)
 		config->section = grown;
 	if (!s || !grown) {
 		free(s);
-		snprintf(r->why, CONF_WHY_MAX, "Out of memory");
-		return false;
+		return NULL;
 	}
 	config->section[config->count++] = s;
+	snprintf(title, sizeof title, "Service [%.200s]", name);
 	s->name = conf_keep(config, name);
+	s->title = conf_keep(config, title);
 	s->options = config->defaults;
+	return s;
+}
+
+static const char *open_section(struct reader *r, const char *name)
+{
+	struct conf_section *s = new_section(r->target.config, name);
+
+	if (!s || !s->name || !s->title)
+		return "Out of memory";
 	r->section = s;
 	r->target.options = &s->options;
 	r->target.global = false;
-	return s->name != NULL;
+	return NULL;
 }
 
 static bool is_blank(char c)
@@ -155,19 +178,38 @@ static void drop_cr(char *text)
 
 static const char *read_directory(struct reader *r, const char *path);
 
-/* NULL, or what is wrong with the line; "" if r->why says it already. */
+/*
+ * `[NAME]`. What only begins so opens a section as well, so that the lines behind it are not taken
+ * for the section's before.
+ */
+static const char *apply_header(struct reader *r, char *line)
+{
+	size_t len = strlen(line);
+	bool whole = line[len - 1] == ']';
+	const char *why;
+
+	line[whole ? len - 1 : strcspn(line, "]")] = '\0';
+	finish_section(r, r->order - 1);
+	why = open_section(r, line + 1);
+	if (why || whole)
+		return why;
+	r->section->broken = true;
+	return "No '=' found, nor a ']' at the end of a section's name";
+}
+
+/* NULL, or what is wrong with the line. */
 static const char *apply_line(struct reader *r, char *line)
 {
 	char *value = strchr(line, '=');
 	const char *include, *why;
 	size_t len = strlen(line);
 
-	if (line[0] == '[' && line[len - 1] == ']') {
-		line[len - 1] = '\0';
-		return finish_section(r) && open_section(r, line + 1) ? NULL : "";
-	}
-	if (!value)
+	if (line[0] == '[' && (line[len - 1] == ']' || !value))
+		return apply_header(r, line);
+	if (!value) {
+		options_spoilt(&r->target, line);
 		return "No '=' found";
+	}
 	*value++ = '\0';
 	why = options_apply(&r->target, trim(line), trim(value), &include);
 	if (why || !include)
@@ -175,25 +217,44 @@ static const char *apply_line(struct reader *r, char *line)
 	return read_directory(r, trim(value));
 }
 
-/* The line as it stood there, for the message: apply_line() writes into it. */
-static bool read_line(struct reader *r, const char *file, size_t number, char *text)
+/* A line as it is called in messages. */
+static struct conf_line *new_line(struct reader *r, const char *file, size_t number,
+				  const char *text)
 {
-	char where[1600];
+	struct config *config = r->target.config;
+	struct conf_line *line = conf_keep_block(config, calloc(1, sizeof *line));
+	bool cut = strlen(text) > SHOWN_BYTES;
+	char shown[300 + SHOWN_BYTES + 64];
+
+	snprintf(shown, sizeof shown, "%.300s:%zu: \"%.*s%s\"", file, number,
+		 cut ? SHOWN_BYTES : (int)strlen(text), text, cut ? "..." : "");
+	if (line) {
+		line->text = conf_keep(config, shown);
+		line->order = ++r->order;
+	}
+	return line && line->text ? line : NULL;
+}
+
+/* The line as it stood there goes into messages: apply_line() writes into it. */
+static bool read_line(struct reader *r, const char *file, size_t number, char *text, size_t len)
+{
+	bool too_long = len > LINE_MAX_BYTES, cut = strlen(text) != len;
 	const char *why;
 	char *line;
 
 	drop_cr(text);
 	line = trim(text);
-	if (!*line || *line == ';' || *line == '#')
+	if (!too_long && !cut && (!*line || *line == ';' || *line == '#'))
 		return true;
-	snprintf(where, sizeof where, "%.500s:%zu: \"%.1000s\"", file, number, line);
-	r->target.where = conf_keep(r->target.config, where);
-	why = apply_line(r, line);
-	if (!why)
-		return true;
-	if (*why)
-		snprintf(r->why, CONF_WHY_MAX, "%s: %s", where, why);
-	return false;
+	r->target.line = new_line(r, file, number, line);
+	if (!r->target.line)
+		return false;
+	why = too_long ? "The line is too long"
+	      : cut    ? "The line holds a NUL byte"
+		       : apply_line(r, line);
+	if (why)
+		refuse(r, why);
+	return true;
 }
 
 static char *skip_bom(char *line)
@@ -204,7 +265,13 @@ static char *skip_bom(char *line)
 	return found ? line + 3 : line;
 }
 
-static bool read_stream(struct reader *r, FILE *stream, const char *file)
+static void out_of_memory(struct reader *r)
+{
+	report_add(&r->report, REPORT_ERROR, &(struct report_place){.order = r->order},
+		   "Out of memory");
+}
+
+static void read_stream(struct reader *r, FILE *stream, const char *file)
 {
 	char *text = NULL;
 	size_t size = 0, number = 0;
@@ -212,38 +279,33 @@ static bool read_stream(struct reader *r, FILE *stream, const char *file)
 	ssize_t len;
 
 	while (ok && (len = getline(&text, &size, stream)) > 0) {
-		number++;
-		if (len > LINE_MAX_BYTES || memchr(text, 0, (size_t)len)) {
-			snprintf(r->why, CONF_WHY_MAX, "%.500s:%zu: \"%.40s\": %s", file, number,
-				 text,
-				 len > LINE_MAX_BYTES ? "The line is too long"
-						      : "The line holds a NUL byte");
-			ok = false;
-			break;
-		}
-		ok = read_line(r, file, number, number == 1 ? skip_bom(text) : text);
+		char *begin = ++number == 1 ? skip_bom(text) : text;
+
+		ok = read_line(r, file, number, begin, (size_t)(text + len - begin));
 	}
+	if (!ok)
+		out_of_memory(r);
 	free(text);
-	return ok;
 }
 
-static bool cannot_open(struct reader *r, const char *what, const char *path)
+static void cannot_open(struct reader *r, const char *path)
 {
-	snprintf(r->why, CONF_WHY_MAX, "%s: %.500s: %s (%d)", what, path, strerror(errno), errno);
-	return false;
+	r->unread = true;
+	report_add(&r->report, REPORT_ERROR, &(struct report_place){.order = r->order},
+		   "Cannot open configuration file: %.300s: %s (%d)", path, strerror(errno), errno);
 }
 
-static bool read_file(struct reader *r, const char *path)
+static void read_file(struct reader *r, const char *path)
 {
 	FILE *stream = fopen(path, "re");
-	bool ok;
 
-	if (!stream)
-		return cannot_open(r, "Cannot open configuration file", path);
+	if (!stream) {
+		cannot_open(r, path);
+		return;
+	}
 	log_main(LOG_NOTICE, "Reading configuration from file %s", path);
-	ok = read_stream(r, stream, path);
+	read_stream(r, stream, path);
 	fclose(stream);
-	return ok;
 }
 
 /*
@@ -254,15 +316,15 @@ static const char *read_directory(struct reader *r, const char *path)
 {
 	struct dirent **entries;
 	int count;
-	bool ok = true;
 
 	if (r->depth == INCLUDES_MAX)
 		return "Failed to include directory: too many of them in one another";
 	count = scandir(path, &entries, NULL, alphasort);
 	if (count < 0) {
-		snprintf(r->reason, sizeof r->reason, "Failed to include directory: %s (%d)",
-			 strerror(errno), errno);
-		return r->reason;
+		r->unread = true;
+		snprintf(r->target.reason, sizeof r->target.reason,
+			 "Failed to include directory: %s (%d)", strerror(errno), errno);
+		return r->target.reason;
 	}
 	r->depth++;
 	for (int i = 0; i < count; i++) {
@@ -270,63 +332,88 @@ static const char *read_directory(struct reader *r, const char *path)
 		struct stat st;
 
 		snprintf(file, sizeof file, "%.3800s/%s", path, entries[i]->d_name);
-		if (ok && stat(file, &st) == 0 && S_ISREG(st.st_mode))
-			ok = read_file(r, file);
+		if (stat(file, &st) == 0 && S_ISREG(st.st_mode))
+			read_file(r, file);
 		free(entries[i]);
 	}
 	free(entries);
 	r->depth--;
-	return ok ? NULL : "";
+	return NULL;
 }
 
-static bool check_globals(struct reader *r)
+/* A daemon's directory is the root: a path that does not begin there means another file. */
+static void check_path(struct reader *r, const char *option, const char *path, const char *what)
 {
-	const struct conf_globals *g = &r->target.config->globals;
-	const char *why = NULL;
+	const struct config *config = r->target.config;
+	struct report_place place = {.line = options_line(&config->defaults, option),
+				     .service = "Global options"};
 
-	if (r->target.config->count == 0)
-		why = "No section: inetd mode is not built yet";
-	else if (g->foreground == CONF_BACKGROUND && g->output && g->output[0] != '/')
-		why = "Log file must include full path name";
-	else if (g->foreground == CONF_BACKGROUND && g->pid && g->pid[0] != '/')
-		why = "Pid file must include full path name";
-	if (!why)
-		return true;
-	snprintf(r->why, CONF_WHY_MAX, "Global options: %s", why);
-	return false;
+	if (config->globals.foreground == CONF_BACKGROUND && path && path[0] != '/')
+		report_add(&r->report, REPORT_ERROR, &place, "%s file must include full path name",
+			   what);
 }
 
-static bool read_fd(struct reader *r, int fd)
+static void check_globals(struct reader *r)
+{
+	const struct config *config = r->target.config;
+	struct report_place place = {.order = r->order, .service = "Global options"};
+
+	check_path(r, "output", config->globals.output, "Log");
+	check_path(r, "pid", config->globals.pid, "Pid");
+	if (config->count == 0 && !r->unread)
+		report_add(&r->report, REPORT_ERROR, &place,
+			   "No section: inetd mode is not built yet");
+}
+
+static void read_fd(struct reader *r, int fd)
 {
 	char name[32];
 	FILE *stream = fdopen(fd, "r");
-	bool ok;
 
 	snprintf(name, sizeof name, "descriptor %d", fd);
-	if (!stream)
-		return cannot_open(r, "Cannot open configuration file", name);
+	if (!stream) {
+		cannot_open(r, name);
+		return;
+	}
 	log_main(LOG_NOTICE, "Reading configuration from %s", name);
-	ok = read_stream(r, stream, name);
+	read_stream(r, stream, name);
 	if (fd > STDERR_FILENO)
 		fclose(stream);
+}
+
+/* Whether it may be used. */
+static bool judge(struct reader *r, enum conf_use use)
+{
+	bool strict = use == CONF_TEST;
+	bool ok = r->report.count[REPORT_ERROR] == 0 &&
+		  !(strict && r->report.count[REPORT_FAULT] != 0);
+
+	report_tell(&r->report, strict);
+	report_free(&r->report);
+	log_main(ok ? LOG_NOTICE : LOG_ERR,
+		 ok ? "Configuration successful" : "Configuration failed");
 	return ok;
 }
 
-struct config *conf_load(const char *path, int fd, char why[static CONF_WHY_MAX])
+struct config *conf_load(const char *path, int fd, enum conf_use use)
 {
 	struct config *config = calloc(1, sizeof *config);
-	struct reader r = {.why = why};
+	struct reader r = {.target = {.config = config, .global = true}};
 
-	snprintf(why, CONF_WHY_MAX, "Out of memory");
-	if (!config)
+	if (!config) {
+		log_main(LOG_ERR, "Out of memory");
 		return NULL;
-	r.target = (struct options_target){config, &config->defaults, true, NULL};
-	options_default(&r.target);
-	if ((fd >= 0 ? read_fd(&r, fd) : read_file(&r, path)) && finish_section(&r) &&
-	    check_globals(&r)) {
-		log_main(LOG_NOTICE, "Configuration successful");
-		return config;
 	}
+	r.target.options = &config->defaults;
+	options_default(&r.target);
+	if (fd >= 0)
+		read_fd(&r, fd);
+	else
+		read_file(&r, path);
+	finish_section(&r, r.order);
+	check_globals(&r);
+	if (judge(&r, use))
+		return config;
 	conf_free(config);
 	return NULL;
 }

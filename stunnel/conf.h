@@ -10,11 +10,17 @@
 #include "net.h"
 #include "rewrite.h"
 
-#define CONF_WHY_MAX 2048
+/* A line of the file. */
+struct conf_line {
+	const char *text; /* FILE:LINE: "LINE" */
+	size_t order;	  /* among all lines that were read, also of included files */
+	bool refused;	  /* it was reported: what it should have set is not missed */
+};
 
-/* Values of one option that may stand several times. */
+/* Values of one option that may stand several times, and where each came from. */
 struct conf_list {
 	const char **item;
+	struct conf_line **line;
 	size_t count;
 };
 
@@ -62,11 +68,13 @@ struct conf_options {
 	struct h1_limits limits;
 	int keep_client; /* of limits */
 	struct rewrite rewrite;
-	const char *where[CONF_ROWS_MAX]; /* by option: FILE:LINE: "LINE", the last one; or NULL */
+	struct conf_line *line[CONF_ROWS_MAX]; /* by option: the last one; or NULL */
 };
 
 struct conf_section {
 	const char *name;
+	const char *title; /* "Service [NAME]" */
+	bool broken;	   /* its header was refused: only its lines are looked at */
 	struct conf_options options;
 	struct net_addrs accept;
 	struct conn_service service;
@@ -83,17 +91,23 @@ struct config {
 	struct conf_kept *kept;	    /* owns every string and list */
 };
 
+enum conf_use {
+	CONF_START, /* to serve with it */
+	CONF_TEST,  /* to be told what is wrong: what can never work is an error, too */
+};
+
 /*
- * Reads and checks a file, or fd if that is not negative. NULL with one line in why: file, line,
- * its text and the reason where a line is at fault.
+ * Reads and checks a file, or fd if that is not negative. NULL if it cannot be used. What is wrong
+ * is logged, all of it: file, line, its text and the reason where a line is at fault; then the
+ * verdict.
  */
-struct config *conf_load(const char *path, int fd, char why[static CONF_WHY_MAX]);
+struct config *conf_load(const char *path, int fd, enum conf_use use);
 void conf_free(struct config *config);
 
 /* A string that lives as long as the configuration; NULL without memory. */
 const char *conf_keep(struct config *config, const char *text);
 
-/* Takes over an array from malloc(), for as long; NULL without memory, and then it is freed. */
-const char **conf_keep_items(struct config *config, const char **items);
+/* Takes over a block from malloc(), for as long; NULL without memory, and then it is freed. */
+void *conf_keep_block(struct config *config, void *block);
 
 #endif

@@ -82,16 +82,11 @@ static bool open_access_logs(const struct generation *g)
 
 static struct generation *load(const struct master *m)
 {
-	struct config *config;
+	struct config *config = conf_load(m->path, m->fd, CONF_START);
 	struct generation *g;
-	char why[CONF_WHY_MAX];
 
-	config = conf_load(m->path, m->fd, why);
-	if (!config) {
-		log_main(LOG_ERR, "%s", why);
-		log_main(LOG_ERR, "Configuration failed");
+	if (!config)
 		return NULL;
-	}
 	g = generation_new(config);
 	if (!g) {
 		conf_free(config);

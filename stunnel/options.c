@@ -251,8 +251,7 @@ static const struct option rows[] = {
 
 #define ROWS (sizeof rows / sizeof rows[0])
 
-/* --- applying -----------------------------------------------------------------------------------
- */
+/* --- applying --------------------------------------------------------------------------------- */
 
 /* What we do anyway may be asked for. */
 static const char *refuse_unbuilt(const struct option *row, const char *value)
@@ -280,7 +279,7 @@ static const char *set(struct options_target *t, const struct option *row, const
 	case TEXT:
 		return values_text(t->config, value, slot);
 	case LIST:
-		return values_add(t->config, value, slot);
+		return values_add(t->config, value, t->line, slot);
 	case CHOICE:
 		return values_choice(value, row->choice, row->error, slot);
 	case LEVEL:
@@ -324,34 +323,55 @@ void options_default(struct options_target *t)
 			set(t, &rows[i], rows[i].initial);
 }
 
+static const struct option *find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (!strncasecmp(name, rows[i].name, len) && !rows[i].name[len])
+			return &rows[i];
+	return NULL;
+}
+
+/* A line stands for its option even if it is refused: nobody is told that the option is missing. */
+static void note_line(struct options_target *t, const struct option *row, bool refused)
+{
+	t->options->line[row - rows] = t->line;
+	t->line->refused |= refused;
+}
+
+void options_spoilt(struct options_target *t, const char *text)
+{
+	const struct option *row = find(text, strcspn(text, " \t:"));
+
+	if (row)
+		note_line(t, row, true);
+}
+
 const char *options_apply(struct options_target *t, const char *name, const char *value,
 			  const char **include)
 {
+	const struct option *row = find(name, strlen(name));
+	const char *why;
+
 	*include = NULL;
-	for (size_t i = 0; i < ROWS; i++) {
-		if (strcasecmp(name, rows[i].name) != 0)
-			continue;
-		if (rows[i].scope == GLOBAL && !t->global)
-			break;
-		if (rows[i].type == INCLUDE)
-			*include = value;
-		t->options->where[i] = t->where;
-		return set(t, &rows[i], value);
-	}
-	return "Specified option name is not valid here";
+	if (!row || (row->scope == GLOBAL && !t->global))
+		return "Specified option name is not valid here";
+	if (row->type == INCLUDE)
+		*include = value;
+	why = set(t, row, value);
+	note_line(t, row, why != NULL);
+	return why;
 }
 
-const char *options_where(const struct conf_options *options, const char *name)
+const struct conf_line *options_line(const struct conf_options *options, const char *name)
 {
-	for (size_t i = 0; i < ROWS; i++)
-		if (!strcasecmp(name, rows[i].name))
-			return options->where[i];
-	return NULL;
+	const struct option *row = find(name, strlen(name));
+
+	return row ? options->line[row - rows] : NULL;
 }
 
 void options_print(FILE *to)
 {
-	_Static_assert(ROWS <= CONF_ROWS_MAX, "conf_options.where has no room for every option");
+	_Static_assert(ROWS <= CONF_ROWS_MAX, "conf_options.line has no room for every option");
 	for (size_t i = 0; i < ROWS; i++)
 		if (rows[i].type != UNBUILT)
 			fprintf(to, "%-15s = %s%s%s%s\n", rows[i].name, rows[i].help,

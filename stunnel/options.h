@@ -12,21 +12,26 @@ struct options_target {
 	struct config *config;
 	struct conf_options *options; /* of the section, or the defaults */
 	bool global;		      /* no section was opened yet */
-	const char *where;	      /* the line: FILE:LINE: "LINE" */
+	struct conf_line *line;
+	char reason[256]; /* of a refusal, where that is no fixed text */
 };
 
 /* Sets every option to its default. */
 void options_default(struct options_target *target);
 
 /*
- * Applies one line. NULL, or a static text that says what is wrong. `include` is not applied:
- * *include is then set to the directory.
+ * Applies one line. NULL, or what is wrong with it, until the next call; the line then counts as
+ * one of the option that it names, or that it was meant to name. `include` is not applied: *include
+ * is then set to the directory.
  */
 const char *options_apply(struct options_target *target, const char *name, const char *value,
 			  const char **include);
 
-/* The line that set an option of a service, or NULL. */
-const char *options_where(const struct conf_options *options, const char *name);
+/* A line that is none of NAME = VALUE counts as one of the option that it begins with. */
+void options_spoilt(struct options_target *target, const char *text);
+
+/* The last line of an option of a service, or NULL. */
+const struct conf_line *options_line(const struct conf_options *options, const char *name);
 
 /* One line an option: name, help, default. */
 void options_print(FILE *to);

@@ -16,24 +16,94 @@
 struct check {
 	struct config *config;
 	struct conf_section *section;
-	char *why; /* CONF_WHY_MAX bytes */
+	struct report *report;
+	size_t last_line; /* of the section */
 };
 
-/* What is wrong with the section, after the line of the option that is at fault (NULL: none). */
+/* What is wrong with the section, at the line of the option that is at fault (NULL: none). */
+static void complain(struct check *r, enum report_kind kind, const struct conf_line *line,
+		     const char *format, va_list ap) __attribute__((format(printf, 4, 0)));
+
+static void complain(struct check *r, enum report_kind kind, const struct conf_line *line,
+		     const char *format, va_list ap)
+{
+	struct report_place place = {line, r->last_line, r->section->title};
+	char reason[512];
+
+	vsnprintf(reason, sizeof reason, format, ap);
+	report_add(r->report, kind, &place, "%s", reason);
+}
+
+/* False, for its callers to return. */
 static bool refuse(struct check *r, const char *option, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 static bool refuse(struct check *r, const char *option, const char *format, ...)
 {
-	const char *where = option ? options_where(&r->section->options, option) : NULL;
-	int at = snprintf(r->why, CONF_WHY_MAX, "%s%sService [%.200s]: ", where ? where : "",
-			  where ? ": " : "", r->section->name);
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(r->why + at, CONF_WHY_MAX - (size_t)at, format, ap);
+	complain(r, REPORT_ERROR, option ? options_line(&r->section->options, option) : NULL,
+		 format, ap);
 	va_end(ap);
 	return false;
+}
+
+/* The same of one line among several of an option. */
+static bool refuse_line(struct check *r, const struct conf_line *line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static bool refuse_line(struct check *r, const struct conf_line *line, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	complain(r, REPORT_ERROR, line, format, ap);
+	va_end(ap);
+	return false;
+}
+
+static void warn(struct check *r, const char *option, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void warn(struct check *r, const char *option, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	complain(r, REPORT_WARNING, options_line(&r->section->options, option), format, ap);
+	va_end(ap);
+}
+
+/* Whether a line of one of these options was refused: nobody needs to hear that it is missing. */
+static bool any_refused(const struct check *r, const char *const *options)
+{
+	for (; *options; options++) {
+		const struct conf_line *line = options_line(&r->section->options, *options);
+
+		if (line && line->refused)
+			return true;
+	}
+	return false;
+}
+
+#define ANY_REFUSED(check, ...) any_refused(check, (const char *const[]){__VA_ARGS__, NULL})
+
+/* Of several options that say one thing the last line decides. */
+static const char *latest(const struct check *r, const char *const *options)
+{
+	const char *found = NULL;
+	size_t order = 0;
+
+	for (; *options; options++) {
+		const struct conf_line *line = options_line(&r->section->options, *options);
+
+		if (!line || line->order < order)
+			continue;
+		found = *options;
+		order = line->order;
+	}
+	return found;
 }
 
 static struct conf_section *find_section(struct config *config, const char *name, size_t len)
@@ -46,26 +116,23 @@ static struct conf_section *find_section(struct config *config, const char *name
 }
 
 /* A PROXY header names IP addresses: nobody may come over a Unix socket. */
-static bool check_ip_clients(struct check *r, const struct conf_list *accept)
+static void check_ip_clients(struct check *r, const struct conf_list *accept)
 {
 	for (size_t i = 0; i < accept->count; i++)
 		if (accept->item[i][0] == '/')
-			return refuse(
-				r, "protocol",
-				"version 1 of the PROXY protocol names a client's IP address, "
-				"and clients of %.200s have none (proxyVersion = 2 says so)",
-				accept->item[i]);
-	return true;
+			refuse(r, "protocol",
+			       "version 1 of the PROXY protocol names a client's IP address, "
+			       "and clients of %.200s have none (proxyVersion = 2 says so)",
+			       accept->item[i]);
 }
 
 /* What a server name takes to another section was said before the name came. */
-static bool check_early(struct check *r, const struct conf_section *s,
+static void check_early(struct check *r, const struct conf_section *s,
 			const struct conf_section *primary)
 {
-	if (s->options.accept_proxy == primary->options.accept_proxy)
-		return true;
-	return refuse(r, "acceptProxy", "acceptProxy is for the section that accepts, [%.100s]",
-		      primary->name);
+	if (s->options.accept_proxy != primary->options.accept_proxy)
+		refuse(r, "acceptProxy", "acceptProxy is for the section that accepts, [%.100s]",
+		       primary->name);
 }
 
 /* `sni = PRIMARY:PATTERN`: the pattern is entered with the primary, which must stand before. */
@@ -76,15 +143,13 @@ static bool join_primary(struct check *r, struct conf_section *s)
 	struct conn_sni *grown;
 
 	if (!colon)
-		return refuse(r, "sni", "Invalid SNI parameter format");
+		return refuse(r, "sni", "Invalid SNI parameter format (PRIMARY:PATTERN)");
 	primary = find_section(r->config, s->options.sni, (size_t)(colon - s->options.sni));
 	if (!primary || primary == s)
 		return refuse(r, "sni", "SNI section name not found: %.200s", s->options.sni);
-	if (s->options.protocol && s->options.proxy.version == 1 &&
-	    !check_ip_clients(r, &primary->options.accept))
-		return false;
-	if (!check_early(r, s, primary))
-		return false;
+	if (s->options.protocol && s->options.proxy.version == 1)
+		check_ip_clients(r, &primary->options.accept);
+	check_early(r, s, primary);
 	grown = realloc(primary->service.sni, (primary->service.sni_count + 1) * sizeof *grown);
 	if (!grown)
 		return refuse(r, NULL, "Out of memory");
@@ -93,24 +158,25 @@ static bool join_primary(struct check *r, struct conf_section *s)
 	return true;
 }
 
-static bool check_proxy(struct check *r, const struct conf_section *s)
+static void check_proxy(struct check *r, const struct conf_section *s)
 {
 	const struct proxy *p = &s->options.proxy;
 	size_t size = proxy_estimate(p, 40);
 
 	if (p->version == 1 && p->tlvs != 0)
-		return refuse(r, "proxyTLV", "proxyTLV needs proxyVersion = 2");
+		refuse(r, "proxyTLV", "proxyTLV needs proxyVersion = 2");
 	if (p->version == 1 && p->pass)
-		return refuse(r, "proxyPassTLV", "proxyPassTLV needs proxyVersion = 2");
-	if (s->options.protocol && p->version == 2 && size > (size_t)p->max_length)
-		log_main(LOG_WARNING,
-			 "Service [%s]: the PROXY header can become about %zu bytes long: beyond "
-			 "proxyMaxLength = %d TLVs are left out",
-			 s->name, size, p->max_length);
-	return true;
+		refuse(r, "proxyPassTLV", "proxyPassTLV needs proxyVersion = 2");
+	if (p->version == 1)
+		check_ip_clients(r, &s->options.accept);
+	if (p->version == 2 && size > (size_t)p->max_length)
+		warn(r, "proxyTLV",
+		     "the PROXY header can become about %zu bytes long: beyond "
+		     "proxyMaxLength = %d TLVs are left out",
+		     size, p->max_length);
 }
 
-static bool check_protocol(struct check *r, const struct conf_section *s)
+static void check_protocol(struct check *r, const struct conf_section *s)
 {
 	static const char *const unbuilt[] = {"cifs", "pgsql",	"smtp",	     "pop3",
 					      "imap", "nntp",	"connect",   "socks",
@@ -118,28 +184,31 @@ static bool check_protocol(struct check *r, const struct conf_section *s)
 	const char *protocol = s->options.protocol;
 
 	if (!protocol)
-		return true;
-	for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++)
-		if (!strcasecmp(protocol, unbuilt[i]))
-			return refuse(r, "protocol",
-				      "Protocol %.50s of stock stunnel is not built yet", protocol);
+		return;
+	for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++) {
+		if (strcasecmp(protocol, unbuilt[i]) != 0)
+			continue;
+		refuse(r, "protocol", "Protocol %.50s of stock stunnel is not built yet", protocol);
+		return;
+	}
 	if (strcasecmp(protocol, "proxy") != 0)
-		return refuse(r, "protocol", "Protocol not supported: %.200s", protocol);
-	if (!check_proxy(r, s))
-		return false;
-	return s->options.proxy.version != 1 || check_ip_clients(r, &s->options.accept);
+		refuse(r, "protocol", "Protocol not supported: %.200s", protocol);
+	else
+		check_proxy(r, s);
 }
 
-static bool check_endpoints(struct check *r, const struct conf_section *s)
+/* What else may stand for an endpoint is not built, and was refused at its line. */
+static void check_endpoints(struct check *r, const struct conf_section *s)
 {
-	int endpoints = (s->options.accept.count != 0) + (s->options.connect.count != 0) +
-			(s->options.sni != NULL);
+	const struct conf_options *o = &s->options;
+	int endpoints = (o->accept.count != 0) + (o->connect.count != 0) + (o->sni != NULL);
 
+	if (ANY_REFUSED(r, "accept", "connect", "sni", "exec", "client", "protocol", "transparent"))
+		return;
 	if (endpoints != 2)
-		return refuse(r, NULL, "Each service must define two endpoints");
-	if (!s->options.connect.count)
-		return refuse(r, NULL, "A service without 'connect' has nowhere to go");
-	return true;
+		refuse(r, NULL, "Each service must define two endpoints");
+	else if (!o->connect.count)
+		refuse(r, NULL, "A service without 'connect' has nowhere to go");
 }
 
 static bool add_block(struct check *r, const struct ip_block *block, struct ip_block **blocks,
@@ -154,8 +223,8 @@ static bool add_block(struct check *r, const struct ip_block *block, struct ip_b
 	return true;
 }
 
-static bool parse_blocks(struct check *r, const char *option, const struct conf_list *lines,
-			 struct ip_block **blocks, size_t *count)
+static void parse_blocks(struct check *r, const struct conf_list *lines, struct ip_block **blocks,
+			 size_t *count)
 {
 	for (size_t i = 0; i < lines->count; i++) {
 		struct span list = span_of(lines->item[i], strlen(lines->item[i])), text;
@@ -164,30 +233,25 @@ static bool parse_blocks(struct check *r, const char *option, const struct conf_
 
 		while ((rc = ip_block_next(&list, &text, &block)) > 0)
 			if (!add_block(r, &block, blocks, count))
-				return false;
+				return;
 		if (rc < 0)
-			return refuse(r, option, "Not an address or block of addresses: %.*s",
-				      text.len < 100 ? (int)text.len : 100, text.p);
+			refuse_line(r, lines->line[i], "Not an address or block of addresses: %.*s",
+				    text.len < 100 ? (int)text.len : 100, text.p);
 	}
-	return true;
 }
 
 /* Who may say who the client is, in which way. */
-static bool parse_peers(struct check *r, struct conf_section *s)
+static void parse_peers(struct check *r, struct conf_section *s)
 {
+	const struct conf_options *o = &s->options;
 	struct conn_service *service = &s->service;
 
-	if (!parse_blocks(r, "trustedProxy", &s->options.trusted, &service->trusted,
-			  &service->trusted_count) ||
-	    !parse_blocks(r, "acceptProxyFrom", &s->options.proxy_peers, &service->proxy_peers,
-			  &service->proxy_peer_count))
-		return false;
-	if (service->accept_proxy != CONN_PROXY_NO && service->proxy_peer_count == 0 &&
-	    s->options.accept.count != 0)
-		return refuse(
-			r, "acceptProxy",
-			"acceptProxy needs acceptProxyFrom: anybody else could say any address");
-	return true;
+	parse_blocks(r, &o->trusted, &service->trusted, &service->trusted_count);
+	parse_blocks(r, &o->proxy_peers, &service->proxy_peers, &service->proxy_peer_count);
+	if (service->accept_proxy != CONN_PROXY_NO && o->proxy_peers.count == 0 &&
+	    o->accept.count != 0 && !ANY_REFUSED(r, "acceptProxyFrom"))
+		refuse(r, "acceptProxy",
+		       "acceptProxy needs acceptProxyFrom: anybody else could say any address");
 }
 
 /* The destination that a path, or `syslog`, stands for; one for all sections that name it. */
@@ -210,28 +274,31 @@ static struct access_file *access_file(struct config *config, const char *path)
 	return file;
 }
 
-static bool make_access(struct check *r, struct conf_section *s)
+static void make_access(struct check *r, struct conf_section *s)
 {
 	struct config *config = r->config;
 	const char *path = s->options.access, *why;
 	struct access_log *log;
 
 	if (!path)
-		return true;
+		return;
 	if (config->globals.foreground == CONF_BACKGROUND && strcasecmp(path, "syslog") != 0 &&
 	    path[0] != '/')
-		return refuse(r, "accessLog", "Access log must include full path name");
+		refuse(r, "accessLog", "Access log must include full path name");
 	log = calloc(1, sizeof *log);
 	if (log)
 		log->file = access_file(config, path);
 	s->service.access = log;
-	if (!log || !log->file)
-		return refuse(r, NULL, "Out of memory");
+	if (!log || !log->file) {
+		refuse(r, NULL, "Out of memory");
+		return;
+	}
 	why = access_format(log, s->options.access_format ? s->options.access_format : "");
-	return !why || refuse(r, "accessLogFormat", "%s", why);
+	if (why)
+		refuse(r, "accessLogFormat", "%s", why);
 }
 
-static bool resolve_all(struct check *r, struct conf_section *s)
+static void resolve_all(struct check *r, struct conf_section *s)
 {
 	const struct conf_list *accept = &s->options.accept, *connect = &s->options.connect;
 	struct conn_service *service = &s->service;
@@ -239,7 +306,7 @@ static bool resolve_all(struct check *r, struct conf_section *s)
 
 	for (size_t i = 0; i < accept->count; i++)
 		if (net_resolve(accept->item[i], true, &s->accept, why) != 0)
-			return refuse(r, "accept", "Cannot resolve accept target: %s", why);
+			refuse_line(r, accept->line[i], "Cannot resolve accept target: %s", why);
 	for (size_t i = 0; i < connect->count; i++) {
 		if (net_resolve(connect->item[i], false, &service->targets, why) == 0)
 			continue;
@@ -247,7 +314,6 @@ static bool resolve_all(struct check *r, struct conf_section *s)
 		service->target_names = connect->item;
 		service->target_name_count = connect->count;
 	}
-	return true;
 }
 
 static unsigned texts_on_cert(const struct conn_service *service)
@@ -266,29 +332,42 @@ static struct tls_names names_of(const struct conf_list *list)
 	return (struct tls_names){list->item, list->count};
 }
 
-static bool check_verification(struct check *r, const struct conf_options *o)
+static void check_verification(struct check *r, const struct conf_options *o)
 {
 	const char *check = o->check_host.count	   ? "checkHost"
 			    : o->check_email.count ? "checkEmail"
 			    : o->check_ip.count	   ? "checkIP"
 						   : NULL;
+	bool verified = o->verify & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER);
 
-	if (o->verify & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER))
-		return o->ca_file || o->ca_path ||
-		       refuse(r, NULL,
-			      "Either \"CAengine\", \"CAfile\", \"CApath\" or "
-			      "\"CAstore\" has to be configured");
-	return !check ||
-	       refuse(r, check, "Either \"verifyChain\" or \"verifyPeer\" has to be enabled");
+	if (verified && !o->ca_file && !o->ca_path &&
+	    !ANY_REFUSED(r, "CAfile", "CApath", "CAengine", "CAstore"))
+		refuse(r, NULL,
+		       "Either \"CAengine\", \"CAfile\", \"CApath\" or "
+		       "\"CAstore\" has to be configured");
+	if (check && !verified && !ANY_REFUSED(r, "verify", "verifyChain", "verifyPeer"))
+		refuse(r, check, "Either \"verifyChain\" or \"verifyPeer\" has to be enabled");
 }
 
-static bool make_tls(struct check *r, struct conf_section *s)
+/* From tls_ctx_new(). */
+static void refuse_tls(void *arg, const char *option, const char *why)
+{
+	static const char *const versions[] = {"sslVersion", "sslVersionMin", "sslVersionMax",
+					       NULL};
+	struct check *r = arg;
+
+	if (option && !strcmp(option, "sslVersion"))
+		option = latest(r, versions);
+	refuse(r, option, "%s", why);
+}
+
+static void make_tls(struct check *r, struct conf_section *s)
 {
 	const struct conf_options *o = &s->options;
 	struct tls_settings settings = {
 		.service = s->name,
 		.cert = o->cert,
-		.key = o->key ? o->key : o->cert,
+		.key = o->key || ANY_REFUSED(r, "key") ? o->key : o->cert,
 		.ciphers = o->ciphers,
 		.ciphersuites = o->ciphersuites,
 		.curves = o->curves,
@@ -302,51 +381,59 @@ static bool make_tls(struct check *r, struct conf_section *s)
 			   names_of(&o->check_ip)},
 		.cert_texts = texts_on_cert(&s->service),
 	};
-	char why[TLS_WHY_MAX];
-	const char *option;
 
-	if (!o->cert)
-		return refuse(r, NULL, "TLS server needs a certificate");
-	if (!check_verification(r, o))
-		return false;
+	if (!o->cert && !ANY_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
+		refuse(r, NULL, "TLS server needs a certificate");
+	check_verification(r, o);
 	s->service.cert_texts = settings.cert_texts;
 	/* A client that agreed on anything else would speak past the HTTP machine. */
 	if (steps_http(&s->service)) {
 		if (o->alpn && strcasecmp(o->alpn, "http/1.1") != 0)
-			log_main(LOG_WARNING,
-				 "Service [%s] sets headers: of 'alpn' only http/1.1 is offered",
-				 s->name);
+			warn(r, "alpn", "headers are set: of 'alpn' only http/1.1 is offered");
 		settings.alpn = "http/1.1";
 	}
-	s->service.tls = tls_ctx_new(&settings, &option, why);
-	return s->service.tls || refuse(r, option, "%s", why);
+	s->service.tls = tls_ctx_new(&settings, refuse_tls, r);
 }
 
-bool section_finish(struct config *config, struct conf_section *s, char why[static CONF_WHY_MAX])
+static void copy_options(struct conn_service *service, const struct conf_section *s)
 {
-	struct check check = {config, s, why}, *r = &check;
-	struct conn_service *service = &s->service;
-	size_t out_min;
+	const struct conf_options *o = &s->options;
 
 	service->name = s->name;
-	service->log_level = s->options.log_level;
-	service->timeout = s->options.timeout;
-	service->failover = (enum conn_failover)s->options.failover;
-	service->options = s->options.sockets;
-	service->rewrite = s->options.rewrite;
-	service->limits = s->options.limits;
-	service->limits.keep_client = s->options.keep_client;
-	service->proxy = s->options.proxy;
-	service->send_proxy = s->options.protocol != NULL;
-	service->accept_proxy = (enum conn_accept_proxy)s->options.accept_proxy;
+	service->log_level = o->log_level;
+	service->timeout = o->timeout;
+	service->failover = (enum conn_failover)o->failover;
+	service->options = o->sockets;
+	service->rewrite = o->rewrite;
+	service->limits = o->limits;
+	service->limits.keep_client = o->keep_client;
+	service->proxy = o->proxy;
+	service->send_proxy = o->protocol != NULL;
+	service->accept_proxy = (enum conn_accept_proxy)o->accept_proxy;
+}
+
+void section_finish(struct config *config, struct conf_section *s, struct report *report,
+		    size_t last_line)
+{
+	struct check check = {config, s, report, last_line}, *r = &check;
+	struct conn_service *service = &s->service;
+	size_t errors = report->count[REPORT_ERROR], out_min;
+
 	log_main(LOG_INFO, "Initializing service [%s]", s->name);
-	if ((s->options.sni && !join_primary(r, s)) || !check_endpoints(r, s) ||
-	    !check_protocol(r, s) || !make_access(r, s) || !make_tls(r, s) || !parse_peers(r, s) ||
-	    !resolve_all(r, s))
-		return false;
+	copy_options(service, s);
+	/* A client's `sni` is a name. */
+	if (s->options.sni && !ANY_REFUSED(r, "client"))
+		join_primary(r, s);
+	check_endpoints(r, s);
+	check_protocol(r, s);
+	make_access(r, s);
+	make_tls(r, s);
+	parse_peers(r, s);
+	resolve_all(r, s);
+	if (report->count[REPORT_ERROR] != errors)
+		return;
 	steps_plan(service);
 	out_min = h1_out_min(&service->rewrite, service->limits);
-	if (out_min > r->config->out_cap)
-		r->config->out_cap = out_min;
-	return true;
+	if (out_min > config->out_cap)
+		config->out_cap = out_min;
 }

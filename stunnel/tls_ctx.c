@@ -170,8 +170,8 @@ void tls_error(char text[static TLS_WHY_MAX])
 
 /* Where a failure is told. */
 struct failure {
-	const char **option;
-	char *why;
+	void (*refused)(void *arg, const char *option, const char *why);
+	void *arg;
 };
 
 /* What failed, by which option, about which value or file, and OpenSSL's reason. */
@@ -181,16 +181,19 @@ static bool refuse(const struct failure *f, const char *option, const char *what
 	const char *reason = ERR_SYSTEM_ERROR(first)
 				     ? strerror(ERR_GET_REASON(first))
 				     : ERR_reason_error_string(ERR_peek_last_error());
+	char why[TLS_WHY_MAX];
 
-	*f->option = option;
-	snprintf(f->why, TLS_WHY_MAX, "%s: %.200s%s%s", what, about, reason ? ": " : "",
-		 reason ? reason : "");
+	snprintf(why, sizeof why, "%s%s%.200s%s%s", what, *about ? ": " : "", about,
+		 reason ? ": " : "", reason ? reason : "");
 	ERR_clear_error();
+	f->refused(f->arg, option, why);
 	return false;
 }
 
 static bool load_certificate(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
 {
+	if (!s->cert || !s->key)
+		return false;
 	if (SSL_CTX_use_certificate_chain_file(ctx, s->cert) != 1)
 		return refuse(f, "cert", "Failed to load certificate from", s->cert);
 	if (SSL_CTX_use_PrivateKey_file(ctx, s->key, SSL_FILETYPE_PEM) == 1)
@@ -203,10 +206,10 @@ static bool load_certificate(SSL_CTX *ctx, const struct tls_settings *s, const s
 static bool set_versions(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
 {
 	if (s->version_max != 0 && s->version_min > s->version_max)
-		return refuse(f, "sslVersionMin", "Invalid protocol version range", s->service);
+		return refuse(f, "sslVersion", "Invalid protocol version range", "");
 	if (SSL_CTX_set_min_proto_version(ctx, s->version_min) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, s->version_max) != 1)
-		return refuse(f, "sslVersion", "Failed to set the protocol versions", s->service);
+		return refuse(f, "sslVersion", "Failed to set the protocol versions", "");
 	return true;
 }
 
@@ -214,19 +217,19 @@ static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s,
 			   const struct failure *f)
 {
 	const char *ciphers = s->ciphers ? s->ciphers : DEFAULT_CIPHERS;
+	bool ok = true;
 
 	ctx->ciphersuites = strdup(s->ciphersuites ? s->ciphersuites : DEFAULT_CIPHERSUITES);
 	ctx->curves = strdup(s->curves ? s->curves : DEFAULT_CURVES);
 	if (!ctx->ciphersuites || !ctx->curves)
 		return refuse(f, NULL, "Out of memory", s->service);
 	if (SSL_CTX_set_cipher_list(ctx->ssl_ctx, ciphers) != 1)
-		return refuse(f, "ciphers", "Invalid cipher list in 'ciphers'", ciphers);
+		ok = refuse(f, "ciphers", "Invalid cipher list in 'ciphers'", ciphers);
 	if (SSL_CTX_set_ciphersuites(ctx->ssl_ctx, ctx->ciphersuites) != 1)
-		return refuse(f, "ciphersuites", "Invalid list in 'ciphersuites'",
-			      ctx->ciphersuites);
+		ok = refuse(f, "ciphersuites", "Invalid list in 'ciphersuites'", ctx->ciphersuites);
 	if (SSL_CTX_set1_groups_list(ctx->ssl_ctx, ctx->curves) != 1)
-		return refuse(f, "curves", "Invalid groups list in 'curves'", ctx->curves);
-	return true;
+		ok = refuse(f, "curves", "Invalid groups list in 'curves'", ctx->curves);
+	return ok;
 }
 
 static bool encode_alpn(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
@@ -335,20 +338,23 @@ static bool load_revoked(SSL_CTX *ctx, const struct tls_verify *v, const struct 
 
 static bool check_addresses(const struct tls_verify *v, const struct failure *f)
 {
+	bool ok = true;
+
 	for (size_t i = 0; i < v->ip.count; i++) {
 		ASN1_OCTET_STRING *ip = a2i_IPADDRESS(v->ip.item[i]);
 
 		ASN1_OCTET_STRING_free(ip);
 		if (!ip)
-			return refuse(f, "checkIP", "Not an IP address", v->ip.item[i]);
+			ok = refuse(f, "checkIP", "Not an IP address", v->ip.item[i]);
 	}
-	return true;
+	return ok;
 }
 
 static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
 			     const struct failure *f)
 {
 	int mode = SSL_VERIFY_NONE;
+	bool ok;
 
 	ctx->verify = s->verify;
 	if (s->verify.bits & TLS_VERIFY_REQUEST)
@@ -361,8 +367,9 @@ static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
 		SSL_CTX_set_options(ctx->ssl_ctx, SSL_OP_NO_TICKET);
 		SSL_CTX_set_num_tickets(ctx->ssl_ctx, 0);
 	}
-	return load_trusted(ctx->ssl_ctx, &s->verify, f) &&
-	       load_revoked(ctx->ssl_ctx, &s->verify, f) && check_addresses(&s->verify, f);
+	ok = load_trusted(ctx->ssl_ctx, &s->verify, f);
+	ok = load_revoked(ctx->ssl_ctx, &s->verify, f) && ok;
+	return check_addresses(&s->verify, f) && ok;
 }
 
 /* --- what sessions are bound to --------------------------------------------------------------- */
@@ -439,28 +446,36 @@ static bool bind_sessions(SSL_CTX *ctx, const struct tls_settings *s)
 
 static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
 {
+	bool ok;
+
 	ctx->ssl_ctx = SSL_CTX_new(TLS_server_method());
 	if (!ctx->ssl_ctx || SSL_CTX_set_app_data(ctx->ssl_ctx, ctx) != 1 || !tls_session_key() ||
 	    !tls_session_use(ctx->ssl_ctx))
 		return refuse(f, NULL, "Failed to initialize TLS context", s->service);
-	if (s->alpn && !encode_alpn(ctx, s, f))
-		return false;
+	/* What is wrong with one of them must not hide what is wrong with the next. */
+	ok = !s->alpn || encode_alpn(ctx, s, f);
 	set_behaviour(ctx, s);
-	if (!set_versions(ctx->ssl_ctx, s, f) || !set_algorithms(ctx, s, f) ||
-	    !load_certificate(ctx->ssl_ctx, s, f) || !set_verification(ctx, s, f))
+	ok = set_versions(ctx->ssl_ctx, s, f) && ok;
+	ok = set_algorithms(ctx, s, f) && ok;
+	ok = load_certificate(ctx->ssl_ctx, s, f) && ok;
+	ok = set_verification(ctx, s, f) && ok;
+	if (!ok)
 		return false;
 	return bind_sessions(ctx->ssl_ctx, s) ||
 	       refuse(f, NULL, "Failed to initialize TLS context", s->service);
 }
 
-struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, const char **option,
-			    char why[static TLS_WHY_MAX])
+struct tls_ctx *tls_ctx_new(const struct tls_settings *settings,
+			    void (*refused)(void *arg, const char *option, const char *why),
+			    void *arg)
 {
-	struct failure f = {option, why};
+	const struct failure f = {refused, arg};
 	struct tls_ctx *ctx = calloc(1, sizeof *ctx);
 
 	ERR_clear_error();
-	if (ctx && fill(ctx, settings, &f))
+	if (!ctx)
+		refuse(&f, NULL, "Out of memory", settings->service);
+	else if (fill(ctx, settings, &f))
 		return ctx;
 	tls_ctx_free(ctx);
 	return NULL;

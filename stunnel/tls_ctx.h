@@ -31,8 +31,8 @@ struct tls_verify {
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */
 struct tls_settings {
 	const char *service; /* sessions of services are kept apart */
-	const char *cert;    /* PEM, leaf first */
-	const char *key;     /* PEM */
+	const char *cert;    /* PEM, leaf first; NULL: the rest is checked, but no context made */
+	const char *key;     /* PEM; NULL: the same */
 	const char *ciphers; /* up to TLS 1.2 */
 	const char *ciphersuites;
 	const char *curves;
@@ -49,11 +49,13 @@ struct tls_settings {
 struct tls_ctx;
 
 /*
- * A server context. Reads the files now, as whoever we are now. NULL with the reason, naming the
- * file or the value, in why, and the option that is at fault (or NULL) in *option.
+ * A server context. Reads the files now, as whoever we are now. NULL if anything is wrong with the
+ * settings; then all of it was told to `refused`: the option that is at fault (`sslVersion` for
+ * each of the three; or NULL), and the reason, which names the file or the value.
  */
-struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, const char **option,
-			    char why[static TLS_WHY_MAX]);
+struct tls_ctx *tls_ctx_new(const struct tls_settings *settings,
+			    void (*refused)(void *arg, const char *option, const char *why),
+			    void *arg);
 void tls_ctx_free(struct tls_ctx *ctx);
 
 struct ssl_st;

@@ -14,9 +14,12 @@
 
 const char *values_flag(const char *value, bool *slot)
 {
-	*slot = !strcasecmp(value, "yes");
-	return *slot || !strcasecmp(value, "no") ? NULL
-						 : "The argument needs to be either 'yes' or 'no'";
+	bool yes = !strcasecmp(value, "yes");
+
+	if (!yes && strcasecmp(value, "no") != 0)
+		return "The argument needs to be either 'yes' or 'no'";
+	*slot = yes;
+	return NULL;
 }
 
 const char *values_integer(const char *value, int min, int max, const char *error, int *slot)
@@ -38,27 +41,32 @@ const char *values_text(struct config *config, const char *value, const char **s
 	return *slot || !*value ? NULL : "Out of memory";
 }
 
-const char *values_add(struct config *config, const char *value, struct conf_list *list)
+/* The array is copied, not grown in place: a section's may still be the defaults'. */
+static void *grown(struct config *config, const void *array, size_t count, size_t size)
 {
+	void *copy = malloc((count + 1) * size);
+
+	if (copy && count != 0)
+		memcpy(copy, array, count * size);
+	return conf_keep_block(config, copy);
+}
+
+const char *values_add(struct config *config, const char *value, struct conf_line *line,
+		       struct conf_list *list)
+{
+	const char **items, *item;
+	struct conf_line **lines;
+
 	if (!*value)
 		return "The value is empty";
-	/* The array is copied, not grown in place: a section's may still be the defaults'. */
-	const char **items = malloc((list->count + 1) * sizeof *items);
-	const char *item = conf_keep(config, value);
-	const char **kept;
-
-	if (!items || !item) {
-		free(items);
+	item = conf_keep(config, value);
+	items = grown(config, list->item, list->count, sizeof *items);
+	lines = grown(config, list->line, list->count, sizeof *lines);
+	if (!item || !items || !lines)
 		return "Out of memory";
-	}
-	if (list->count != 0)
-		memcpy(items, list->item, list->count * sizeof *items);
 	items[list->count] = item;
-	kept = conf_keep_items(config, items);
-	if (!kept)
-		return "Out of memory";
-	list->item = kept;
-	list->count++;
+	lines[list->count] = line;
+	*list = (struct conf_list){items, lines, list->count + 1};
 	return NULL;
 }
 

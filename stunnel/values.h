@@ -30,7 +30,8 @@ const char *values_choice(const char *value, const struct values_choice *choice,
 const char *values_text(struct config *config, const char *value, const char **slot);
 
 /* One more for the list, whose items a section may share with the defaults. */
-const char *values_add(struct config *config, const char *value, struct conf_list *list);
+const char *values_add(struct config *config, const char *value, struct conf_line *line,
+		       struct conf_list *list);
 
 /* A log level, behind `FACILITY.` where facility is not NULL. */
 const char *values_level(const char *value, int *facility, int *slot);
