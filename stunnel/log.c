@@ -17,8 +17,14 @@ struct kept {
 	char text[];
 };
 
-static struct log_sinks sinks;
-static int file = -1;
+/* Sinks that are open. */
+struct state {
+	struct log_sinks sinks;
+	char *ident, *path; /* what the strings of sinks are: copies of our own */
+	int file;	    /* -1: none */
+};
+
+static struct state current = {.file = -1}, replaced = {.file = -1};
 static bool open_yet, starting = true;
 static const char *name = "ui";
 static struct kept *kept_first, **kept_last = &kept_first;
@@ -91,22 +97,23 @@ void log_syslog(int level, const char *text)
 
 static void emit(const char *id, int level, const char *text)
 {
+	const struct log_sinks *to = &current.sinks;
 	char line[LOG_LINE_MAX + 128];
 	int len;
 
-	if (starting && level <= LOG_ERR && !sinks.to_stderr)
+	if (starting && level <= LOG_ERR && !to->to_stderr)
 		fprintf(stderr, "[!] %s\n", text);
-	if (sinks.to_syslog)
+	if (to->to_syslog)
 		syslog(level, "LOG%d[%s]: %s", level, id, text);
-	if (file < 0 && !sinks.to_stderr)
+	if (current.file < 0 && !to->to_stderr)
 		return;
 	len = snprintf(line, sizeof line, "%s LOG%d[%s]: %s\n", timestamp(), level, id, text);
 	if (len <= 0 || (size_t)len >= sizeof line)
 		return;
 	/* One write a line: the workers append to the same file. A failure has nobody to tell. */
-	if (file >= 0)
-		log_file_write(file, line, (size_t)len);
-	if (sinks.to_stderr)
+	if (current.file >= 0)
+		log_file_write(current.file, line, (size_t)len);
+	if (to->to_stderr)
 		log_file_write(STDERR_FILENO, line, (size_t)len);
 }
 
@@ -132,7 +139,7 @@ void log_main(int level, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	log_text(sinks.level, name, level, format, ap);
+	log_text(current.sinks.level, name, level, format, ap);
 	va_end(ap);
 }
 
@@ -179,54 +186,107 @@ void log_file_own(int fd, unsigned uid, unsigned gid)
 			 strerror(errno), errno);
 }
 
+static void free_state(struct state *s)
+{
+	if (s->file >= 0)
+		close(s->file);
+	free(s->ident);
+	free(s->path);
+	*s = (struct state){.file = -1};
+}
+
+/* 0 or -errno, and then there is nothing to free. */
+static int make_state(struct state *s, const struct log_sinks *wanted)
+{
+	int rc = 0;
+
+	*s = (struct state){.sinks = *wanted, .file = -1};
+	if ((wanted->ident && !(s->ident = strdup(wanted->ident))) ||
+	    (wanted->path && !(s->path = strdup(wanted->path))))
+		rc = -ENOMEM;
+	s->sinks.ident = s->ident;
+	s->sinks.path = s->path;
+	if (rc == 0 && s->path)
+		rc = s->file = log_file_open(s->path, wanted->overwrite);
+	if (rc < 0)
+		free_state(s);
+	return rc < 0 ? rc : 0;
+}
+
+static void open_syslog(void)
+{
+	const struct log_sinks *s = &current.sinks;
+
+	closelog();
+	if (s->to_syslog || s->for_access)
+		openlog(s->ident, LOG_CONS | LOG_NDELAY, s->facility);
+}
+
 int log_open(const struct log_sinks *wanted)
 {
-	int opened = -1;
+	struct state opened;
+	int rc = make_state(&opened, wanted);
 
-	if (wanted->path) {
-		opened = log_file_open(wanted->path, wanted->overwrite);
-		if (opened < 0)
-			return opened;
-	}
-	if (file >= 0)
-		close(file);
-	file = opened;
-	if (sinks.to_syslog || sinks.for_access)
-		closelog();
-	sinks = *wanted;
-	if (sinks.to_syslog || sinks.for_access)
-		openlog(sinks.ident, LOG_CONS | LOG_NDELAY, sinks.facility);
+	if (rc != 0)
+		return rc;
+	free_state(&replaced);
+	replaced = current;
+	current = opened;
+	open_syslog();
 	open_yet = true;
 	for (struct kept *k = kept_first; k; k = k->next)
-		if (k->level <= sinks.level)
+		if (k->level <= current.sinks.level)
 			emit(name, k->level, k->text);
 	forget_kept();
 	return 0;
 }
 
-int log_reopen(bool may_truncate)
+void log_settle(void)
+{
+	free_state(&replaced);
+}
+
+void log_revert(void)
+{
+	struct state given_up = current;
+
+	current = replaced;
+	replaced = (struct state){.file = -1};
+	open_syslog(); /* before the name that it was opened with is freed */
+	free_state(&given_up);
+}
+
+bool log_reopen(bool may_truncate)
 {
 	int opened;
 
-	if (!sinks.path)
-		return 0;
-	opened = log_file_open(sinks.path, may_truncate && sinks.overwrite);
-	if (opened < 0)
-		return opened;
-	close(file);
-	file = opened;
-	return 0;
+	if (!current.path)
+		return true;
+	opened = log_file_open(current.path, may_truncate && current.sinks.overwrite);
+	if (opened < 0) {
+		log_main(LOG_ERR, "Cannot open log file: %s: %s (%d)", current.path,
+			 strerror(-opened), -opened);
+		return false;
+	}
+	close(current.file);
+	current.file = opened;
+	return true;
 }
 
 void log_path(const char *path)
 {
-	if (sinks.path)
-		sinks.path = path;
+	char *copy = current.sinks.path && path ? strdup(path) : NULL;
+
+	if (!copy)
+		return;
+	free(current.path);
+	current.path = copy;
+	current.sinks.path = copy;
 }
 
 void log_own(unsigned uid, unsigned gid)
 {
-	log_file_own(file, uid, gid);
+	log_file_own(current.file, uid, gid);
 }
 
 void log_started(void)

@@ -21,23 +21,27 @@ struct log_sinks {
 	int facility;
 	const char *ident;
 	bool to_stderr;
-	const char *path; /* NULL: no file; must outlive the log */
+	const char *path; /* NULL: no file */
 	bool overwrite;	  /* truncate the file on opening */
 };
 
 /*
- * Opens the sinks, or replaces the open ones; 0, or -errno if the file cannot be opened, and then
- * the sinks are as before.
+ * Opens the sinks, or replaces the open ones; all strings are copied. 0, or -errno if the file
+ * cannot be opened, and then the sinks are as before. Those that were replaced are kept until it is
+ * certain that they are not needed: log_settle() closes them, log_revert() goes back to them, which
+ * cannot fail, even where their file could not be opened again.
  */
 int log_open(const struct log_sinks *sinks);
+void log_settle(void);
+void log_revert(void);
 
 /*
- * Closes and opens the file again, as after a rotation; 0 or -errno. may_truncate: as `overwrite`
- * says; of several processes with one file only the first may.
+ * Closes and opens the file again, as after a rotation. may_truncate: as `overwrite` says; of
+ * several processes with one file only the first may. False: a line in the log as it was says why.
  */
-int log_reopen(bool may_truncate);
+bool log_reopen(bool may_truncate);
 
-/* Looks for the file under another name from now on: what chroot() makes of its path. */
+/* Looks for the file under another name from now on: what chroot() makes of its path. Copied. */
 void log_path(const char *path);
 
 /* Hands the file to a user, so that a process without privileges can open it again. */

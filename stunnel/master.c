@@ -131,11 +131,12 @@ static void reload(struct master *m)
 			old->draining = true;
 			generation_signal(old, WORKER_DRAIN);
 			bind_drop_unused(&m->workers.addresses);
+			log_settle();
 			log_main(LOG_INFO, "Accepting new connections");
 			return;
 		}
 		generation_stop(g);
-		open_log(old);
+		log_revert();
 	}
 	bind_restore(&m->workers.addresses, old->config);
 	log_main(LOG_ERR, "Failed to reload the configuration file");
@@ -159,12 +160,9 @@ static void reopen_access_logs(const struct generation *g)
 static void reopen_log(struct master *m)
 {
 	const struct conf_globals *g = &m->workers.first->config->globals;
-	int rc = log_reopen(true);
 
-	if (rc != 0) {
-		log_main(LOG_ERR, "Cannot open log file: %s (%d)", strerror(-rc), -rc);
+	if (!log_reopen(true))
 		return;
-	}
 	if (g->uid != 0 || g->gid != 0)
 		log_own(g->uid != 0 ? g->uid : geteuid(), g->gid != 0 ? g->gid : getegid());
 	reopen_access_logs(m->workers.first);

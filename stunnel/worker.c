@@ -68,14 +68,12 @@ static void start_draining(struct worker *w)
 
 static void reopen_logs(struct worker *w)
 {
-	int rc = log_reopen(false);
-
-	if (rc != 0)
-		log_main(LOG_ERR, "Cannot open log file: %s (%d)", strerror(-rc), -rc);
+	log_reopen(false);
 	/* What was gathered until now belongs to the old file. */
 	access_flush(w->config->access);
 	for (struct access_file *file = w->config->access; file; file = file->next) {
-		rc = access_open(file, file->path);
+		int rc = access_open(file, file->path);
+
 		if (rc != 0)
 			log_main(LOG_ERR, "Cannot open access log: %s: %s (%d)", file->path,
 				 strerror(-rc), -rc);
@@ -183,6 +181,7 @@ static bool confine(const struct worker_task *task)
 {
 	const struct conf_globals *g = &task->config->globals;
 
+	log_settle(); /* a failed reload goes back to the old log, a worker never */
 	/* A user without privileges must be able to open the log again inside the chroot. */
 	if (g->uid != 0 || g->gid != 0) {
 		unsigned uid = g->uid != 0 ? g->uid : geteuid();

@@ -36,6 +36,7 @@ OF_THE_DAEMON = re.compile(
     re.M,
 )
 daemon_only = pytest.mark.skipif(PATCHED, reason="only the daemon does this")
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become someone else")
 
 os.environ["PATH"] += ":/usr/sbin"
 

@@ -9,14 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from peers import Stunnel, daemon_only, free_port, listening_ports, service, wait_for
+from peers import Stunnel, as_root, daemon_only, free_port, listening_ports, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient
 
 pytestmark = daemon_only
-
-as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become someone else")
-
 
 class Daemon(Stunnel):
     """Runs in the background: what was started ends at once, the pid file says who stays."""

@@ -1,13 +1,24 @@
 # SPDX-License-Identifier: ISC
 """SIGHUP: nothing is lost, a bad file changes nothing, and what changed is live."""
 
+import os
+import random
+import shutil
 import signal
 import threading
 
 import pytest
 
 from certs import certificates
-from peers import Stunnel, daemon_only, free_port, listening_ports, service, wait_for
+from peers import (
+    Stunnel,
+    as_root,
+    daemon_only,
+    free_port,
+    listening_ports,
+    service,
+    wait_for,
+)
 from recorder import Recorder, answer_each
 from tls_client import TlsClient, client_context
 
@@ -272,3 +283,47 @@ def test_configuration_from_a_descriptor_cannot_be_reloaded(start):
     for _ in range(3):
         with TlsClient(stunnel.port) as client:
             assert client.get("/").status == 200
+
+
+class Unprivileged(Stunnel):
+    """Runs as a user of its own, who may not have more than that many processes."""
+
+    def __init__(self, config, processes):
+        super().__init__(config)
+        user = random.randrange(200000, 300000)
+        os.chown(self.folder, user, -1)
+        self.binary = shutil.copy(self.binary, self.folder / "binary")
+        self.wrapper = ["prlimit", f"--nproc={processes}", "setpriv", f"--reuid={user}"]
+        self.wrapper += ["--clear-groups"]
+
+    def environment(self):
+        environment = super().environment()
+        environment["ASAN_OPTIONS"] += ":detect_leaks=0"  # which would take another process
+        return environment
+
+
+@as_root
+def test_reload_whose_workers_cannot_start_goes_back_to_the_old_log(start):
+    """Also where the old file could not be opened again, and then USR1 names it."""
+    backend = start(Recorder())
+    config = "workers = 1\n" + service(backend.port)
+    stunnel = Unprivileged(config, processes=2)
+    logs, moved = stunnel.folder / "logs", stunnel.folder / "moved"
+    logs.mkdir()
+    logs.chmod(0o777)
+    old, new = logs / "old.log", stunnel.folder / "new.log"
+    stunnel.log = old
+    stunnel.write(config)
+    start(stunnel)
+    logs.rename(moved)
+    stunnel.log = new
+    stunnel.write(config)
+    stunnel.log = moved / old.name
+    stunnel.signal(signal.SIGHUP)
+    stunnel.wait_log("Failed to reload the configuration file")
+    stunnel.signal(signal.SIGUSR1)
+    stunnel.wait_log(f"Cannot open log file: {old}: No such file or directory")
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/").status == 200
+    stunnel.wait_ended(1)
+    assert "Failed to reload" not in new.read_text()
