@@ -12,6 +12,7 @@
 
 #include "log.h"
 #include "options.h"
+#include "preflight.h"
 #include "report.h"
 #include "section.h"
 #include "tls_ctx.h"
@@ -96,6 +97,17 @@ void conf_free(struct config *config)
 		config->kept = next;
 	}
 	free(config);
+}
+
+char *conf_outside(const struct conf_globals *g, const char *path)
+{
+	size_t size = (g->chroot ? strlen(g->chroot) : 0) + (path ? strlen(path) : 0) + 2;
+	char *full = path ? malloc(size) : NULL;
+
+	if (full)
+		snprintf(full, size, "%s%s%s", g->chroot ? g->chroot : "",
+			 g->chroot && path[0] != '/' ? "/" : "", path);
+	return full;
 }
 
 /* --- the file's grammar ----------------------------------------------------------------------- */
@@ -412,6 +424,8 @@ struct config *conf_load(const char *path, int fd, enum conf_use use)
 		read_file(&r, path);
 	finish_section(&r, r.order);
 	check_globals(&r);
+	if (use == CONF_TEST)
+		preflight_check(config, &r.report);
 	if (judge(&r, use))
 		return config;
 	conf_free(config);

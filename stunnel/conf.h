@@ -104,6 +104,12 @@ enum conf_use {
 struct config *conf_load(const char *path, int fd, enum conf_use use);
 void conf_free(struct config *config);
 
+/*
+ * A path of the configuration, which counts from the chroot directory, as it is called outside;
+ * NULL for NULL and without memory, else to be freed.
+ */
+char *conf_outside(const struct conf_globals *globals, const char *path);
+
 /* A string that lives as long as the configuration; NULL without memory. */
 const char *conf_keep(struct config *config, const char *text);
 

@@ -299,10 +299,20 @@ void log_name(const char *id)
 	name = id;
 }
 
-void log_failed(void)
+/* As stock marks them. */
+static char mark(int level)
+{
+	return level < LOG_ERR	      ? '*'
+	       : level == LOG_ERR     ? '!'
+	       : level == LOG_WARNING ? ':'
+	       : level == LOG_NOTICE  ? '.'
+				      : ' ';
+}
+
+void log_unopened(int level)
 {
 	for (struct kept *k = kept_first; k; k = k->next)
-		if (k->level <= LOG_ERR)
-			fprintf(stderr, "[!] %s\n", k->text);
+		if (k->level <= level)
+			fprintf(stderr, "[%c] %s\n", mark(k->level), k->text);
 	forget_kept();
 }

@@ -72,7 +72,7 @@ void log_main(int level, const char *format, ...) __attribute__((format(printf, 
 void log_line(int threshold, const char *id, int level, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* The start failed before log_open(): shows the kept errors on stderr, as "[!] TEXT" each. */
-void log_failed(void);
+/* There will be no log_open(): shows the kept lines up to a level on stderr, as "[!] TEXT" each. */
+void log_unopened(int level);
 
 #endif

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf.h"
 #include "config.h"
+#include "log.h"
 #include "master.h"
 #include "options.h"
 #include "tls_ctx.h"
@@ -31,9 +33,11 @@ static void print_syntax(void)
 {
 	fprintf(stderr,
 		"\nSyntax:\n"
-		"stunnel [FILE] | -fd N | -help | -version | -options | -sockets\n"
+		"stunnel [-test] [FILE | -fd N]\n"
+		"stunnel -help | -version | -options | -sockets\n"
 		"    FILE     use this configuration instead of %s\n"
 		"    -fd N    read the configuration from descriptor N\n"
+		"    -test    check the configuration, tell all that is wrong, start nothing\n"
 		"    -help    list the configuration's options\n"
 		"    -version show version and defaults\n"
 		"    -options list the names that 'options' takes\n"
@@ -76,7 +80,23 @@ static int print_sockets(void)
 	return 0;
 }
 
-static int run_from_fd(const char *number)
+/* Serves with a configuration, or only looks at it: the exit status. */
+static int use(const char *path, int fd, enum conf_use what)
+{
+	struct config *config;
+
+	if (what == CONF_START)
+		return master_run(path, fd);
+	config = conf_load(path, fd, CONF_TEST);
+	log_unopened(LOG_WARNING);
+	if (!config)
+		return 1;
+	fprintf(stderr, "[.] Configuration successful\n");
+	conf_free(config);
+	return 0;
+}
+
+static int use_fd(const char *number, enum conf_use what)
 {
 	char *end;
 	long fd;
@@ -92,10 +112,10 @@ static int run_from_fd(const char *number)
 		print_syntax();
 		return 1;
 	}
-	return master_run(NULL, (int)fd);
+	return use(NULL, (int)fd, what);
 }
 
-static int run_from_file(const char *name)
+static int use_file(const char *name, enum conf_use what)
 {
 	char *path = realpath(name, NULL); /* so that a reload finds it from any directory */
 	int status;
@@ -106,7 +126,7 @@ static int run_from_file(const char *name)
 			strerror(errno), errno);
 		return 1;
 	}
-	status = master_run(path, -1);
+	status = use(path, -1, what);
 	free(path);
 	return status;
 }
@@ -114,6 +134,7 @@ static int run_from_file(const char *name)
 int main(int argc, char **argv)
 {
 	const char *first = argc > 1 ? argv[1] : DEFAULT_FILE;
+	enum conf_use what = CONF_START;
 
 	if (!strcasecmp(first, "-help"))
 		return print_help();
@@ -123,7 +144,13 @@ int main(int argc, char **argv)
 		return print_tls_options();
 	if (!strcasecmp(first, "-sockets"))
 		return print_sockets();
+	if (!strcasecmp(first, "-test")) {
+		what = CONF_TEST;
+		argc--;
+		argv++;
+		first = argc > 1 ? argv[1] : DEFAULT_FILE;
+	}
 	if (!strcasecmp(first, "-fd"))
-		return run_from_fd(argc > 2 ? argv[2] : NULL);
-	return run_from_file(first);
+		return use_fd(argc > 2 ? argv[2] : NULL, what);
+	return use_file(first, what);
 }

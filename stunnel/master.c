@@ -30,18 +30,6 @@ struct master {
 
 /* --- configurations --------------------------------------------------------------------------- */
 
-/* A path of the configuration, which counts from the chroot directory, for the master outside. */
-static char *outside(const struct conf_globals *g, const char *path)
-{
-	size_t size = (g->chroot ? strlen(g->chroot) : 0) + (path ? strlen(path) : 0) + 2;
-	char *full = path ? malloc(size) : NULL;
-
-	if (full)
-		snprintf(full, size, "%s%s%s", g->chroot ? g->chroot : "",
-			 g->chroot && path[0] != '/' ? "/" : "", path);
-	return full;
-}
-
 static bool open_log(const struct generation *g)
 {
 	const struct conf_globals *globals = &g->config->globals;
@@ -67,7 +55,7 @@ static bool open_log(const struct generation *g)
 static bool open_access_logs(const struct generation *g)
 {
 	for (struct access_file *file = g->config->access; file; file = file->next) {
-		char *path = outside(&g->config->globals, file->path);
+		char *path = conf_outside(&g->config->globals, file->path);
 		int rc = path || !file->path ? access_open(file, path) : -ENOMEM;
 
 		if (rc != 0)
@@ -92,7 +80,7 @@ static struct generation *load(const struct master *m)
 		conf_free(config);
 		return NULL;
 	}
-	g->log_path = outside(&config->globals, config->globals.output);
+	g->log_path = conf_outside(&config->globals, config->globals.output);
 	return g;
 }
 
@@ -121,7 +109,7 @@ static void reload(struct master *m)
 	if (g) {
 		keep_fixed_globals(g->config, old->config);
 		free(g->log_path);
-		g->log_path = outside(&g->config->globals, g->config->globals.output);
+		g->log_path = conf_outside(&g->config->globals, g->config->globals.output);
 	}
 	if (g && bind_all(&m->workers.addresses, g->config, g->count) && open_access_logs(g) &&
 	    open_log(g)) {
@@ -244,7 +232,7 @@ static bool start(struct master *m, struct generation *g)
 	log_name("main");
 	if (!open_log(g) || !open_access_logs(g) || !generation_spawn(&m->workers, g))
 		return false;
-	m->pid_path = outside(globals, globals->pid);
+	m->pid_path = conf_outside(globals, globals->pid);
 	return !m->pid_path || daemon_pid_write(m->pid_path);
 }
 
@@ -278,7 +266,7 @@ int master_run(const char *path, int fd)
 	g = load(&m);
 	m.workers.first = g;
 	if (!g || !start(&m, g)) {
-		log_failed();
+		log_unopened(LOG_ERR);
 		if (g)
 			generation_stop(g);
 		generation_forget(&m.workers);

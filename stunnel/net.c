@@ -224,6 +224,18 @@ bool net_is_unix(const struct net_addr *addr)
 	return addr->u.sa.sa_family == AF_UNIX;
 }
 
+bool net_is_any_port(const struct net_addr *addr)
+{
+	switch (addr->u.sa.sa_family) {
+	case AF_INET:
+		return as_v4(addr)->sin_port == 0;
+	case AF_INET6:
+		return as_v6(addr)->sin6_port == 0;
+	default:
+		return false;
+	}
+}
+
 static bool parse_number(const char *text, char end, int *n, const char **rest)
 {
 	char *stop;

@@ -57,6 +57,9 @@ void net_facts(const struct net_addr *addr, struct facts_addr *facts);
 bool net_equal(const struct net_addr *a, const struct net_addr *b);
 bool net_is_unix(const struct net_addr *addr);
 
+/* Whether the system is to choose the port. */
+bool net_is_any_port(const struct net_addr *addr);
+
 /* --- options of `socket = C:OPTION=VALUE` --------------------------------------------------- */
 
 #define NET_OPTIONS_MAX 48

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: ISC
+"""stunnel -test: says everything that is wrong, with exit code 1, or that nothing is; starts nothing."""
+
+import os
+import re
+import socket
+import subprocess
+
+import pytest
+
+from certs import certificates
+from peers import BINARY, daemon_only, free_port, listening_ports
+
+pytestmark = daemon_only
+
+SUCCESS = "[.] Configuration successful"
+FAILED = "[!] Configuration failed"
+
+
+class Case:
+    """A folder with a configuration. {dir}, {port} and {cert} are filled in."""
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, free_port()
+        self.file = folder / "test.conf"
+
+    def write(self, config):
+        names = {"dir": self.folder, "port": self.port, **vars(certificates())}
+        for name, value in names.items():
+            config = config.replace("{%s}" % name, str(value))
+        self.file.write_text(config)
+        return config
+
+    def run(self, *arguments, **options):
+        command = [BINARY, *(arguments or ("-test", str(self.file)))]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+        assert done.stdout == ""
+        assert self.port not in listening_ports()
+        return done.returncode, done.stderr.splitlines()
+
+
+@pytest.fixture
+def case(tmp_path):
+    return Case(tmp_path)
+
+
+WEB = "[web]\naccept = 127.0.0.1:{port}\nconnect = 127.0.0.1:1\ncert = {cert}\nkey = {key}\n"
+
+
+def test_a_good_file_is_called_good_and_nothing_is_touched(case):
+    """Of what it names for writing nothing is there after, and what was there is as before."""
+    old = case.folder / "old.log"
+    old.write_text("kept\n")
+    files = "output = {dir}/new.log\npid = {dir}/pid\nlog = overwrite\n"
+    case.write(files + WEB + "accessLog = {dir}/old.log\n")
+    before = sorted(os.listdir(case.folder))
+    assert case.run() == (0, [SUCCESS])
+    assert sorted(os.listdir(case.folder)) == before
+    assert old.read_text() == "kept\n"
+
+
+def test_an_address_in_use_is_no_matter(case):
+    """The daemon that serves with this file holds it: it is tested before a reload."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        case.write(WEB.replace("{port}", str(taken.getsockname()[1])))
+        assert case.run() == (0, [SUCCESS])
+
+
+def test_all_errors_are_told_with_the_verdict(case):
+    case.write("TIMEOUTidle = x\n" + WEB + "surprise = 1\nciphers = NONSENSE\n")
+    code, lines = case.run()
+    assert code == 1
+    assert [re.sub(r'.*:(\d+): "(.*)": .*', r"\1 \2", line) for line in lines] == [
+        "1 TIMEOUTidle = x",
+        "7 surprise = 1",
+        "8 ciphers = NONSENSE",
+        FAILED,
+    ]
+
+
+def test_warnings_are_shown_and_do_not_fail(case):
+    case.write(WEB + "alpn = h2\nxForwardedFor = yes\n")
+    code, lines = case.run()
+    assert code == 0
+    assert lines[0].startswith(f'[:] {case.file}:6: "alpn = h2": Service [web]: ')
+    assert lines[1:] == [SUCCESS]
+
+
+@pytest.mark.parametrize("option", ["-test", "-TEST"])
+def test_from_a_descriptor(case, option):
+    config = case.write(WEB)
+    assert case.run(option, "-fd", "0", input=config) == (0, [SUCCESS])
+    code, lines = case.run(option, "-fd", "0", input=config + "surprise = 1\n")
+    assert code == 1
+    assert lines[0].startswith('[!] descriptor 0:6: "surprise = 1": ')
+
+
+def test_keys_are_loaded(case):
+    case.write(WEB.replace("{key}", "{other_key}"))
+    code, lines = case.run()
+    assert code == 1
+    assert "Private key does not match the certificate" in lines[0]
+
+
+def test_a_missing_file(case):
+    code, lines = case.run("-test", str(case.file))
+    assert code == 1
+    assert f'Invalid configuration file name "{case.file}"' in lines[0]
+
+
+@pytest.mark.parametrize("arguments", [["-test", "-fd"], ["-test", "-fd", "x"]])
+def test_no_descriptor(case, arguments):
+    code, lines = case.run(*arguments)
+    assert code == 1
+    assert "descriptor" in lines[0]
+    assert any("-test" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "line, path, reason",
+    [
+        ("output = {dir}/none/log", "none/log", "No such file or directory (2)"),
+        ("output = {dir}", "", "Is a directory (21)"),
+        ("pid = {dir}/none/pid", "none/pid", "No such file or directory (2)"),
+        ("chroot = {dir}/none", "none", "No such file or directory (2)"),
+        ("chroot = {dir}/test.conf", "test.conf", "Not a directory (20)"),
+        ("accessLog = {dir}/test.conf/log", "test.conf/log", "Not a directory (20)"),
+    ],
+)
+def test_folders_that_a_start_would_miss(case, line, path, reason):
+    case.write(line + "\n" + WEB)
+    code, lines = case.run()
+    assert code == 1
+    where = "Service [web]" if "accessLog" in line else "Global options"
+    line = line.replace("{dir}", str(case.folder))
+    path = f"{case.folder}/{path}".rstrip("/")
+    assert lines == [f'[!] {case.file}:1: "{line}": {where}: {path}: {reason}', FAILED]
+
+
+def test_paths_count_from_chroot(case):
+    (case.folder / "jail/logs").mkdir(parents=True)
+    case.write("chroot = {dir}/jail\noutput = /logs/log\npid = /none/pid\n" + WEB)
+    code, lines = case.run()
+    assert code == 1
+    assert lines == [
+        f'[!] {case.file}:3: "pid = /none/pid": Global options: '
+        f"{case.folder}/jail/none/pid: No such file or directory (2)",
+        FAILED,
+    ]
+
+
+def test_two_services_on_one_address(case):
+    case.write(WEB + WEB.replace("[web]", "[mail]"))
+    code, lines = case.run()
+    assert code == 1
+    assert lines[0].startswith(f'[!] {case.file}:7: "accept = 127.0.0.1:{case.port}": ')
+    assert lines[0].endswith("Service [mail]: Service [web] listens on this address")
+    assert lines[1:] == [FAILED]
+
+
+def test_port_0_is_another_one_each_time(case):
+    case.write((WEB + WEB.replace("[web]", "[mail]")).replace("{port}", "0"))
+    assert case.run() == (0, [SUCCESS])
