@@ -93,7 +93,7 @@ static void poll_close(struct conn *c, enum relay_side side)
 
 static void reap(struct conn *c)
 {
-	bool alert = c->tls.failed;
+	bool alert = c->tls.state == TLS_DEAD;
 
 	poll_close(c, RELAY_CLIENT);
 	poll_close(c, RELAY_BACKEND);

@@ -83,6 +83,24 @@ static bool buffer_append(struct relay_buffer *b, struct span s)
 
 /* --- one direction ---------------------------------------------------------------------------- */
 
+/* Whether TLS has bytes for the side that its socket has not taken yet. */
+static bool is_kept(const struct relay *r, enum relay_side side)
+{
+	return r->end[side].tls && tls_keeps(r->end[side].tls);
+}
+
+/* Whether TLS of the side must read before it can write. */
+static bool is_midway(const struct relay *r, enum relay_side side)
+{
+	return r->end[side].tls && tls_midway(r->end[side].tls);
+}
+
+/* Whether bytes wait for the other side's socket: nothing more is taken until they have gone. */
+static bool is_stuck(const struct relay *r, enum h1_dir dir)
+{
+	return r->flow[dir].unsent.len != 0 || is_kept(r, (enum relay_side) !dir);
+}
+
 /* What a pump came to, beside enum relay_status. */
 static bool is_final(enum relay_status status)
 {
@@ -140,8 +158,12 @@ static enum relay_status flush(struct relay *r, enum h1_dir dir)
 	enum relay_status status;
 	struct span rest;
 
-	if (f->unsent.len == 0)
+	if (f->unsent.len == 0) {
+		if (is_kept(r, (enum relay_side) !dir) &&
+		    tls_flush(r->end[!dir].tls, r->scratch->why) == TLS_FAILED)
+			return write_failed(r, dir);
 		return RELAY_WAIT;
+	}
 	rest = span_of(f->unsent.p + f->unsent_at, f->unsent.len - f->unsent_at);
 	status = write_some(r, dir, &rest);
 	f->unsent_at = f->unsent.len - rest.len;
@@ -152,7 +174,7 @@ static enum relay_status flush(struct relay *r, enum h1_dir dir)
 	return status;
 }
 
-/* Sends s, or keeps what does not go out at once. Nothing is unsent before. */
+/* Sends s, or keeps what does not go out at once. Nothing is stuck before. */
 static enum relay_status send_on(struct relay *r, enum h1_dir dir, struct span s)
 {
 	enum relay_status status = write_some(r, dir, &s);
@@ -186,7 +208,7 @@ static enum relay_status forward(struct relay *r, enum h1_dir dir, struct span *
 
 	if (dir == H1_RESPONSE)
 		buffer_free(&r->repeat); /* something is answered */
-	while (in->len != 0 && (f->unsent.len == 0 || is_unasked(r, dir)) && !is_final(status)) {
+	while (in->len != 0 && (!is_stuck(r, dir) || is_unasked(r, dir)) && !is_final(status)) {
 		size_t n = r->h1 ? h1_bypass(r->h1, dir) : SIZE_MAX, before = in->len;
 		struct out out = out_of(r->scratch->out, r->scratch->out_cap);
 
@@ -247,9 +269,10 @@ static bool may_read(const struct relay *r, enum h1_dir dir)
 {
 	const struct relay_flow *f = &r->flow[dir];
 
-	if (f->ended || f->unsent.len != 0 || r->end[dir].fd < 0 || f->held.len >= RELAY_INPUT_MAX)
+	if (f->ended || is_stuck(r, dir) || r->end[dir].fd < 0 || f->held.len >= RELAY_INPUT_MAX)
 		return false;
-	if (f->discarding || dir == H1_RESPONSE || !r->h1 || r->hung_up)
+	if (f->discarding || dir == H1_RESPONSE || !r->h1 || r->hung_up ||
+	    is_midway(r, (enum relay_side)dir))
 		return true;
 	/* Ahead of what must wait one read is taken: it may bring the client's end. */
 	return r->h1->error == ERR_NONE && (!h1_blocked(r->h1) || f->held.len == 0);
@@ -395,7 +418,7 @@ static enum relay_status pump(struct relay *r, enum h1_dir dir)
 	 * end. */
 	if (dir == H1_REQUEST && r->hung_up && r->h1 && r->h1->error != ERR_NONE)
 		f->discarding = true;
-	if (!is_final(status) && f->unsent.len == 0)
+	if (!is_final(status) && !is_stuck(r, dir))
 		status = forward_held(r, dir);
 	for (int reads = 0; !is_final(status) && may_read(r, dir); reads++) {
 		ssize_t n;
@@ -431,7 +454,7 @@ enum h1_reply relay_reply(const struct relay *r)
 /* Whether the backend's connection can be given up, with nothing of it to be sent on any more. */
 static bool backend_done(const struct relay *r)
 {
-	return r->h1 && h1_backend_done(r->h1) && r->flow[H1_RESPONSE].unsent.len == 0 &&
+	return r->h1 && h1_backend_done(r->h1) && !is_stuck(r, H1_RESPONSE) &&
 	       !r->flow[H1_REQUEST].closed;
 }
 
@@ -471,6 +494,9 @@ enum relay_status relay_first(struct relay *r)
 	enum relay_status status;
 
 	r->again = false;
+	status = flush(r, H1_RESPONSE); /* an answer to a KeyUpdate */
+	if (is_final(status))
+		return status;
 	status = pump(r, H1_REQUEST);
 	if (r->h1->error != ERR_NONE)
 		return f->unsent.len != 0 ? RELAY_DONE : RELAY_REFUSED;
@@ -525,20 +551,21 @@ void relay_answer(struct relay *r, enum error error)
 
 void relay_wants(const struct relay *r, enum relay_side side, bool *read, bool *write)
 {
-	const struct relay_flow *to = &r->flow[side == RELAY_CLIENT ? H1_RESPONSE : H1_REQUEST];
-	const struct tls *tls = r->end[side].tls;
+	const struct relay_flow *to = &r->flow[!side];
 
 	*read = may_read(r, (enum h1_dir)side);
-	*write = to->unsent.len != 0 ||
-		 (to->ended && !to->closed && !is_waiting(r, (enum h1_dir) !side)) ||
-		 (tls && *read && tls->read_wants_write);
+	*write = is_kept(r, side);
+	if (!is_midway(r, side))
+		*write |= to->unsent.len != 0 ||
+			  (to->ended && !to->closed && !is_waiting(r, (enum h1_dir) !side));
 }
 
 bool relay_closing(const struct relay *r)
 {
 	const struct relay_flow *up = &r->flow[H1_REQUEST], *down = &r->flow[H1_RESPONSE];
 
-	return (up->closed || down->closed) && up->unsent.len == 0 && down->unsent.len == 0;
+	return (up->closed || down->closed) && !is_stuck(r, H1_REQUEST) &&
+	       !is_stuck(r, H1_RESPONSE);
 }
 
 void relay_free(struct relay *r)

@@ -642,8 +642,6 @@ static enum conn_result step_relay(struct conn *c, unsigned events)
 	bool responses = events & (CONN_BACKEND_READ | CONN_CLIENT_WRITE);
 	enum relay_status status;
 
-	/* A read that waited for the socket to be writable is as good as readable now. */
-	requests |= (events & CONN_CLIENT_WRITE) && c->tls.read_wants_write;
 	status = relay_run(&c->relay, requests, responses);
 	log_answer(c);
 	switch (status) {

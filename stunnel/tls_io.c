@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The trap of non-blocking TLS, explained once: a read may have to write first (its answer to a
- * KeyUpdate), so the owner must then wait for the socket to be writable before it reads again:
- * read_wants_write. The reverse, a write that must read first, needs a renegotiation, which is
- * off. And a record can hold more than was asked for: the rest is inside OpenSSL and no poll event
- * tells of it, so the owner asks tls_pending() before it sleeps.
+ * The traps of non-blocking TLS, explained once:
+ *
+ * A read may have to write, its answer to a KeyUpdate, at any time and whatever is being written.
+ * tls_bio.c therefore takes every record whole, and reads and writes wait for nothing of each
+ * other's. What it keeps is the owner's to flush: tls_keeps(), tls_flush().
+ *
+ * The reverse, a write that must read first, there is while a message of the client's behind the
+ * handshake has come in part: tls_midway().
+ *
+ * A record can hold more than was asked for: the rest is inside OpenSSL and no poll event tells of
+ * it, so the owner asks tls_pending() before it sleeps.
+ *
+ * A read goes on while records come that hold no application data. A client could keep the worker
+ * busy with them: the reads of the socket in one call are counted, and so are the messages that
+ * make us work.
  */
 #include "tls_io.h"
 
@@ -14,6 +24,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/*
+ * Of the socket, in one tls_read(): a record that came in pieces is mostly complete with the
+ * second, and each takes up to 16 KiB.
+ */
+#define READS_MAX 4
+
+/* Of a client's handshake messages after the handshake, in one second of one connection. */
+#define MESSAGES_MAX 100
 
 /* The host_name of a server_name extension (RFC 6066 3), or NULL. The caller frees it. */
 static char *server_name(SSL *ssl)
@@ -49,12 +69,17 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
 bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_calls *calls,
 	      void *owner)
 {
+	BIO *bio;
+
 	*tls = (struct tls){.calls = calls, .owner = owner};
 	tls->ssl = tls_ctx_connection(ctx, on_client_hello);
-	if (!tls->ssl || SSL_set_fd(tls->ssl, fd) != 1 || SSL_set_app_data(tls->ssl, tls) != 1) {
+	bio = tls_bio_open(&tls->bio, fd);
+	if (!tls->ssl || !bio || SSL_set_app_data(tls->ssl, tls) != 1) {
+		BIO_free(bio);
 		tls_free(tls);
 		return false;
 	}
+	SSL_set_bio(tls->ssl, bio, bio);
 	SSL_set_accept_state(tls->ssl);
 	return true;
 }
@@ -62,6 +87,7 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_cal
 void tls_free(struct tls *tls)
 {
 	SSL_free(tls->ssl);
+	tls_bio_close(&tls->bio);
 	free(tls->sni);
 	tls_kept_free(&tls->kept);
 	*tls = (struct tls){0};
@@ -74,11 +100,17 @@ static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 	char reason[TLS_WHY_MAX];
 	int kind = SSL_get_error(tls->ssl, rc);
 
+	if (tls->state == TLS_REFUSED) {
+		snprintf(why, TLS_WHY_MAX, "%s: The client sends more than %d KeyUpdates a second",
+			 call, MESSAGES_MAX);
+		ERR_clear_error();
+		return TLS_FAILED;
+	}
 	if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE)
 		return TLS_AGAIN;
 	if (kind == SSL_ERROR_ZERO_RETURN)
 		return TLS_END;
-	tls->failed = true;
+	tls->state = TLS_DEAD;
 	if (kind == SSL_ERROR_SSL &&
 	    ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		tls_error(reason);
@@ -95,39 +127,100 @@ static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 	return TLS_FAILED;
 }
 
+/* --- what a client may ask for ---------------------------------------------------------------- */
+
+/* Nothing more is read or written: the present call of OpenSSL's fails, or else the next one. */
+static void refuse(struct tls *tls)
+{
+	tls->bio.state = TLS_BIO_REFUSES;
+	tls->state = TLS_REFUSED;
+}
+
+static int64_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/*
+ * Sees each message behind the handshake. A KeyUpdate (RFC 8446 4.6.3) costs us new keys and mostly
+ * an answer, an attempt to renegotiate (TLS 1.2) an alert, and the client next to nothing.
+ */
+static void on_message(int sent, int version, int type, const void *p, size_t len, SSL *ssl,
+		       void *arg)
+{
+	struct tls *tls = arg;
+	int64_t now;
+
+	(void)version, (void)p, (void)len, (void)ssl;
+	if (type != (sent ? SSL3_RT_ALERT : SSL3_RT_HANDSHAKE))
+		return;
+	now = seconds();
+	if (now != tls->messages_since)
+		tls->messages = 0;
+	tls->messages_since = now;
+	if (++tls->messages > MESSAGES_MAX)
+		refuse(tls);
+}
+
+/* --- the calls -------------------------------------------------------------------------------- */
+
 int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX])
 {
 	int rc;
 
 	ERR_clear_error();
 	errno = 0;
+	tls->bio.reads = READS_MAX;
 	rc = SSL_accept(tls->ssl);
-	if (rc == 1) {
-		ERR_clear_error(); /* from here on only failures leave something there */
-		return 1;
-	}
-	return explain(tls, rc, errno, "SSL_accept", why);
+	if (rc != 1)
+		return explain(tls, rc, errno, "SSL_accept", why);
+	ERR_clear_error(); /* from here on only failures leave something there */
+	tls->bio.state = TLS_BIO_KEEPS;
+	SSL_set_msg_callback(tls->ssl, on_message);
+	SSL_set_msg_callback_arg(tls->ssl, tls);
+	return 1;
 }
 
 ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_MAX])
 {
 	size_t n;
-	int rc;
 
 	errno = 0;
-	tls->read_wants_write = false;
+	tls->bio.reads = READS_MAX;
 	if (SSL_read_ex(tls->ssl, p, len, &n) == 1)
 		return (ssize_t)n;
-	rc = explain(tls, 0, errno, "SSL_read", why);
-	tls->read_wants_write = rc == TLS_AGAIN && tls_wants_write(tls);
-	return rc;
+	/* What is kept leaves room for more answers than a client may ask for in a second. */
+	if (tls_wants_write(tls))
+		refuse(tls);
+	return explain(tls, 0, errno, "SSL_read", why);
+}
+
+int tls_flush(struct tls *tls, char why[static TLS_WHY_MAX])
+{
+	int rc;
+
+	if (!tls_keeps(tls))
+		return 1;
+	rc = tls_bio_flush(&tls->bio);
+	if (rc == 0)
+		return 1;
+	if (rc == -EAGAIN)
+		return TLS_AGAIN;
+	tls->state = TLS_DEAD;
+	snprintf(why, TLS_WHY_MAX, "SSL_write: %s (%d)", strerror(-rc), -rc);
+	return TLS_FAILED;
 }
 
 ssize_t tls_write(struct tls *tls, const char *p, size_t len, char why[static TLS_WHY_MAX])
 {
 	size_t n;
-	int rc;
+	int rc = tls_flush(tls, why);
 
+	if (rc != 1)
+		return rc;
 	errno = 0;
 	if (SSL_write_ex(tls->ssl, p, len, &n) == 1)
 		return (ssize_t)n;
@@ -140,20 +233,36 @@ int tls_shutdown(struct tls *tls)
 	char why[TLS_WHY_MAX];
 	int rc;
 
-	if (tls->failed || !SSL_is_init_finished(tls->ssl))
+	if (tls->state >= TLS_DEAD || tls->bio.state == TLS_BIO_PASSES)
 		return TLS_FAILED;
-	if (SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN)
-		return 1;
+	if (tls_midway(tls))
+		return TLS_AGAIN;
+	rc = tls_flush(tls, why);
+	if (rc != 1 || tls->state == TLS_TOLD_END)
+		return rc;
 	errno = 0;
 	rc = SSL_shutdown(tls->ssl);
-	if (rc >= 0)
-		return 1;
-	return explain(tls, rc, errno, "SSL_shutdown", why) == TLS_AGAIN ? TLS_AGAIN : TLS_FAILED;
+	if (rc < 0) {
+		explain(tls, rc, errno, "SSL_shutdown", why);
+		return TLS_FAILED;
+	}
+	tls->state = TLS_TOLD_END;
+	return tls_flush(tls, why);
 }
 
 bool tls_pending(const struct tls *tls)
 {
 	return SSL_has_pending(tls->ssl) == 1;
+}
+
+bool tls_keeps(const struct tls *tls)
+{
+	return tls->state < TLS_DEAD && tls_bio_keeps(&tls->bio);
+}
+
+bool tls_midway(const struct tls *tls)
+{
+	return tls->bio.state != TLS_BIO_PASSES && SSL_in_init(tls->ssl);
 }
 
 bool tls_wants_write(const struct tls *tls)

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TLS_BIO_H
+#define TLS_BIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct bio_st;
+
+/* A record at its largest (RFC 5246 6.2.3), and behind it more than 100 answers to KeyUpdates. */
+#define TLS_BIO_MAX (5 + 16384 + 2048 + 4096)
+
+enum tls_bio_state {
+	TLS_BIO_PASSES = 0, /* the socket's EAGAIN is OpenSSL's, as it waits for its flights */
+	TLS_BIO_KEEPS,	    /* what the socket does not take is kept, TLS_BIO_MAX bytes at most */
+	TLS_BIO_REFUSES,    /* nothing goes in or out any more: ECONNABORTED */
+};
+
+/*
+ * What lies between OpenSSL and a non-blocking socket. After the handshake it takes each record
+ * whole: OpenSSL then never has a part of a record left, which it would have to write on before
+ * anything else, such as its answer to a KeyUpdate or close_notify.
+ *
+ * Memory is held only while something is kept. Zeroed: none.
+ */
+struct tls_bio {
+	int fd;
+	enum tls_bio_state state; /* set by the owner */
+	unsigned reads;		  /* of the socket, left to the present call; set by the owner */
+	bool ended;		  /* the last of them found the socket's end */
+	unsigned at, len;	  /* where the rest of what is kept begins and ends */
+	char *kept;
+};
+
+/* A BIO that uses *b over fd, which stays the caller's; NULL if memory ran out. */
+struct bio_st *tls_bio_open(struct tls_bio *b, int fd);
+
+/* Frees what is kept. The BIO itself is OpenSSL's, and must not be used any more. */
+void tls_bio_close(struct tls_bio *b);
+
+/* Whether bytes wait for the socket to be writable. */
+bool tls_bio_keeps(const struct tls_bio *b);
+
+/* Writes what is kept: 0 when nothing is left, -EAGAIN, or the socket's -errno. */
+int tls_bio_flush(struct tls_bio *b);
+
+#endif

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: ISC
+"""What a client must get from TLS, however slowly it reads: records, answers, close_notify."""
+
+import fcntl
+import re
+import socket
+import termios
+import time
+from array import array
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from peers import Stunnel, daemon_only, service, wait_for
+from recorder import Recorder
+from test_bulk_transfer import settled
+from tls_client import DEADLINE, TlsClient
+from tls_records import HANDSHAKE, KEY_UPDATE, NOT_REQUESTED, REQUESTED, RecordClient
+
+MODES = pytest.mark.parametrize("options", [["xForwardedFor = yes"], []], ids=["http", "plain"])
+SMALL = "socket = l:SO_SNDBUF=8192"
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+BLOCK = bytes(range(256)) * 4096  # 1 MiB
+
+
+def slow(port, kind=TlsClient, window=8192):
+    """A client whose kernel takes next to nothing for it."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+    sock.settimeout(DEADLINE)
+    sock.connect(("127.0.0.1", port))
+    return kind(sock)
+
+
+def queued(client):
+    """Bytes that its kernel has for it."""
+    size = array("i", [0])
+    fcntl.ioctl(client.sock, termios.FIONREAD, size)
+    return size[0]
+
+
+def reads(pid):
+    """How often it has called read(2)."""
+    return int(re.search(r"syscr: (\d+)", Path(f"/proc/{pid}/io").read_text())[1])
+
+
+def until_close(connection):
+    """Answers GET /SIZE with so many bytes."""
+    size = int(connection.take_until(b" HTTP/1.1").split(b"/")[1].split()[0])
+    connection.take_until(b"\r\n\r\n")
+    connection.send(HEAD + BLOCK[:size])
+
+
+class Endless(Recorder):
+    """Sends until nobody takes any more; `sent` says how much that was."""
+
+    def __init__(self, size):
+        self.sent, self.size = 0, size
+        super().__init__(self._serve_blocks)
+
+    def _serve_blocks(self, connection):
+        connection.take_until(b"\r\n\r\n")
+        connection.send(HEAD)
+        while self.sent < self.size:
+            connection.sock.sendall(BLOCK[:65536])
+            self.sent += 65536
+
+    def wait_blocked(self):
+        assert 0 < settled(lambda: self.sent) < self.size, "the client was sent everything"
+
+
+# ---- the end --------------------------------------------------------------------------------
+
+
+@MODES
+def test_end_behind_a_full_socket(start, options):
+    """All bytes, close_notify and the socket's end, at whatever byte the socket is full."""
+    backend = start(Recorder(until_close))
+    stunnel = start(Stunnel(service(backend.port, *options, SMALL, "TIMEOUTclose = 300")))
+    wrong = []
+
+    def fetch(size):
+        with slow(stunnel.port) as client:
+            client.send(b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % size)
+            settled(lambda: queued(client))
+            try:
+                data = client.recv_all()
+                client.end()
+                end = (data == HEAD + BLOCK[:size], client.ended, client.sock.recv(1))
+            except TimeoutError:
+                end = "nothing more came"
+        if end != (True, "close_notify", b""):
+            wrong.append((size, end))
+
+    clients = [Thread(target=fetch, args=[20000 + 997 * n]) for n in range(80)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert wrong == []
+
+
+# ---- KeyUpdate ------------------------------------------------------------------------------
+
+
+@MODES
+def test_key_update_while_a_write_is_blocked(start, options):
+    """RFC 8446 4.6.3 wants an answer, and the record that is half sent stays whole."""
+    backend = start(Endless(8 << 20))
+    stunnel = start(Stunnel(service(backend.port, *options, SMALL)))
+    with slow(stunnel.port, RecordClient) as client:
+        client.send(REQUEST)
+        backend.wait_blocked()
+        for _ in range(20):
+            client.sock.sendall(client.key_update())
+        settled(lambda: queued(client))
+        backend.size = backend.sent
+        body = client.recv_all()[len(HEAD) :]
+        assert len(body) >= backend.size
+        assert body == (BLOCK * (len(body) // len(BLOCK) + 1))[: len(body)]
+        assert client.ended == "close_notify"
+
+
+@MODES
+def test_key_updates_with_every_request(start, options):
+    backend = start(Recorder())
+    stunnel = start(Stunnel(service(backend.port, *options)))
+    with RecordClient(stunnel.port) as client:
+        for request in (REQUESTED, NOT_REQUESTED) * 20:
+            client.sock.sendall(client.key_update(request))
+            assert client.get("/").status == 200
+
+
+@daemon_only
+@pytest.mark.parametrize("request_", [REQUESTED, NOT_REQUESTED], ids=["asks", "only tells"])
+def test_flood_of_key_updates(start, request_):
+    """It ends, and keeps no other client of the same worker waiting."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 1\n" + service(backend.port)))
+    with TlsClient(stunnel.port) as other, slow(stunnel.port, RecordClient) as flooder:
+        assert other.get("/").status == 200
+        flood = b"".join(flooder.key_update(request_) for _ in range(2000))
+        flooder.sock.sendall(flood)
+        assert other.get("/").status == 200
+        assert flooder.closed_by_peer()
+        assert flooder.ended == "reset"
+        assert other.get("/").status == 200
+    stunnel.wait_log("transfer: SSL_read: The client sends more than 100 KeyUpdates a second")
+
+
+@daemon_only
+def test_key_update_in_two_records(start):
+    """Nothing can be sent between them; the worker sleeps until the second one comes."""
+    asked, go = Event(), Event()
+
+    def serve(connection):
+        connection.take_request()
+        asked.set()
+        go.wait(DEADLINE)
+        connection.send(HEAD + BLOCK[:1000])
+
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel("workers = 1\n" + service(backend.port, "xForwardedFor = yes")))
+    worker = stunnel.processes()[1]
+    with RecordClient(stunnel.port) as client:
+        client.send(REQUEST)
+        assert asked.wait(DEADLINE)
+        message = KEY_UPDATE + REQUESTED
+        client.sock.sendall(client.record(HANDSHAKE, message[:4]))
+        TlsClient(stunnel.port).close()  # the worker has seen what came before
+        go.set()
+        wait_for(lambda: backend.connections[0].sock.fileno() < 0, "the backend to be through")
+        before = reads(worker)
+        time.sleep(0.5)
+        assert reads(worker) - before < 10
+        client.sock.sendall(client.record(HANDSHAKE, message[4:]))
+        assert client.recv_all() == HEAD + BLOCK[:1000]
+        assert client.ended == "close_notify"
