@@ -35,6 +35,7 @@ static void mark_dead(struct conn *c, bool reset)
 	c->dead = true;
 	c->reset = reset;
 	access_end(&c->access);
+	resolve_cancel(&c->wait);
 	c->next_dead = c->pool->dead;
 	c->pool->dead = c;
 }
@@ -105,8 +106,6 @@ static void reap(struct conn *c)
 		net_close(c->relay.end[RELAY_BACKEND].fd, c->reset);
 	/* A reset would overtake the alert that tells the client what is wrong. */
 	net_close(c->relay.end[RELAY_CLIENT].fd, c->reset && !alert);
-	if (c->lookup)
-		uv_cancel((uv_req_t *)c->lookup);
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -310,6 +309,11 @@ void conn_run(struct conn *c, unsigned events)
 
 /* --- beginning and end ------------------------------------------------------------------------ */
 
+static void on_names(void *owner)
+{
+	conn_run(owner, CONN_ALL_EVENTS);
+}
+
 static bool describe_ends(struct conn *c, int fd)
 {
 	struct net_addr local;
@@ -336,6 +340,7 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	c->service = c->accepted = service;
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
 	c->peer = *peer;
+	c->wait = (struct resolve_wait){.wake = on_names, .owner = c};
 	c->relay.scratch = &pool->scratch;
 	c->relay.end[RELAY_CLIENT] = (struct relay_end){fd, &c->tls};
 	c->relay.end[RELAY_BACKEND] = (struct relay_end){-1, NULL};
@@ -368,7 +373,7 @@ bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
 	pool->shared = shared;
 	pool->scratch.out_cap = out_cap;
 	pool->scratch.out = malloc(out_cap);
-	if (!pool->scratch.out)
+	if (!pool->scratch.out || !resolve_open(&pool->resolve, loop))
 		return false;
 	uv_prepare_init(loop, &pool->reaper);
 	pool->reaper.data = pool;
@@ -388,9 +393,11 @@ void conn_pool_close(struct conn_pool *pool)
 	on_idle(&pool->busy); /* what waits to be run again is dead now: only lets go of it */
 	uv_close((uv_handle_t *)&pool->reaper, NULL);
 	uv_close((uv_handle_t *)&pool->busy, NULL);
+	resolve_close(&pool->resolve);
 }
 
 void conn_pool_free(struct conn_pool *pool)
 {
+	resolve_free(&pool->resolve);
 	free(pool->scratch.out);
 }

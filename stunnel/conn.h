@@ -14,6 +14,7 @@
 #include "net.h"
 #include "proxy.h"
 #include "relay.h"
+#include "resolve.h"
 #include "rewrite.h"
 #include "tls_ctx.h"
 
@@ -64,7 +65,8 @@ enum conn_accept_proxy {
 /* Seconds; 0 expires at once, a negative value never. */
 struct conn_timeouts {
 	int proxy;   /* a whole PROXY header */
-	int busy;    /* the TLS handshake, a name look-up */
+	int busy;    /* the TLS handshake */
+	int resolve; /* the look-up of names */
 	int connect; /* each attempt to connect */
 	int idle;    /* no byte in either direction */
 	int close;   /* after one direction has ended */
@@ -79,7 +81,7 @@ struct conn_sni {
 	struct conn_service *service;
 };
 
-/* What connections need to know of a service; only `next_target` ever changes after the load. */
+/* What connections need to know of a service; a worker changes little of it, and for itself. */
 struct conn_service {
 	const char *name;
 	int log_level;
@@ -90,6 +92,7 @@ struct conn_service {
 	struct net_addrs targets;
 	const char *const *target_names; /* to be resolved for each connection; NULL: they are */
 	size_t target_name_count;
+	struct resolve_set *resolve_set; /* of these names, in one worker; NULL before the first */
 	enum conn_failover failover;
 	size_t next_target;
 	struct net_options options;
@@ -119,6 +122,7 @@ struct conn_pool {
 	uv_loop_t *loop;
 	struct relay_scratch scratch;
 	struct conn_shared *shared;
+	struct resolve resolve;
 	size_t count;
 	struct conn *first;
 	struct conn *dead;  /* to be reaped before the loop sleeps */
@@ -183,11 +187,11 @@ struct conn {
 	uint64_t head_since;
 	uint64_t head_number;	/* which head that was */
 	struct net_addrs found; /* targets that were looked up for this connection */
-	uv_work_t *lookup;
+	struct resolve_wait wait;
 	size_t target, targets_tried;
 	int handles;   /* reasons why the memory is still needed: libuv's handles, lists */
 	unsigned told; /* enum conn_told */
-	bool in_again, dead, reset, looked_up, answered;
+	bool in_again, dead, reset, answered;
 };
 
 /* A line of the connection's, if its service's threshold lets it through. */

@@ -6,6 +6,8 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,8 @@
 
 #include "ip.h"
 #include "log.h"
+
+#define LOOKUP_STACK (256 * 1024) /* a module of nsswitch.conf may need more than glibc's own */
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
@@ -27,6 +31,19 @@ static bool append_addr(struct net_addrs *list, const void *sa, socklen_t len)
 	memset(&grown[list->count], 0, sizeof grown[0]);
 	memcpy(&grown[list->count].u, sa, len);
 	grown[list->count++].len = len;
+	return true;
+}
+
+bool net_append(struct net_addrs *list, const struct net_addrs *more)
+{
+	size_t had = list->count;
+
+	for (size_t i = 0; i < more->count; i++) {
+		if (append_addr(list, &more->addr[i].u, more->addr[i].len))
+			continue;
+		list->count = had;
+		return false;
+	}
 	return true;
 }
 
@@ -163,6 +180,36 @@ bool net_is_name(const char *text)
 	if (rc == 0)
 		freeaddrinfo(found);
 	return rc == EAI_NONAME;
+}
+
+static void *run_lookup(void *argument)
+{
+	struct net_lookup *lookup = argument;
+
+	lookup->answer = net_resolve(lookup->text, lookup->passive, &lookup->found, lookup->why);
+	lookup->done(lookup);
+	return NULL;
+}
+
+int net_lookup_start(struct net_lookup *lookup)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
+
+	lookup->found = (struct net_addrs){0};
+	rc = pthread_attr_init(&attr);
+	if (rc != 0)
+		return -rc;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, LOOKUP_STACK);
+	sigfillset(&all); /* signals are for the thread that knows what to do with them */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&thread, &attr, run_lookup, lookup);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	return -rc;
 }
 
 static const struct sockaddr_in *as_v4(const struct net_addr *addr)

@@ -45,8 +45,25 @@ enum net_answer {
 enum net_answer net_resolve(const char *text, bool passive, struct net_addrs *list,
 			    char why[static 256]);
 
+/* Appends a copy of more; false without memory, and then *list is as it was. */
+bool net_append(struct net_addrs *list, const struct net_addrs *more);
+
 /* Whether net_resolve() would ask the name service, and so may block. */
 bool net_is_name(const char *text);
+
+/* A look-up in a thread of its own: nobody can tell how long a name service takes. */
+struct net_lookup {
+	const char *text;
+	bool passive;
+	/* Called in the thread when the rest is filled; the look-up is its own from there on. */
+	void (*done)(struct net_lookup *lookup);
+	enum net_answer answer;
+	struct net_addrs found; /* to be freed */
+	char why[256];
+};
+
+/* Begins it; 0, or -errno if there can be no thread, and then done is never called. */
+int net_lookup_start(struct net_lookup *lookup);
 
 /* IP:PORT without brackets, as stunnel writes it; `unnamed socket` for a Unix client. */
 void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX]);

@@ -175,6 +175,8 @@ static const struct option rows[] = {
 	    "seconds for a PROXY header to come", SECONDS, .error = "Illegal PROXY timeout"),
 	ROW("TIMEOUTrequest", INTEGER, IN_SERVICE(timeout.request), "60",
 	    "seconds for a whole request head", SECONDS, .error = "Illegal request timeout"),
+	ROW("TIMEOUTresolve", INTEGER, IN_SERVICE(timeout.resolve), "10",
+	    "seconds to look up a backend's name", SECONDS, .error = "Illegal resolve timeout"),
 	ROW("trustedProxy", LIST, IN_SERVICE(trusted), NULL,
 	    "ADDRESS[/BITS], ... of proxies that xForwardedFor = trusted believes"),
 	ROW("verify", VERIFY, IN_SERVICE(verify), NULL,

@@ -379,65 +379,63 @@ static enum conn_result step_first_head(struct conn *c, unsigned events)
 	return CONN_RESET;
 }
 
-/* --- step: names that could not be resolved at the load --------------------------------------- */
+/* --- a request that no backend can be found for ----------------------------------------------- */
 
-struct lookup {
-	uv_work_t work;
-	struct conn *conn;
-	const struct conn_service *service;
-	struct net_addrs found;
-	char why[256];
-};
-
-static void look_up(uv_work_t *work)
+static enum conn_result no_backend(struct conn *c)
 {
-	struct lookup *l = work->data;
-
-	for (size_t i = 0; i < l->service->target_name_count; i++)
-		net_resolve(l->service->target_names[i], false, &l->found, l->why);
+	if (!c->relay.h1)
+		return CONN_RESET;
+	/* Requests were taken, but none reached a backend: nothing can be in the answer's way. */
+	h1_fail(&c->h1, ERR_BACKEND_UNAVAILABLE);
+	log_refusal(c);
+	return answer(c, ERR_BACKEND_UNAVAILABLE);
 }
 
-static void on_looked_up(uv_work_t *work, int status)
-{
-	struct lookup *l = work->data;
-	struct conn *c = l->conn;
+/* --- step: names that could not be resolved at the load --------------------------------------- */
 
-	(void)status;
-	c->found = l->found;
-	c->lookup = NULL;
-	c->looked_up = true;
-	if (!c->dead) {
-		if (c->found.count == 0)
-			conn_log(c, LOG_ERR, "No remote host resolved: %s", l->why);
-		conn_run(c, CONN_ALL_EVENTS);
-	}
-	free(l);
-	conn_release(c);
+/* Goes on with what is known; old addresses are better than none. */
+static enum conn_result use_names(struct conn *c)
+{
+	const char *reason;
+
+	resolve_cancel(&c->wait);
+	free(c->found.addr);
+	c->found = (struct net_addrs){0};
+	if (resolve_take(c->service->resolve_set, &c->found, &reason))
+		return CONN_NEXT;
+	conn_log(c, LOG_ERR, "No remote host resolved: %s", reason);
+	return no_backend(c);
 }
 
 static enum conn_result step_resolve(struct conn *c, unsigned events)
 {
-	struct lookup *l;
+	struct conn_service *s = c->service;
+	struct resolve *r = &c->pool->resolve;
 
 	(void)events;
-	if (c->looked_up)
-		return CONN_NEXT;
-	if (c->lookup)
-		return CONN_WAIT;
-	l = calloc(1, sizeof *l);
-	if (!l)
+	if (!s->resolve_set)
+		s->resolve_set = resolve_set(r, s->target_names, s->target_name_count);
+	if (!s->resolve_set)
 		return CONN_RESET;
-	l->conn = c;
-	l->service = c->service;
-	l->work.data = l;
-	if (uv_queue_work(c->pool->loop, &l->work, look_up, on_looked_up) != 0) {
-		free(l);
-		return CONN_RESET;
-	}
-	c->lookup = &l->work;
-	c->handles++;
+	if (resolve_ready(r, s->resolve_set, &c->wait))
+		return use_names(c);
 	conn_wait(c, RELAY_CLIENT, false, false);
 	return CONN_WAIT;
+}
+
+static uint64_t resolve_deadline(const struct conn *c)
+{
+	uint64_t end = after(c->since, c->service->timeout.resolve);
+	uint64_t patience = resolve_patience(c->service->resolve_set);
+
+	return patience < end ? patience : end;
+}
+
+static enum conn_result resolve_expired(struct conn *c)
+{
+	if (after(c->since, c->service->timeout.resolve) <= conn_now(c))
+		conn_log(c, LOG_INFO, "TIMEOUTresolve exceeded");
+	return use_names(c);
 }
 
 /* --- step: connecting the backend ------------------------------------------------------------- */
@@ -501,16 +499,6 @@ static bool connect_next(struct conn *c, bool *now_connected)
 	return false;
 }
 
-static enum conn_result connect_given_up(struct conn *c)
-{
-	if (!c->relay.h1)
-		return CONN_RESET;
-	/* Requests were taken, but none reached a backend: nothing can be in the answer's way. */
-	h1_fail(&c->h1, ERR_BACKEND_UNAVAILABLE);
-	log_refusal(c);
-	return answer(c, ERR_BACKEND_UNAVAILABLE);
-}
-
 static size_t first_target(struct conn *c)
 {
 	size_t count = targets(c)->count;
@@ -539,7 +527,7 @@ static enum conn_result step_connect(struct conn *c, unsigned events)
 	if (c->targets_tried == 0)
 		c->target = first_target(c);
 	if (!connect_next(c, &connected_now))
-		return connect_given_up(c);
+		return no_backend(c);
 	if (connected_now) {
 		connected(c, LOG_INFO);
 		return CONN_NEXT;
@@ -668,7 +656,7 @@ static enum conn_result step_relay(struct conn *c, unsigned events)
 
 static const struct conn_step tls_accept_step = {step_tls_accept, busy_deadline, busy_expired};
 static const struct conn_step first_head_step = {step_first_head, head_deadline, head_expired};
-static const struct conn_step resolve_step = {step_resolve, busy_deadline, busy_expired};
+static const struct conn_step resolve_step = {step_resolve, resolve_deadline, resolve_expired};
 static const struct conn_step connect_step = {step_connect, connect_deadline, connect_expired};
 static const struct conn_step proxy_out_step = {step_proxy_out, busy_deadline, busy_expired};
 static const struct conn_step proxy_in_step = {step_proxy_in, proxy_in_deadline, proxy_in_expired};

@@ -18,6 +18,7 @@ from peers import Stunnel
 A = 1
 NO_SUCH_NAME = "no such name"
 SILENT = "silent"
+LATER = "later"
 
 # Runs a command with files of ours over those of the machine, for that command alone.
 OVERLAY = """
@@ -44,14 +45,15 @@ needs_names = pytest.mark.skipif(unsuited() is not None, reason=str(unsuited()))
 
 
 class NameServer:
-    """Answers queries for A; `answers` has an address, NO_SUCH_NAME or SILENT by name.
+    """Answers queries for A; `answers` has an address, NO_SUCH_NAME, SILENT or LATER by name.
 
-    A name that is not in it does not exist. `queries` are the names that were asked for, in order.
+    A name that is not in it does not exist; one of LATER is answered by answer_later(). `queries` are the names that were asked for, in order.
     """
 
     def __init__(self, **answers):
         self.answers = {name.replace("_", "."): answer for name, answer in answers.items()}
         self.queries = []
+        self.waiting = []  # queries and who sent them
         self.folder = Path(tempfile.mkdtemp(prefix="stunnel-test-names-"))
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.address = self._bind()
@@ -87,6 +89,12 @@ class NameServer:
         """How many queries there were for the IPv4 addresses of a name."""
         return self.queries.count(name)
 
+    def answer_later(self, name, answer):
+        self.answers[name] = answer
+        for query, peer in self.waiting:
+            self.socket.sendto(self._answer(query), peer)
+        self.waiting.clear()
+
     def report(self):
         return f"{self.answers} {self.queries}"
 
@@ -96,23 +104,20 @@ class NameServer:
             if not query:
                 self.socket.close()
                 return
+            name, kind, _ = parse(query)
+            if kind == A:
+                self.queries.append(name)
             answer = self._answer(query)
-            if answer:
+            if answer == LATER:
+                self.waiting.append((query, peer))
+            elif answer != SILENT:
                 self.socket.sendto(answer, peer)
 
     def _answer(self, query):
-        labels, at = [], 12
-        while query[at]:
-            labels.append(query[at + 1 : at + 1 + query[at]].decode())
-            at += query[at] + 1
-        question = query[12 : at + 5]
-        kind = struct.unpack(">H", question[-4:-2])[0]
-        name = ".".join(labels)
-        if kind == A:
-            self.queries.append(name)
+        name, kind, question = parse(query)
         answer = self.answers.get(name, NO_SUCH_NAME)
-        if answer == SILENT:
-            return None
+        if answer in (SILENT, LATER):
+            return answer
         status = 3 if answer == NO_SUCH_NAME else 0
         records = 1 if kind == A and status == 0 else 0
         header = query[:2] + struct.pack(">HHHHH", 0x8580 | status, 1, records, 0, 0)
@@ -120,6 +125,15 @@ class NameServer:
             return header + question
         record = struct.pack(">HHHIH", 0xC00C, A, 1, 5, 4) + socket.inet_aton(answer)
         return header + question + record
+
+
+def parse(query):
+    """The name, the type, and the question's bytes (RFC 1035 4.1.2)."""
+    labels, at = [], 12
+    while query[at]:
+        labels.append(query[at + 1 : at + 1 + query[at]].decode())
+        at += query[at] + 1
+    return ".".join(labels), struct.unpack(">H", query[at + 1 : at + 3])[0], query[12 : at + 5]
 
 
 def stunnel_with_names(server, config):

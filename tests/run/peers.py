@@ -32,7 +32,7 @@ PATCHED = os.access(BINARY, os.X_OK) and is_patched()
 
 # Options that only the daemon has; `workers` may go, where it is not what a test is about.
 OF_THE_DAEMON = re.compile(
-    r"^ *(acceptProxy\w*|accessLog\w*|alpn|httpKeepAlive|proxyPassTLV|TIMEOUT(?:proxy|request)) *=",
+    r"^ *(acceptProxy\w*|accessLog\w*|alpn|httpKeepAlive|proxyPassTLV|TIMEOUT(?:proxy|request|resolve)) *=",
     re.M,
 )
 daemon_only = pytest.mark.skipif(PATCHED, reason="only the daemon does this")

@@ -83,6 +83,7 @@ SERVICE_LINES = [
     ("; connect = 1 ; is a comment\nconnect 1", "No '=' found"),
     ("TIMEOUTidle = soon", "Illegal idle timeout"),
     ("TIMEOUTbusy = 10s", "Illegal busy timeout"),
+    ("TIMEOUTresolve = soon", "Illegal resolve timeout"),
     ("TIMEOUTclose =", "Illegal close timeout"),
     ("TIMEOUTconnect = 1h", "Illegal connect timeout"),
     ("TIMEOUTrequest = 1.5", "Illegal"),
