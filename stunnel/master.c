@@ -17,6 +17,7 @@
 #include "daemon.h"
 #include "generation.h"
 #include "log.h"
+#include "tls_secret.h"
 #include "worker.h"
 
 struct master {
@@ -230,6 +231,8 @@ static bool start(struct master *m, struct generation *g)
 	if (globals->foreground == CONF_BACKGROUND && !daemon_fork())
 		return false;
 	log_name("main");
+	if (!tls_secret_settle())
+		return false;
 	if (!open_log(g) || !open_access_logs(g) || !generation_spawn(&m->workers, g))
 		return false;
 	m->pid_path = conf_outside(globals, globals->pid);

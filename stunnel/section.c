@@ -366,8 +366,9 @@ static void make_tls(struct check *r, struct conf_section *s)
 	const struct conf_options *o = &s->options;
 	struct tls_settings settings = {
 		.service = s->name,
-		.cert = o->cert,
-		.key = o->key || ANY_REFUSED(r, "key") ? o->key : o->cert,
+		.cert = ANY_REFUSED(r, "key") ? NULL
+					      : o->cert, /* one is nothing without the other */
+		.key = o->key,
 		.ciphers = o->ciphers,
 		.ciphersuites = o->ciphersuites,
 		.curves = o->curves,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "tls_file.h"
 #include "tls_peer.h"
 #include "tls_session.h"
 
@@ -190,17 +191,112 @@ static bool refuse(const struct failure *f, const char *option, const char *what
 	return false;
 }
 
+/* What about a file, where the reason is known in words. */
+static bool refuse_file(const struct failure *f, const char *option, const char *what,
+			const char *path, const char *reason)
+{
+	char why[TLS_WHY_MAX];
+
+	snprintf(why, sizeof why, "%s: %.200s: %.250s", what, path, reason);
+	ERR_clear_error();
+	f->refused(f->arg, option, why);
+	return false;
+}
+
+/* A certificate that OpenSSL does not take: what its security level asks for is said. */
+static bool refuse_weak(const struct failure *f, const char *what, const char *path)
+{
+	unsigned long error = ERR_peek_last_error();
+	int reason = ERR_GET_REASON(error);
+	char why[TLS_WHY_MAX];
+
+	if (ERR_GET_LIB(error) != ERR_LIB_SSL ||
+	    (reason != SSL_R_EE_KEY_TOO_SMALL && reason != SSL_R_CA_KEY_TOO_SMALL &&
+	     reason != SSL_R_CA_MD_TOO_WEAK))
+		return refuse(f, "cert", what, path);
+	snprintf(why, sizeof why,
+		 "%s: OpenSSL's security level %d asks for RSA of 2048 bits, EC of 224 bits and "
+		 "SHA-256 at least",
+		 ERR_reason_error_string(error), LEAST_SECURITY_LEVEL);
+	return refuse_file(f, "cert", what, path, why);
+}
+
+static bool use_certificates(SSL_CTX *ctx, struct tls_file *file, const char *path,
+			     const struct failure *f)
+{
+	char why[TLS_WHY_MAX];
+	STACK_OF(X509) *certs = tls_file_certs(file, why);
+
+	if (!certs)
+		return refuse_file(f, "cert", "Failed to load certificate from", path, why);
+	ERR_clear_error();
+	if (SSL_CTX_use_certificate(ctx, sk_X509_value(certs, 0)) != 1)
+		return refuse_weak(f, "Failed to use certificate from", path);
+	for (int i = 1; i < sk_X509_num(certs); i++)
+		if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(certs, i)) != 1)
+			return refuse_weak(f, "Failed to use intermediate certificate from", path);
+	return true;
+}
+
+/* Says it where the key is another certificate's of the file. */
+static bool refuse_key(const struct failure *f, const struct tls_settings *s,
+		       STACK_OF(X509) * certs, EVP_PKEY *key)
+{
+	static const char what[] = "Private key does not match the certificate";
+	char why[TLS_WHY_MAX];
+
+	for (int i = 1; i < sk_X509_num(certs); i++) {
+		if (X509_check_private_key(sk_X509_value(certs, i), key) != 1)
+			continue;
+		snprintf(why, sizeof why,
+			 "it is the key of certificate %d in %.200s: its own certificate has to "
+			 "be the first",
+			 i + 1, s->cert);
+		return refuse_file(f, "cert", what, s->key ? s->key : s->cert, why);
+	}
+	return refuse(f, s->key ? "key" : "cert", what, s->key ? s->key : s->cert);
+}
+
+static bool use_key(SSL_CTX *ctx, struct tls_file *file, struct tls_file *cert_file,
+		    const struct tls_settings *s, const struct failure *f)
+{
+	char why[TLS_WHY_MAX];
+	EVP_PKEY *key = tls_file_key(file, why);
+
+	if (!key)
+		return refuse_file(f, s->key ? "key" : "cert", "Failed to load private key from",
+				   s->key ? s->key : s->cert, why);
+	ERR_clear_error();
+	if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) != 1)
+		return refuse_key(f, s, tls_file_certs(cert_file, why), key);
+	return SSL_CTX_use_PrivateKey(ctx, key) == 1 ||
+	       refuse(f, s->key ? "key" : "cert", "Failed to use private key from",
+		      s->key ? s->key : s->cert);
+}
+
+/* A file that holds both is read once: it may be a pipe, and its pass phrase is asked for once. */
 static bool load_certificate(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
 {
-	if (!s->cert || !s->key)
+	bool apart = s->key && s->cert && strcmp(s->key, s->cert) != 0;
+	char why[TLS_WHY_MAX];
+	struct tls_file *cert, *key;
+	bool ok;
+
+	if (!s->cert)
 		return false;
-	if (SSL_CTX_use_certificate_chain_file(ctx, s->cert) != 1)
-		return refuse(f, "cert", "Failed to load certificate from", s->cert);
-	if (SSL_CTX_use_PrivateKey_file(ctx, s->key, SSL_FILETYPE_PEM) == 1)
-		return true;
-	if (ERR_GET_LIB(ERR_peek_error()) != ERR_LIB_X509)
-		return refuse(f, "key", "Failed to load private key from", s->key);
-	return refuse(f, "key", "Private key does not match the certificate", s->key);
+	cert = key = tls_file_open(s->cert, why);
+	if (!cert)
+		return refuse_file(f, "cert", "Failed to load certificate from", s->cert, why);
+	ok = use_certificates(ctx, cert, s->cert, f);
+	if (ok && apart) {
+		key = tls_file_open(s->key, why);
+		ok = key || refuse_file(f, "key", "Failed to load private key from", s->key, why);
+	}
+	ok = ok && use_key(ctx, key, cert, s, f);
+	if (key != cert)
+		tls_file_close(key);
+	tls_file_close(cert);
+	return ok;
 }
 
 static bool set_versions(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
@@ -303,13 +399,17 @@ static bool load_trusted(SSL_CTX *ctx, const struct tls_verify *v, const struct 
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	STACK_OF(X509_NAME) * names;
+	char why[TLS_WHY_MAX];
 
 	if (v->ca_path && X509_STORE_load_path(store, v->ca_path) != 1)
 		return refuse(f, "CApath", "Failed to use directory", v->ca_path);
 	if (!v->ca_file)
 		return true;
-	if (X509_STORE_load_file(store, v->ca_file) != 1)
-		return refuse(f, "CAfile", "Failed to load trusted certificates from", v->ca_file);
+	if (X509_STORE_load_file(store, v->ca_file) != 1) {
+		tls_file_explain(v->ca_file, TLS_FILE_CERT, why);
+		return refuse_file(f, "CAfile", "Failed to load trusted certificates from",
+				   v->ca_file, why);
+	}
 	names = SSL_load_client_CA_file(v->ca_file);
 	if (!names)
 		return refuse(f, "CAfile", "No trusted certificates found in", v->ca_file);
@@ -321,14 +421,18 @@ static bool load_revoked(SSL_CTX *ctx, const struct tls_verify *v, const struct 
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	X509_LOOKUP *files, *folders;
+	char why[TLS_WHY_MAX];
 
 	if (!v->crl_file && !v->crl_path)
 		return true;
 	files = X509_STORE_add_lookup(store, X509_LOOKUP_file());
 	folders = X509_STORE_add_lookup(store, X509_LOOKUP_hash_dir());
 	if (v->crl_file &&
-	    (!files || X509_load_crl_file(files, v->crl_file, X509_FILETYPE_PEM) < 1))
-		return refuse(f, "CRLfile", "Failed to load revocation lookup file", v->crl_file);
+	    (!files || X509_load_crl_file(files, v->crl_file, X509_FILETYPE_PEM) < 1)) {
+		tls_file_explain(v->crl_file, TLS_FILE_CRL, why);
+		return refuse_file(f, "CRLfile", "Failed to load revocation lookup file",
+				   v->crl_file, why);
+	}
 	if (v->crl_path &&
 	    (!folders || X509_LOOKUP_add_dir(folders, v->crl_path, X509_FILETYPE_PEM) != 1))
 		return refuse(f, "CRLpath", "Failed to use directory", v->crl_path);

@@ -31,8 +31,8 @@ struct tls_verify {
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */
 struct tls_settings {
 	const char *service; /* sessions of services are kept apart */
-	const char *cert;    /* PEM, leaf first; NULL: the rest is checked, but no context made */
-	const char *key;     /* PEM; NULL: the same */
+	const char *cert; /* a file as tls_file.h reads it; NULL: no context, all else is checked */
+	const char *key;  /* likewise; NULL: in that of cert */
 	const char *ciphers; /* up to TLS 1.2 */
 	const char *ciphersuites;
 	const char *curves;

@@ -108,15 +108,7 @@ class Program:
 
     def __enter__(self):
         with open(self.stderr, "ab") as output:
-            self.process = subprocess.Popen(
-                self.command(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=self.environment(),
-                cwd=self.folder,
-                start_new_session=True,
-            )
+            self.process = self.spawn(stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         self.pid = self.process.pid
         try:
             wait_for(self._started, f"{self.name} to listen on {self.endpoints()}")
@@ -125,6 +117,16 @@ class Program:
             self._clean_up()
             raise AssertionError(report) from None
         return self
+
+    def spawn(self, **streams):
+        """Starts the process, as the leader of a session without a terminal."""
+        return subprocess.Popen(
+            self.command(),
+            env=self.environment(),
+            cwd=self.folder,
+            start_new_session=True,
+            **streams,
+        )
 
     def __exit__(self, *_):
         try:
