@@ -26,25 +26,26 @@ static void log_end(struct conn *c)
 {
 	conn_log(c, LOG_NOTICE,
 		 "Connection %s: %llu byte(s) sent to TLS, %llu byte(s) sent to socket",
-		 c->reset ? "reset" : "closed", (unsigned long long)c->relay.flow[H1_RESPONSE].sent,
+		 c->end == CONN_RESET ? "reset" : "closed",
+		 (unsigned long long)c->relay.flow[H1_RESPONSE].sent,
 		 (unsigned long long)c->relay.flow[H1_REQUEST].sent);
 }
 
-static void mark_dead(struct conn *c, bool reset)
+static void mark_dead(struct conn *c, enum conn_result end)
 {
 	c->dead = true;
-	c->reset = reset;
+	c->end = end;
 	access_end(&c->access);
 	resolve_cancel(&c->wait);
 	c->next_dead = c->pool->dead;
 	c->pool->dead = c;
 }
 
-static void conn_close(struct conn *c, bool reset)
+static void conn_close(struct conn *c, enum conn_result end)
 {
 	if (c->dead)
 		return;
-	mark_dead(c, reset);
+	mark_dead(c, end);
 	log_end(c);
 }
 
@@ -92,6 +93,11 @@ static void poll_close(struct conn *c, enum relay_side side)
 	c->poll[side] = (struct conn_poll){0};
 }
 
+/*
+ * Only who got the whole of it is told so: by close_notify, and a plain backend by FIN, which it
+ * would take for the end of an upload. A client that is cut gets FIN without close_notify, so that
+ * what was sent still arrives.
+ */
 static void reap(struct conn *c)
 {
 	bool alert = c->tls.state == TLS_DEAD;
@@ -99,13 +105,13 @@ static void reap(struct conn *c)
 	poll_close(c, RELAY_CLIENT);
 	poll_close(c, RELAY_BACKEND);
 	uv_close((uv_handle_t *)&c->timer, on_handle_closed);
-	if (!c->reset) /* whoever gets the end of the stream is told that it is the whole of it */
+	if (c->end == CONN_CLOSE)
 		tls_shutdown(&c->tls);
 	tls_free(&c->tls);
 	if (c->relay.end[RELAY_BACKEND].fd >= 0)
-		net_close(c->relay.end[RELAY_BACKEND].fd, c->reset);
+		net_close(c->relay.end[RELAY_BACKEND].fd, c->end != CONN_CLOSE);
 	/* A reset would overtake the alert that tells the client what is wrong. */
-	net_close(c->relay.end[RELAY_CLIENT].fd, c->reset && !alert);
+	net_close(c->relay.end[RELAY_CLIENT].fd, c->end == CONN_RESET && !alert);
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -147,7 +153,7 @@ static void client_left(struct conn *c, int status)
 	c->relay.hung_up = true;
 	if (status < 0 && !c->dead) {
 		conn_log(c, LOG_ERR, "transfer: the client reset its connection");
-		conn_close(c, true);
+		conn_close(c, CONN_RESET);
 	}
 }
 
@@ -194,7 +200,7 @@ void conn_wait(struct conn *c, enum relay_side side, bool read, bool write)
 	if (fd < 0 || interest == p->interest)
 		return;
 	if (!p->handle && !poll_open(c, p, fd)) {
-		conn_close(c, true);
+		conn_close(c, CONN_RESET);
 		return;
 	}
 	if (interest != 0)
@@ -293,8 +299,8 @@ static void settle(struct conn *c, enum conn_result result)
 		/* The step finds out itself what there is to do. */
 		result = current_step(c)->run(c, CONN_ALL_EVENTS);
 	}
-	if (result == CONN_CLOSE || result == CONN_RESET)
-		conn_close(c, result == CONN_RESET);
+	if (result >= CONN_CLOSE)
+		conn_close(c, result);
 	if (!c->dead)
 		arm(c);
 }
@@ -388,7 +394,7 @@ void conn_pool_close(struct conn_pool *pool)
 {
 	for (struct conn *c = pool->first; c; c = c->next)
 		if (!c->dead)
-			mark_dead(c, false);
+			mark_dead(c, relay_whole(&c->relay) ? CONN_CLOSE : CONN_CUT);
 	on_prepare(&pool->reaper);
 	on_idle(&pool->busy); /* what waits to be run again is dead now: only lets go of it */
 	uv_close((uv_handle_t *)&pool->reaper, NULL);

@@ -32,7 +32,8 @@ enum conn_result {
 	CONN_WAIT,  /* for an event or the deadline */
 	CONN_AGAIN, /* run the current step at once: it may be another one now */
 	CONN_CLOSE, /* the connection has ended as it should */
-	CONN_RESET, /* and both sides are to see an abort */
+	CONN_CUT,   /* in the middle: neither side is to take what it got for the whole of it */
+	CONN_RESET, /* the same, and nothing that is under way needs to arrive */
 };
 
 /* Which sides an event came for; bits. */
@@ -138,8 +139,8 @@ bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
 		    struct conn_shared *shared);
 
 /*
- * Ends all connections at once, without a word in the log, as at a termination; the loop must run
- * on until the handles are closed, and only then may the pool be freed.
+ * Ends all connections at once, without a word in the log, as at a termination: what is under way
+ * is cut. The loop must run on until the handles are closed, and only then may the pool be freed.
  */
 void conn_pool_close(struct conn_pool *pool);
 void conn_pool_free(struct conn_pool *pool);
@@ -189,9 +190,10 @@ struct conn {
 	struct net_addrs found; /* targets that were looked up for this connection */
 	struct resolve_wait wait;
 	size_t target, targets_tried;
-	int handles;   /* reasons why the memory is still needed: libuv's handles, lists */
-	unsigned told; /* enum conn_told */
-	bool in_again, dead, reset, answered;
+	int handles;	      /* reasons why the memory is still needed: libuv's handles, lists */
+	unsigned told;	      /* enum conn_told */
+	enum conn_result end; /* as soon as it is dead: CONN_CLOSE, CONN_CUT or CONN_RESET */
+	bool in_again, dead, answered;
 };
 
 /* A line of the connection's, if its service's threshold lets it through. */

@@ -568,6 +568,15 @@ bool relay_closing(const struct relay *r)
 	       !is_stuck(r, H1_RESPONSE);
 }
 
+bool relay_whole(const struct relay *r)
+{
+	if (is_stuck(r, H1_REQUEST) || is_stuck(r, H1_RESPONSE))
+		return false;
+	if (r->flow[H1_REQUEST].closed && r->flow[H1_RESPONSE].closed)
+		return true;
+	return all_answered(r) && h1_phase(r->h1, H1_REQUEST) != H1_BODY;
+}
+
 void relay_free(struct relay *r)
 {
 	buffer_free(&r->repeat);

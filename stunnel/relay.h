@@ -106,6 +106,9 @@ void relay_wants(const struct relay *r, enum relay_side side, bool *read, bool *
 /* Whether one direction is closed and nothing is left to be written. */
 bool relay_closing(const struct relay *r);
 
+/* Whether each side has the whole of what the other one began: an end now would be no lie. */
+bool relay_whole(const struct relay *r);
+
 void relay_free(struct relay *r);
 
 #endif

@@ -601,7 +601,7 @@ static enum conn_result relay_expired(struct conn *c)
 {
 	if (c->answered || relay_closing(&c->relay)) {
 		conn_log(c, LOG_INFO, "transfer: TIMEOUTclose exceeded: closing");
-		return CONN_CLOSE;
+		return relay_whole(&c->relay) ? CONN_CLOSE : CONN_CUT;
 	}
 	if (c->head_since != 0) {
 		c->head_since = 0;

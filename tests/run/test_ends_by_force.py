@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: ISC
+"""What is ended in the middle does not look complete, to the client or to the backend."""
+
+import signal
+from threading import Event
+
+import pytest
+
+from peers import DEADLINE, Stunnel, daemon_only, service, wait_for
+from recorder import Recorder
+from tls_client import TlsClient
+
+pytestmark = daemon_only
+
+HTTP, PLAIN = ["xForwardedFor = yes"], []
+MODES = pytest.mark.parametrize("options", [HTTP, PLAIN], ids=["http", "plain"])
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+UPLOAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\n\r\nthe beginning"
+BY_LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nthe beginning"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+SWITCHED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nframe"
+)
+
+
+def begins(answer):
+    """A backend that sends this, and then nothing more."""
+
+    def serve(connection):
+        connection.take_until(b"\r\n\r\n")
+        connection.send(answer)
+        while connection.receive():
+            pass
+
+    return Recorder(serve)
+
+
+def backend_saw(backend):
+    return wait_for(lambda: backend.connections[0].ended, "the backend to see the end")
+
+
+def ended_by_term(stunnel, client):
+    """What the client still gets, and how it ends."""
+    stunnel.signal(signal.SIGTERM)
+    assert stunnel.process.wait(DEADLINE) == 0
+    return client.recv_all(), client.ended
+
+
+@pytest.mark.parametrize(
+    "options, answer",
+    [(HTTP, UNTIL_CLOSE), (HTTP, BY_LENGTH), (HTTP, CHUNKED), (PLAIN, UNTIL_CLOSE)],
+    ids=["until close", "by length", "chunked", "plain"],
+)
+def test_term_in_a_response(start, options, answer):
+    backend = start(begins(answer))
+    stunnel = start(Stunnel(service(backend.port, *options)))
+    with TlsClient(stunnel.port) as client:
+        client.send(REQUEST)
+        client.read_until(answer[-5:])
+        assert ended_by_term(stunnel, client) == (b"", "eof")
+    assert backend_saw(backend) == "reset"
+
+
+def test_term_in_a_tunnel(start):
+    backend = start(begins(SWITCHED))
+    stunnel = start(Stunnel(service(backend.port, *HTTP)))
+    with TlsClient(stunnel.port) as client:
+        client.send(REQUEST[:-2] + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        client.read_until(b"frame")
+        assert ended_by_term(stunnel, client) == (b"", "eof")
+    assert backend_saw(backend) == "reset"
+
+
+@MODES
+def test_term_in_an_upload(start, options):
+    """A backend that reads to the end of its input must not take the half for the whole."""
+    backend = start(begins(b""))
+    stunnel = start(Stunnel(service(backend.port, *options)))
+    with TlsClient(stunnel.port) as client:
+        client.send(UPLOAD + b"half")
+        wait_for(lambda: backend.connections and b"half" in backend.data, "the upload's half")
+        assert ended_by_term(stunnel, client) == (b"", "eof")
+    assert backend_saw(backend) == "reset"
+
+
+def test_term_in_an_upload_that_is_answered_already(start):
+    answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
+    backend = start(begins(answer))
+    stunnel = start(Stunnel(service(backend.port, *HTTP)))
+    with TlsClient(stunnel.port) as client:
+        client.send(UPLOAD + b"half")
+        client.read_until(b"\r\n\r\n")
+        assert ended_by_term(stunnel, client) == (b"", "eof")
+    assert backend_saw(backend) == "reset"
+
+
+def test_term_between_requests(start):
+    """Nothing is missing, and both are told so."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel(service(backend.port, *HTTP)))
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/").status == 200
+        assert ended_by_term(stunnel, client) == (b"", "close_notify")
+    assert backend_saw(backend) == "eof"
+
+
+def test_term_in_a_worker_that_drains(start):
+    """A reload has left the connection to it."""
+    backend = start(begins(UNTIL_CLOSE))
+    stunnel = start(Stunnel(service(backend.port, *HTTP)))
+    with TlsClient(stunnel.port) as client:
+        client.send(REQUEST)
+        client.read_until(b"beginning")
+        stunnel.reload()
+        assert ended_by_term(stunnel, client) == (b"", "eof")
+    assert backend_saw(backend) == "reset"
+
+
+def test_timeoutclose_of_a_client_that_has_ended(start):
+    """Its half is through, the backend's is not."""
+    over = Event()
+
+    def serve(connection):
+        connection.send(b"the beginning")
+        while connection.receive():
+            pass
+        over.wait(DEADLINE)
+
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel(service(backend.port, "TIMEOUTclose = 1")))
+    with TlsClient(stunnel.port) as client:
+        client.send(b"all of it")
+        client.read_until(b"beginning")
+        client.end()
+        assert client.recv_all() == b""
+        assert client.ended == "eof"
+    over.set()
+    stunnel.wait_log("transfer: TIMEOUTclose exceeded: closing")
+    assert backend.data == b"all of it"
+
+
+def test_timeoutclose_of_a_backend_that_has_ended(start):
+    """The client gets the whole; the backend does not take what came for all of an upload."""
+
+    def serve(connection):
+        connection.take(5)
+        connection.send(b"the whole")
+        connection.end()
+        while connection.receive():
+            pass
+
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel(service(backend.port, "TIMEOUTclose = 1")))
+    with TlsClient(stunnel.port) as client:
+        client.send(b"a half")
+        assert client.recv_all() == b"the whole"
+        assert client.ended == "close_notify"
+        assert backend_saw(backend) == "reset"
