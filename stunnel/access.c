@@ -2,10 +2,11 @@
 #include "access.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "http.h"
 #include "log.h"
@@ -60,50 +61,84 @@ const char *access_format(struct access_log *log, const char *format)
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-int access_open(struct access_file *file, const char *path)
+static int open_one(struct access_file *file, const char *root)
 {
-	int fd;
+	const char *slash = root[0] && file->path[0] != '/' ? "/" : "";
+	char path[PATH_MAX];
 
-	if (!file->path)
-		return 0;
-	fd = log_file_open(path, false);
-	if (fd < 0)
-		return fd;
-	if (file->fd >= 0)
-		close(file->fd);
-	file->fd = fd;
-	return 0;
+	if (snprintf(path, sizeof path, "%s%s%s", root, slash, file->path) >= (int)sizeof path)
+		return -ENAMETOOLONG;
+	return log_file_open(&file->log, path, false);
 }
 
-void access_close(struct access_file *file)
+bool access_open(struct access_file *list, const char *root)
 {
-	if (file->fd >= 0)
-		close(file->fd);
-	file->fd = -1;
+	bool all = true;
+
+	for (struct access_file *file = list; file; file = file->next) {
+		int rc = file->path ? open_one(file, root) : 0;
+
+		if (rc != 0)
+			log_main(LOG_ERR, "Cannot open access log: %s%s: %s (%d)", root, file->path,
+				 strerror(-rc), -rc);
+		all &= rc == 0;
+	}
+	return all;
 }
 
-void access_own(const struct access_file *file, unsigned uid, unsigned gid)
+void access_close(struct access_file *list)
 {
-	if (file->path)
-		log_file_own(file->fd, uid, gid);
+	for (struct access_file *file = list; file; file = file->next)
+		log_file_close(&file->log);
+}
+
+void access_own(const struct access_file *list, unsigned uid, unsigned gid)
+{
+	for (const struct access_file *file = list; file; file = file->next) {
+		int rc = log_file_own(&file->log, uid, gid);
+
+		if (rc != 0)
+			log_main(LOG_WARNING, "Cannot hand access log %s to user %u: %s (%d)",
+				 file->path, uid, strerror(-rc), -rc);
+	}
 }
 
 static void flush(struct access_file *file)
 {
-	bool written = file->len == 0 || log_file_write(file->fd, file->buffer, file->len);
+	size_t written = log_file_write(&file->log, file->buffer, file->len);
 
-	if (!written && !file->failing)
+	if (written < file->len && !file->failing) {
+		file->failing = true;
 		log_main(LOG_ERR, "Cannot write access log: %s: %s (%d)", file->path,
 			 strerror(errno), errno);
-	file->failing = !written;
-	file->len = 0;
+	}
+	file->len -= written;
+	memmove(file->buffer, file->buffer + written, file->len);
+	if (file->len != 0 || !file->failing)
+		return;
+	file->failing = false;
+	log_main(LOG_NOTICE, "Access log is written again: %s: %lu line(s) lost", file->path,
+		 file->lost);
+	file->lost = 0;
 }
 
 void access_flush(struct access_file *list)
 {
 	for (struct access_file *file = list; file; file = file->next)
-		if (file->path && file->len != 0)
+		if (file->len != 0)
 			flush(file);
+}
+
+void access_finish(struct access_file *list)
+{
+	access_flush(list);
+	for (struct access_file *file = list; file; file = file->next) {
+		for (size_t i = 0; i < file->len; i++)
+			file->lost += file->buffer[i] == '\n';
+		if (file->lost != 0)
+			log_main(LOG_ERR, "Access log %s: %lu line(s) lost", file->path,
+				 file->lost);
+	}
 }
 
 /* --- lines ------------------------------------------------------------------------------------ */
@@ -161,7 +196,7 @@ static void put_line(const struct access *a, const struct access_record *r, stru
 	template_put(&a->log->pool, &a->log->line, &from, out);
 }
 
-static void write_line(const struct access *a, const struct access_record *r)
+static bool add_line(const struct access *a, const struct access_record *r)
 {
 	struct access_file *file = a->log->file;
 	struct out out = out_of(file->buffer, ACCESS_BUFFER_MAX);
@@ -169,16 +204,24 @@ static void write_line(const struct access *a, const struct access_record *r)
 	out.len = file->len;
 	put_line(a, r, &out);
 	out_char(&out, file->path ? '\n' : '\0');
-	if (out.full) { /* access_format() saw to it that one line has room */
-		flush(file);
-		out_rollback(&out, 0);
-		put_line(a, r, &out);
-		out_char(&out, '\n');
-	}
+	if (out.full)
+		return false;
 	if (file->path)
 		file->len = out.len;
 	else
 		log_syslog(LOG_INFO, file->buffer);
+	return true;
+}
+
+static void write_line(const struct access *a, const struct access_record *r)
+{
+	struct access_file *file = a->log->file;
+
+	if (add_line(a, r))
+		return;
+	flush(file); /* access_format() saw to it that one line has room */
+	if (!add_line(a, r))
+		file->lost++;
 }
 
 /* --- one connection's requests ---------------------------------------------------------------- */

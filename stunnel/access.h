@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "facts.h"
 #include "h1.h"
+#include "log_file.h"
 #include "template.h"
 
 /*
@@ -17,12 +18,13 @@
 
 #define ACCESS_BUFFER_MAX 65536 /* bytes that are gathered; no line is longer */
 
-/* One destination, shared by the services that name it. Zeroed but for its path it is closed. */
+/* One destination, shared by the services that name it. */
 struct access_file {
 	struct access_file *next;
 	const char *path; /* as it is called inside chroot; NULL: syslog */
-	int fd;		  /* -1: closed */
-	bool failing;	  /* the last write failed, and that was said */
+	struct log_file log;
+	bool failing;	    /* the last write failed, and that was said */
+	unsigned long lost; /* lines since then */
 	size_t len;
 	char buffer[ACCESS_BUFFER_MAX];
 };
@@ -41,19 +43,28 @@ struct access_log {
  */
 const char *access_format(struct access_log *log, const char *format);
 
+/* --- lists of destinations -------------------------------------------------------------------- */
+
 /*
- * Opens the file by the path that it has for whoever we are now, or replaces the open one. 0, or
- * -errno and all is as before. Nothing is done for syslog.
+ * Opens each file, or replaces the open one, all whatever becomes of the others; false if one could
+ * not, which is as before then, and logged. root: the directory in front of the paths, "" inside
+ * it.
  */
-int access_open(struct access_file *file, const char *path);
+bool access_open(struct access_file *list, const char *root);
 
-void access_close(struct access_file *file);
+void access_close(struct access_file *list);
 
-/* Hands it to a user, so that a process without privileges can open it again. */
-void access_own(const struct access_file *file, unsigned uid, unsigned gid);
+/* Hands them to a user, so that a process without privileges can open them again. */
+void access_own(const struct access_file *list, unsigned uid, unsigned gid);
 
-/* Writes out what was gathered, of all files of the list. A full disk loses lines, and says so. */
+/*
+ * Writes out what was gathered. What a file does not take, as on a full disk, waits for the next
+ * time as long as there is room; what was lost is said and counted in the log.
+ */
 void access_flush(struct access_file *list);
+
+/* The same for the last time. */
+void access_finish(struct access_file *list);
 
 /* --- of one connection ------------------------------------------------------------------------ */
 

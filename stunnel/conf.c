@@ -82,10 +82,10 @@ void conf_free(struct config *config)
 	for (size_t i = 0; i < config->count; i++)
 		free_section(config->section[i]);
 	free(config->section);
+	access_close(config->access);
 	while (config->access) {
 		struct access_file *next = config->access->next;
 
-		access_close(config->access);
 		free(config->access);
 		config->access = next;
 	}

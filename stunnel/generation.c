@@ -64,9 +64,8 @@ void generation_free(struct generation *g)
 static void close_other_logs(struct generations *all, const struct generation *mine)
 {
 	for (struct generation *g = all->first; g; g = g->next)
-		for (struct access_file *file = g->config->access; file && g != mine;
-		     file = file->next)
-			access_close(file);
+		if (g != mine)
+			access_close(g->config->access);
 }
 
 /* In the new process: everything of the master's that a worker has no use for is let go. */

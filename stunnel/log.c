@@ -2,13 +2,15 @@
 #include "log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "log_file.h"
+
+#define LINE_MAX (LOG_LINE_MAX + 128) /* with date, level and id */
 
 /* A line from before the sinks were open. */
 struct kept {
@@ -17,14 +19,27 @@ struct kept {
 	char text[];
 };
 
+/* Where lines go, and how many did not get there since the last one that did. */
+struct sink {
+	struct log_file file;
+	unsigned long lost;
+	int why; /* errno of the last loss */
+};
+
+#define NO_SINK                     \
+	{                           \
+		.file = {.fd = -1 } \
+	}
+
 /* Sinks that are open. */
 struct state {
 	struct log_sinks sinks;
 	char *ident, *path; /* what the strings of sinks are: copies of our own */
-	int file;	    /* -1: none */
+	struct sink file;
 };
 
-static struct state current = {.file = -1}, replaced = {.file = -1};
+static struct state current = {.file = NO_SINK}, replaced = {.file = NO_SINK};
+static struct sink standard_error = NO_SINK;
 static bool open_yet, starting = true;
 static const char *name = "ui";
 static struct kept *kept_first, **kept_last = &kept_first;
@@ -75,46 +90,58 @@ static const char *timestamp(void)
 	return text;
 }
 
-bool log_file_write(int fd, const char *p, size_t len)
-{
-	while (len != 0) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		p += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 void log_syslog(int level, const char *text)
 {
 	syslog(level, "%s", text);
 }
 
+static size_t make_line(char line[static LINE_MAX], const char *id, int level, const char *text)
+{
+	int len = snprintf(line, LINE_MAX, "%s LOG%d[%s]: %s\n", timestamp(), level, id, text);
+
+	return len > 0 && len < LINE_MAX ? (size_t)len : 0;
+}
+
+/* What was lost is told where it was lost, before the first line that goes through again. */
+static bool tell_losses(struct sink *sink)
+{
+	char text[128], line[LINE_MAX];
+	size_t len;
+
+	if (sink->lost == 0)
+		return true;
+	snprintf(text, sizeof text, "%lu log line(s) lost: %s (%d)", sink->lost,
+		 strerror(sink->why), sink->why);
+	len = make_line(line, name, LOG_WARNING, text);
+	if (log_file_write(&sink->file, line, len) != len)
+		return false;
+	sink->lost = 0;
+	return true;
+}
+
+static void write_line(struct sink *sink, const char *line, size_t len)
+{
+	if (tell_losses(sink) && log_file_write(&sink->file, line, len) == len)
+		return;
+	sink->why = errno;
+	sink->lost++;
+}
+
 static void emit(const char *id, int level, const char *text)
 {
 	const struct log_sinks *to = &current.sinks;
-	char line[LOG_LINE_MAX + 128];
-	int len;
+	char line[LINE_MAX];
+	size_t len;
 
 	if (starting && level <= LOG_ERR && !to->to_stderr)
 		fprintf(stderr, "[!] %s\n", text);
 	if (to->to_syslog)
 		syslog(level, "LOG%d[%s]: %s", level, id, text);
-	if (current.file < 0 && !to->to_stderr)
-		return;
-	len = snprintf(line, sizeof line, "%s LOG%d[%s]: %s\n", timestamp(), level, id, text);
-	if (len <= 0 || (size_t)len >= sizeof line)
-		return;
-	/* One write a line: the workers append to the same file. A failure has nobody to tell. */
-	if (current.file >= 0)
-		log_file_write(current.file, line, (size_t)len);
+	len = make_line(line, id, level, text);
+	if (current.file.file.fd >= 0)
+		write_line(&current.file, line, len);
 	if (to->to_stderr)
-		log_file_write(STDERR_FILENO, line, (size_t)len);
+		write_line(&standard_error, line, len);
 }
 
 static void log_text(int threshold, const char *id, int level, const char *format, va_list ap)
@@ -152,47 +179,12 @@ void log_line(int threshold, const char *id, int level, const char *format, ...)
 	va_end(ap);
 }
 
-int log_file_open(const char *path, bool truncate)
-{
-	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
-	struct stat st;
-	int fd;
-
-	/*
-	 * The directory may belong to the user whom the workers run as, and we may be root: that
-	 * user's links must not lead us to anybody else's file.
-	 */
-	if (strncmp(path, "/dev/", 5) != 0)
-		flags |= O_NOFOLLOW;
-	fd = open(path, flags, 0640);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		return fd;
-	if (st.st_nlink == 1 && (!truncate || ftruncate(fd, 0) == 0))
-		return fd;
-	close(fd);
-	return -EMLINK;
-}
-
-void log_file_own(int fd, unsigned uid, unsigned gid)
-{
-	struct stat st;
-
-	/* Only a file of ours, not a terminal or a device that we happen to write to. */
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid != uid &&
-	    fchown(fd, uid, gid) != 0)
-		log_main(LOG_WARNING, "Cannot hand the log file to user %u: %s (%d)", uid,
-			 strerror(errno), errno);
-}
-
 static void free_state(struct state *s)
 {
-	if (s->file >= 0)
-		close(s->file);
+	log_file_close(&s->file.file);
 	free(s->ident);
 	free(s->path);
-	*s = (struct state){.file = -1};
+	*s = (struct state){.file = NO_SINK};
 }
 
 /* 0 or -errno, and then there is nothing to free. */
@@ -200,17 +192,19 @@ static int make_state(struct state *s, const struct log_sinks *wanted)
 {
 	int rc = 0;
 
-	*s = (struct state){.sinks = *wanted, .file = -1};
+	*s = (struct state){.sinks = *wanted, .file = NO_SINK};
 	if ((wanted->ident && !(s->ident = strdup(wanted->ident))) ||
 	    (wanted->path && !(s->path = strdup(wanted->path))))
 		rc = -ENOMEM;
 	s->sinks.ident = s->ident;
 	s->sinks.path = s->path;
 	if (rc == 0 && s->path)
-		rc = s->file = log_file_open(s->path, wanted->overwrite);
-	if (rc < 0)
+		rc = log_file_open(&s->file.file, s->path, wanted->overwrite);
+	if (rc == 0 && wanted->to_stderr && standard_error.file.fd < 0)
+		rc = log_file_adopt(&standard_error.file, STDERR_FILENO);
+	if (rc != 0)
 		free_state(s);
-	return rc < 0 ? rc : 0;
+	return rc;
 }
 
 static void open_syslog(void)
@@ -251,26 +245,23 @@ void log_revert(void)
 	struct state given_up = current;
 
 	current = replaced;
-	replaced = (struct state){.file = -1};
+	replaced = (struct state){.file = NO_SINK};
 	open_syslog(); /* before the name that it was opened with is freed */
 	free_state(&given_up);
 }
 
 bool log_reopen(bool may_truncate)
 {
-	int opened;
+	int rc;
 
 	if (!current.path)
 		return true;
-	opened = log_file_open(current.path, may_truncate && current.sinks.overwrite);
-	if (opened < 0) {
-		log_main(LOG_ERR, "Cannot open log file: %s: %s (%d)", current.path,
-			 strerror(-opened), -opened);
-		return false;
-	}
-	close(current.file);
-	current.file = opened;
-	return true;
+	rc = log_file_open(&current.file.file, current.path,
+			   may_truncate && current.sinks.overwrite);
+	if (rc != 0)
+		log_main(LOG_ERR, "Cannot open log file: %s: %s (%d)", current.path, strerror(-rc),
+			 -rc);
+	return rc == 0;
 }
 
 void log_path(const char *path)
@@ -286,7 +277,11 @@ void log_path(const char *path)
 
 void log_own(unsigned uid, unsigned gid)
 {
-	log_file_own(current.file, uid, gid);
+	int rc = log_file_own(&current.file.file, uid, gid);
+
+	if (rc != 0)
+		log_main(LOG_WARNING, "Cannot hand the log file to user %u: %s (%d)", uid,
+			 strerror(-rc), -rc);
 }
 
 void log_started(void)

@@ -11,6 +11,7 @@
  * The sinks: syslog, a file, stderr. Until log_open() lines are kept; it writes them through the
  * sinks. Until log_started() errors also go to stderr, for whoever is starting us. A line longer
  * than LOG_LINE_MAX is cut; control bytes become '.', so nothing a peer sends can forge a line.
+ * Lines that a sink did not take are counted there as soon as it takes lines again.
  */
 #define LOG_LINE_MAX 1024
 
@@ -46,15 +47,6 @@ void log_path(const char *path);
 
 /* Hands the file to a user, so that a process without privileges can open it again. */
 void log_own(unsigned uid, unsigned gid);
-
-/*
- * Files that several processes append to. log_file_open() creates one, or follows no link to one;
- * the descriptor or -errno. log_file_write() writes all of p, in one call if the system lets it;
- * false with errno set.
- */
-int log_file_open(const char *path, bool truncate);
-bool log_file_write(int fd, const char *p, size_t len);
-void log_file_own(int fd, unsigned uid, unsigned gid);
 
 /* A line for syslog alone, as it is. */
 void log_syslog(int level, const char *text);

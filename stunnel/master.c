@@ -52,21 +52,10 @@ static bool open_log(const struct generation *g)
 	return rc == 0;
 }
 
-/* Each as the master names it, which may be outside of the workers' chroot. */
-static bool open_access_logs(const struct generation *g)
+/* Where the paths of the configuration count from, for the master outside. */
+static const char *root_of(const struct conf_globals *g)
 {
-	for (struct access_file *file = g->config->access; file; file = file->next) {
-		char *path = conf_outside(&g->config->globals, file->path);
-		int rc = path || !file->path ? access_open(file, path) : -ENOMEM;
-
-		if (rc != 0)
-			log_main(LOG_ERR, "Cannot open access log: %s: %s (%d)", path ? path : "",
-				 strerror(-rc), -rc);
-		free(path);
-		if (rc != 0)
-			return false;
-	}
-	return true;
+	return g->chroot ? g->chroot : "";
 }
 
 static struct generation *load(const struct master *m)
@@ -112,8 +101,8 @@ static void reload(struct master *m)
 		free(g->log_path);
 		g->log_path = conf_outside(&g->config->globals, g->config->globals.output);
 	}
-	if (g && bind_all(&m->workers.addresses, g->config, g->count) && open_access_logs(g) &&
-	    open_log(g)) {
+	if (g && bind_all(&m->workers.addresses, g->config, g->count) &&
+	    access_open(g->config->access, root_of(&g->config->globals)) && open_log(g)) {
 		if (generation_spawn(&m->workers, g)) {
 			g->next = old;
 			m->workers.first = g;
@@ -121,6 +110,7 @@ static void reload(struct master *m)
 			generation_signal(old, WORKER_DRAIN);
 			bind_drop_unused(&m->workers.addresses);
 			log_settle();
+			access_close(old->config->access); /* what is left writes to its own */
 			log_main(LOG_INFO, "Accepting new connections");
 			return;
 		}
@@ -135,27 +125,23 @@ static void reload(struct master *m)
 
 /* --- signals ---------------------------------------------------------------------------------- */
 
-static void reopen_access_logs(const struct generation *g)
+/* All files are tried and all workers are told, whatever fails; each failure is logged. */
+static void reopen_logs(struct master *m)
 {
-	const struct conf_globals *globals = &g->config->globals;
+	const struct config *config = m->workers.first->config;
+	const struct conf_globals *g = &config->globals;
+	bool reopened = log_reopen(true);
 
-	if (!open_access_logs(g) || (globals->uid == 0 && globals->gid == 0))
-		return;
-	for (struct access_file *file = g->config->access; file; file = file->next)
-		access_own(file, globals->uid != 0 ? globals->uid : geteuid(),
-			   globals->gid != 0 ? globals->gid : getegid());
-}
+	access_open(config->access, root_of(g));
+	if (g->uid != 0 || g->gid != 0) {
+		unsigned uid = g->uid != 0 ? g->uid : geteuid();
+		unsigned gid = g->gid != 0 ? g->gid : getegid();
 
-static void reopen_log(struct master *m)
-{
-	const struct conf_globals *g = &m->workers.first->config->globals;
-
-	if (!log_reopen(true))
-		return;
-	if (g->uid != 0 || g->gid != 0)
-		log_own(g->uid != 0 ? g->uid : geteuid(), g->gid != 0 ? g->gid : getegid());
-	reopen_access_logs(m->workers.first);
-	log_main(LOG_NOTICE, "Log file reopened");
+		log_own(uid, gid);
+		access_own(config->access, uid, gid);
+	}
+	if (reopened)
+		log_main(LOG_NOTICE, "Log file reopened");
 	for (struct generation *each = m->workers.first; each; each = each->next)
 		generation_signal(each, WORKER_REOPEN);
 }
@@ -167,7 +153,7 @@ static void handle_signal(struct master *m, int number)
 		reload(m);
 		break;
 	case SIGUSR1:
-		reopen_log(m);
+		reopen_logs(m);
 		break;
 	case SIGCHLD:
 		generation_reap(&m->workers);
@@ -208,6 +194,7 @@ static void block_signals(struct master *m)
 		sigaddset(&m->signals, numbers[i]);
 	sigprocmask(SIG_BLOCK, &m->signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a log that may not grow any more is a full disk */
 	signal(SIGCHLD, SIG_DFL); /* inherited as ignored it would hide dead workers */
 }
 
@@ -233,7 +220,8 @@ static bool start(struct master *m, struct generation *g)
 	log_name("main");
 	if (!tls_secret_settle())
 		return false;
-	if (!open_log(g) || !open_access_logs(g) || !generation_spawn(&m->workers, g))
+	if (!open_log(g) || !access_open(g->config->access, root_of(globals)) ||
+	    !generation_spawn(&m->workers, g))
 		return false;
 	m->pid_path = conf_outside(globals, globals->pid);
 	return !m->pid_path || daemon_pid_write(m->pid_path);

@@ -269,7 +269,7 @@ static struct access_file *access_file(struct config *config, const char *path)
 	if (!file)
 		return NULL;
 	file->path = path;
-	file->fd = -1;
+	file->log.fd = -1;
 	*last = file;
 	return file;
 }

@@ -44,7 +44,7 @@ static void end(struct worker *w)
 	w->ended = true;
 	stop_listening(w);
 	conn_pool_close(&w->pool);
-	access_flush(w->config->access);
+	access_finish(w->config->access);
 	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_close((uv_handle_t *)&w->lifeline, NULL);
 	uv_close((uv_handle_t *)&w->signals, NULL);
@@ -71,13 +71,7 @@ static void reopen_logs(struct worker *w)
 	log_reopen(false);
 	/* What was gathered until now belongs to the old file. */
 	access_flush(w->config->access);
-	for (struct access_file *file = w->config->access; file; file = file->next) {
-		int rc = access_open(file, file->path);
-
-		if (rc != 0)
-			log_main(LOG_ERR, "Cannot open access log: %s: %s (%d)", file->path,
-				 strerror(-rc), -rc);
-	}
+	access_open(w->config->access, "");
 }
 
 static void on_flush(uv_timer_t *timer)
@@ -188,8 +182,7 @@ static bool confine(const struct worker_task *task)
 		unsigned gid = g->gid != 0 ? g->gid : getegid();
 
 		log_own(uid, gid);
-		for (struct access_file *file = task->config->access; file; file = file->next)
-			access_own(file, uid, gid);
+		access_own(task->config->access, uid, gid);
 	}
 	if (!daemon_confine(g->chroot, g->uid, g->gid))
 		return false;

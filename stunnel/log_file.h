@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LOG_FILE_H
+#define LOG_FILE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * A file that several processes append lines to: log or access log. Each line is whole, or what a
+ * full disk left of it stands alone: the next line begins anew, whichever process writes that.
+ */
+struct log_file {
+	int fd;		  /* -1: closed */
+	atomic_bool *cut; /* the file ends within a line; in memory that all processes share */
+};
+
+/*
+ * Opens or creates the file, and replaces the one that is open; 0, or -errno and all is as before.
+ * Follows no link to a file. Processes that are to append to it are forked after the first opening.
+ */
+int log_file_open(struct log_file *file, const char *path, bool truncate);
+
+/* The same for a descriptor that is open, such as standard error, and stays the caller's. */
+int log_file_adopt(struct log_file *file, int fd);
+
+/* Closing a closed one does nothing. */
+void log_file_close(struct log_file *file);
+
+/*
+ * Writes lines, each with a newline at its end; returns how many bytes of them the file has taken,
+ * which is whole lines. Less than len with errno: the rest is still the caller's.
+ */
+size_t log_file_write(struct log_file *file, const char *p, size_t len);
+
+/*
+ * Hands a regular file to a user, so that a process without privileges can open it again; 0 or
+ * -errno. Terminals and devices stay whose they are.
+ */
+int log_file_own(const struct log_file *file, unsigned uid, unsigned gid);
+
+#endif

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: ISC
+"""Log and access log on full disks, and where files cannot be opened again."""
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from peers import Stunnel, as_root, daemon_only, service, wait_for
+from recorder import Recorder
+from tls_client import TlsClient
+
+pytestmark = daemon_only
+
+DATE = r"\d{4}\.\d\d\.\d\d \d\d:\d\d:\d\d LOG"
+ACCESS = ["accessLog = {folder}/access", "accessLogFormat = json"]
+
+
+def get(stunnel, *paths):
+    """A connection for each, so that all workers have some."""
+    for path in paths:
+        with TlsClient(stunnel.port) as client:
+            assert client.get(path).status == 200
+
+
+def paths(prefix, count):
+    return [f"/{prefix}/{n}" for n in range(count)]
+
+
+def records(text):
+    """The lines that are whole. What a full disk left of one stands alone."""
+    found = []
+    for line in text.splitlines():
+        assert '{"time"' not in line[1:], f"two lines in one: {line}"
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            pass
+    return found
+
+
+def requests(text):
+    return {record["request"].split()[1] for record in records(text)}
+
+
+def assert_no_line_is_glued(text):
+    assert [line for line in text.splitlines() if re.search(DATE, line[1:])] == []
+
+
+def wait_count(stunnel, why):
+    """Each worker says with its next line what it has lost."""
+    said = re.compile(rf"\d+ log line\(s\) lost: {why}")
+    wait_for(lambda: get(stunnel, "/after") or said.search(stunnel.log_text()), "a count")
+
+
+class Limited:
+    """Files of these processes may grow by `more` bytes within the block."""
+
+    def __init__(self, stunnel, size):
+        self.pids = stunnel.processes()
+        self.size = size
+
+    def __enter__(self):
+        self._set(self.size)
+
+    def __exit__(self, *_):
+        self._set(resource.RLIM_INFINITY)
+
+    def _set(self, size):
+        for pid in self.pids:
+            _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))
+
+
+# ---- full disks -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_log_that_may_not_grow_begins_anew_and_counts_what_is_missing(start, workers):
+    backend = start(Recorder())
+    stunnel = start(Stunnel(f"workers = {workers}\n" + service(backend.port)))
+    get(stunnel, *paths("before", 2))
+    stunnel.wait_ended(2)
+    size = stunnel.log.stat().st_size + 150
+    with Limited(stunnel, size):
+        get(stunnel, *paths("full", 8))
+        wait_for(lambda: stunnel.log.stat().st_size == size, "the log to be full")
+    wait_count(stunnel, "File too large")
+    assert_no_line_is_glued(stunnel.log_text())
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_access_log_that_may_not_grow_is_completed_later(start, workers):
+    backend = start(Recorder())
+    config = f"debug = warning\nworkers = {workers}\n" + service(backend.port, *ACCESS)
+    stunnel = start(Stunnel(config))
+    access = stunnel.folder / "access"
+    get(stunnel, *paths("before", 2))
+    wait_for(lambda: len(requests(access.read_text())) == 2, "the first lines")
+    size = access.stat().st_size + 150
+    with Limited(stunnel, size):
+        get(stunnel, *paths("full", 8))
+        stunnel.wait_log(f"Cannot write access log: {access}: File too large")
+        get(stunnel, *paths("more", 8))
+    expected = {*paths("before", 2), *paths("full", 8), *paths("more", 8)}
+    wait_for(lambda: requests(access.read_text()) == expected, "all lines")
+    assert len(stunnel.log_lines("Cannot write access log")) <= workers
+
+
+class OnSmallDisk(Stunnel):
+    """{folder}/disk is a file system of its own, which only the daemon sees; of so many bytes."""
+
+    def __init__(self, config, size):
+        super().__init__("")
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mount = f"mount -t tmpfs -o size={size} none {disk} && exec \"$@\""
+        self.wrapper = ["unshare", "-m", "sh", "-c", mount, "sh"]
+        self.log = disk / "stunnel.log"
+        self.write(config)
+
+    @property
+    def disk(self):
+        return Path(f"/proc/{self.pid}/root{self.folder}/disk")
+
+    def log_text(self):
+        log = self.disk / "stunnel.log"
+        return log.read_text("latin-1") if self.pid and log.exists() else ""
+
+
+def can_mount():
+    command = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return os.getuid() == 0 and subprocess.run(command, check=False).returncode == 0
+
+
+@as_root
+def test_a_full_disk_that_is_freed(start):
+    if not can_mount():
+        pytest.skip("cannot mount")
+    backend = start(Recorder())
+    options = [option.format(folder="{folder}/disk") for option in ACCESS]
+    stunnel = start(OnSmallDisk("workers = 2\n" + service(backend.port, *options), 96 * 1024))
+    access, filler = stunnel.disk / "access", stunnel.disk / "filler"
+    get(stunnel, *paths("before", 2))
+    wait_for(lambda: len(requests(access.read_text())) == 2, "the first lines")
+    with pytest.raises(OSError), open(filler, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    get(stunnel, *paths("full", 60))
+    filler.unlink()
+    wait_count(stunnel, "No space left on device")
+    wait_for(lambda: {*paths("full", 60)} <= requests(access.read_text()), "all requests")
+    assert_no_line_is_glued(stunnel.log_text())
+
+
+# ---- reopening --------------------------------------------------------------------------------
+
+
+def test_usr1_tries_all_files_whatever_fails(start):
+    """Each that cannot be opened is named; the others are new ones, also where workers write."""
+    backend = start(Recorder())
+    sections = [
+        service(backend.port, f"accessLog = {{folder}}/{where}", name=where.replace("/", "-"))
+        for where in ("logs/one", "two", "logs/three", "four")
+    ]
+    stunnel = Stunnel("workers = 2\n")
+    logs, moved = stunnel.folder / "logs", stunnel.folder / "moved"
+    logs.mkdir()
+    stunnel.log = logs / "stunnel.log"
+    stunnel.write("workers = 2\n" + "".join(sections))
+    start(stunnel)
+    logs.rename(moved)
+    for name in ("two", "four"):
+        (stunnel.folder / name).rename(stunnel.folder / f"{name}.1")
+    stunnel.log = moved / "stunnel.log"
+    stunnel.signal(signal.SIGUSR1)
+    for error in ("log file: {}/stunnel.log", "access log: {}/one", "access log: {}/three"):
+        stunnel.wait_log(f"Cannot open {error.format(logs)}: No such file or directory", 3)
+    for name, port in zip(("logs-one", "two", "logs-three", "four"), ports(stunnel)):
+        with TlsClient(port) as client:
+            assert client.get(f"/{name}").status == 200
+    for name in ("two", "four"):
+        new = stunnel.folder / name
+        wait_for(lambda: new.exists() and f"/{name} " in new.read_text(), f"{name}, anew")
+
+
+def ports(stunnel):
+    return [int(endpoint.rsplit(":", 1)[1]) for endpoint in stunnel.endpoints()]
