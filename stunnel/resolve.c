@@ -294,7 +294,7 @@ uint64_t resolve_patience(const struct resolve_set *set)
 
 bool resolve_take(const struct resolve_set *set, struct net_addrs *found, const char **why)
 {
-	*why = "No answer yet";
+	*why = set->count != 0 ? "No answer yet" : "none of the targets can be an address";
 	for (size_t i = 0; i < set->count; i++) {
 		if (!net_append(found, &set->name[i]->addrs))
 			*why = "Out of memory";

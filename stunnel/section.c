@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "endpoint.h"
 #include "log.h"
 #include "options.h"
 #include "steps.h"
@@ -49,29 +50,17 @@ static bool refuse(struct check *r, const char *option, const char *format, ...)
 	return false;
 }
 
-/* The same of one line among several of an option. */
-static bool refuse_line(struct check *r, const struct conf_line *line, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+/* The same of one line among several of an option, or of less than an error. */
+static void tell(struct check *r, enum report_kind kind, const struct conf_line *line,
+		 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static bool refuse_line(struct check *r, const struct conf_line *line, const char *format, ...)
+static void tell(struct check *r, enum report_kind kind, const struct conf_line *line,
+		 const char *format, ...)
 {
 	va_list ap;
 
 	va_start(ap, format);
-	complain(r, REPORT_ERROR, line, format, ap);
-	va_end(ap);
-	return false;
-}
-
-static void warn(struct check *r, const char *option, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void warn(struct check *r, const char *option, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	complain(r, REPORT_WARNING, options_line(&r->section->options, option), format, ap);
+	complain(r, kind, line, format, ap);
 	va_end(ap);
 }
 
@@ -170,7 +159,7 @@ static void check_proxy(struct check *r, const struct conf_section *s)
 	if (p->version == 1)
 		check_ip_clients(r, &s->options.accept);
 	if (p->version == 2 && size > (size_t)p->max_length)
-		warn(r, "proxyTLV",
+		tell(r, REPORT_WARNING, options_line(&s->options, "proxyTLV"),
 		     "the PROXY header can become about %zu bytes long: beyond "
 		     "proxyMaxLength = %d TLVs are left out",
 		     size, p->max_length);
@@ -235,8 +224,9 @@ static void parse_blocks(struct check *r, const struct conf_list *lines, struct 
 			if (!add_block(r, &block, blocks, count))
 				return;
 		if (rc < 0)
-			refuse_line(r, lines->line[i], "Not an address or block of addresses: %.*s",
-				    text.len < 100 ? (int)text.len : 100, text.p);
+			tell(r, REPORT_ERROR, lines->line[i],
+			     "Not an address or block of addresses: %.*s",
+			     text.len < 100 ? (int)text.len : 100, text.p);
 	}
 }
 
@@ -298,21 +288,62 @@ static void make_access(struct check *r, struct conf_section *s)
 		refuse(r, "accessLogFormat", "%s", why);
 }
 
-static void resolve_all(struct check *r, struct conf_section *s)
+/* Without a colon it is a port; a host that has none is taken for its name. */
+static const char *hint(const char *plain)
 {
-	const struct conf_list *accept = &s->options.accept, *connect = &s->options.connect;
-	struct conn_service *service = &s->service;
-	char why[256];
+	return strchr(plain, ':') || *plain == '/' ? "" : " (a host needs a port: HOST:PORT)";
+}
 
-	for (size_t i = 0; i < accept->count; i++)
-		if (net_resolve(accept->item[i], true, &s->accept, why) != 0)
-			refuse_line(r, accept->line[i], "Cannot resolve accept target: %s", why);
-	for (size_t i = 0; i < connect->count; i++) {
-		if (net_resolve(connect->item[i], false, &service->targets, why) == 0)
+static void resolve_accept(struct check *r, struct conf_section *s)
+{
+	const struct conf_list *accept = &s->options.accept;
+	char plain[ENDPOINT_MAX], why[256];
+
+	for (size_t i = 0; i < accept->count; i++) {
+		const char *flaw = endpoint_check(accept->item[i], true, plain);
+
+		if (!flaw && net_resolve(plain, true, &s->accept, why) == NET_RESOLVED)
 			continue;
-		log_main(LOG_INFO, "Cannot resolve connect target - delaying DNS lookup: %s", why);
-		service->target_names = connect->item;
-		service->target_name_count = connect->count;
+		tell(r, REPORT_ERROR, accept->line[i], "Cannot resolve accept target: %s%s",
+		     flaw ? flaw : why, flaw ? "" : hint(plain));
+	}
+}
+
+/*
+ * What never can be a target is told where everybody sees it, but one such service among ten does
+ * not keep the others from starting. A name that is not known now may be at the next connection.
+ */
+static void resolve_connect(struct check *r, struct conf_section *s)
+{
+	const struct conf_list *connect = &s->options.connect;
+	struct conn_service *service = &s->service;
+	const char **names = conf_keep_block(r->config, calloc(connect->count + 1, sizeof *names));
+	char plain[ENDPOINT_MAX], why[256];
+	bool delayed = false;
+	size_t count = 0;
+
+	for (size_t i = 0; names && i < connect->count; i++) {
+		const char *flaw = endpoint_check(connect->item[i], false, plain);
+		enum net_answer answer =
+			flaw ? NET_MALFORMED : net_resolve(plain, false, &service->targets, why);
+
+		if (answer == NET_MALFORMED)
+			tell(r, REPORT_FAULT, connect->line[i],
+			     "Cannot resolve connect target: %s%s", flaw ? flaw : why,
+			     flaw ? "" : hint(plain));
+		else
+			names[count++] = conf_keep(r->config, plain);
+		if (answer == NET_UNKNOWN || answer == NET_NO_ANSWER) {
+			tell(r, REPORT_WARNING, connect->line[i],
+			     "Cannot resolve connect target - delaying DNS lookup: %s", why);
+			delayed = true;
+		}
+	}
+	if (!names || (count != 0 && !names[count - 1])) {
+		refuse(r, NULL, "Out of memory");
+	} else if (delayed || count == 0) {
+		service->target_names = names;
+		service->target_name_count = count;
 	}
 }
 
@@ -390,7 +421,8 @@ static void make_tls(struct check *r, struct conf_section *s)
 	/* A client that agreed on anything else would speak past the HTTP machine. */
 	if (steps_http(&s->service)) {
 		if (o->alpn && strcasecmp(o->alpn, "http/1.1") != 0)
-			warn(r, "alpn", "headers are set: of 'alpn' only http/1.1 is offered");
+			tell(r, REPORT_WARNING, options_line(o, "alpn"),
+			     "headers are set: of 'alpn' only http/1.1 is offered");
 		settings.alpn = "http/1.1";
 	}
 	s->service.tls = tls_ctx_new(&settings, refuse_tls, r);
@@ -430,7 +462,8 @@ void section_finish(struct config *config, struct conf_section *s, struct report
 	make_access(r, s);
 	make_tls(r, s);
 	parse_peers(r, s);
-	resolve_all(r, s);
+	resolve_accept(r, s);
+	resolve_connect(r, s);
 	if (report->count[REPORT_ERROR] != errors)
 		return;
 	steps_plan(service);
