@@ -12,6 +12,7 @@
 #include "options.h"
 #include "steps.h"
 #include "tls_ctx.h"
+#include "tls_trial.h"
 
 /* What is looked at, and where a reason goes. */
 struct check {
@@ -380,16 +381,29 @@ static void check_verification(struct check *r, const struct conf_options *o)
 		refuse(r, check, "Either \"verifyChain\" or \"verifyPeer\" has to be enabled");
 }
 
-/* From tls_ctx_new(). */
-static void refuse_tls(void *arg, const char *option, const char *why)
+/* The option as it was written, of those that say the same. */
+static const char *as_written(struct check *r, const char *option)
 {
 	static const char *const versions[] = {"sslVersion", "sslVersionMin", "sslVersionMax",
 					       NULL};
+
+	return option && !strcmp(option, "sslVersion") ? latest(r, versions) : option;
+}
+
+/* From tls_ctx_new(). */
+static void refuse_tls(void *arg, const char *option, const char *why)
+{
+	refuse(arg, as_written(arg, option), "%s", why);
+}
+
+/* From tls_trial(). */
+static void tell_trial(void *arg, bool nobody, const char *option, const char *why)
+{
 	struct check *r = arg;
 
-	if (option && !strcmp(option, "sslVersion"))
-		option = latest(r, versions);
-	refuse(r, option, "%s", why);
+	option = as_written(r, option);
+	tell(r, nobody ? REPORT_FAULT : REPORT_WARNING,
+	     option ? options_line(&r->section->options, option) : NULL, "%s", why);
 }
 
 static void make_tls(struct check *r, struct conf_section *s)
@@ -426,6 +440,8 @@ static void make_tls(struct check *r, struct conf_section *s)
 		settings.alpn = "http/1.1";
 	}
 	s->service.tls = tls_ctx_new(&settings, refuse_tls, r);
+	if (s->service.tls)
+		tls_trial(s->service.tls, &settings, tell_trial, r);
 }
 
 static void copy_options(struct conn_service *service, const struct conf_section *s)

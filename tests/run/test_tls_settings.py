@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: ISC
 """Protocol versions, ciphers, groups and certificates, as a client sees them."""
 
+import re
+import shutil
 import ssl
 import subprocess
 
 import pytest
 
 from certs import certificates
-from peers import PATCHED, Stunnel, service, wait_for
+from peers import BINARY, PATCHED, Stunnel, daemon_only, free_port, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
@@ -139,6 +141,88 @@ def test_renegotiation_is_never_taken(start):
     assert PATCHED or b"no renegotiation" in said
     assert not PATCHED or stunnel.wait_log("Aborting due to renegotiation request")
     assert b"\r\nX-Name: www.example.test\r\n" in backend.data
+
+
+# ---- settings that leave nothing ------------------------------------------------------------
+
+NO_VERSION = "at security level 2 OpenSSL speaks TLSv1.2 and TLSv1.3 only, and "
+NOT_IN_RANGE = f'{NO_VERSION}neither is in this range: write "sslVersionMin = TLSv1.2" instead'
+SWITCHED_OFF = f'{NO_VERSION}both are switched off: write "options = -NO_TLSv1_2" instead'
+
+
+def warnings(stunnel):
+    """What the log warns of at the load: pairs of line and reason."""
+    text = re.findall(r' LOG4\[\w+\]: .*?: "(.*?)": Service \[web\]: (.*)', stunnel.log_text())
+    return [(line, reason) for line, reason in text if "no client gets in" in reason]
+
+
+@daemon_only
+@pytest.mark.parametrize(
+    "options, reason",
+    [
+        (["sslVersion = SSLv3"], NOT_IN_RANGE),
+        (["sslVersion = TLSv1"], NOT_IN_RANGE),
+        (["sslVersion = TLSv1.1"], NOT_IN_RANGE),
+        (["sslVersionMax = TLSv1.1"], NOT_IN_RANGE),
+        (["sslVersionMin = TLSv1", "sslVersionMax = TLSv1.1"], NOT_IN_RANGE),
+        (["options = NO_TLSv1_3", "options = NO_TLSv1_2"], SWITCHED_OFF),
+        (["sslVersion = TLSv1.2", "options = NO_TLSv1_2"], SWITCHED_OFF),
+    ],
+    ids=", ".join,
+)
+def test_warning_where_no_version_is_left(front, options, reason):
+    stunnel = front("debug = warning", *options)
+    assert negotiated(stunnel, "-cipher", "ALL:@SECLEVEL=0") is None
+    assert warnings(stunnel) == [(options[-1], f"no client gets in: {reason}")]
+
+
+@daemon_only
+@pytest.mark.parametrize(
+    "options, version, reason",
+    [
+        # The tests' key is of the EC kind.
+        (["ciphers = ECDHE-RSA-AES128-GCM-SHA256"], "TLSv1.2", "no shared cipher"),
+        (["ciphers = DHE-RSA-AES128-GCM-SHA256"], "TLSv1.2", "no shared cipher"),
+        (["ciphers = AES128-SHA256", "sslVersion = TLSv1.2"], "TLSv1.2", "no shared cipher"),
+        (["sslVersion = TLSv1.3", "curves = brainpoolP256r1"], "TLSv1.3", "no suitable key share"),
+    ],
+    ids=["ECDHE", "DHE", "RSA", "groups"],
+)
+def test_warning_where_nothing_else_is_left_of_a_version(front, options, version, reason):
+    stunnel = front("debug = warning", *options)
+    old, new = ("-tls1_2", "-tls1_3") if version == "TLSv1.2" else ("-tls1_3", "-tls1_2")
+    assert negotiated(stunnel, old) is None
+    assert (negotiated(stunnel, new) is None) == any("sslVersion" in line for line in options)
+    line = next(line for line in options if "sslVersion" not in line)
+    assert warnings(stunnel) == [(line, f"no client gets in by {version}: {reason}")]
+
+
+@daemon_only
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["sslVersionMin = TLSv1"],
+        ["sslVersion = TLSv1.3"],
+        ["sslVersion = TLSv1.2", "ciphers = ECDHE-ECDSA-AES128-GCM-SHA256"],
+        ["curves = P-521"],
+        [f"CAfile = {certificates().ca}", "verifyChain = yes"],
+    ],
+    ids=", ".join,
+)
+def test_no_warning_where_clients_get_in(front, options):
+    assert warnings(front(*options)) == []
+
+
+@daemon_only
+@pytest.mark.parametrize("option, code", [("sslVersion = TLSv1.1", 1), ("sslVersion = TLSv1.2", 0)])
+def test_nobody_gets_in_is_an_error_of_a_test(option, code):
+    stunnel = Stunnel(service(free_port(), option))
+    command = [BINARY, "-test", stunnel.config]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == code
+    assert ("no client gets in" in done.stderr) == bool(code)
+    shutil.rmtree(stunnel.folder)
 
 
 def test_log_tells_what_was_negotiated(front):
