@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "listen.h"
 #include "log.h"
 #include "net.h"
 
@@ -168,8 +169,7 @@ bool bind_all(struct bind_address **list, struct config *config, size_t workers)
 	return true;
 }
 
-size_t bind_take(struct bind_address **list, size_t index, size_t workers,
-		 struct worker_socket *sockets)
+size_t bind_take(struct bind_address **list, size_t workers, struct worker_socket *sockets)
 {
 	size_t n = 0;
 
@@ -177,8 +177,10 @@ size_t bind_take(struct bind_address **list, size_t index, size_t workers,
 		bool shared = a->count < workers;
 
 		for (size_t i = 0; i < a->count; i++) {
-			if (a->section && (shared || i % workers == index))
-				sockets[n++] = (struct worker_socket){a->fd[i], a->section};
+			size_t worker = shared ? LISTEN_SHARED : i % workers;
+
+			if (a->section)
+				sockets[n++] = (struct worker_socket){a->fd[i], a->section, worker};
 			else
 				net_close(a->fd[i], false);
 		}

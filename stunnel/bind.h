@@ -26,12 +26,11 @@ void bind_close(struct bind_address **list);
 size_t bind_count(struct bind_address *const *list);
 
 /*
- * In a worker's process: keeps the sockets of worker `index`, of every address its own one, and
- * those that an earlier, larger number of workers has left, since connections may wait in them.
- * Closes the others: a port stays open as long as any process holds its socket. `sockets` has room
- * for bind_count(); returns how many were kept.
+ * In a worker's process: the sockets of all addresses, each with the worker that it belongs to;
+ * those that an earlier, larger number of workers has left belong to somebody, too, since
+ * connections may wait in them. Closes those that were given up: a port stays open as long as any
+ * process holds its socket. `sockets` has room for bind_count(); returns how many there are.
  */
-size_t bind_take(struct bind_address **list, size_t index, size_t workers,
-		 struct worker_socket *sockets);
+size_t bind_take(struct bind_address **list, size_t workers, struct worker_socket *sockets);
 
 #endif

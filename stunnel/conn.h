@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "access.h"
+#include "board.h"
 #include "h1.h"
 #include "ip.h"
 #include "log.h"
@@ -124,6 +125,8 @@ struct conn_pool {
 	struct relay_scratch scratch;
 	struct conn_shared *shared;
 	struct resolve resolve;
+	struct board *board; /* of the generation; this worker has the row `worker` */
+	size_t worker;
 	size_t count;
 	struct conn *first;
 	struct conn *dead;  /* to be reaped before the loop sleeps */

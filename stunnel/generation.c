@@ -2,28 +2,29 @@
 #include "generation.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "access.h"
 #include "log.h"
 #include "worker.h"
 
-#define STOP_SECONDS 5
-#define RESPAWN_SECONDS 1 /* a worker that dies at once is not replaced faster */
+#define START_MS 30000 /* for all workers of a generation together */
+#define STOP_MS 5000
+#define QUICK_MS 100 /* who ends sooner after it began to serve has a fault of its own */
+#define QUICK_FREE 2 /* of them in a row are replaced at once */
+#define PAUSE_MS 100 /* before the next try; doubled each time */
+#define PAUSE_MAX_MS 5000
 
-/* The time of day would not do: it may be set back. */
-static time_t seconds_since_boot(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
+/* --- one generation --------------------------------------------------------------------------- */
 
 static size_t worker_count(const struct config *config)
 {
@@ -44,21 +45,40 @@ struct generation *generation_new(struct config *config)
 		return NULL;
 	g->count = worker_count(config);
 	g->worker = calloc(g->count, sizeof *g->worker);
-	if (!g->worker) {
-		free(g);
-		return NULL;
+	g->board = board_new(g->count);
+	if (g->worker && g->board) {
+		g->config = config;
+		return g;
 	}
-	g->config = config;
-	return g;
+	generation_free(g);
+	return NULL;
 }
 
 void generation_free(struct generation *g)
 {
 	conf_free(g->config);
+	board_free(g->board);
 	free(g->worker);
 	free(g->log_path);
 	free(g);
 }
+
+void generation_signal(const struct generation *g, int number)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (g->worker[i].pid != 0)
+			kill(g->worker[i].pid, number);
+}
+
+static bool is_empty(const struct generation *g)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (g->worker[i].pid != 0)
+			return false;
+	return true;
+}
+
+/* --- one worker ------------------------------------------------------------------------------- */
 
 /* Held on to by a worker that never writes to them, files would outlive their rotation. */
 static void close_other_logs(struct generations *all, const struct generation *mine)
@@ -75,6 +95,8 @@ static int become_worker(struct generations *all, struct generation *g, size_t i
 	struct worker_task task = {
 		.config = g->config,
 		.shared = all->shared,
+		.board = g->board,
+		.index = index,
 		.socket = sockets,
 		.log_path = g->config->globals.output,
 		.lifeline = all->lifeline[0],
@@ -86,7 +108,7 @@ static int become_worker(struct generations *all, struct generation *g, size_t i
 	close_other_logs(all, g);
 	if (!sockets)
 		return 1;
-	task.socket_count = bind_take(&all->addresses, index, g->count, sockets);
+	task.socket_count = bind_take(&all->addresses, g->count, sockets);
 	status = worker_run(&task);
 	free(sockets);
 	return status;
@@ -104,75 +126,29 @@ void generation_forget(struct generations *all)
 	bind_close(&all->addresses);
 }
 
-/* Starts one and waits until it accepts connections; false if it could not. */
-static bool spawn(struct generations *all, struct generation *g, size_t index)
+/* The worker writes a byte to the pipe `ready`, if there is one, when it accepts connections. */
+static bool fork_worker(struct generations *all, struct generation *g, size_t index,
+			const int *ready)
 {
-	int ready[2];
-	char byte;
-	bool ok;
-	pid_t pid;
+	pid_t pid = fork();
 
-	if (pipe(ready) != 0)
-		return false;
-	pid = fork();
 	if (pid == 0) {
 		int status;
 
-		close(ready[0]);
-		status = become_worker(all, g, index, ready[1]);
+		if (ready)
+			close(ready[0]);
+		status = become_worker(all, g, index, ready ? ready[1] : -1);
 		generation_forget(all);
 		exit(status);
 	}
-	close(ready[1]);
-	do
-		ok = pid > 0 && read(ready[0], &byte, 1) == 1;
-	while (!ok && pid > 0 && errno == EINTR);
-	close(ready[0]);
-	g->worker[index] = pid > 0 ? pid : 0;
-	return ok;
+	if (pid < 0)
+		log_main(LOG_ERR, "A worker could not be started: fork: %s (%d)", strerror(errno),
+			 errno);
+	g->worker[index].pid = pid > 0 ? pid : 0;
+	return pid > 0;
 }
 
-void generation_signal(const struct generation *g, int number)
-{
-	for (size_t i = 0; i < g->count; i++)
-		if (g->worker[i] != 0)
-			kill(g->worker[i], number);
-}
-
-bool generation_spawn(struct generations *all, struct generation *g)
-{
-	for (size_t i = 0; i < g->count; i++) {
-		if (spawn(all, g, i))
-			continue;
-		log_main(LOG_ERR, "A worker could not be started");
-		return false;
-	}
-	return true;
-}
-
-/* Waits for a worker that was told to stop; one that hangs, as in a name look-up, is killed. */
-static void await_worker(pid_t pid, int *patience)
-{
-	const struct timespec pause = {0, 10 * 1000 * 1000};
-
-	for (; *patience > 0; --*patience) {
-		if (waitpid(pid, NULL, WNOHANG) != 0)
-			return;
-		nanosleep(&pause, NULL);
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-void generation_stop(struct generation *g)
-{
-	int patience = STOP_SECONDS * 100; /* for all of them together */
-
-	generation_signal(g, WORKER_STOP);
-	for (size_t i = 0; i < g->count; i++)
-		if (g->worker[i] != 0)
-			await_worker(g->worker[i], &patience);
-}
+/* --- the end of workers ----------------------------------------------------------------------- */
 
 static void log_exit(pid_t pid, int status)
 {
@@ -184,42 +160,58 @@ static void log_exit(pid_t pid, int status)
 			 WEXITSTATUS(status));
 }
 
-static void worker_ended(struct generations *all, pid_t pid, int status)
+/* When another try is worth it, after one that ended when it had served for so long. */
+static void schedule(struct generation_worker *w, uint64_t served_ms)
 {
-	for (struct generation *g = all->first; g; g = g->next) {
-		for (size_t i = 0; i < g->count; i++) {
-			if (g->worker[i] != pid)
-				continue;
-			g->worker[i] = 0;
-			if (g->draining && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-				return;
-			log_exit(pid, status);
-			all->respawn_due |= !g->draining;
-			return;
-		}
+	unsigned pause = 0;
+
+	w->failures = served_ms < QUICK_MS ? w->failures + 1 : 0;
+	if (w->failures > QUICK_FREE) {
+		unsigned doubled = w->failures - QUICK_FREE - 1;
+
+		pause = doubled < 6 ? PAUSE_MS << doubled : PAUSE_MAX_MS;
+		log_main(LOG_WARNING, "Worker processes keep ending: next try in %u ms", pause);
 	}
+	w->retry_at = board_now() + pause;
 }
 
-static bool generation_over(const struct generation *g)
+static void worker_ended(struct generation *g, size_t index, int status)
 {
-	for (size_t i = 0; i < g->count; i++)
-		if (g->worker[i] != 0)
-			return false;
-	return g->draining;
+	struct generation_worker *w = &g->worker[index];
+	pid_t pid = w->pid;
+
+	w->pid = 0;
+	if (g->state == GENERATION_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return;
+	log_exit(pid, status);
+	if (g->state == GENERATION_DRAINING)
+		return;
+	schedule(w, board_vacate(g->board, index));
+	generation_signal(g, WORKER_LOOK); /* what waits at its sockets does not wait for us */
+}
+
+static bool find_worker(struct generations *all, pid_t pid, struct generation **g, size_t *index)
+{
+	for (*g = all->first; *g; *g = (*g)->next)
+		for (*index = 0; *index < (*g)->count; ++*index)
+			if ((*g)->worker[*index].pid == pid)
+				return true;
+	return false;
 }
 
 void generation_reap(struct generations *all)
 {
-	struct generation **at = &all->first;
+	struct generation **at = &all->first, *g;
+	size_t index;
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		worker_ended(all, pid, status);
+		if (find_worker(all, pid, &g, &index))
+			worker_ended(g, index, status);
 	while (*at) {
-		struct generation *g = *at;
-
-		if (!generation_over(g)) {
+		g = *at;
+		if (g->state != GENERATION_DRAINING || !is_empty(g)) {
 			at = &g->next;
 			continue;
 		}
@@ -228,19 +220,162 @@ void generation_reap(struct generations *all)
 	}
 }
 
-bool generation_respawn(struct generations *all, struct timespec *wait)
+int generation_replace(struct generations *all)
 {
 	struct generation *g = all->first;
+	uint64_t now = board_now(), next = UINT64_MAX;
 
-	*wait = (struct timespec){RESPAWN_SECONDS, 0};
-	if (!all->respawn_due || seconds_since_boot() - all->last_respawn < RESPAWN_SECONDS)
-		return all->respawn_due;
-	all->respawn_due = false;
-	all->last_respawn = seconds_since_boot();
+	for (size_t i = 0; i < g->count; i++) {
+		struct generation_worker *w = &g->worker[i];
+
+		if (w->pid == 0 && w->retry_at <= now && !fork_worker(all, g, i, NULL))
+			schedule(w, 0);
+		if (w->pid == 0 && w->retry_at < next)
+			next = w->retry_at;
+	}
+	if (next == UINT64_MAX)
+		return -1;
+	return next > now ? (int)(next - now) : 0;
+}
+
+/* One that hangs, as in a name look-up, is killed when the time for all of them is over. */
+static void await_end(pid_t pid, uint64_t deadline)
+{
+	const struct timespec pause = {0, 10 * 1000 * 1000};
+
+	while (board_now() < deadline) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return;
+		nanosleep(&pause, NULL);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Who serves nobody yet has nothing to bring to an end. */
+static void stop_one(struct generation *g, uint64_t deadline)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		if (g->worker[i].pid != 0)
+			await_end(g->worker[i].pid, board_served(g->board, i) ? deadline : 0);
+		g->worker[i].pid = 0;
+	}
+}
+
+void generation_stop(struct generations *all)
+{
+	uint64_t deadline = board_now() + STOP_MS;
+
+	for (struct generation *g = all->first; g; g = g->next)
+		generation_signal(g, WORKER_STOP);
+	for (struct generation *g = all->first; g; g = g->next)
+		stop_one(g, deadline);
+}
+
+/* --- the start of a generation ---------------------------------------------------------------- */
+
+static bool told_to_end(void)
+{
+	sigset_t pending;
+
+	sigpending(&pending);
+	return sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT) ||
+	       sigismember(&pending, SIGQUIT);
+}
+
+/* What may come while the workers start: one of them, or of the others, ends; or we are to end. */
+static int watch_signals(void)
+{
+	static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		sigaddset(&set, numbers[i]);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static void reap_if_told(struct generations *all)
+{
+	const struct timespec at_once = {0, 0};
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	if (sigtimedwait(&child, NULL, &at_once) == SIGCHLD)
+		generation_reap(all);
+}
+
+static bool has_failed(const struct generation *g)
+{
 	for (size_t i = 0; i < g->count; i++)
-		if (g->worker[i] == 0 && !spawn(all, g, i)) {
-			log_main(LOG_ERR, "A worker could not be started");
-			all->respawn_due |= g->worker[i] == 0; /* no process, so no SIGCHLD */
-		}
-	return all->respawn_due;
+		if (g->worker[i].pid == 0)
+			return true;
+	return false;
+}
+
+/* Until each has written its byte. A signal that ends us stays pending. */
+static bool await_ready(struct generations *all, struct generation *g, int ready)
+{
+	struct pollfd fds[] = {{.fd = ready, .events = POLLIN},
+			       {.fd = watch_signals(), .events = POLLIN}};
+	uint64_t deadline = board_now() + START_MS, now;
+	size_t missing = g->count;
+
+	while (missing != 0 && !has_failed(g) && !told_to_end()) {
+		char bytes[64];
+		ssize_t n;
+
+		now = board_now();
+		if (now >= deadline || fds[1].fd < 0)
+			break;
+		if (poll(fds, 2, (int)(deadline - now)) < 0 && errno != EINTR)
+			break;
+		reap_if_told(all);
+		n = read(ready, bytes, sizeof bytes);
+		if (n > 0)
+			missing -= (size_t)n;
+		else if (n == 0)
+			fds[0].fd = -1; /* all that are alive have written */
+	}
+	if (fds[1].fd >= 0)
+		close(fds[1].fd);
+	return missing == 0;
+}
+
+static bool start_workers(struct generations *all, struct generation *g)
+{
+	int ready[2];
+	bool ok = true;
+
+	if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0) {
+		log_main(LOG_ERR, "pipe: %s (%d)", strerror(errno), errno);
+		return false;
+	}
+	for (size_t i = 0; ok && i < g->count; i++)
+		ok = fork_worker(all, g, i, ready);
+	close(ready[1]);
+	ok = ok && await_ready(all, g, ready[0]);
+	close(ready[0]);
+	if (!ok && !told_to_end())
+		log_main(LOG_ERR, "A worker could not be started");
+	return ok;
+}
+
+bool generation_start(struct generations *all, struct generation *g)
+{
+	g->next = all->first;
+	all->first = g;
+	if (!start_workers(all, g)) {
+		generation_signal(g, WORKER_STOP);
+		stop_one(g, board_now() + STOP_MS);
+		all->first = g->next;
+		return false;
+	}
+	g->state = GENERATION_SERVING;
+	for (g = g->next; g; g = g->next) {
+		g->state = GENERATION_DRAINING;
+		generation_signal(g, WORKER_DRAIN);
+	}
+	return true;
 }

@@ -3,19 +3,33 @@
 #define GENERATION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
-#include <time.h>
 
 #include "bind.h"
+#include "board.h"
 #include "conf.h"
+
+enum generation_state {
+	GENERATION_STARTING = 0, /* nobody relies on it yet: one that dies is not replaced */
+	GENERATION_SERVING,
+	GENERATION_DRAINING, /* ends with its last connection */
+};
+
+struct generation_worker {
+	pid_t pid;	   /* 0: there is none */
+	unsigned failures; /* in a row: how often it ended as soon as it was there */
+	uint64_t retry_at; /* on board_now()'s clock: not to be replaced before */
+};
 
 /* The workers of one configuration. */
 struct generation {
 	struct generation *next;
+	enum generation_state state;
 	struct config *config;
-	pid_t *worker; /* 0: has ended */
+	struct generation_worker *worker;
 	size_t count;
-	bool draining;
+	struct board *board;
 	char *log_path; /* of the log file as the master names it */
 };
 
@@ -25,28 +39,34 @@ struct generations {
 	struct bind_address *addresses; /* that are listened on */
 	struct conn_shared *shared;
 	int lifeline[2];
-	time_t last_respawn;
-	bool respawn_due;
 };
 
 /* None runs yet. Takes over config; NULL without memory, and then it is the caller's still. */
 struct generation *generation_new(struct config *config);
 void generation_free(struct generation *g);
 
-/* Starts all workers and waits until they accept connections; logs why they do not. */
-bool generation_spawn(struct generations *all, struct generation *g);
+/*
+ * Starts all workers and waits until they accept connections; then those of the generations before
+ * accept no more. False if one could not start, or if a signal that ends the daemon is pending:
+ * what had started is ended again, and g is the caller's still.
+ */
+bool generation_start(struct generations *all, struct generation *g);
 
-/* Tells all of them: WORKER_DRAIN, WORKER_REOPEN. */
+/* Tells all of them something, as WORKER_REOPEN. */
 void generation_signal(const struct generation *g, int number);
 
-/* Ends them, by force if they do not, and returns when they have ended. */
-void generation_stop(struct generation *g);
+/* Ends all workers of all generations, by force if they do not; returns when they have ended. */
+void generation_stop(struct generations *all);
 
 /* After SIGCHLD: logs what ended otherwise than it should, and frees what has ended as a whole. */
 void generation_reap(struct generations *all);
 
-/* Replaces workers that have died. True if it is to be called again, after *wait at the latest. */
-bool generation_respawn(struct generations *all, struct timespec *wait);
+/*
+ * Replaces workers that have died: at once, but one that ends again and again as soon as it is
+ * there only after a pause, which grows. Returns after how many milliseconds there is one to
+ * replace, or -1; does not wait for it.
+ */
+int generation_replace(struct generations *all);
 
 /* Frees all of them, and closes the addresses. */
 void generation_forget(struct generations *all);

@@ -13,11 +13,28 @@
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 
+/* Ours; or of a worker that has ended, in whose place nobody serves yet. */
+static bool is_ours(const struct listen *l)
+{
+	const struct conn_pool *pool = l->pool;
+
+	return l->worker == LISTEN_SHARED || l->worker == pool->worker ||
+	       !board_served(pool->board, l->worker);
+}
+
+void listen_look(struct listen *l)
+{
+	bool active = uv_is_active((uv_handle_t *)&l->poll);
+
+	if (!is_ours(l))
+		uv_poll_stop(&l->poll);
+	else if (!active && !uv_is_active((uv_handle_t *)&l->pause))
+		uv_poll_start(&l->poll, UV_READABLE, on_readable);
+}
+
 static void on_pause_over(uv_timer_t *timer)
 {
-	struct listen *l = timer->data;
-
-	uv_poll_start(&l->poll, UV_READABLE, on_readable);
+	listen_look(timer->data);
 }
 
 /* As stock does: without a pause a full table of descriptors would cost a whole core. */
@@ -34,6 +51,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	struct listen *l = poll->data;
 
 	(void)status, (void)events;
+	if (!is_ours(l)) { /* any more: the one that has come says nothing to the others */
+		uv_poll_stop(poll);
+		return;
+	}
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		struct net_addr peer;
 		int fd = net_accept(l->fd, &peer);
@@ -48,7 +69,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	}
 }
 
-struct listen *listen_start(struct conn_pool *pool, struct conn_service *service, int fd)
+struct listen *listen_start(struct conn_pool *pool, struct conn_service *service, int fd,
+			    size_t worker)
 {
 	struct listen *l = calloc(1, sizeof *l);
 
@@ -59,10 +81,11 @@ struct listen *listen_start(struct conn_pool *pool, struct conn_service *service
 	l->pool = pool;
 	l->service = service;
 	l->fd = fd;
+	l->worker = worker;
 	l->poll.data = l;
 	uv_timer_init(pool->loop, &l->pause);
 	l->pause.data = l;
-	uv_poll_start(&l->poll, UV_READABLE, on_readable);
+	listen_look(l);
 	return l;
 }
 

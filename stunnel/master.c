@@ -103,18 +103,13 @@ static void reload(struct master *m)
 	}
 	if (g && bind_all(&m->workers.addresses, g->config, g->count) &&
 	    access_open(g->config->access, root_of(&g->config->globals)) && open_log(g)) {
-		if (generation_spawn(&m->workers, g)) {
-			g->next = old;
-			m->workers.first = g;
-			old->draining = true;
-			generation_signal(old, WORKER_DRAIN);
+		if (generation_start(&m->workers, g)) {
 			bind_drop_unused(&m->workers.addresses);
 			log_settle();
 			access_close(old->config->access); /* what is left writes to its own */
 			log_main(LOG_INFO, "Accepting new connections");
 			return;
 		}
-		generation_stop(g);
 		log_revert();
 	}
 	bind_restore(&m->workers.addresses, old->config);
@@ -175,10 +170,10 @@ static void handle_signal(struct master *m, int number)
 static void serve(struct master *m)
 {
 	while (!m->ending) {
-		struct timespec wait;
-		bool due = generation_respawn(&m->workers, &wait);
-		int number = due ? sigtimedwait(&m->signals, NULL, &wait)
-				 : sigwaitinfo(&m->signals, NULL);
+		int ms = generation_replace(&m->workers);
+		struct timespec wait = {ms / 1000, ms % 1000 * 1000000L};
+		int number = ms >= 0 ? sigtimedwait(&m->signals, NULL, &wait)
+				     : sigwaitinfo(&m->signals, NULL);
 
 		if (number > 0)
 			handle_signal(m, number);
@@ -200,8 +195,7 @@ static void block_signals(struct master *m)
 
 static void end(struct master *m)
 {
-	for (struct generation *g = m->workers.first; g; g = g->next)
-		generation_stop(g);
+	generation_stop(&m->workers);
 	generation_forget(&m->workers);
 	if (m->pid_path)
 		daemon_pid_remove(m->pid_path);
@@ -221,7 +215,7 @@ static bool start(struct master *m, struct generation *g)
 	if (!tls_secret_settle())
 		return false;
 	if (!open_log(g) || !access_open(g->config->access, root_of(globals)) ||
-	    !generation_spawn(&m->workers, g))
+	    !generation_start(&m->workers, g))
 		return false;
 	m->pid_path = conf_outside(globals, globals->pid);
 	return !m->pid_path || daemon_pid_write(m->pid_path);
@@ -255,11 +249,11 @@ int master_run(const char *path, int fd)
 		return 1;
 	}
 	g = load(&m);
-	m.workers.first = g;
 	if (!g || !start(&m, g)) {
 		log_unopened(LOG_ERR);
-		if (g)
-			generation_stop(g);
+		generation_stop(&m.workers);
+		if (g && m.workers.first != g)
+			generation_free(g);
 		generation_forget(&m.workers);
 		free(m.pid_path);
 		return 1;

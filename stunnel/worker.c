@@ -89,6 +89,13 @@ static void on_lifeline(uv_poll_t *handle, int status, int events)
 	start_draining(handle->data);
 }
 
+/* What waits at the sockets of a worker that has ended is served by the others. */
+static void look_for_others(struct worker *w)
+{
+	for (struct listen *l = w->listens; l; l = l->next)
+		listen_look(l);
+}
+
 static void on_signal(uv_poll_t *handle, int status, int events)
 {
 	struct worker *w = handle->data;
@@ -98,6 +105,8 @@ static void on_signal(uv_poll_t *handle, int status, int events)
 	while (!w->ended && read(w->signal_fd, &told, sizeof told) == (ssize_t)sizeof told) {
 		if (told.ssi_signo == WORKER_REOPEN)
 			reopen_logs(w);
+		else if (told.ssi_signo == WORKER_LOOK)
+			look_for_others(w);
 		else if (told.ssi_signo == WORKER_DRAIN)
 			start_draining(w);
 		else
@@ -110,12 +119,12 @@ static void block_signals(sigset_t *told)
 	signal(SIGINT, SIG_IGN); /* the terminal's is for the master */
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGUSR2, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(told);
 	sigaddset(told, WORKER_STOP);
 	sigaddset(told, WORKER_DRAIN);
 	sigaddset(told, WORKER_REOPEN);
+	sigaddset(told, WORKER_LOOK);
 	sigprocmask(SIG_SETMASK, told, NULL);
 }
 
@@ -142,8 +151,9 @@ static bool watch_signals(struct worker *w)
 static bool start_listening(struct worker *w, const struct worker_task *task)
 {
 	for (size_t i = 0; i < task->socket_count; i++) {
-		struct listen *l = listen_start(&w->pool, &task->socket[i].section->service,
-						task->socket[i].fd);
+		const struct worker_socket *socket = &task->socket[i];
+		struct listen *l = listen_start(&w->pool, &socket->section->service, socket->fd,
+						socket->worker);
 
 		if (!l)
 			return false;
@@ -165,6 +175,8 @@ static bool start(struct worker *w, const struct worker_task *task)
 		uv_timer_start(&w->flush, on_flush, FLUSH_MS, FLUSH_MS);
 	w->pool.on_change = end_if_drained;
 	w->pool.owner = w;
+	w->pool.board = task->board;
+	w->pool.worker = task->index;
 	uv_poll_init(&w->loop, &w->lifeline, task->lifeline);
 	w->lifeline.data = w;
 	uv_poll_start(&w->lifeline, UV_READABLE, on_lifeline);
@@ -192,14 +204,18 @@ static bool confine(const struct worker_task *task)
 
 int worker_run(const struct worker_task *task)
 {
-	struct worker *w = calloc(1, sizeof *w);
+	struct worker *w = confine(task) ? calloc(1, sizeof *w) : NULL;
 
-	if (!w || !confine(task) || !start(w, task))
+	if (!w || !start(w, task)) {
+		free(w);
 		return 1;
+	}
 	daemon_detach();
-	if (write(task->ready, "", 1) != 1)
-		return 1;
-	close(task->ready);
+	board_serve(task->board, task->index);
+	if (task->ready >= 0 && write(task->ready, "", 1) != 1)
+		end(w); /* nobody waits for us any more */
+	if (task->ready >= 0)
+		close(task->ready);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&w->loop);
 	conn_pool_free(&w->pool);

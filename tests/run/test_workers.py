@@ -1,28 +1,57 @@
 # SPDX-License-Identifier: ISC
-"""Workers that die are replaced, and what clients notice of it."""
+"""Workers that die or cannot be started: they are replaced, and the others serve their clients."""
 
 import os
 import signal
 import subprocess
 from pathlib import Path
 
-from peers import Stunnel, daemon_only, service, wait_for
+import pytest
+
+from peers import DEADLINE, Stunnel, daemon_only, free_port, listening_ports, service, wait_for
 from recorder import Recorder
-from tls_client import TlsClient
+from tls_client import TlsClient, dial
 
 pytestmark = daemon_only
 
+AGAIN = "Worker processes keep ending: next try in "
+
+
+class Faulty(Stunnel):
+    """With the faults of preload.c: `fault("hang")` brings one about, `mend("hang")` ends it."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        library = self.folder / "preload.so"
+        source = Path(__file__).with_name("preload.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+        files = [f"{fault.upper()}_WHEN={self.folder}/{fault}" for fault in ("step", "hang", "fail")]
+        self.wrapper = ["env", f"LD_PRELOAD={library}", *files]
+
+    def fault(self, name):
+        (self.folder / name).touch()
+
+    def mend(self, name):
+        (self.folder / name).unlink()
+
 
 def workers(stunnel):
-    """By process id; those that have not been waited for yet are dead."""
+    """Their process ids, without those that are dead and not yet waited for."""
     return [pid for pid in stunnel.processes()[1:] if state(pid) not in (None, "Z")]
 
 
 def state(pid):
+    """As in proc(5)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except OSError:
         return None
+
+
+def stop(pid):
+    """It goes on to exist, but accepts nothing."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: state(pid) == "T", "the worker to stop")
 
 
 def kill_one(stunnel, count):
@@ -35,20 +64,111 @@ def kill_one(stunnel, count):
     )
 
 
-def test_worker_is_replaced_after_the_clock_stepped_back(start, tmp_path):
-    library = tmp_path / "stepped_clock.so"
-    source = Path(__file__).with_name("stepped_clock.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+def assert_answered(socks):
+    for sock in socks:
+        with TlsClient(sock) as client:
+            assert client.get("/").status == 200
+
+
+def assert_serves(stunnel, connections=20):
+    """Enough of them for the kernel to choose every worker's socket."""
+    for _ in range(connections):
+        assert_answered([dial(stunnel.port)])
+
+
+def test_worker_is_replaced_after_the_clock_stepped_back(start):
     backend = start(Recorder())
-    stunnel = Stunnel("workers = 2\n" + service(backend.port))
-    step = tmp_path / "step"
-    stunnel.wrapper = ["env", f"LD_PRELOAD={library}", f"STEP_WHEN={step}"]
-    start(stunnel)
+    stunnel = start(Faulty("workers = 2\n" + service(backend.port)))
     before = stunnel.log_text().split()[0]
     kill_one(stunnel, 2)
-    step.write_text("")
+    stunnel.fault("step")
     kill_one(stunnel, 2)
     kill_one(stunnel, 2)
     assert stunnel.log_text().splitlines()[-1].split()[0] < before  # it does see the other clock
-    with TlsClient(stunnel.port) as client:
-        assert client.get("/").status == 200
+    assert_serves(stunnel, 1)
+
+
+def test_connections_that_wait_at_a_worker_that_is_killed_are_answered(start):
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 2\n" + service(backend.port)))
+    for _ in range(10):
+        victim = workers(stunnel)[0]
+        stop(victim)
+        waiting = [dial(stunnel.port) for _ in range(6)]
+        os.kill(victim, signal.SIGKILL)
+        assert_answered(waiting)
+        wait_for(lambda: len(workers(stunnel)) == 2, "a worker in its place")
+
+
+def test_others_serve_for_a_worker_that_cannot_be_started(start):
+    """What waited at it, and what comes while one try after the other fails."""
+    backend = start(Recorder())
+    stunnel = start(Faulty("workers = 2\nchroot = /\n" + service(backend.port)))
+    victim = workers(stunnel)[0]
+    stop(victim)
+    waiting = [dial(stunnel.port) for _ in range(10)]
+    stunnel.fault("fail")
+    os.kill(victim, signal.SIGKILL)
+    assert_answered(waiting)
+    pauses = [int(line.removeprefix(AGAIN).split()[0]) for line in stunnel.wait_log(AGAIN, 3)]
+    assert pauses == sorted(set(pauses))
+    assert_serves(stunnel)
+    stunnel.mend("fail")
+    wait_for(lambda: len(workers(stunnel)) == 2, "a worker in its place")
+    assert_serves(stunnel)
+
+
+def test_port_that_is_given_up_closes_though_others_serve_for_a_worker(start):
+    """A port is open for as long as anybody holds its socket."""
+    backend = start(Recorder())
+    stunnel = start(Faulty("workers = 2\nchroot = /\n" + service(backend.port)))
+    before = stunnel.port
+    stunnel.fault("fail")
+    os.kill(workers(stunnel)[0], signal.SIGKILL)
+    stunnel.wait_log(AGAIN)
+    assert_serves(stunnel)
+    stunnel.mend("fail")
+    accept = f"127.0.0.1:{free_port()}"
+    stunnel.write("workers = 2\nchroot = /\n" + service(backend.port, accept=accept))
+    stunnel.reload()
+    wait_for(lambda: before not in listening_ports(), "the old port to close")
+    assert_serves(stunnel)
+
+
+def test_master_does_not_wait_for_a_worker_that_hangs(start):
+    """It takes signals, and the others serve the clients that would be the hanging one's."""
+    backend = start(Recorder())
+    stunnel = start(Faulty("workers = 2\nchroot = /\n" + service(backend.port)))
+    stunnel.fault("hang")
+    kill_one(stunnel, 2)
+    stunnel.signal(signal.SIGUSR1)
+    stunnel.wait_log("Log file reopened")
+    assert_serves(stunnel)
+    stunnel.mend("hang")
+    assert_serves(stunnel)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_master_ends_while_a_reload_waits_for_its_workers(start, number):
+    backend = start(Recorder())
+    stunnel = start(Faulty("workers = 2\nchroot = /\n" + service(backend.port)))
+    stunnel.fault("hang")
+    stunnel.signal(signal.SIGHUP)
+    wait_for(lambda: len(workers(stunnel)) > 2, "new workers")
+    stunnel.signal(number)
+    assert stunnel.process.wait(DEADLINE) == 0
+
+
+def test_others_serve_for_a_worker_that_dies_while_a_reload_waits(start):
+    """One of those that still serve dies: the other one takes over at once."""
+    backend = start(Recorder())
+    stunnel = start(Faulty("workers = 2\nchroot = /\n" + service(backend.port)))
+    victim = workers(stunnel)[0]
+    stunnel.fault("hang")
+    stunnel.signal(signal.SIGHUP)
+    wait_for(lambda: len(workers(stunnel)) > 2, "new workers")
+    os.kill(victim, signal.SIGKILL)
+    assert_serves(stunnel)
+    stunnel.mend("hang")
+    stunnel.wait_log("Accepting new connections", 2)
+    assert_serves(stunnel)
