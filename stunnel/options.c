@@ -36,6 +36,13 @@ enum type {
 	UNBUILT,    /* stock's, not built; only row->initial is taken, as what we do anyway */
 };
 
+/* What an empty value is, as of an unset variable in a template, where a value may be any text. */
+enum empty {
+	EMPTY_REFUSED,
+	EMPTY_UNDOES, /* what was set before, as a default; where there was nothing it is refused */
+	EMPTY_TAKEN,  /* the same as no line, as in stock */
+};
+
 struct option {
 	const char *name;
 	enum scope scope;
@@ -44,6 +51,7 @@ struct option {
 	const char *initial; /* the default as it would stand in a file; NULL: unset */
 	const char *error;   /* what is said of a bad value */
 	int min, max;
+	enum empty empty;
 	const struct values_choice *choice;
 	const char *help;
 };
@@ -85,7 +93,7 @@ static const struct option rows[] = {
 	    .choice = log_choice,
 	    .error = "The argument needs to be either 'append' or 'overwrite'"),
 	ROW("output", TEXT, IN_GLOBALS(output), NULL, "log file"),
-	ROW("pid", TEXT, IN_GLOBALS(pid), NULL, "file for the process id"),
+	ROW("pid", TEXT, IN_GLOBALS(pid), NULL, "file for the process id", .empty = EMPTY_TAKEN),
 	ROW("service", TEXT, IN_GLOBALS(service), "stunnel", "name that syslog shows"),
 	ROW("setgid", GROUP, IN_GLOBALS(gid), NULL, "group of the workers"),
 	ROW("setuid", USER, IN_GLOBALS(uid), NULL, "user of the workers"),
@@ -104,8 +112,10 @@ static const struct option rows[] = {
 	ROW("accessLogFormat", TEXT, IN_SERVICE(access_format), "combined",
 	    "combined, json or a template"),
 	ROW("alpn", TEXT, IN_SERVICE(alpn), NULL, "ALPN protocols to offer, in order"),
-	ROW("CAfile", TEXT, IN_SERVICE(ca_file), NULL, "certificates to trust, PEM"),
-	ROW("CApath", TEXT, IN_SERVICE(ca_path), NULL, "directory of certificates to trust"),
+	ROW("CAfile", TEXT, IN_SERVICE(ca_file), NULL, "certificates to trust, PEM",
+	    .empty = EMPTY_TAKEN),
+	ROW("CApath", TEXT, IN_SERVICE(ca_path), NULL, "directory of certificates to trust",
+	    .empty = EMPTY_TAKEN),
 	ROW("cert", TEXT, IN_SERVICE(cert), NULL, "certificate chain, PEM"),
 	ROW("checkEmail", LIST, IN_SERVICE(check_email), NULL,
 	    "e-mail address that a client's certificate may be for"),
@@ -116,8 +126,10 @@ static const struct option rows[] = {
 	ROW("ciphers", TEXT, IN_SERVICE(ciphers), NULL, "ciphers up to TLS 1.2"),
 	ROW("ciphersuites", TEXT, IN_SERVICE(ciphersuites), NULL, "cipher suites of TLS 1.3"),
 	ROW("connect", LIST, IN_SERVICE(connect), NULL, "[HOST:]PORT or path of a backend"),
-	ROW("CRLfile", TEXT, IN_SERVICE(crl_file), NULL, "revocation lists, PEM"),
-	ROW("CRLpath", TEXT, IN_SERVICE(crl_path), NULL, "directory of revocation lists"),
+	ROW("CRLfile", TEXT, IN_SERVICE(crl_file), NULL, "revocation lists, PEM",
+	    .empty = EMPTY_UNDOES),
+	ROW("CRLpath", TEXT, IN_SERVICE(crl_path), NULL, "directory of revocation lists",
+	    .empty = EMPTY_UNDOES),
 	ROW("curve", TEXT, IN_SERVICE(curves), NULL, "another name of curves"),
 	ROW("curves", TEXT, IN_SERVICE(curves), NULL, "key exchange groups"),
 	ROW("debug", LEVEL, IN_SERVICE(log_level), "notice", "[FACILITY.]LEVEL of the log"),
@@ -268,11 +280,22 @@ static const char *refuse_unbuilt(const struct option *row, const char *value)
 	return "This option of stock stunnel is not built yet";
 }
 
+/* The other types have their own words for it: it is no value of theirs. */
+static bool refused_as_empty(const struct option *row, const void *slot)
+{
+	if (row->type == TEXT)
+		return row->empty == EMPTY_REFUSED ||
+		       (row->empty == EMPTY_UNDOES && !*(const char *const *)slot);
+	return row->type == LIST || row->type == TLVS || row->type == INCLUDE;
+}
+
 static const char *set(struct options_target *t, const struct option *row, const char *value)
 {
 	char *base = row->scope == GLOBAL ? (char *)&t->config->globals : (char *)t->options;
 	void *slot = base + row->offset;
 
+	if (!*value && refused_as_empty(row, slot))
+		return "The value is empty";
 	switch (row->type) {
 	case FLAG:
 		return values_flag(value, slot);

@@ -137,6 +137,9 @@ static bool join_primary(struct check *r, struct conf_section *s)
 	primary = find_section(r->config, s->options.sni, (size_t)(colon - s->options.sni));
 	if (!primary || primary == s)
 		return refuse(r, "sni", "SNI section name not found: %.200s", s->options.sni);
+	if (!colon[1])
+		tell(r, REPORT_FAULT, options_line(&s->options, "sni"),
+		     "No server name matches an empty pattern");
 	if (s->options.protocol && s->options.proxy.version == 1)
 		check_ip_clients(r, &primary->options.accept);
 	check_early(r, s, primary);
@@ -219,6 +222,7 @@ static void parse_blocks(struct check *r, const struct conf_list *lines, struct 
 	for (size_t i = 0; i < lines->count; i++) {
 		struct span list = span_of(lines->item[i], strlen(lines->item[i])), text;
 		struct ip_block block;
+		size_t had = *count;
 		int rc;
 
 		while ((rc = ip_block_next(&list, &text, &block)) > 0)
@@ -228,6 +232,8 @@ static void parse_blocks(struct check *r, const struct conf_list *lines, struct 
 			tell(r, REPORT_ERROR, lines->line[i],
 			     "Not an address or block of addresses: %.*s",
 			     text.len < 100 ? (int)text.len : 100, text.p);
+		else if (*count == had)
+			tell(r, REPORT_ERROR, lines->line[i], "No address in the list");
 	}
 }
 

@@ -345,7 +345,7 @@ static bool encode_alpn(struct tls_ctx *ctx, const struct tls_settings *s, const
 		}
 		names += len;
 	}
-	return true;
+	return ctx->alpn_len != 0 || refuse(f, "alpn", "'alpn' names no protocol", s->alpn);
 }
 
 /* Our order decides; RFC 7301 3.2 has a server refuse a client with which it shares nothing. */

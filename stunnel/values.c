@@ -57,8 +57,6 @@ const char *values_add(struct config *config, const char *value, struct conf_lin
 	const char **items, *item;
 	struct conf_line **lines;
 
-	if (!*value)
-		return "The value is empty";
 	item = conf_keep(config, value);
 	items = grown(config, list->item, list->count, sizeof *items);
 	lines = grown(config, list->line, list->count, sizeof *lines);

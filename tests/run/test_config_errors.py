@@ -162,6 +162,45 @@ def test_service_line(load, line, reason):
     assert_line(outcome, filled_in(config, outcome), filled_in(line, outcome), reason)
 
 
+MAY_BE_EMPTY = ("pid", "CAfile", "CApath")
+
+
+def options():
+    done = subprocess.run([BINARY, "-help"], capture_output=True, text=True, timeout=30)
+    return re.findall(r"^(\w+) += ", done.stderr.split("not built yet:")[0], re.M)
+
+
+@pytest.mark.parametrize("name", options())
+def test_empty_value(load, name):
+    """As of an unset variable in a template: it must not undo a chroot or a PROXY header."""
+    config = GLOBALS + f"{name} =\n" + WEB
+    outcome = load(config + "surprise = 1\n")
+    outcome.assert_refused()
+    taken = f'{outcome.path}:3: "{name} =": ' not in outcome.stderr
+    assert taken == (name in MAY_BE_EMPTY)
+
+
+@pytest.mark.parametrize("name", ["CRLfile", "CRLpath"])
+def test_empty_value_that_undoes_a_default(load, name):
+    """Only there it can be meant."""
+    outcome = load(f"foreground = yes\n{name} = {{dir}}/missing.pem\n" + WEB + f"{name} =\nx = 1\n")
+    outcome.assert_refused()
+    assert f'"{name} =' not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "line, reason",
+    [
+        ("alpn = ,", "'alpn' names no protocol"),
+        ("trustedProxy = ,", "No address in the list"),
+        ("acceptProxyFrom = , ,", "No address in the list"),
+    ],
+)
+def test_list_of_nothing(load, line, reason):
+    config = GLOBALS + WEB + line + "\n"
+    assert_line(load(config), config, line, reason)
+
+
 def test_error_in_an_included_file(load, tmp_path):
     folder = tmp_path / "conf.d"
     folder.mkdir()
