@@ -467,10 +467,8 @@ static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	SSL_CTX_set_verify(ctx->ssl_ctx, mode, tls_peer_verify);
 	/* A ticket keeps the leaf only: a resumed session would be without its chain. */
-	if (mode != SSL_VERIFY_NONE && s->cert_texts & TLS_CERT_CHAIN) {
+	if (mode != SSL_VERIFY_NONE && s->cert_texts & TLS_CERT_CHAIN)
 		SSL_CTX_set_options(ctx->ssl_ctx, SSL_OP_NO_TICKET);
-		SSL_CTX_set_num_tickets(ctx->ssl_ctx, 0);
-	}
 	ok = load_trusted(ctx->ssl_ctx, &s->verify, f);
 	ok = load_revoked(ctx->ssl_ctx, &s->verify, f) && ok;
 	return check_addresses(&s->verify, f) && ok;
@@ -553,8 +551,7 @@ static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct
 	bool ok;
 
 	ctx->ssl_ctx = SSL_CTX_new(TLS_server_method());
-	if (!ctx->ssl_ctx || SSL_CTX_set_app_data(ctx->ssl_ctx, ctx) != 1 || !tls_session_key() ||
-	    !tls_session_use(ctx->ssl_ctx))
+	if (!ctx->ssl_ctx || SSL_CTX_set_app_data(ctx->ssl_ctx, ctx) != 1)
 		return refuse(f, NULL, "Failed to initialize TLS context", s->service);
 	/* What is wrong with one of them must not hide what is wrong with the next. */
 	ok = !s->alpn || encode_alpn(ctx, s, f);
@@ -565,7 +562,8 @@ static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct
 	ok = set_verification(ctx, s, f) && ok;
 	if (!ok)
 		return false;
-	return bind_sessions(ctx->ssl_ctx, s) ||
+	return (tls_session_key() && tls_session_use(ctx->ssl_ctx) &&
+		bind_sessions(ctx->ssl_ctx, s)) ||
 	       refuse(f, NULL, "Failed to initialize TLS context", s->service);
 }
 

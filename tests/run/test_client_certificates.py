@@ -428,15 +428,107 @@ def test_session_does_not_carry_past_other_authorities(start, tmp_path):
         visit(stunnel.port, context, session)
 
 
+class WithClock(Stunnel):
+    """Its clock of seconds since boot is `ahead` of ours."""
+
+    SOURCE = """
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <sys/syscall.h>
+        #include <time.h>
+        #include <unistd.h>
+
+        int clock_gettime(clockid_t clock, struct timespec *now)
+        {
+            int rc = syscall(SYS_clock_gettime, clock, now);
+            FILE *file = clock == CLOCK_BOOTTIME ? fopen(getenv("CLOCK"), "r") : NULL;
+            long ahead;
+
+            if (file && fscanf(file, "%ld", &ahead) == 1)
+                now->tv_sec += ahead;
+            if (file)
+                fclose(file);
+            return rc;
+        }
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.clock, self.library = self.folder / "clock", self.folder / "clock.so"
+        command = ["cc", "-shared", "-fPIC", "-xc", "-", "-o", self.library]
+        subprocess.run(command, input=self.SOURCE, text=True, check=True)
+        self.ahead(0)
+
+    def ahead(self, seconds):
+        self.clock.write_text(str(seconds))
+
+    def environment(self):
+        preload = {"LD_PRELOAD": str(self.library), "CLOCK": str(self.clock)}
+        return {**super().environment(), **preload}
+
+
+@pytest.mark.parametrize("cert", ["signed", None])
+def test_resumption_in_a_row(start, cert):
+    """By a client that takes a ticket once (RFC 8446 C.4), also where it has no certificate."""
+    stunnel, _ = front(start, *trusting("root", "verify = 1"))
+    context = client_context(version=TLS13, cert=cert)
+    session, resumed = visit(stunnel.port, context)[0], []
+    for _ in range(30):
+        newest, again = visit(stunnel.port, context, session)
+        resumed.append(again)
+        session = newest if not session or newest.id != session.id else None
+    assert resumed == 30 * [True]
+
+
 @daemon_only
-def test_session_is_not_renewed_by_its_use(start):
-    """Else TLS 1.3 gives a new ticket each time, and nobody looks at the certificate again."""
-    stunnel, _ = front(start, *trusting("root", "verifyChain = yes"))
-    context = client_context(version=TLS13, cert="signed")
+@VERSIONS
+def test_certificate_counts_for_300_seconds(start, version):
+    """Of the handshake that showed it, however young the ticket is."""
+    backend = start(Recorder())
+    config = service(backend.port, *trusting("root", "verify = 1"))
+    stunnel = start(WithClock(config))
+    context = client_context(version=version, cert="signed")
     session, _ = visit(stunnel.port, context)
-    again, resumed = visit(stunnel.port, context, session)
-    assert resumed
-    assert again.id == session.id
+    for ahead in (150, 290):
+        stunnel.ahead(ahead)
+        session, resumed = visit(stunnel.port, context, session)
+        assert resumed
+    stunnel.ahead(301)
+    session, resumed = visit(stunnel.port, context, session)
+    assert not resumed
+    stunnel.ahead(590)
+    assert visit(stunnel.port, context, session)[1]
+    stunnel.ahead(0)  # a clock that goes back proves nothing
+    assert not visit(stunnel.port, context, session)[1]
+
+
+@daemon_only
+@VERSIONS
+def test_session_without_certificate_has_no_such_bound(start, version):
+    backend = start(Recorder())
+    stunnel = start(WithClock(service(backend.port, *trusting("root", "verify = 1"))))
+    context = client_context(version=version)
+    session, _ = visit(stunnel.port, context)
+    stunnel.ahead(301)
+    assert visit(stunnel.port, context, session)[1]
+
+
+@daemon_only
+@VERSIONS
+def test_new_ticket_for_one_that_is_not_taken(start, version):
+    """It is from before a reload that changed the verification: the client is not lost for good."""
+    backend = start(Recorder())
+    config = service(backend.port, *trusting("root", "verify = 1"))
+    stunnel = start(Stunnel(config))
+    context = client_context(version=version)
+    session, _ = visit(stunnel.port, context)
+    old = set(stunnel.processes()[1:])
+    stunnel.write(config + f"CRLfile = {path('crl')}\n")
+    stunnel.reload()
+    stunnel.wait_gone(old)
+    session, resumed = visit(stunnel.port, context, session)
+    assert not resumed
+    assert visit(stunnel.port, context, session)[1]
 
 
 @VERSIONS
