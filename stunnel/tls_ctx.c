@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -510,6 +511,20 @@ static bool digest_store(EVP_MD_CTX *md, SSL_CTX *ctx)
 	return true;
 }
 
+/*
+ * What lies in folders is read as clients come, and may have changed at any time before a reload:
+ * each load then is another one. The workers of one load have it in common, as they are forked
+ * behind it.
+ */
+static bool digest_folders(EVP_MD_CTX *md, const struct tls_verify *v)
+{
+	unsigned char load[16];
+
+	if (!(v->bits & TLS_VERIFY_REQUEST) || (!v->ca_path && !v->crl_path))
+		return true;
+	return RAND_bytes(load, sizeof load) == 1 && EVP_DigestUpdate(md, load, sizeof load) == 1;
+}
+
 static bool digest_settings(EVP_MD_CTX *md, SSL_CTX *ctx, const struct tls_settings *s)
 {
 	const struct tls_verify *v = &s->verify;
@@ -523,7 +538,8 @@ static bool digest_settings(EVP_MD_CTX *md, SSL_CTX *ctx, const struct tls_setti
 	snprintf(numbers, sizeof numbers, "%d %d %llx %llx %x", s->version_min, s->version_max,
 		 (unsigned long long)s->options_set, (unsigned long long)s->options_clear, v->bits);
 	return digest_text(md, numbers) && digest_names(md, &v->host) &&
-	       digest_names(md, &v->email) && digest_names(md, &v->ip) && digest_store(md, ctx);
+	       digest_names(md, &v->email) && digest_names(md, &v->ip) && digest_store(md, ctx) &&
+	       digest_folders(md, v);
 }
 
 /*

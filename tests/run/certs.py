@@ -65,7 +65,7 @@ def client_certificates():
     `again` (as `listed`, issued anew), `expired`, `revoked`, `odd` and `long` (by their subjects).
     `below` is of `middle`, which is of `root`; below.pem holds all three. Of `elsewhere`, which no
     service trusts: `stranger` and `guest`. `selfmade` is its own issuer. `trusted.pem` holds
-    `root`, `listed` and `guest`; `crl.pem` is the list of `root`.
+    `root`, `listed` and `guest`; `crl.pem` is the list of `root`, `nobody.pem` an earlier one.
     """
     folder = _folder()
     for name in ("root", "elsewhere"):
@@ -92,7 +92,8 @@ def client_certificates():
     _expired(folder)
     _join(folder, "below", "below", "middle", "root")
     _join(folder, "trusted", "root", "listed", "guest")
-    _revoke(folder, "66")
+    _list_revoked(folder, "crl", "66")
+    _list_revoked(folder, "nobody")
     return folder
 
 
@@ -135,9 +136,10 @@ def _join(folder, name, *parts):
     (folder / f"{name}.pem").write_text(text)
 
 
-def _revoke(folder, serial):
+def _list_revoked(folder, name, *serials):
+    """A list of root's."""
     config = folder / "crl.conf"
     config.write_text(CRL_CONFIG.format(folder=folder))
-    row = ["R", "491231000000Z", "240101000000Z", serial, "unknown", "/CN=revoked"]
-    (folder / "index").write_text("\t".join(row) + "\n")
-    _openssl("ca", "-config", config, "-gencrl", "-out", folder / "crl.pem")
+    rows = [["R", "491231000000Z", "240101000000Z", n, "unknown", "/CN=revoked"] for n in serials]
+    (folder / "index").write_text("".join("\t".join(row) + "\n" for row in rows))
+    _openssl("ca", "-config", config, "-gencrl", "-out", folder / f"{name}.pem")

@@ -6,6 +6,7 @@ import re
 import shutil
 import ssl
 import subprocess
+from functools import partial
 
 import pytest
 
@@ -258,6 +259,57 @@ def test_revoked_after_a_reload(start, tmp_path):
     stunnel.wait_gone(old)
     with pytest.raises(ssl.SSLError, match="REVOKED"):
         TlsClient(stunnel.port, context=context, session=session)
+
+
+def into_folder(folder, name, suffix):
+    """As `openssl rehash` names it: it is of root, or root itself."""
+    hash_ = x509("root", "-subject", "-subject_hash").split("\n")[1]
+    return shutil.copy(path(name), folder / f"{hash_}.{suffix}")
+
+
+def assert_kept_out(start, config, version, change):
+    """By this change and a reload: a client that was in, and has a session."""
+    stunnel = start(Stunnel(config))
+    context = client_context(version=version, cert="revoked")
+    session, _ = visit(stunnel.port, context)
+    assert visit(stunnel.port, context, session)[1]
+    change()
+    old = set(stunnel.processes()[1:])
+    stunnel.reload()
+    stunnel.wait_gone(old)
+    with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
+        visit(stunnel.port, context, session)
+
+
+@daemon_only
+@VERSIONS
+def test_revoked_in_a_directory_after_a_reload(start, tmp_path, version):
+    """The directory has the same name, and nothing in it was read at the load."""
+    into_folder(tmp_path, "nobody", "r0")
+    options = trusting("root", "verifyChain = yes", f"CRLpath = {tmp_path}")
+    config = service(start(Recorder()).port, *options)
+    assert_kept_out(start, config, version, partial(into_folder, tmp_path, "crl", "r0"))
+
+
+@daemon_only
+@VERSIONS
+def test_authority_taken_from_a_directory_before_a_reload(start, tmp_path, version):
+    trusted = into_folder(tmp_path, "root", "0")
+    options = [f"CApath = {tmp_path}", "verifyChain = yes"]
+    config = service(start(Recorder()).port, *options)
+    assert_kept_out(start, config, version, trusted.unlink)
+
+
+@daemon_only
+def test_workers_share_sessions_where_directories_are_used(start, tmp_path):
+    into_folder(tmp_path, "root", "0")
+    options = [f"CApath = {tmp_path}", "verifyChain = yes"]
+    stunnel = start(Stunnel("workers = 4\n" + service(start(Recorder()).port, *options)))
+    context = client_context(version=TLS13, cert="signed")
+    session, _ = visit(stunnel.port, context)
+    for _ in range(20):
+        session, resumed = visit(stunnel.port, context, session)
+        assert resumed
 
 
 # ---- names of the subject -------------------------------------------------------------------
