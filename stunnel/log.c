@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "log_file.h"
+#include "log_syslog.h"
 
 #define LINE_MAX (LOG_LINE_MAX + 128) /* with date, level and id */
 
@@ -92,7 +93,12 @@ static const char *timestamp(void)
 
 void log_syslog(int level, const char *text)
 {
-	syslog(level, "%s", text);
+	log_syslog_send(level, text);
+}
+
+bool log_flush(void)
+{
+	return log_syslog_flush();
 }
 
 static size_t make_line(char line[static LINE_MAX], const char *id, int level, const char *text)
@@ -135,8 +141,8 @@ static void emit(const char *id, int level, const char *text)
 
 	if (starting && level <= LOG_ERR && !to->to_stderr)
 		fprintf(stderr, "[!] %s\n", text);
-	if (to->to_syslog)
-		syslog(level, "LOG%d[%s]: %s", level, id, text);
+	if (to->to_syslog && snprintf(line, sizeof line, "LOG%d[%s]: %s", level, id, text) > 0)
+		log_syslog_send(level, line);
 	len = make_line(line, id, level, text);
 	if (current.file.file.fd >= 0)
 		write_line(&current.file, line, len);
@@ -211,9 +217,10 @@ static void open_syslog(void)
 {
 	const struct log_sinks *s = &current.sinks;
 
-	closelog();
 	if (s->to_syslog || s->for_access)
-		openlog(s->ident, LOG_CONS | LOG_NDELAY, s->facility);
+		log_syslog_open(s->ident, s->facility);
+	else
+		log_syslog_close();
 }
 
 int log_open(const struct log_sinks *wanted)
@@ -246,7 +253,7 @@ void log_revert(void)
 
 	current = replaced;
 	replaced = (struct state){.file = NO_SINK};
-	open_syslog(); /* before the name that it was opened with is freed */
+	open_syslog();
 	free_state(&given_up);
 }
 
@@ -273,6 +280,12 @@ void log_path(const char *path)
 	free(current.path);
 	current.path = copy;
 	current.sinks.path = copy;
+}
+
+void log_forked(void)
+{
+	log_settle();
+	log_syslog_forked();
 }
 
 void log_own(unsigned uid, unsigned gid)

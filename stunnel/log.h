@@ -48,8 +48,14 @@ void log_path(const char *path);
 /* Hands the file to a user, so that a process without privileges can open it again. */
 void log_own(unsigned uid, unsigned gid);
 
+/* In a forked process, before any line of its own: it goes back to no other log. */
+void log_forked(void);
+
 /* A line for syslog alone, as it is. */
 void log_syslog(int level, const char *text);
+
+/* Tries again what syslog did not take at once; true if it is to be called again soon. */
+bool log_flush(void);
 
 /* The start is over: errors are no longer shown on stderr too. */
 void log_started(void);

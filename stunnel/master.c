@@ -20,6 +20,8 @@
 #include "tls_secret.h"
 #include "worker.h"
 
+#define LOG_RETRY_MS 100 /* of what syslog did not take */
+
 struct master {
 	const char *path;
 	int fd;
@@ -171,10 +173,14 @@ static void serve(struct master *m)
 {
 	while (!m->ending) {
 		int ms = generation_replace(&m->workers);
-		struct timespec wait = {ms / 1000, ms % 1000 * 1000000L};
-		int number = ms >= 0 ? sigtimedwait(&m->signals, NULL, &wait)
-				     : sigwaitinfo(&m->signals, NULL);
+		struct timespec wait;
+		int number;
 
+		if (log_flush() && (ms < 0 || ms > LOG_RETRY_MS))
+			ms = LOG_RETRY_MS;
+		wait = (struct timespec){ms / 1000, ms % 1000 * 1000000L};
+		number = ms >= 0 ? sigtimedwait(&m->signals, NULL, &wait)
+				 : sigwaitinfo(&m->signals, NULL);
 		if (number > 0)
 			handle_signal(m, number);
 	}

@@ -14,13 +14,15 @@
 #include "log.h"
 
 #define FLUSH_MS 1000 /* of access logs */
+#define RETRY_MS 50   /* of what syslog did not take */
 
 struct worker {
 	uv_loop_t loop;
 	struct conn_pool pool;
 	struct listen *listens;
 	struct config *config;
-	uv_timer_t flush;
+	uv_timer_t flush, retry;
+	uv_prepare_t before_sleep;
 	uv_poll_t lifeline, signals;
 	int signal_fd;
 	bool draining, ended;
@@ -46,6 +48,8 @@ static void end(struct worker *w)
 	conn_pool_close(&w->pool);
 	access_finish(w->config->access);
 	uv_close((uv_handle_t *)&w->flush, NULL);
+	uv_close((uv_handle_t *)&w->retry, NULL);
+	uv_close((uv_handle_t *)&w->before_sleep, NULL);
 	uv_close((uv_handle_t *)&w->lifeline, NULL);
 	uv_close((uv_handle_t *)&w->signals, NULL);
 	close(w->signal_fd);
@@ -79,6 +83,20 @@ static void on_flush(uv_timer_t *timer)
 	struct worker *w = timer->data;
 
 	access_flush(w->config->access);
+}
+
+/* Only wakes the loop: what is to be done then is done before it sleeps again. */
+static void on_retry(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+static void before_sleep(uv_prepare_t *handle)
+{
+	struct worker *w = handle->data;
+
+	if (log_flush())
+		uv_timer_start(&w->retry, on_retry, RETRY_MS, 0);
 }
 
 /* The master is gone, however that came about: nobody will tell us to stop. */
@@ -171,6 +189,10 @@ static bool start(struct worker *w, const struct worker_task *task)
 	w->config = task->config;
 	uv_timer_init(&w->loop, &w->flush);
 	w->flush.data = w;
+	uv_timer_init(&w->loop, &w->retry);
+	uv_prepare_init(&w->loop, &w->before_sleep);
+	w->before_sleep.data = w;
+	uv_prepare_start(&w->before_sleep, before_sleep);
 	if (w->config->access)
 		uv_timer_start(&w->flush, on_flush, FLUSH_MS, FLUSH_MS);
 	w->pool.on_change = end_if_drained;
@@ -187,7 +209,7 @@ static bool confine(const struct worker_task *task)
 {
 	const struct conf_globals *g = &task->config->globals;
 
-	log_settle(); /* a failed reload goes back to the old log, a worker never */
+	log_forked();
 	/* A user without privileges must be able to open the log again inside the chroot. */
 	if (g->uid != 0 || g->gid != 0) {
 		unsigned uid = g->uid != 0 ? g->uid : geteuid();
