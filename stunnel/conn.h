@@ -10,6 +10,7 @@
 #include "access.h"
 #include "board.h"
 #include "h1.h"
+#include "health.h"
 #include "ip.h"
 #include "log.h"
 #include "net.h"
@@ -117,6 +118,7 @@ struct conn_service {
 struct conn_shared {
 	_Atomic uint64_t serial; /* of connections */
 	uint64_t start;		 /* random: tells one start of the daemon from another */
+	struct health health;	 /* of the backends */
 };
 
 /* All connections of one worker. */
@@ -166,6 +168,14 @@ enum conn_told {
 	CONN_TOLD_ANSWER = 2, /* that cannot be framed */
 };
 
+/* How far a connection has got with the addresses of its backend; zeroed: not begun. */
+struct conn_walk {
+	size_t first;	 /* where it began */
+	size_t steps;	 /* that were taken, over two rounds */
+	size_t at;	 /* the address that is tried now */
+	uint64_t passed; /* a bit for each address that has to wait for the second round */
+};
+
 struct conn {
 	struct conn_pool *pool;
 	struct conn *next, *previous; /* of the pool */
@@ -192,7 +202,7 @@ struct conn {
 	uint64_t head_number;	/* which head that was */
 	struct net_addrs found; /* targets that were looked up for this connection */
 	struct resolve_wait wait;
-	size_t target, targets_tried;
+	struct conn_walk walk;
 	int handles;	      /* reasons why the memory is still needed: libuv's handles, lists */
 	unsigned told;	      /* enum conn_told */
 	enum conn_result end; /* as soon as it is dead: CONN_CLOSE, CONN_CUT or CONN_RESET */

@@ -550,6 +550,23 @@ int net_connected(int fd)
 	return -error;
 }
 
+bool net_blames_peer(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case ECONNABORTED:
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+	case ENETUNREACH:
+	case ENOENT: /* of a Unix path */
+		return true;
+	default:
+		return false;
+	}
+}
+
 ssize_t net_peek(int fd, char *p, size_t len)
 {
 	ssize_t n = recv(fd, p, len, MSG_PEEK);

@@ -129,6 +129,9 @@ int net_connect(const struct net_addr *addr, const struct net_options *options, 
 /* How a connect that was under way ended: 0 or -errno. */
 int net_connected(int fd);
 
+/* Whether an error of these two is the other side's, or the way's, and no shortage of ours. */
+bool net_blames_peer(int error);
+
 ssize_t net_read(int fd, char *p, size_t len); /* 0 at the end */
 ssize_t net_peek(int fd, char *p, size_t len); /* the bytes stay */
 ssize_t net_write(int fd, const char *p, size_t len);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "target.h"
 #include "tls_peer.h"
 
 #define FIRST_HEAD 2 /* in an HTTP service's plan */
@@ -440,51 +441,15 @@ static enum conn_result resolve_expired(struct conn *c)
 
 /* --- step: connecting the backend ------------------------------------------------------------- */
 
-static const struct net_addrs *targets(const struct conn *c)
-{
-	return c->service->target_names ? &c->found : &c->service->targets;
-}
-
-static void connected(struct conn *c, int level)
-{
-	char text[NET_TEXT_MAX];
-	struct net_addr local;
-
-	if (c->service->log_level < LOG_NOTICE)
-		return;
-	net_text(&targets(c)->addr[c->target], text);
-	conn_log(c, level, "s_connect: connected %s", text);
-	if (net_local(c->relay.end[RELAY_BACKEND].fd, &local) == 0) {
-		net_text(&local, text);
-		conn_log(c, LOG_NOTICE, "Service [%s] connected remote server from %s",
-			 c->service->name, text);
-	}
-}
-
-static void connect_failed(struct conn *c, const char *reason, int code)
-{
-	char text[NET_TEXT_MAX];
-
-	net_text(&targets(c)->addr[c->target], text);
-	if (code != 0)
-		conn_log(c, LOG_ERR, "s_connect: connect %s: %s (%d)", text, reason, code);
-	else
-		conn_log(c, LOG_ERR, "s_connect: %s: %s", text, reason);
-}
-
 /* Begins with the next target; false if all were tried. */
 static bool connect_next(struct conn *c, bool *now_connected)
 {
-	const struct net_addrs *list = targets(c);
+	const struct net_addr *addr;
 
-	while (c->targets_tried < list->count) {
-		const struct net_addr *addr;
+	while ((addr = target_next(c))) {
 		char text[NET_TEXT_MAX];
 		int fd;
 
-		c->target = c->targets_tried == 0 ? c->target : (c->target + 1) % list->count;
-		c->targets_tried++;
-		addr = &list->addr[c->target];
 		net_text(addr, text);
 		conn_log(c, LOG_INFO, "s_connect: connecting %s", text);
 		fd = net_connect(addr, &c->service->options, now_connected);
@@ -493,19 +458,10 @@ static bool connect_next(struct conn *c, bool *now_connected)
 			c->since = conn_now(c);
 			return true;
 		}
-		connect_failed(c, strerror(-fd), -fd);
+		target_failed(c, strerror(-fd), -fd);
 	}
 	conn_log(c, LOG_ERR, "No more addresses to connect");
 	return false;
-}
-
-static size_t first_target(struct conn *c)
-{
-	size_t count = targets(c)->count;
-
-	if (c->service->failover != CONN_ROUND_ROBIN || count == 0)
-		return 0;
-	return c->service->next_target++ % count;
 }
 
 static enum conn_result step_connect(struct conn *c, unsigned events)
@@ -518,18 +474,16 @@ static enum conn_result step_connect(struct conn *c, unsigned events)
 			return CONN_WAIT;
 		rc = net_connected(c->relay.end[RELAY_BACKEND].fd);
 		if (rc == 0) {
-			connected(c, LOG_NOTICE);
+			target_works(c, LOG_NOTICE);
 			return CONN_NEXT;
 		}
-		connect_failed(c, strerror(-rc), -rc);
+		target_failed(c, strerror(-rc), -rc);
 		conn_backend_close(c, false);
 	}
-	if (c->targets_tried == 0)
-		c->target = first_target(c);
 	if (!connect_next(c, &connected_now))
 		return no_backend(c);
 	if (connected_now) {
-		connected(c, LOG_INFO);
+		target_works(c, LOG_INFO);
 		return CONN_NEXT;
 	}
 	conn_wait(c, RELAY_CLIENT, false, false);
@@ -545,7 +499,7 @@ static uint64_t connect_deadline(const struct conn *c)
 /* The next target has its turn. */
 static enum conn_result connect_expired(struct conn *c)
 {
-	connect_failed(c, "TIMEOUTconnect exceeded", 0);
+	target_failed(c, "TIMEOUTconnect exceeded", 0);
 	conn_backend_close(c, true);
 	return CONN_AGAIN;
 }
@@ -617,7 +571,7 @@ static enum conn_result renew(struct conn *c)
 	conn_log(c, LOG_INFO, "Backend connection closed: the next request opens another one");
 	conn_backend_close(c, false);
 	relay_renew(&c->relay);
-	c->targets_tried = 0;
+	c->walk = (struct conn_walk){0};
 	c->step = FIRST_HEAD;
 	c->since = conn_now(c);
 	return CONN_AGAIN;

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: ISC
+"""Several `connect` lines: what failed a short while ago is tried after the others."""
+
+import socket
+
+import pytest
+
+from peers import Stunnel, daemon_only, free_port, service, wait_for
+from recorder import Recorder
+from tls_client import TlsClient
+
+pytestmark = daemon_only
+
+HTTP = "xForwardedFor = yes"
+
+
+class BlackHole:
+    """A port whose SYNs nobody answers: its backlog is full, and stays so."""
+
+    def __init__(self):
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(0)
+        self.port = self.listener.getsockname()[1]
+        self.clients = []
+
+    def __enter__(self):
+        while True:
+            client = socket.socket()
+            client.settimeout(1)
+            self.clients.append(client)
+            try:
+                client.connect(("127.0.0.1", self.port))
+            except TimeoutError:
+                return self
+
+    def __exit__(self, *_):
+        for sock in [self.listener, *self.clients]:
+            sock.close()
+
+
+def get(stunnel):
+    with TlsClient(stunnel.port) as client:
+        return client.get("/").status
+
+
+def two_targets(start, first, *options, workers=2):
+    """`first` is the port of the first `connect` line; behind the second one is a backend."""
+    backend = start(Recorder())
+    config = service(first, f"connect = 127.0.0.1:{backend.port}", HTTP, *options)
+    return backend, start(Stunnel(f"workers = {workers}\n{config}"))
+
+
+@pytest.mark.parametrize("failover", ["prio", "rr"])
+def test_a_black_hole_costs_its_timeout_once(start, failover):
+    """All workers know of it after one connection."""
+    hole = start(BlackHole())
+    options = [f"failover = {failover}", "TIMEOUTconnect = 1"]
+    backend, stunnel = two_targets(start, hole.port, *options)
+    wait_for(lambda: get(stunnel) and stunnel.log_lines("TIMEOUTconnect exceeded"), "the hole")
+    assert [get(stunnel) for _ in range(6)] == [200] * 6
+    assert len(stunnel.log_lines("TIMEOUTconnect exceeded")) < 3  # 2: the machine was that slow
+    assert len(stunnel.log_lines("is tried after the others for 10 seconds")) == 1
+    assert len(backend.connections) >= 7
+
+
+def test_the_first_target_is_used_again_when_it_answers(start):
+    """failover = prio; one connection finds out."""
+    port = free_port()
+    _, stunnel = two_targets(start, port)
+    assert [get(stunnel) for _ in range(4)] == [200] * 4
+    assert len(stunnel.log_lines(f"connect 127.0.0.1:{port}: Connection refused")) < 3
+    first = start(Recorder(port=port))
+    wait_for(lambda: get(stunnel) == 200 and first.connections, "the first target's return")
+    stunnel.wait_log(f"127.0.0.1:{port} works again")
+    before = len(first.connections)
+    assert [get(stunnel) for _ in range(4)] == [200] * 4
+    assert len(first.connections) == before + 4
+
+
+def test_targets_that_have_all_failed_are_tried_in_order(start):
+    """And whichever answers is used at once, however long ago it failed."""
+    ports = [free_port(), free_port()]
+    config = service(ports[0], f"connect = 127.0.0.1:{ports[1]}", HTTP)
+    stunnel = start(Stunnel(f"workers = 1\n{config}"))
+    assert [get(stunnel) for _ in range(3)] == [503] * 3
+    tried = stunnel.log_lines("s_connect: connecting 127.0.0.1:")
+    assert [int(line.rsplit(":", 1)[1]) for line in tried] == ports * 3
+    second = start(Recorder(port=ports[1]))
+    assert get(stunnel) == 200
+    assert len(second.connections) == 1
