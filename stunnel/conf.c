@@ -417,6 +417,7 @@ struct config *conf_load(const char *path, int fd, enum conf_use use)
 		return NULL;
 	}
 	r.target.options = &config->defaults;
+	r.target.report = &r.report;
 	options_default(&r.target);
 	if (fd >= 0)
 		read_fd(&r, fd);

@@ -60,6 +60,9 @@ struct conf_options {
 	const char *ca_file, *ca_path, *crl_file, *crl_path;
 	struct conf_list check_host, check_email, check_ip;
 	int version_min, version_max;
+	int session_seconds;
+	bool session_resume;
+	bool delay;
 	uint64_t tls_set, tls_clear;
 	int log_level;
 	int failover; /* enum conn_failover */

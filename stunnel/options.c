@@ -7,6 +7,7 @@
 #include <syslog.h>
 
 #include "tls_ctx.h"
+#include "report.h"
 #include "values.h"
 
 enum scope {
@@ -33,6 +34,7 @@ enum type {
 	VERIFY,	    /* unsigned: enum tls_verify_bit, by a level */
 	VERIFY_BIT, /* yes sets row->max of them, no clears row->min */
 	INCLUDE,    /* the caller's to follow */
+	IDLE,	    /* stock's: a value is checked, and changes nothing; help says why */
 	UNBUILT,    /* stock's, not built; only row->initial is taken, as what we do anyway */
 };
 
@@ -52,10 +54,25 @@ struct option {
 	const char *error;   /* what is said of a bad value */
 	int min, max;
 	enum empty empty;
+	const char *in_section; /* why a global option of ours or stock's changes nothing there */
 	const struct values_choice *choice;
 	const char *help;
 };
 
+static const struct values_choice yes_no_choice[] = {{"no", 0}, {"yes", 1}, {0}};
+static const struct values_choice ocsp_flags[] = {{"NOCERTS", 0},
+						  {"NOINTERN", 0},
+						  {"NOSIGS", 0},
+						  {"NOCHAIN", 0},
+						  {"NOVERIFY", 0},
+						  {"NOEXPLICIT", 0},
+						  {"NOCASIGN", 0},
+						  {"NODELEGATED", 0},
+						  {"NOCHECKS", 0},
+						  {"TRUSTOTHER", 0},
+						  {"RESPID_KEY", 0},
+						  {"NOTIME", 0},
+						  {0}};
 static const struct values_choice foreground_choice[] = {
 	{"no", CONF_BACKGROUND}, {"yes", CONF_FOREGROUND}, {"quiet", CONF_FOREGROUND_QUIET}, {0}};
 static const struct values_choice accept_proxy_choice[] = {
@@ -75,11 +92,23 @@ static const struct values_choice failover_choice[] = {
 		.help = row_help, __VA_ARGS__                                      \
 	}
 #define SECONDS .min = INT_MIN, .max = INT_MAX
+#define YES_NO .choice = yes_no_choice, .error = "The argument needs to be either 'yes' or 'no'"
+#define IDLE_ROW(row_name, why, ...)                                           \
+	{                                                                      \
+		.name = row_name, .scope = SERVICE, .type = IDLE, .help = why, \
+		.empty = EMPTY_REFUSED, __VA_ARGS__                            \
+	}
 #define STOCK(row_name, as_we_do)                                                         \
 	{                                                                                 \
 		.name = row_name, .scope = SERVICE, .type = UNBUILT, .initial = as_we_do, \
 		.help = "of stock stunnel, not built yet"                                 \
 	}
+
+static const char randomness[] = "OpenSSL takes its randomness from the system";
+static const char only_exec[] = "it is for programs that 'exec' starts";
+static const char no_ocsp[] = "no OCSP responder is asked";
+static const char owner[] =
+	"the workers' user and group stand before the sections; here they own a Unix socket";
 
 /* clang-format off: one row a line, so that it reads as the table that it is */
 static const struct option rows[] = {
@@ -94,9 +123,10 @@ static const struct option rows[] = {
 	    .error = "The argument needs to be either 'append' or 'overwrite'"),
 	ROW("output", TEXT, IN_GLOBALS(output), NULL, "log file"),
 	ROW("pid", TEXT, IN_GLOBALS(pid), NULL, "file for the process id", .empty = EMPTY_TAKEN),
-	ROW("service", TEXT, IN_GLOBALS(service), "stunnel", "name that syslog shows"),
-	ROW("setgid", GROUP, IN_GLOBALS(gid), NULL, "group of the workers"),
-	ROW("setuid", USER, IN_GLOBALS(uid), NULL, "user of the workers"),
+	ROW("service", TEXT, IN_GLOBALS(service), "stunnel", "name that syslog shows",
+	    .in_section = "the name is the whole program's, and stands before the sections"),
+	ROW("setgid", GROUP, IN_GLOBALS(gid), NULL, "group of the workers", .in_section = owner),
+	ROW("setuid", USER, IN_GLOBALS(uid), NULL, "user of the workers", .in_section = owner),
 	ROW("syslog", FLAG, IN_GLOBALS(syslog), "yes", "log to syslog"),
 	ROW("workers", INTEGER, IN_GLOBALS(workers), "0", "worker processes; 0: one a core",
 	    .max = 1024, .error = "Illegal number of workers"),
@@ -133,6 +163,8 @@ static const struct option rows[] = {
 	ROW("curve", TEXT, IN_SERVICE(curves), NULL, "another name of curves"),
 	ROW("curves", TEXT, IN_SERVICE(curves), NULL, "key exchange groups"),
 	ROW("debug", LEVEL, IN_SERVICE(log_level), "notice", "[FACILITY.]LEVEL of the log"),
+	ROW("delay", FLAG, IN_SERVICE(delay), "no",
+	    "look up the names of connect for connections, not at the load"),
 	ROW("failover", CHOICE, IN_SERVICE(failover), "prio",
 	    "order of several connect targets: prio or rr", .choice = failover_choice,
 	    .error = "The argument needs to be either 'rr' or 'prio'"),
@@ -170,6 +202,13 @@ static const struct option rows[] = {
 	ROW("requireCert", VERIFY_BIT, IN_SERVICE(verify), "no",
 	    "refuse clients without certificate", .min = TLS_VERIFY_REQUIRE,
 	    .max = TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE),
+	ROW("session", INTEGER, IN_SERVICE(session_seconds), NULL,
+	    "another name of sessionCacheTimeout", .max = INT_MAX,
+	    .error = "Illegal session cache timeout"),
+	ROW("sessionCacheTimeout", INTEGER, IN_SERVICE(session_seconds), "300",
+	    "seconds for which a session can be resumed", .max = INT_MAX,
+	    .error = "Illegal session cache timeout"),
+	ROW("sessionResume", FLAG, IN_SERVICE(session_resume), "yes", "let sessions be resumed"),
 	ROW("sni", TEXT, IN_SERVICE(sni), NULL, "PRIMARY:PATTERN of server names for this section"),
 	ROW("socket", SOCKET, IN_SERVICE(sockets), NULL, "a|l|r:OPTION=VALUE[:VALUE] of sockets"),
 	ROW("sslVersion", TLS_BOTH, NO_PLACE, NULL, "the only TLS version"),
@@ -206,20 +245,36 @@ static const struct option rows[] = {
 	ROW("xForwardedProto", RULE, IN_SERVICE(rewrite), NULL,
 	    "X-Forwarded-Proto: yes, replace, ... or no"),
 	ROW("xRealIP", RULE, IN_SERVICE(rewrite), NULL, "X-Real-IP: yes, replace, ... or no"),
+	IDLE_ROW("EGD", randomness, .min = 0),
+	IDLE_ROW("execArgs", only_exec, .min = 0),
+	IDLE_ROW("OCSPflag", no_ocsp, .choice = ocsp_flags, .error = "Illegal OCSP flag"),
+	IDLE_ROW("OCSPnonce", no_ocsp, YES_NO),
+	IDLE_ROW("OCSPrequire", no_ocsp, YES_NO),
+	IDLE_ROW("PSKidentity", "a server has none", .min = 0),
+	IDLE_ROW("pty", only_exec, YES_NO),
+	IDLE_ROW("renegotiation", "no connection is ever negotiated anew", YES_NO),
+	IDLE_ROW("retry", only_exec, .choice = yes_no_choice, .max = INT_MAX,
+		 .error = "Illegal retry delay"),
+	IDLE_ROW("RNDbytes", randomness, SECONDS,
+		 .error = "Illegal number of bytes to read from random seed files"),
+	IDLE_ROW("RNDfile", randomness, .min = 0),
+	IDLE_ROW("RNDoverwrite", randomness, YES_NO),
+	IDLE_ROW("sessionCacheSize", "sessions are resumed by ticket, without a cache",
+		 .max = INT_MAX, .error = "Illegal session cache size"),
+	IDLE_ROW("stack", "there are no threads", .max = INT_MAX,
+		 .error = "Illegal thread stack size"),
+	IDLE_ROW("TIMEOUTocsp", no_ocsp, SECONDS, .error = "Illegal OCSP connect timeout"),
 	STOCK("CAengine", NULL),
 	STOCK("CAstore", NULL),
 	STOCK("client", "no"),
 	STOCK("compression", NULL),
 	STOCK("config", NULL),
-	STOCK("delay", "no"),
-	STOCK("EGD", NULL),
-	STOCK("engine", NULL),
+	STOCK("engine", "auto"),
 	STOCK("engineCtrl", NULL),
 	STOCK("engineDefault", NULL),
 	STOCK("engineId", NULL),
 	STOCK("engineNum", NULL),
 	STOCK("exec", NULL),
-	STOCK("execArgs", NULL),
 	STOCK("fips", "no"),
 	STOCK("ident", NULL),
 	STOCK("libwrap", "no"),
@@ -227,9 +282,6 @@ static const struct option rows[] = {
 	STOCK("logId", "sequential"),
 	STOCK("OCSP", NULL),
 	STOCK("OCSPaia", "no"),
-	STOCK("OCSPflag", NULL),
-	STOCK("OCSPnonce", "no"),
-	STOCK("OCSPrequire", "yes"),
 	STOCK("protocolAuthentication", NULL),
 	STOCK("protocolDomain", NULL),
 	STOCK("protocolHeader", NULL),
@@ -238,28 +290,15 @@ static const struct option rows[] = {
 	STOCK("protocolUsername", NULL),
 	STOCK("provider", NULL),
 	STOCK("providerParameter", NULL),
-	STOCK("PSKidentity", NULL),
 	STOCK("PSKsecrets", NULL),
-	STOCK("pty", "no"),
 	STOCK("redirect", NULL),
-	STOCK("renegotiation", "no"),
 	STOCK("reset", "yes"),
-	STOCK("retry", "no"),
-	STOCK("RNDbytes", NULL),
-	STOCK("RNDfile", NULL),
-	STOCK("RNDoverwrite", "yes"),
 	STOCK("securityLevel", "2"),
-	STOCK("session", "300"),
-	STOCK("sessionCacheSize", NULL),
-	STOCK("sessionCacheTimeout", "300"),
 	STOCK("sessiond", NULL),
-	STOCK("sessionResume", "yes"),
 	STOCK("setEnv", NULL),
-	STOCK("stack", NULL),
 	STOCK("ticketKeySecret", NULL),
 	STOCK("ticketMacSecret", NULL),
-	STOCK("TIMEOUTocsp", NULL),
-	STOCK("transparent", "none"),
+	STOCK("transparent", "none|no"),
 };
 /* clang-format on */
 
@@ -270,14 +309,33 @@ static const struct option rows[] = {
 /* What we do anyway may be asked for. */
 static const char *refuse_unbuilt(const struct option *row, const char *value)
 {
-	bool flag = row->initial && (!strcmp(row->initial, "yes") || !strcmp(row->initial, "no"));
+	const char *taken = row->initial;
+	bool flag = taken && (!strcmp(taken, "yes") || !strcmp(taken, "no"));
 	bool ignored;
 
-	if (row->initial && !strcasecmp(value, row->initial))
-		return NULL;
+	while (taken && *value) {
+		size_t len = strcspn(taken, "|");
+
+		if (!strncasecmp(value, taken, len) && !value[len])
+			return NULL;
+		taken = taken[len] ? taken + len + 1 : NULL;
+	}
 	if (flag && values_flag(value, &ignored))
 		return values_flag(value, &ignored);
 	return "This option of stock stunnel is not built yet";
+}
+
+/* One of the choices, or a number within the bounds, or where the row has neither any text. */
+static const char *check_idle(const struct option *row, const char *value)
+{
+	bool bounded = row->min < row->max;
+	int ignored;
+
+	if (row->choice && (!bounded || !values_choice(value, row->choice, "", &ignored)))
+		return values_choice(value, row->choice, row->error, &ignored);
+	if (bounded)
+		return values_integer(value, row->min, row->max, row->error, &ignored);
+	return *value ? NULL : "The value is empty";
 }
 
 /* The other types have their own words for it: it is no value of theirs. */
@@ -291,8 +349,9 @@ static bool refused_as_empty(const struct option *row, const void *slot)
 
 static const char *set(struct options_target *t, const struct option *row, const char *value)
 {
-	char *base = row->scope == GLOBAL ? (char *)&t->config->globals : (char *)t->options;
-	void *slot = base + row->offset;
+	struct conf_globals ignored = {0};
+	char *globals = (char *)(t->global ? &t->config->globals : &ignored);
+	void *slot = (row->scope == GLOBAL ? globals : (char *)t->options) + row->offset;
 
 	if (!*value && refused_as_empty(row, slot))
 		return "The value is empty";
@@ -333,6 +392,8 @@ static const char *set(struct options_target *t, const struct option *row, const
 		return values_verify_bit(value, (unsigned)row->max, (unsigned)row->min, slot);
 	case INCLUDE:
 		return NULL;
+	case IDLE:
+		return check_idle(row, value);
 	case UNBUILT:
 		return refuse_unbuilt(row, value);
 	}
@@ -371,6 +432,17 @@ void options_spoilt(struct options_target *t, const char *text)
 		note_line(t, row, true);
 }
 
+static void note_idle(struct options_target *t, const struct option *row)
+{
+	struct report_place place = {.line = t->line};
+
+	if (row->type == IDLE)
+		report_add(t->report, REPORT_NOTE, &place, "It has no effect here: %s", row->help);
+	else if (row->scope == GLOBAL && !t->global)
+		report_add(t->report, REPORT_WARNING, &place, "It has no effect here: %s",
+			   row->in_section);
+}
+
 const char *options_apply(struct options_target *t, const char *name, const char *value,
 			  const char **include)
 {
@@ -378,12 +450,14 @@ const char *options_apply(struct options_target *t, const char *name, const char
 	const char *why;
 
 	*include = NULL;
-	if (!row || (row->scope == GLOBAL && !t->global))
+	if (!row || (row->scope == GLOBAL && !t->global && !row->in_section))
 		return "Specified option name is not valid here";
 	if (row->type == INCLUDE)
 		*include = value;
 	why = set(t, row, value);
 	note_line(t, row, why != NULL);
+	if (!why)
+		note_idle(t, row);
 	return why;
 }
 
@@ -394,17 +468,23 @@ const struct conf_line *options_line(const struct conf_options *options, const c
 	return row ? options->line[row - rows] : NULL;
 }
 
+static void print_names(FILE *to, const char *heading, enum type type)
+{
+	fprintf(to, "%s\n   ", heading);
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i].type == type)
+			fprintf(to, " %s", rows[i].name);
+	fprintf(to, "\n");
+}
+
 void options_print(FILE *to)
 {
 	_Static_assert(ROWS <= CONF_ROWS_MAX, "conf_options.line has no room for every option");
 	for (size_t i = 0; i < ROWS; i++)
-		if (rows[i].type != UNBUILT)
+		if (rows[i].type != UNBUILT && rows[i].type != IDLE)
 			fprintf(to, "%-15s = %s%s%s%s\n", rows[i].name, rows[i].help,
 				rows[i].initial ? " (" : "", rows[i].initial ? rows[i].initial : "",
 				rows[i].initial ? ")" : "");
-	fprintf(to, "Known from stock stunnel, not built yet:\n   ");
-	for (size_t i = 0; i < ROWS; i++)
-		if (rows[i].type == UNBUILT)
-			fprintf(to, " %s", rows[i].name);
-	fprintf(to, "\n");
+	print_names(to, "Taken from stock stunnel, without effect:", IDLE);
+	print_names(to, "Known from stock stunnel, not built yet:", UNBUILT);
 }

@@ -7,13 +7,16 @@
 
 #include "conf.h"
 
+struct report;
+
 /* What an option's line needs to be applied to. */
 struct options_target {
 	struct config *config;
 	struct conf_options *options; /* of the section, or the defaults */
 	bool global;		      /* no section was opened yet */
 	struct conf_line *line;
-	char reason[256]; /* of a refusal, where that is no fixed text */
+	struct report *report; /* for what is wrong, but does not refuse the line */
+	char reason[256];      /* of a refusal, where that is no fixed text */
 };
 
 /* Sets every option to its default. */

@@ -190,6 +190,18 @@ static void check_protocol(struct check *r, const struct conf_section *s)
 		check_proxy(r, s);
 }
 
+/* setuid and setgid of a section own the socket; no other socket has an owner. */
+static void check_owner(struct check *r, const struct conf_section *s)
+{
+	static const char *const names[] = {"setuid", "setgid"};
+
+	for (size_t i = 0; i < s->options.accept.count; i++)
+		for (size_t n = 0; s->options.accept.item[i][0] == '/' && n < 2; n++)
+			if (options_line(&s->options, names[n]) !=
+			    options_line(&r->config->defaults, names[n]))
+				refuse(r, names[n], "The owner of a Unix socket is not built yet");
+}
+
 /* What else may stand for an endpoint is not built, and was refused at its line. */
 static void check_endpoints(struct check *r, const struct conf_section *s)
 {
@@ -316,6 +328,28 @@ static void resolve_accept(struct check *r, struct conf_section *s)
 	}
 }
 
+/* Resolves one target for all connections, or finds that it is to be done for each of them. */
+static enum net_answer resolve_target(struct check *r, struct conf_section *s, size_t index,
+				      char plain[static ENDPOINT_MAX])
+{
+	const struct conf_list *connect = &s->options.connect;
+	const char *flaw = endpoint_check(connect->item[index], false, plain);
+	enum net_answer answer = NET_MALFORMED;
+	char why[256];
+
+	if (!flaw && s->options.delay && net_is_name(plain))
+		return NET_NO_ANSWER;
+	if (!flaw)
+		answer = net_resolve(plain, false, &s->service.targets, why);
+	if (answer == NET_MALFORMED)
+		tell(r, REPORT_FAULT, connect->line[index], "Cannot resolve connect target: %s%s",
+		     flaw ? flaw : why, flaw ? "" : hint(plain));
+	else if (answer != NET_RESOLVED)
+		tell(r, REPORT_WARNING, connect->line[index],
+		     "Cannot resolve connect target - delaying DNS lookup: %s", why);
+	return answer;
+}
+
 /*
  * What never can be a target is told where everybody sees it, but one such service among ten does
  * not keep the others from starting. A name that is not known now may be at the next connection.
@@ -323,34 +357,25 @@ static void resolve_accept(struct check *r, struct conf_section *s)
 static void resolve_connect(struct check *r, struct conf_section *s)
 {
 	const struct conf_list *connect = &s->options.connect;
-	struct conn_service *service = &s->service;
 	const char **names = conf_keep_block(r->config, calloc(connect->count + 1, sizeof *names));
-	char plain[ENDPOINT_MAX], why[256];
-	bool delayed = false;
+	bool delayed = false, ok = names != NULL;
 	size_t count = 0;
 
-	for (size_t i = 0; names && i < connect->count; i++) {
-		const char *flaw = endpoint_check(connect->item[i], false, plain);
-		enum net_answer answer =
-			flaw ? NET_MALFORMED : net_resolve(plain, false, &service->targets, why);
+	for (size_t i = 0; ok && i < connect->count; i++) {
+		char plain[ENDPOINT_MAX];
+		enum net_answer answer = resolve_target(r, s, i, plain);
 
 		if (answer == NET_MALFORMED)
-			tell(r, REPORT_FAULT, connect->line[i],
-			     "Cannot resolve connect target: %s%s", flaw ? flaw : why,
-			     flaw ? "" : hint(plain));
-		else
-			names[count++] = conf_keep(r->config, plain);
-		if (answer == NET_UNKNOWN || answer == NET_NO_ANSWER) {
-			tell(r, REPORT_WARNING, connect->line[i],
-			     "Cannot resolve connect target - delaying DNS lookup: %s", why);
-			delayed = true;
-		}
+			continue;
+		delayed |= answer != NET_RESOLVED;
+		names[count] = conf_keep(r->config, plain);
+		ok = names[count++] != NULL;
 	}
-	if (!names || (count != 0 && !names[count - 1])) {
+	if (!ok) {
 		refuse(r, NULL, "Out of memory");
 	} else if (delayed || count == 0) {
-		service->target_names = names;
-		service->target_name_count = count;
+		s->service.target_names = names;
+		s->service.target_name_count = count;
 	}
 }
 
@@ -412,6 +437,15 @@ static void tell_trial(void *arg, bool nobody, const char *option, const char *w
 	     option ? options_line(&r->section->options, option) : NULL, "%s", why);
 }
 
+/* There is no other way to resume a session. */
+static uint64_t no_tickets(void)
+{
+	uint64_t bit = 0;
+
+	tls_option("NO_TICKET", &bit);
+	return bit;
+}
+
 static void make_tls(struct check *r, struct conf_section *s)
 {
 	const struct conf_options *o = &s->options;
@@ -427,6 +461,7 @@ static void make_tls(struct check *r, struct conf_section *s)
 		.version_max = o->version_max,
 		.options_set = o->tls_set,
 		.options_clear = o->tls_clear,
+		.session_seconds = o->session_seconds,
 		.alpn = o->alpn,
 		.verify = {o->verify, o->ca_file, o->ca_path, o->crl_file, o->crl_path,
 			   names_of(&o->check_host), names_of(&o->check_email),
@@ -434,6 +469,8 @@ static void make_tls(struct check *r, struct conf_section *s)
 		.cert_texts = texts_on_cert(&s->service),
 	};
 
+	if (!o->session_resume)
+		settings.options_set |= no_tickets();
 	if (!o->cert && !ANY_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
 		refuse(r, NULL, "TLS server needs a certificate");
 	check_verification(r, o);
@@ -480,6 +517,7 @@ void section_finish(struct config *config, struct conf_section *s, struct report
 	if (s->options.sni && !ANY_REFUSED(r, "client"))
 		join_primary(r, s);
 	check_endpoints(r, s);
+	check_owner(r, s);
 	check_protocol(r, s);
 	make_access(r, s);
 	make_tls(r, s);

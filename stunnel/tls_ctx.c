@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "tls_ctx.h"
 
+#include <ctype.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -126,10 +127,20 @@ static const struct {
 
 #define OP_NAMES (sizeof op_names / sizeof op_names[0])
 
+/* Any case; up to stunnel 5.60 NO_TLSv1_2 was spelled NO_TLSv1.2. */
+static bool same_option(const char *name, const char *known)
+{
+	for (; *name && *known; name++, known++)
+		if (tolower((unsigned char)*name) != tolower((unsigned char)*known) &&
+		    !(*name == '.' && *known == '_'))
+			return false;
+	return *name == *known;
+}
+
 bool tls_option(const char *name, uint64_t *bit)
 {
 	for (size_t i = 0; i < OP_NAMES; i++) {
-		if (strcasecmp(name, op_names[i].name) != 0)
+		if (!same_option(name, op_names[i].name))
 			continue;
 		*bit = op_names[i].bit;
 		return true;
@@ -383,6 +394,7 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 		SSL_CTX_set_security_level(c, LEAST_SECURITY_LEVEL);
 	SSL_CTX_set_options(c, SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 				       SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+	SSL_CTX_set_timeout(c, s->session_seconds);
 	SSL_CTX_set_options(c, s->options_set);
 	SSL_CTX_clear_options(c, s->options_clear);
 	/* A second ClientHello would change name, service and certificate behind what was told. */

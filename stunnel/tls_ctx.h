@@ -40,6 +40,7 @@ struct tls_settings {
 	int version_max;
 	uint64_t options_set;
 	uint64_t options_clear;
+	int session_seconds; /* for which a session can be resumed */
 	const char *
 		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
 	struct tls_verify verify;

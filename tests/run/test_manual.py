@@ -21,15 +21,17 @@ TEMPLATE = (TOP / "stunnel/core/template.c").read_text()
 
 
 def options():
-    """What -help prints: defaults by name of the options that are built, and the other names."""
+    """What -help prints: defaults by name of the options that are built, and the other names, of
+    those that are taken without effect and of those that are not built."""
     done = subprocess.run([BINARY, "-help"], capture_output=True, text=True, timeout=30)
-    built, unbuilt = done.stderr.split("not built yet:\n")
+    built, idle, unbuilt = re.split(r"^(?:Taken|Known) from stock stunnel, .*:\n", done.stderr, 0, re.M)
     rows = re.findall(r"^(\w+) += (.*)$", built, re.M)
     defaults = {name: re.search(r" \(([^()]*)\)$", text) for name, text in rows}
-    return {name: found and found[1] for name, found in defaults.items()}, unbuilt.split()
+    defaults = {name: found and found[1] for name, found in defaults.items()}
+    return defaults, idle.split(), unbuilt.split()
 
 
-BUILT, UNBUILT = options()
+BUILT, IDLE, UNBUILT = options()
 
 
 def section(title):
@@ -55,6 +57,13 @@ def names(cell):
     return re.findall(r"`(\w+)(?: = \w+)?`", re.sub(r"\(.*?\)", "", cell))
 
 
+def run_section(line):
+    """What -test says of a section with a line."""
+    command = [BINARY, "-test", "-fd", "0"]
+    text = f"[web]\n{line}\n"
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=30)
+
+
 def complaint(tmp_path, line):
     """What the program says of a line that it refuses, or "" if it takes the line."""
     file = tmp_path / "test.conf"
@@ -78,11 +87,9 @@ def test_manual_explains_options_where_they_may_stand():
     listed = re.findall(r"^\.It Ic (\w+)", section("GLOBAL OPTIONS"), re.M)
     assert listed == sorted(listed, key=str.lower)
     for name in entries():
-        command = [BINARY, "-fd", "0"]
-        done = subprocess.run(
-            command, input=f"[web]\n{name} = \n", capture_output=True, text=True, timeout=30
-        )
-        assert ("name is not valid here" in done.stderr) == (name in listed), name
+        done = run_section(f"{name} = ")
+        warned = "It has no effect here" in run_section(f"{name} = root").stderr
+        assert ("name is not valid here" in done.stderr or warned) == (name in listed), name
 
 
 @pytest.mark.parametrize("name", [name for name in BUILT if BUILT[name] is not None])
@@ -92,14 +99,19 @@ def test_manual_tells_the_default(name):
 
 
 def test_manual_names_what_is_not_built():
-    listed = re.findall(r"^\.It\n\.Ic (\w+)", section("COMPATIBILITY"), re.M)
+    listed = re.findall(r"^\.It\n\.Ic (\w+)(?: No = .*)?$", section("COMPATIBILITY"), re.M)
     assert sorted(listed) == sorted(UNBUILT)
+
+
+def test_manual_names_what_has_no_effect():
+    listed = re.findall(r"^\.It\n\.Ic (\w+) :$", section("COMPATIBILITY"), re.M)
+    assert sorted(listed) == sorted(IDLE)
 
 
 def test_manual_names_no_other_option():
     lines = re.findall(r"^\.(?:It )?Ic (.*)$", MANUAL, re.M)
     named = {word for line in lines for word in re.split(r" No ", line)[0].split(" ")}
-    assert {word for word in named if word.isalnum()} <= {*BUILT, *UNBUILT}
+    assert {word for word in named if word.isalnum()} <= {*BUILT, *IDLE, *UNBUILT}
 
 
 def test_manual_lists_every_error():
@@ -132,12 +144,22 @@ def test_templates(text):
 
 def test_readme_places_every_option_once():
     listed = [name for cell in compatibility().values() for name in names(cell)]
-    assert sorted(listed) == sorted([*BUILT, *UNBUILT])
+    assert sorted(listed) == sorted([*BUILT, *IDLE, *UNBUILT])
 
 
 def test_readme_lists_as_taken_what_is_built():
     rows = compatibility()
     assert sorted(names(rows["takentaken"]) + names(rows["oursours"])) == sorted(BUILT)
+
+
+def test_readme_lists_what_has_no_effect(tmp_path):
+    """It is taken with a value that it can have, and refused with another."""
+    listed = names(compatibility()["takenhere"])
+    assert sorted(listed) == sorted(IDLE)
+    for name in listed:
+        values = ("yes", "0", "NOCHAIN")
+        assert "" in [complaint(tmp_path, f"{name} = {value}") for value in values], name
+        assert complaint(tmp_path, f"{name} ="), name
 
 
 def test_readme_shows_the_values_that_are_taken(tmp_path):
@@ -147,7 +169,9 @@ def test_readme_shows_the_values_that_are_taken(tmp_path):
 
 
 def test_readme_and_manual_show_the_same_values():
-    listed = re.findall(r"^\.It\n\.Ic (\w+) No = Cm (\w+)$", section("COMPATIBILITY"), re.M)
+    listed = re.findall(
+        r"^\.It\n\.Ic (\w+) No = Cm (\w+)(?: \| no)?$", section("COMPATIBILITY"), re.M
+    )
     shown = re.findall(r"`(\w+) = (\w+)`", compatibility()["takenanyway"])
     assert sorted(listed) == sorted(shown)
 
