@@ -103,14 +103,23 @@ void access_own(const struct access_file *list, unsigned uid, unsigned gid)
 	}
 }
 
+static void say_failing(struct access_file *file)
+{
+	if (file->failing)
+		return;
+	file->failing = true;
+	log_main(LOG_ERR, "Cannot write access log: %s: %s (%d)", file->path, strerror(file->why),
+		 file->why);
+}
+
 static void flush(struct access_file *file)
 {
 	size_t written = log_file_write(&file->log, file->buffer, file->len);
 
-	if (written < file->len && !file->failing) {
-		file->failing = true;
-		log_main(LOG_ERR, "Cannot write access log: %s: %s (%d)", file->path,
-			 strerror(errno), errno);
+	if (written < file->len) {
+		file->why = errno;
+		if (file->why != EAGAIN) /* a reader that is slow costs nothing as yet */
+			say_failing(file);
 	}
 	file->len -= written;
 	memmove(file->buffer, file->buffer + written, file->len);
@@ -220,8 +229,10 @@ static void write_line(const struct access *a, const struct access_record *r)
 	if (add_line(a, r))
 		return;
 	flush(file); /* access_format() saw to it that one line has room */
-	if (!add_line(a, r))
+	if (!add_line(a, r)) {
 		file->lost++;
+		say_failing(file);
+	}
 }
 
 /* --- one connection's requests ---------------------------------------------------------------- */

@@ -24,6 +24,7 @@ struct access_file {
 	const char *path; /* as it is called inside chroot; NULL: syslog */
 	struct log_file log;
 	bool failing;	    /* the last write failed, and that was said */
+	int why;	    /* errno of that */
 	unsigned long lost; /* lines since then */
 	size_t len;
 	char buffer[ACCESS_BUFFER_MAX];

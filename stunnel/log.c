@@ -133,6 +133,18 @@ static void write_line(struct sink *sink, const char *line, size_t len)
 	sink->lost++;
 }
 
+/* Whoever starts us may not read that, either. */
+static void show_error(const char *text)
+{
+	char line[LINE_MAX];
+	int len = snprintf(line, sizeof line, "[!] %s\n", text);
+
+	if (len > 0 && len < (int)sizeof line &&
+	    (standard_error.file.fd >= 0 ||
+	     log_file_adopt(&standard_error.file, STDERR_FILENO) == 0))
+		log_file_write(&standard_error.file, line, (size_t)len);
+}
+
 static void emit(const char *id, int level, const char *text)
 {
 	const struct log_sinks *to = &current.sinks;
@@ -140,7 +152,7 @@ static void emit(const char *id, int level, const char *text)
 	size_t len;
 
 	if (starting && level <= LOG_ERR && !to->to_stderr)
-		fprintf(stderr, "[!] %s\n", text);
+		show_error(text);
 	if (to->to_syslog && snprintf(line, sizeof line, "LOG%d[%s]: %s", level, id, text) > 0)
 		log_syslog_send(level, line);
 	len = make_line(line, id, level, text);
@@ -300,6 +312,8 @@ void log_own(unsigned uid, unsigned gid)
 void log_started(void)
 {
 	starting = false;
+	if (!current.sinks.to_stderr)
+		log_file_close(&standard_error.file); /* which may be a terminal */
 }
 
 void log_name(const char *id)

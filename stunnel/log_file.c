@@ -3,32 +3,56 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int open_file(const char *path, bool truncate)
+static int open_path(const char *path, int flags)
 {
-	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
-	struct stat st;
-	int fd;
-
 	/*
 	 * The directory may belong to the user whom the workers run as, and we may be root: that
 	 * user's links must not lead us to anybody else's file.
 	 */
 	if (strncmp(path, "/dev/", 5) != 0)
 		flags |= O_NOFOLLOW;
-	fd = open(path, flags, 0640);
+	return open(path, flags | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+}
+
+/*
+ * A FIFO is opened for reading, too, which Linux does without waiting for a reader: without one the
+ * lines stay in it, and none is refused because a reader has gone.
+ */
+static int open_file(const char *path, bool truncate, struct stat *st)
+{
+	int fd = open_path(path, O_WRONLY | O_CREAT);
+
+	if (fd >= 0 ? fstat(fd, st) == 0 && S_ISFIFO(st->st_mode) : errno == ENXIO) {
+		int both = open_path(path, O_RDWR);
+
+		if (fd >= 0 && both >= 0)
+			close(fd);
+		fd = both >= 0 ? both : fd;
+	}
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+	if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode))
 		return fd;
-	if (st.st_nlink == 1 && (!truncate || ftruncate(fd, 0) == 0))
+	if (st->st_nlink == 1 && (!truncate || ftruncate(fd, 0) == 0))
 		return fd;
 	close(fd);
 	return -EMLINK;
+}
+
+static void release(struct log_file *file)
+{
+	if (file->fd >= 0 && !file->not_ours)
+		close(file->fd);
+	file->fd = -1;
+	file->not_ours = false;
 }
 
 static int share(struct log_file *file)
@@ -47,7 +71,8 @@ static int share(struct log_file *file)
 
 int log_file_open(struct log_file *file, const char *path, bool truncate)
 {
-	int fd = open_file(path, truncate);
+	struct stat st;
+	int fd = open_file(path, truncate, &st);
 	int rc = fd < 0 ? fd : share(file);
 
 	if (rc != 0) {
@@ -55,37 +80,65 @@ int log_file_open(struct log_file *file, const char *path, bool truncate)
 			close(fd);
 		return rc;
 	}
-	if (file->fd >= 0)
-		close(file->fd);
+	release(file);
 	file->fd = fd;
+	file->disk = S_ISREG(st.st_mode);
 	return 0;
+}
+
+/*
+ * O_NONBLOCK would be set for everybody who has the same pipe or terminal: a description of our own
+ * has it alone. Where there is none, as of a socket, poll() has to do.
+ */
+static int reopen(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
 int log_file_adopt(struct log_file *file, int fd)
 {
-	int rc = share(file);
+	int rc = share(file), own = -1;
+	struct stat st;
 
-	if (rc == 0)
-		file->fd = fd;
-	return rc;
+	if (rc != 0)
+		return rc;
+	release(file);
+	file->disk = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	if (!file->disk)
+		own = reopen(fd);
+	file->not_ours = own < 0;
+	file->fd = own < 0 ? fd : own;
+	return 0;
 }
 
 void log_file_close(struct log_file *file)
 {
-	if (file->fd >= 0)
-		close(file->fd);
+	release(file);
 	if (file->cut)
 		munmap(file->cut, sizeof *file->cut);
 	*file = (struct log_file){.fd = -1};
 }
 
+static bool may_write(const struct log_file *file)
+{
+	struct pollfd poll_fd = {.fd = file->fd, .events = POLLOUT};
+
+	if (!file->not_ours || file->disk || poll(&poll_fd, 1, 0) == 1)
+		return true;
+	errno = EAGAIN;
+	return false;
+}
+
 /* How much of it was written: all, or less with errno. */
-static size_t write_all(int fd, const char *p, size_t len)
+static size_t write_all(const struct log_file *file, const char *p, size_t len)
 {
 	size_t written = 0;
 
-	while (written < len) {
-		ssize_t n = write(fd, p + written, len - written);
+	while (written < len && may_write(file)) {
+		ssize_t n = write(file->fd, p + written, len - written);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -96,30 +149,55 @@ static size_t write_all(int fd, const char *p, size_t len)
 	return written;
 }
 
-/* A newline of its own may stand apart from what follows: whatever comes between begins anew, too.
- */
+/* Several processes may do that at the same time: better an empty line than two in one. */
 static bool begin_anew(struct log_file *file)
 {
-	if (!atomic_exchange(file->cut, false))
+	if (!atomic_load(file->cut))
 		return true;
-	if (write_all(file->fd, "\n", 1) == 1)
-		return true;
-	atomic_store(file->cut, true);
-	return false;
+	if (write_all(file, "\n", 1) != 1)
+		return false;
+	atomic_store(file->cut, false);
+	return true;
+}
+
+static size_t whole_lines(const char *p, size_t len)
+{
+	while (len != 0 && p[len - 1] != '\n')
+		len--;
+	return len;
+}
+
+/* A pipe takes up to PIPE_BUF bytes as a whole or not at all: as many lines as that are, or one. */
+static size_t portion(const struct log_file *file, const char *p, size_t len)
+{
+	const char *end;
+	size_t lines;
+
+	if (file->disk || len <= PIPE_BUF)
+		return len;
+	lines = whole_lines(p, PIPE_BUF);
+	end = memchr(p, '\n', len);
+	return lines != 0 || !end ? lines : (size_t)(end - p) + 1;
 }
 
 size_t log_file_write(struct log_file *file, const char *p, size_t len)
 {
-	size_t written, whole;
+	size_t taken = 0;
 
 	if (!begin_anew(file))
 		return 0;
-	written = whole = write_all(file->fd, p, len);
-	while (whole != 0 && p[whole - 1] != '\n')
-		whole--;
-	if (whole != written)
-		atomic_store(file->cut, true);
-	return whole;
+	while (taken < len) {
+		size_t n = portion(file, p + taken, len - taken);
+		size_t written = write_all(file, p + taken, n);
+		size_t whole = whole_lines(p + taken, written);
+
+		taken += whole;
+		if (whole != written)
+			atomic_store(file->cut, true);
+		if (written < n || n == 0)
+			break;
+	}
+	return taken;
 }
 
 int log_file_own(const struct log_file *file, unsigned uid, unsigned gid)

@@ -8,16 +8,20 @@
 
 /*
  * A file that several processes append lines to: log or access log. Each line is whole, or what a
- * full disk left of it stands alone: the next line begins anew, whichever process writes that.
+ * full disk left of it stands alone: the next line begins anew, whichever process writes that. Only
+ * a disk is waited for; a pipe, a terminal or a socket takes at once what it takes, or nothing.
  */
 struct log_file {
 	int fd;		  /* -1: closed */
 	atomic_bool *cut; /* the file ends within a line; in memory that all processes share */
+	bool not_ours;	  /* somebody else's descriptor, which only poll() keeps from waiting */
+	bool disk;
 };
 
 /*
  * Opens or creates the file, and replaces the one that is open; 0, or -errno and all is as before.
- * Follows no link to a file. Processes that are to append to it are forked after the first opening.
+ * Follows no link to a file. A FIFO keeps lines for a reader that is to come. Processes that are to
+ * append are forked after the first opening.
  */
 int log_file_open(struct log_file *file, const char *path, bool truncate);
 
