@@ -18,8 +18,20 @@ static void put_hex_byte(struct out *out, struct span prefix, unsigned char c)
 	out_char(out, upper_hex[c & 15]);
 }
 
-/* A control would break the field line. */
+/* A control would break the field line, and these two a quoted string around the value. */
 static void put_in_header(struct out *out, unsigned char c)
+{
+	if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
+		put_hex_byte(out, SPAN("%"), c);
+	else
+		out_char(out, (char)c);
+}
+
+/*
+ * A name of RFC 4514 in a header: there a quote, or a backslash, already stands behind a backslash,
+ * as in a quoted string.
+ */
+static void put_dn_in_header(struct out *out, unsigned char c)
 {
 	if (c < 0x20 || c == 0x7f)
 		put_hex_byte(out, SPAN("%"), c);
@@ -51,9 +63,10 @@ static void put_in_json(struct out *out, unsigned char c)
 	out_char(out, (char)c);
 }
 
-static void put_value(struct span s, enum template_place place, struct out *out)
+static void put_bytes_as(void (*in_header)(struct out *, unsigned char), struct span s,
+			 enum template_place place, struct out *out)
 {
-	void (*put)(struct out *, unsigned char) = place == TEMPLATE_IN_HEADER ? put_in_header
+	void (*put)(struct out *, unsigned char) = place == TEMPLATE_IN_HEADER ? in_header
 						   : place == TEMPLATE_IN_JSON ? put_in_json
 									       : put_in_log;
 
@@ -61,6 +74,11 @@ static void put_value(struct span s, enum template_place place, struct out *out)
 		out_char(out, '-');
 	for (size_t i = 0; i < s.len; i++)
 		put(out, (unsigned char)s.p[i]);
+}
+
+static void put_value(struct span s, enum template_place place, struct out *out)
+{
+	put_bytes_as(put_in_header, s, place, out);
 }
 
 /* As put_value(), of what is one word in a log: white space would make two of it. */
@@ -77,16 +95,32 @@ static void put_word(struct span s, enum template_place place, struct out *out)
 			put_in_log(out, (unsigned char)s.p[i]);
 }
 
-/* As encodeURIComponent() does, and nginx's $ssl_client_escaped_cert: only RFC 3986 2.3 stays. */
-static void put_cert_pem(const struct template_source *from, struct out *out)
+static void put_encoded(struct span s, struct span kept, struct out *out)
 {
-	struct span s = from->facts->client_cert ? from->facts->client_cert->pem : SPAN("");
-
 	for (size_t i = 0; i < s.len; i++)
-		if (http_is(s.p[i], HTTP_ALNUM) || memchr("-._~", s.p[i], 4))
+		if (http_is(s.p[i], HTTP_ALNUM) || memchr(kept.p, s.p[i], kept.len))
 			out_char(out, s.p[i]);
 		else
 			put_hex_byte(out, SPAN("%"), (unsigned char)s.p[i]);
+}
+
+/* As encodeURIComponent() does, and nginx's $ssl_client_escaped_cert: only RFC 3986 2.3 stays. */
+static void put_cert_pem(const struct template_source *from, struct out *out)
+{
+	if (from->facts->client_cert)
+		put_encoded(from->facts->client_cert->pem, SPAN("-._~"), out);
+}
+
+/*
+ * OpenSSL takes any bytes for a server name. What no host name has (RFC 6066 3; an underscore some
+ * have) could say to a backend whatever a template says around the name, as `; role=admin`.
+ */
+static void put_sni(const struct template_source *from, struct out *out)
+{
+	if (from->facts->sni.len == 0)
+		put_value(from->facts->sni, from->place, out);
+	else
+		put_encoded(from->facts->sni, SPAN("-._"), out);
 }
 
 /* --- values of ours ------------------------------------------------------------------ */
@@ -208,6 +242,7 @@ enum origin {
 	FROM_FUNCTION = 0,
 	FROM_FACTS, /* a struct span at row->offset */
 	FROM_CERT,
+	FROM_CERT_DN, /* the same, of a name of RFC 4514 */
 	FROM_EXCHANGE,
 };
 
@@ -229,6 +264,7 @@ struct variable {
 
 #define FACT(field) FROM_FACTS, offsetof(struct facts, field), NULL
 #define CERT(field) FROM_CERT, offsetof(struct facts_cert, field), NULL
+#define CERT_DN(field) FROM_CERT_DN, offsetof(struct facts_cert, field), NULL
 #define EXCHANGE(field) FROM_EXCHANGE, offsetof(struct template_exchange, field), NULL
 #define BY(function) FROM_FUNCTION, 0, function
 
@@ -237,12 +273,12 @@ static const struct variable variables[] = {
 	{{"alpn", 4}, 3 * FACTS_ALPN_MAX, ANYWHERE, FACT(alpn)},
 	{{"bytes", 5}, 20, IN_LOGS, BY(put_bytes)},
 	{{"client_cert_chain", 17}, 3 * FACTS_CHAIN_MAX, IN_HEADERS, CERT(chain)},
-	{{"client_cert_issuer", 18}, 3 * FACTS_DN_MAX, ANYWHERE, CERT(issuer)},
+	{{"client_cert_issuer", 18}, 3 * FACTS_DN_MAX, ANYWHERE, CERT_DN(issuer)},
 	{{"client_cert_pem", 15}, 3 * FACTS_PEM_MAX, IN_HEADERS, FROM_CERT, 0, put_cert_pem},
 	{{"client_cert_rfc9440", 19}, 3 * FACTS_PEM_MAX, IN_HEADERS, CERT(rfc9440)},
 	{{"client_cert_serial", 18}, 3 * FACTS_SERIAL_MAX, ANYWHERE, CERT(serial)},
 	{{"client_cert_sha256", 18}, 3 * 64, ANYWHERE, CERT(sha256)},
-	{{"client_cert_subject", 19}, 3 * FACTS_DN_MAX, ANYWHERE, CERT(subject)},
+	{{"client_cert_subject", 19}, 3 * FACTS_DN_MAX, ANYWHERE, CERT_DN(subject)},
 	{{"client_cert_verify", 18}, 3 * FACTS_VERIFY_MAX, ANYWHERE, FACT(client_verify)},
 	{{"client_ip", 9}, FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_client_ip)},
 	{{"client_port", 11}, 5, ANYWHERE, BY(put_client_port)},
@@ -254,7 +290,7 @@ static const struct variable variables[] = {
 	{{"server_ip", 9}, FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_server_ip)},
 	{{"server_port", 11}, 5, ANYWHERE, BY(put_server_port)},
 	{{"session_reused", 14}, 1, ANYWHERE, BY(put_session_reused)},
-	{{"sni", 3}, 3 * FACTS_NAME_MAX, ANYWHERE, FACT(sni)},
+	{{"sni", 3}, 3 * FACTS_NAME_MAX, ANYWHERE, BY(put_sni)},
 	{{"status", 6}, 20, IN_LOGS, BY(put_status)},
 	{{"time", 4}, 40, IN_LOGS, EXCHANGE(time)},
 	{{"time_first_byte", 15}, 27, IN_LOGS, BY(put_first_byte)},
@@ -287,6 +323,9 @@ static void put_variable(const struct variable *v, const struct template_source 
 		put_word(span_at(from->facts, v->offset), from->place, out);
 	else if (v->origin == FROM_CERT)
 		put_value(span_at(from->facts->client_cert, v->offset), from->place, out);
+	else if (v->origin == FROM_CERT_DN)
+		put_bytes_as(put_dn_in_header, span_at(from->facts->client_cert, v->offset),
+			     from->place, out);
 	else
 		put_value(span_at(from->exchange, v->offset), from->place, out);
 }
@@ -328,7 +367,8 @@ static const char *add_part(struct template_pool *pool, struct template *t, unsi
 	if (variable == LITERAL)
 		return NULL;
 	t->max += variables[variable - 1].max;
-	t->void_without_cert |= variables[variable - 1].origin == FROM_CERT;
+	t->void_without_cert |= variables[variable - 1].origin == FROM_CERT ||
+				variables[variable - 1].origin == FROM_CERT_DN;
 	t->of_cert |= of_cert(&variables[variable - 1]);
 	return NULL;
 }

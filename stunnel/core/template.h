@@ -52,7 +52,7 @@ struct template
 
 /* Where a template stands: in a log there are more variables, and escapes of another kind. */
 enum template_place {
-	TEMPLATE_IN_HEADER = 1, /* controls are percent-encoded */
+	TEMPLATE_IN_HEADER = 1, /* percent-encoded: controls, and what a quoted string escapes */
 	TEMPLATE_IN_LOG = 2,	/* as in Apache's logs: \xHH, \" and \\; an empty value is `-` */
 	TEMPLATE_IN_JSON = 4,	/* within a string of JSON */
 };

@@ -4,7 +4,8 @@
  * Fuzzes templates in logs, in JSON and in headers. The input: a template, then values, each with
  * its length in a byte before it; the variables that peers choose take the values in turn. Found
  * out: that a value in a log or in JSON ends its quotes or its line, or cannot be read back; that
- * one in a header ends the line; that a template is not the sum of its parts.
+ * one in a header ends its quotes or the line; that a server name holds what a host name does not;
+ * that a template is not the sum of its parts.
  */
 
 #include "template.h"
@@ -155,25 +156,42 @@ static void unescape(struct span s, enum template_place place, struct text_buffe
 	}
 }
 
-static bool unreserved(char c)
+static bool is(const struct text *t, const char *name)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       c == '-' || c == '.' || c == '_' || c == '~';
+	return strcmp(t->name, name) == 0;
 }
 
-/* In a header controls are percent-encoded; of a PEM all is that is not unreserved. */
+/* The names of RFC 4514 bring their own backslashes, which here need not be in pairs. */
+static bool is_dn(const struct text *t)
+{
+	return is(t, "client_cert_subject") || is(t, "client_cert_issuer");
+}
+
+static bool stays(const struct text *t, char c)
+{
+	bool host = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		    c == '-' || c == '.' || c == '_';
+
+	if (is(t, "sni"))
+		return host;
+	if (is(t, "client_cert_pem"))
+		return host || c == '~';
+	if (!is_dn(t) && (c == '"' || c == '\\'))
+		return false;
+	return (unsigned char)c >= ' ' && c != 0x7f;
+}
+
+/* With percents for all that may not stay: in a header, and a server name anywhere. */
 static void encode(const struct text *t, struct text_buffer *b)
 {
-	bool all = strcmp(t->name, "client_cert_pem") == 0;
 	char code[4];
 
 	b->len = 0;
 	for (size_t i = 0; i < t->value->len; i++) {
 		char c = t->value->p[i];
-		bool control = (unsigned char)c < ' ' || c == 0x7f;
 
 		snprintf(code, sizeof code, "%%%02X", (unsigned)(unsigned char)c);
-		if (all ? !unreserved(c) : control)
+		if (!stays(t, c))
 			append(b, code, 3);
 		else
 			append(b, &c, 1);
@@ -184,12 +202,14 @@ static void check_text(const struct text *t, enum template_place place, struct s
 {
 	static struct text_buffer b;
 
-	if (place == TEMPLATE_IN_HEADER) {
+	if (place == TEMPLATE_IN_HEADER || (is(t, "sni") && t->value->len != 0)) {
 		encode(t, &b);
 		must(span_eq(written, span_of(b.p, b.len)), "a value in a header");
-		for (size_t i = 0; i < written.len; i++)
+		for (size_t i = 0; i < written.len; i++) {
 			must((unsigned char)written.p[i] >= ' ' && written.p[i] != 0x7f,
 			     "a control in a header");
+			must(is_dn(t) || !memchr("\"\\", written.p[i], 2), "quotes are ended");
+		}
 		return;
 	}
 	unescape(written, place, &b);

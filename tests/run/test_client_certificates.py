@@ -660,6 +660,13 @@ def test_odd_subject(start):
     ]
 
 
+def test_odd_subject_ends_no_quotes(start):
+    request = told(start, '"%{client_cert_subject}"; role=user', "odd", "requireCert = yes")
+    [seen] = values(request, "X-Seen")
+    assert re.fullmatch(r'"([^"\\]|\\.)*"; role=user', seen)
+    assert seen.count('"') == 4  # two of them are the subject's
+
+
 @daemon_only
 def test_odd_subject_in_the_log(start):
     stunnel, _ = front(start, *trusting("root", "verifyChain = yes"))

@@ -121,6 +121,23 @@ def test_sni(start, name):
     assert template(start, "<%{sni}>", sni=name) == [f"<{name}>"]
 
 
+@pytest.mark.parametrize(
+    "name, seen",
+    [
+        ('a"; role="admin', "a%22%3B%20role%3D%22admin"),
+        ("a\\", "a%5C"),
+        ("a, b", "a%2C%20b"),
+        ("100%41", "100%2541"),
+        ("[2001:db8::1]", "%5B2001%3Adb8%3A%3A1%5D"),
+        ("under_score.EXAMPLE-1.test", "under_score.EXAMPLE-1.test"),
+    ],
+)
+def test_server_name_is_a_host_name_whatever_the_client_sent(start, name, seen):
+    context = client_context(verify=False)
+    text = '"%{sni}"; port=443, by=%{sni}'
+    assert template(start, text, sni=name, context=context) == [f'"{seen}"; port=443, by={seen}']
+
+
 def test_no_sni(start):
     context = client_context(verify=False)
     assert template(start, "<%{sni}>", sni=None, context=context) == ["<>"]

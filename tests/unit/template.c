@@ -75,15 +75,50 @@ static void an_exchange_in_json(void **state)
 	in_json("%{user_agent}", "evil\\\" \\u000A\\u007F\\u00C3\\u00A9");
 }
 
-static void a_name_that_the_client_chose_stays_one_word(void **state)
+static void a_server_name_is_a_host_name_everywhere(void **state)
+{
+	static const enum template_place places[] = {TEMPLATE_IN_HEADER, TEMPLATE_IN_LOG,
+						     TEMPLATE_IN_JSON};
+	struct facts facts = conversation_facts;
+	const struct template_source from = {&facts, NULL, &exchange, 1, 0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		facts.sni = SPAN("WWW-0_a.example.test");
+		check_with(from, places[i], "\"%{sni}\"", "\"WWW-0_a.example.test\"");
+		facts.sni = SPAN("a\"; role=\"ad\\min\n");
+		check_with(from, places[i], "\"%{sni}\"; port=1",
+			   "\"a%22%3B%20role%3D%22ad%5Cmin%0A\"; port=1");
+		facts.sni = SPAN("100%,[::1]:443~\x7f\xc3\xbc");
+		check_with(from, places[i], "%{sni}", "100%25%2C%5B%3A%3A1%5D%3A443%7E%7F%C3%BC");
+	}
+	facts.sni = SPAN("");
+	check_with(from, TEMPLATE_IN_HEADER, "%{sni}|", "|");
+	check_with(from, TEMPLATE_IN_LOG, "%{sni}|", "-|");
+}
+
+static void a_value_in_a_header_ends_no_quotes(void **state)
 {
 	struct facts facts = conversation_facts;
 	const struct template_source from = {&facts, NULL, &exchange, 1, 0};
 
 	(void)state;
-	facts.sni = SPAN("a - \"b\" \n1");
-	check_with(from, TEMPLATE_IN_LOG, "%{sni}|", "a\\x20-\\x20\\\"b\\\"\\x20\\x0A1|");
-	check_with(from, TEMPLATE_IN_JSON, "%{sni}", "a - \\\"b\\\" \\u000A1");
+	facts.alpn = SPAN("h\"2\\\t");
+	check_with(from, TEMPLATE_IN_HEADER, "\"%{alpn}\"", "\"h%222%5C%09\"");
+	facts.client_verify = SPAN("FAILED:it's \"odd\"");
+	check_with(from, TEMPLATE_IN_HEADER, "\"%{client_cert_verify}\"",
+		   "\"FAILED:it's %22odd%22\"");
+}
+
+static void a_value_of_the_handshake_is_one_word_in_a_log(void **state)
+{
+	struct facts facts = conversation_facts;
+	const struct template_source from = {&facts, NULL, &exchange, 1, 0};
+
+	(void)state;
+	facts.alpn = SPAN("a - \"b\" \n1");
+	check_with(from, TEMPLATE_IN_LOG, "%{alpn}|", "a\\x20-\\x20\\\"b\\\"\\x20\\x0A1|");
+	check_with(from, TEMPLATE_IN_JSON, "%{alpn}", "a - \\\"b\\\" \\u000A1");
 }
 
 static void nothing_was_answered(void **state)
@@ -172,7 +207,9 @@ int main(void)
 		cmocka_unit_test(an_exchange_in_a_log),
 		cmocka_unit_test(what_is_empty_is_a_dash_in_a_log),
 		cmocka_unit_test(an_exchange_in_json),
-		cmocka_unit_test(a_name_that_the_client_chose_stays_one_word),
+		cmocka_unit_test(a_server_name_is_a_host_name_everywhere),
+		cmocka_unit_test(a_value_in_a_header_ends_no_quotes),
+		cmocka_unit_test(a_value_of_the_handshake_is_one_word_in_a_log),
 		cmocka_unit_test(nothing_was_answered),
 		cmocka_unit_test(a_certificate),
 		cmocka_unit_test(variables_have_their_place),
