@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from certs import certificates
+from certs import certificates, rsa_certificate
 from peers import BINARY, PATCHED, Stunnel, daemon_only, free_port, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient, client_context
@@ -69,6 +69,19 @@ def test_ciphers(front):
     stunnel = front("ciphers = ECDHE-ECDSA-AES128-GCM-SHA256", "sslVersion = TLSv1.2")
     assert "Cipher is ECDHE-ECDSA-AES128-GCM-SHA256" in negotiated(stunnel)
     assert negotiated(stunnel, "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384") is None
+
+
+DHE = "DHE-RSA-AES128-GCM-SHA256"
+
+
+@pytest.mark.parametrize("ciphers, used", [([], False), ([f"ciphers = {DHE}"], True)])
+def test_finite_field_dh_only_where_it_is_named(front, ciphers, used):
+    rsa = rsa_certificate()
+    stunnel = front(f"cert = {rsa.cert}", f"key = {rsa.key}", *ciphers)
+    text = negotiated(stunnel, "-tls1_2", "-cipher", f"{DHE}:DHE-RSA-AES256-GCM-SHA384")
+    assert (text is not None) == used
+    assert not used or f"Cipher is {DHE}" in text
+    assert not used or "Server Temp Key: DH, 2048 bits" in text
 
 
 def test_ciphersuites(front):
