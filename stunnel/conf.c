@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "addresses.h"
 #include "log.h"
 #include "options.h"
 #include "preflight.h"
@@ -424,6 +425,7 @@ struct config *conf_load(const char *path, int fd, enum conf_use use)
 	else
 		read_file(&r, path);
 	finish_section(&r, r.order);
+	addresses_resolve(config, &r.report);
 	check_globals(&r);
 	if (use == CONF_TEST)
 		preflight_check(config, &r.report);

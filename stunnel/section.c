@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "endpoint.h"
 #include "log.h"
 #include "options.h"
 #include "steps.h"
@@ -307,78 +306,6 @@ static void make_access(struct check *r, struct conf_section *s)
 		refuse(r, "accessLogFormat", "%s", why);
 }
 
-/* Without a colon it is a port; a host that has none is taken for its name. */
-static const char *hint(const char *plain)
-{
-	return strchr(plain, ':') || *plain == '/' ? "" : " (a host needs a port: HOST:PORT)";
-}
-
-static void resolve_accept(struct check *r, struct conf_section *s)
-{
-	const struct conf_list *accept = &s->options.accept;
-	char plain[ENDPOINT_MAX], why[256];
-
-	for (size_t i = 0; i < accept->count; i++) {
-		const char *flaw = endpoint_check(accept->item[i], true, plain);
-
-		if (!flaw && net_resolve(plain, true, &s->accept, why) == NET_RESOLVED)
-			continue;
-		tell(r, REPORT_ERROR, accept->line[i], "Cannot resolve accept target: %s%s",
-		     flaw ? flaw : why, flaw ? "" : hint(plain));
-	}
-}
-
-/* Resolves one target for all connections, or finds that it is to be done for each of them. */
-static enum net_answer resolve_target(struct check *r, struct conf_section *s, size_t index,
-				      char plain[static ENDPOINT_MAX])
-{
-	const struct conf_list *connect = &s->options.connect;
-	const char *flaw = endpoint_check(connect->item[index], false, plain);
-	enum net_answer answer = NET_MALFORMED;
-	char why[256];
-
-	if (!flaw && s->options.delay && net_is_name(plain))
-		return NET_NO_ANSWER;
-	if (!flaw)
-		answer = net_resolve(plain, false, &s->service.targets, why);
-	if (answer == NET_MALFORMED)
-		tell(r, REPORT_FAULT, connect->line[index], "Cannot resolve connect target: %s%s",
-		     flaw ? flaw : why, flaw ? "" : hint(plain));
-	else if (answer != NET_RESOLVED)
-		tell(r, REPORT_WARNING, connect->line[index],
-		     "Cannot resolve connect target - delaying DNS lookup: %s", why);
-	return answer;
-}
-
-/*
- * What never can be a target is told where everybody sees it, but one such service among ten does
- * not keep the others from starting. A name that is not known now may be at the next connection.
- */
-static void resolve_connect(struct check *r, struct conf_section *s)
-{
-	const struct conf_list *connect = &s->options.connect;
-	const char **names = conf_keep_block(r->config, calloc(connect->count + 1, sizeof *names));
-	bool delayed = false, ok = names != NULL;
-	size_t count = 0;
-
-	for (size_t i = 0; ok && i < connect->count; i++) {
-		char plain[ENDPOINT_MAX];
-		enum net_answer answer = resolve_target(r, s, i, plain);
-
-		if (answer == NET_MALFORMED)
-			continue;
-		delayed |= answer != NET_RESOLVED;
-		names[count] = conf_keep(r->config, plain);
-		ok = names[count++] != NULL;
-	}
-	if (!ok) {
-		refuse(r, NULL, "Out of memory");
-	} else if (delayed || count == 0) {
-		s->service.target_names = names;
-		s->service.target_name_count = count;
-	}
-}
-
 static unsigned texts_on_cert(const struct conn_service *service)
 {
 	unsigned texts = tls_texts_of_templates(&service->rewrite.pool);
@@ -522,11 +449,8 @@ void section_finish(struct config *config, struct conf_section *s, struct report
 	make_access(r, s);
 	make_tls(r, s);
 	parse_peers(r, s);
-	resolve_accept(r, s);
-	resolve_connect(r, s);
 	if (report->count[REPORT_ERROR] != errors)
 		return;
-	steps_plan(service);
 	out_min = h1_out_min(&service->rewrite, service->limits);
 	if (out_min > config->out_cap)
 		config->out_cap = out_min;

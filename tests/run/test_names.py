@@ -10,7 +10,7 @@ import struct
 import pytest
 
 from names import LATER, SILENT, NameServer, needs_names, stunnel_with_names
-from peers import daemon_only, free_port, service, wait_for
+from peers import DEADLINE, daemon_only, free_port, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient
 
@@ -41,6 +41,38 @@ def test_a_failed_lookup_is_not_repeated_at_once(start):
     stunnel = start(stunnel_with_names(names, service(f"backend.test:{free_port()}", HTTP)))
     stunnel.wait_log("Configuration successful")
     assert names.asked("backend.test") == 1
+
+
+def test_a_load_waits_for_all_names_together_and_not_for_long(start):
+    """Two that are silent, for longer than any test waits, and one that is known."""
+    backend = start(Recorder())
+    names = start(NameServer(one_test=SILENT, two_test=SILENT, known_test="127.0.0.1"))
+    config = "".join(
+        service(f"{name}.test:{backend.port}", HTTP, name=name) for name in ("one", "two", "known")
+    )
+    stunnel = start(stunnel_with_names(names, config))
+    assert len(stunnel.log_lines("no answer within 2 seconds")) == 2
+    names.queries.clear()
+    with TlsClient(ports(stunnel)[2]) as client:
+        assert client.get("/").status == 200
+    assert names.queries == []
+    names.answers["one.test"] = "127.0.0.1"  # the workers look it up for themselves
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/").status == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_the_end_waits_for_no_load(start, number):
+    """A reload has asked for a name that nobody answers for."""
+    names = start(NameServer(backend_test="127.0.0.1"))
+    stunnel = start(stunnel_with_names(names, service(f"backend.test:{free_port()}", HTTP)))
+    names.answers["backend.test"] = SILENT
+    names.queries.clear()
+    stunnel.signal(signal.SIGHUP)
+    wait_for(lambda: names.asked("backend.test"), "the load to ask")
+    stunnel.signal(number)
+    assert stunnel.process.wait(DEADLINE) == 0
+    assert stunnel.log_lines("Accepting new connections") == ["Accepting new connections"]
 
 
 NETWORKS = {
