@@ -2,12 +2,11 @@
 #include "access.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "confined.h"
 #include "http.h"
 #include "log.h"
 
@@ -61,26 +60,16 @@ const char *access_format(struct access_log *log, const char *format)
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static int open_one(struct access_file *file, const char *root)
-{
-	const char *slash = root[0] && file->path[0] != '/' ? "/" : "";
-	char path[PATH_MAX];
-
-	if (snprintf(path, sizeof path, "%s%s%s", root, slash, file->path) >= (int)sizeof path)
-		return -ENAMETOOLONG;
-	return log_file_open(&file->log, path, false);
-}
-
 bool access_open(struct access_file *list, const char *root)
 {
 	bool all = true;
 
 	for (struct access_file *file = list; file; file = file->next) {
-		int rc = file->path ? open_one(file, root) : 0;
+		int rc = file->path ? log_file_open(&file->log, root, file->path, false) : 0;
 
 		if (rc != 0)
-			log_main(LOG_ERR, "Cannot open access log: %s%s: %s (%d)", root, file->path,
-				 strerror(-rc), -rc);
+			log_main(LOG_ERR, "Cannot open access log: %s%s: %s (%d)", root ? root : "",
+				 file->path, confined_why(rc), -rc);
 		all &= rc == 0;
 	}
 	return all;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "confined.h"
 #include "listen.h"
 #include "log.h"
 #include "net.h"
@@ -34,7 +35,7 @@ static void free_address(struct bind_address *a)
 	for (size_t i = 0; i < a->count; i++)
 		net_close(a->fd[i], false);
 	if (net_is_unix(&a->bound) && a->count != 0)
-		unlink(a->bound.u.un.sun_path);
+		confined_unlink(NULL, a->bound.u.un.sun_path);
 	free(a->fd);
 	free(a);
 }

@@ -11,8 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "confined.h"
 #include "log.h"
 
+static char *pid_root, *pid_path; /* of the pid file that was written */
 static int ready_fd = -1;
 static int null_fd = -1; /* opened before any chroot, where there may be none */
 
@@ -79,40 +81,66 @@ void daemon_ready(void)
 	daemon_detach();
 }
 
-bool daemon_pid_write(const char *path)
+static bool pid_failed(const char *root, const char *path, int rc)
+{
+	log_main(LOG_ERR, "Cannot create pid file %s%s: create: %s (%d)", root ? root : "", path,
+		 confined_why(rc), -rc);
+	return false;
+}
+
+bool daemon_pid_write(const char *root, const char *path)
 {
 	char text[32];
 	int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-	int fd;
+	int fd, rc = 0;
 
-	unlink(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0 || write(fd, text, (size_t)len) != len) {
-		log_main(LOG_ERR, "Cannot create pid file %s: create: %s (%d)", path,
-			 strerror(errno), errno);
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
+	confined_unlink(root, path);
+	fd = confined_open(root, path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+	if (fd < 0)
+		return pid_failed(root, path, fd);
+	if (write(fd, text, (size_t)len) != len)
+		rc = -errno;
 	close(fd);
+	if (rc != 0)
+		return pid_failed(root, path, rc);
+	pid_root = root ? strdup(root) : NULL;
+	pid_path = !root || pid_root ? strdup(path) : NULL;
 	log_main(LOG_DEBUG, "Created pid file %s", path);
 	return true;
 }
 
-void daemon_pid_remove(const char *path)
+void daemon_pid_remove(void)
 {
-	if (unlink(path) == 0)
-		log_main(LOG_DEBUG, "Removed pid file %s", path);
+	int rc = pid_path ? confined_unlink(pid_root, pid_path) : -ENOENT;
+
+	if (rc == 0)
+		log_main(LOG_DEBUG, "Removed pid file %s", pid_path);
+	else if (rc == -ELOOP)
+		log_main(LOG_ERR, "Cannot remove pid file %s: %s", pid_path, confined_why(rc));
+	free(pid_path);
+	free(pid_root);
+	pid_path = pid_root = NULL;
+}
+
+static bool enter(const char *root)
+{
+	int fd = confined_open(NULL, root, O_PATH | O_DIRECTORY, 0), rc = fd;
+
+	if (fd >= 0) {
+		rc = fchdir(fd) == 0 && chroot(".") == 0 && chdir("/") == 0 ? 0 : -errno;
+		close(fd);
+	}
+	if (rc != 0)
+		log_main(LOG_ERR, "chroot: %s: %s (%d)", root, confined_why(rc), -rc);
+	return rc == 0;
 }
 
 bool daemon_confine(const char *root, unsigned uid, unsigned gid)
 {
 	gid_t group = gid;
 
-	if (root && (chroot(root) != 0 || chdir("/") != 0)) {
-		log_main(LOG_ERR, "chroot: %s: %s (%d)", root, strerror(errno), errno);
+	if (root && !enter(root))
 		return false;
-	}
 	if (gid != 0 && (setgroups(1, &group) != 0 || setgid(gid) != 0))
 		return failed("setgid");
 	if (gid == 0 && uid != 0 && setgroups(0, NULL) != 0)

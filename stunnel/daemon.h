@@ -18,9 +18,12 @@ void daemon_ready(void);
 /* In the background: lets go of the terminal. In the foreground: nothing. */
 void daemon_detach(void);
 
-/* Writes our process id; an old file goes. */
-bool daemon_pid_write(const char *path);
-void daemon_pid_remove(const char *path);
+/*
+ * Writes our process id; an old file goes. root: what path counts from, or NULL. Both are copied,
+ * so that daemon_pid_remove() removes what was written, if there was anything.
+ */
+bool daemon_pid_write(const char *root, const char *path);
+void daemon_pid_remove(void);
 
 /* Confines the process to a directory (NULL: no) and gives up root for uid and gid (0: stay). */
 bool daemon_confine(const char *root, unsigned uid, unsigned gid);

@@ -59,7 +59,6 @@ void generation_free(struct generation *g)
 	conf_free(g->config);
 	board_free(g->board);
 	free(g->worker);
-	free(g->log_path);
 	free(g);
 }
 
@@ -98,7 +97,6 @@ static int become_worker(struct generations *all, struct generation *g, size_t i
 		.board = g->board,
 		.index = index,
 		.socket = sockets,
-		.log_path = g->config->globals.output,
 		.lifeline = all->lifeline[0],
 		.ready = ready,
 	};

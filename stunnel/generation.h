@@ -30,7 +30,6 @@ struct generation {
 	struct generation_worker *worker;
 	size_t count;
 	struct board *board;
-	char *log_path; /* of the log file as the master names it */
 };
 
 /* All that run, and what each worker is given a part of. */

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "confined.h"
 #include "log_file.h"
 #include "log_syslog.h"
 
@@ -35,7 +36,7 @@ struct sink {
 /* Sinks that are open. */
 struct state {
 	struct log_sinks sinks;
-	char *ident, *path; /* what the strings of sinks are: copies of our own */
+	char *ident, *root, *path; /* what the strings of sinks are: copies of our own */
 	struct sink file;
 };
 
@@ -201,6 +202,7 @@ static void free_state(struct state *s)
 {
 	log_file_close(&s->file.file);
 	free(s->ident);
+	free(s->root);
 	free(s->path);
 	*s = (struct state){.file = NO_SINK};
 }
@@ -212,12 +214,14 @@ static int make_state(struct state *s, const struct log_sinks *wanted)
 
 	*s = (struct state){.sinks = *wanted, .file = NO_SINK};
 	if ((wanted->ident && !(s->ident = strdup(wanted->ident))) ||
+	    (wanted->root && !(s->root = strdup(wanted->root))) ||
 	    (wanted->path && !(s->path = strdup(wanted->path))))
 		rc = -ENOMEM;
 	s->sinks.ident = s->ident;
+	s->sinks.root = s->root;
 	s->sinks.path = s->path;
 	if (rc == 0 && s->path)
-		rc = log_file_open(&s->file.file, s->path, wanted->overwrite);
+		rc = log_file_open(&s->file.file, s->root, s->path, wanted->overwrite);
 	if (rc == 0 && wanted->to_stderr && standard_error.file.fd < 0)
 		rc = log_file_adopt(&standard_error.file, STDERR_FILENO);
 	if (rc != 0)
@@ -235,13 +239,20 @@ static void open_syslog(void)
 		log_syslog_close();
 }
 
-int log_open(const struct log_sinks *wanted)
+static bool say_failure(const struct log_sinks *s, int rc)
+{
+	log_main(LOG_ERR, "Cannot open log file: %s%s: %s (%d)", s->root ? s->root : "", s->path,
+		 confined_why(rc), -rc);
+	return false;
+}
+
+bool log_open(const struct log_sinks *wanted)
 {
 	struct state opened;
 	int rc = make_state(&opened, wanted);
 
 	if (rc != 0)
-		return rc;
+		return say_failure(wanted, rc);
 	free_state(&replaced);
 	replaced = current;
 	current = opened;
@@ -251,7 +262,7 @@ int log_open(const struct log_sinks *wanted)
 		if (k->level <= current.sinks.level)
 			emit(name, k->level, k->text);
 	forget_kept();
-	return 0;
+	return true;
 }
 
 void log_settle(void)
@@ -271,27 +282,20 @@ void log_revert(void)
 
 bool log_reopen(bool may_truncate)
 {
+	const struct log_sinks *s = &current.sinks;
 	int rc;
 
-	if (!current.path)
+	if (!s->path)
 		return true;
-	rc = log_file_open(&current.file.file, current.path,
-			   may_truncate && current.sinks.overwrite);
-	if (rc != 0)
-		log_main(LOG_ERR, "Cannot open log file: %s: %s (%d)", current.path, strerror(-rc),
-			 -rc);
-	return rc == 0;
+	rc = log_file_open(&current.file.file, s->root, s->path, may_truncate && s->overwrite);
+	return rc == 0 || say_failure(s, rc);
 }
 
-void log_path(const char *path)
+void log_confined(void)
 {
-	char *copy = current.sinks.path && path ? strdup(path) : NULL;
-
-	if (!copy)
-		return;
-	free(current.path);
-	current.path = copy;
-	current.sinks.path = copy;
+	free(current.root);
+	current.root = NULL;
+	current.sinks.root = NULL;
 }
 
 void log_forked(void)

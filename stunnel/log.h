@@ -22,6 +22,7 @@ struct log_sinks {
 	int facility;
 	const char *ident;
 	bool to_stderr;
+	const char *root; /* that path counts from, NULL: none */
 	const char *path; /* NULL: no file */
 	bool overwrite;	  /* truncate the file on opening */
 };
@@ -32,7 +33,7 @@ struct log_sinks {
  * certain that they are not needed: log_settle() closes them, log_revert() goes back to them, which
  * cannot fail, even where their file could not be opened again.
  */
-int log_open(const struct log_sinks *sinks);
+bool log_open(const struct log_sinks *sinks);
 void log_settle(void);
 void log_revert(void);
 
@@ -42,8 +43,8 @@ void log_revert(void);
  */
 bool log_reopen(bool may_truncate);
 
-/* Looks for the file under another name from now on: what chroot() makes of its path. Copied. */
-void log_path(const char *path);
+/* The process is confined to root by now: the file is opened again by its path alone. */
+void log_confined(void);
 
 /* Hands the file to a user, so that a process without privileges can open it again. */
 void log_own(unsigned uid, unsigned gid);

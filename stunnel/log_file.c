@@ -11,40 +11,50 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int open_path(const char *path, int flags)
+#include "confined.h"
+
+static int open_path(const char *root, const char *path, int flags)
 {
-	/*
-	 * The directory may belong to the user whom the workers run as, and we may be root: that
-	 * user's links must not lead us to anybody else's file.
-	 */
-	if (strncmp(path, "/dev/", 5) != 0)
-		flags |= O_NOFOLLOW;
-	return open(path, flags | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+	return confined_open(root, path, flags | O_APPEND | O_NOCTTY | O_NONBLOCK, 0640);
 }
 
 /*
  * A FIFO is opened for reading, too, which Linux does without waiting for a reader: without one the
  * lines stay in it, and none is refused because a reader has gone.
  */
-static int open_file(const char *path, bool truncate, struct stat *st)
+static int open_any(const char *root, const char *path, struct stat *st)
 {
-	int fd = open_path(path, O_WRONLY | O_CREAT);
+	int fd = open_path(root, path, O_WRONLY | O_CREAT), both;
 
-	if (fd >= 0 ? fstat(fd, st) == 0 && S_ISFIFO(st->st_mode) : errno == ENXIO) {
-		int both = open_path(path, O_RDWR);
-
-		if (fd >= 0 && both >= 0)
-			close(fd);
-		fd = both >= 0 ? both : fd;
-	}
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode))
+	if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISFIFO(st->st_mode)))
 		return fd;
-	if (st->st_nlink == 1 && (!truncate || ftruncate(fd, 0) == 0))
+	if (fd < 0 && fd != -ENXIO)
+		return fd;
+	both = open_path(root, path, O_RDWR);
+	if (both < 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return both;
+}
+
+/* The folder may be somebody else's, who can give a file of others another name in it. */
+static int open_file(const char *root, const char *path, bool truncate, struct stat *st)
+{
+	int fd = open_any(root, path, st), rc = 0;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, st) != 0)
+		rc = -errno;
+	else if (st->st_nlink > 1)
+		rc = -EMLINK;
+	else if (truncate && S_ISREG(st->st_mode) && ftruncate(fd, 0) != 0)
+		rc = -errno;
+	if (rc == 0)
 		return fd;
 	close(fd);
-	return -EMLINK;
+	return rc;
 }
 
 static void release(struct log_file *file)
@@ -69,10 +79,10 @@ static int share(struct log_file *file)
 	return 0;
 }
 
-int log_file_open(struct log_file *file, const char *path, bool truncate)
+int log_file_open(struct log_file *file, const char *root, const char *path, bool truncate)
 {
 	struct stat st;
-	int fd = open_file(path, truncate, &st);
+	int fd = open_file(root, path, truncate, &st);
 	int rc = fd < 0 ? fd : share(file);
 
 	if (rc != 0) {

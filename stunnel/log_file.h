@@ -19,11 +19,12 @@ struct log_file {
 };
 
 /*
- * Opens or creates the file, and replaces the one that is open; 0, or -errno and all is as before.
- * Follows no link to a file. A FIFO keeps lines for a reader that is to come. Processes that are to
- * append are forked after the first opening.
+ * Opens or creates the file, and replaces the one that is open; 0, or -errno for confined_why() and
+ * all is as before. root: as for confined_open(). A file with other names is refused (-EMLINK). A
+ * FIFO keeps lines for a reader that is to come. Processes that are to append are forked after the
+ * first opening.
  */
-int log_file_open(struct log_file *file, const char *path, bool truncate);
+int log_file_open(struct log_file *file, const char *root, const char *path, bool truncate);
 
 /* The same for a descriptor that is open, such as standard error, and stays the caller's. */
 int log_file_adopt(struct log_file *file, int fd);

@@ -26,7 +26,6 @@ struct master {
 	const char *path;
 	int fd;
 	struct generations workers;
-	char *pid_path;
 	sigset_t signals;
 	bool ending;
 };
@@ -43,21 +42,12 @@ static bool open_log(const struct generation *g)
 		.facility = globals->facility,
 		.ident = globals->service,
 		.to_stderr = globals->foreground == CONF_FOREGROUND,
-		.path = g->log_path,
+		.root = globals->chroot,
+		.path = globals->output,
 		.overwrite = globals->overwrite,
 	};
-	int rc = log_open(&sinks);
 
-	if (rc != 0)
-		log_main(LOG_ERR, "Cannot open log file: %s: %s (%d)", g->log_path, strerror(-rc),
-			 -rc);
-	return rc == 0;
-}
-
-/* Where the paths of the configuration count from, for the master outside. */
-static const char *root_of(const struct conf_globals *g)
-{
-	return g->chroot ? g->chroot : "";
+	return log_open(&sinks);
 }
 
 static struct generation *load(const struct master *m)
@@ -72,7 +62,6 @@ static struct generation *load(const struct master *m)
 		conf_free(config);
 		return NULL;
 	}
-	g->log_path = conf_outside(&config->globals, config->globals.output);
 	return g;
 }
 
@@ -98,13 +87,10 @@ static void reload(struct master *m)
 		return;
 	}
 	g = load(m);
-	if (g) {
+	if (g)
 		keep_fixed_globals(g->config, old->config);
-		free(g->log_path);
-		g->log_path = conf_outside(&g->config->globals, g->config->globals.output);
-	}
 	if (g && bind_all(&m->workers.addresses, g->config, g->count) &&
-	    access_open(g->config->access, root_of(&g->config->globals)) && open_log(g)) {
+	    access_open(g->config->access, g->config->globals.chroot) && open_log(g)) {
 		if (generation_start(&m->workers, g)) {
 			bind_drop_unused(&m->workers.addresses);
 			log_settle();
@@ -129,7 +115,7 @@ static void reopen_logs(struct master *m)
 	const struct conf_globals *g = &config->globals;
 	bool reopened = log_reopen(true);
 
-	access_open(config->access, root_of(g));
+	access_open(config->access, g->chroot);
 	if (g->uid != 0 || g->gid != 0) {
 		unsigned uid = g->uid != 0 ? g->uid : geteuid();
 		unsigned gid = g->gid != 0 ? g->gid : getegid();
@@ -203,9 +189,7 @@ static void end(struct master *m)
 {
 	generation_stop(&m->workers);
 	generation_forget(&m->workers);
-	if (m->pid_path)
-		daemon_pid_remove(m->pid_path);
-	free(m->pid_path);
+	daemon_pid_remove();
 }
 
 static bool start(struct master *m, struct generation *g)
@@ -220,11 +204,10 @@ static bool start(struct master *m, struct generation *g)
 	log_name("main");
 	if (!tls_secret_settle())
 		return false;
-	if (!open_log(g) || !access_open(g->config->access, root_of(globals)) ||
+	if (!open_log(g) || !access_open(g->config->access, globals->chroot) ||
 	    !generation_start(&m->workers, g))
 		return false;
-	m->pid_path = conf_outside(globals, globals->pid);
-	return !m->pid_path || daemon_pid_write(m->pid_path);
+	return !globals->pid || daemon_pid_write(globals->chroot, globals->pid);
 }
 
 /* Each connection takes two descriptors: the soft limit is for programs that use select(). */
@@ -261,7 +244,6 @@ int master_run(const char *path, int fd)
 		if (g && m.workers.first != g)
 			generation_free(g);
 		generation_forget(&m.workers);
-		free(m.pid_path);
 		return 1;
 	}
 	log_main(LOG_INFO, "Accepting new connections");

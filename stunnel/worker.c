@@ -75,7 +75,7 @@ static void reopen_logs(struct worker *w)
 	log_reopen(false);
 	/* What was gathered until now belongs to the old file. */
 	access_flush(w->config->access);
-	access_open(w->config->access, "");
+	access_open(w->config->access, NULL);
 }
 
 static void on_flush(uv_timer_t *timer)
@@ -220,7 +220,7 @@ static bool confine(const struct worker_task *task)
 	}
 	if (!daemon_confine(g->chroot, g->uid, g->gid))
 		return false;
-	log_path(task->log_path);
+	log_confined();
 	return true;
 }
 

@@ -26,9 +26,8 @@ struct worker_task {
 	size_t index; /* this worker's on the board */
 	const struct worker_socket *socket;
 	size_t socket_count;
-	const char *log_path; /* of the log file as it is called inside chroot; NULL: none */
-	int lifeline;	      /* readable at the end of the master */
-	int ready; /* a byte goes there as soon as connections are accepted; -1: nobody waits */
+	int lifeline; /* readable at the end of the master */
+	int ready;    /* a byte goes there as soon as connections are accepted; -1: nobody waits */
 };
 
 /* Runs in the forked process until it is told to end; the process's exit status. */
