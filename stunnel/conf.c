@@ -373,9 +373,12 @@ static void check_globals(struct reader *r)
 
 	check_path(r, "output", config->globals.output, "Log");
 	check_path(r, "pid", config->globals.pid, "Pid");
-	if (config->count == 0 && !r->unread)
-		report_add(&r->report, REPORT_ERROR, &place,
-			   "No section: inetd mode is not built yet");
+	if (config->count != 0 || r->unread)
+		return;
+	place.line = options_line(&config->defaults, "include");
+	report_add(&r->report, REPORT_ERROR, &place, "%s",
+		   place.line ? "No section: there is none in this directory either"
+			      : "No section: inetd mode is not built yet");
 }
 
 static void read_fd(struct reader *r, int fd)

@@ -2,12 +2,13 @@
 #include "options.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <syslog.h>
 
-#include "tls_ctx.h"
 #include "report.h"
+#include "suggest.h"
 #include "values.h"
 
 enum scope {
@@ -432,6 +433,43 @@ void options_spoilt(struct options_target *t, const char *text)
 		note_line(t, row, true);
 }
 
+static const struct option *nearest(const char *name)
+{
+	const struct option *found = NULL;
+	int least = SUGGEST_FAR;
+
+	for (size_t i = 0; i < ROWS; i++) {
+		int distance = suggest_distance(name, rows[i].name);
+
+		if (distance >= least)
+			continue;
+		least = distance;
+		found = &rows[i];
+	}
+	return found;
+}
+
+/* A name that is not valid: what may have been meant by it. */
+static const char *refuse_name(struct options_target *t, const struct option *row, const char *name)
+{
+	static const char invalid[] = "Specified option name is not valid here";
+	const char *as = NULL, *option;
+
+	if (row) {
+		snprintf(t->reason, sizeof t->reason, "%s: it stands before the first section",
+			 invalid);
+		return t->reason;
+	}
+	option = suggest_foreign(name, &as);
+	row = option ? find(option, strlen(option)) : nearest(name);
+	if (!row)
+		return invalid;
+	note_line(t, row, true);
+	snprintf(t->reason, sizeof t->reason, as ? "%s: write %s" : "%s: did you mean %s?", invalid,
+		 as ? as : row->name);
+	return t->reason;
+}
+
 static void note_idle(struct options_target *t, const struct option *row)
 {
 	struct report_place place = {.line = t->line};
@@ -451,7 +489,7 @@ const char *options_apply(struct options_target *t, const char *name, const char
 
 	*include = NULL;
 	if (!row || (row->scope == GLOBAL && !t->global && !row->in_section))
-		return "Specified option name is not valid here";
+		return refuse_name(t, row, name);
 	if (row->type == INCLUDE)
 		*include = value;
 	why = set(t, row, value);
@@ -461,7 +499,7 @@ const char *options_apply(struct options_target *t, const char *name, const char
 	return why;
 }
 
-const struct conf_line *options_line(const struct conf_options *options, const char *name)
+struct conf_line *options_line(const struct conf_options *options, const char *name)
 {
 	const struct option *row = find(name, strlen(name));
 

@@ -34,7 +34,7 @@ const char *options_apply(struct options_target *target, const char *name, const
 void options_spoilt(struct options_target *target, const char *text);
 
 /* The last line of an option of a service, or NULL. */
-const struct conf_line *options_line(const struct conf_options *options, const char *name);
+struct conf_line *options_line(const struct conf_options *options, const char *name);
 
 /* One line an option: name, help, default. */
 void options_print(FILE *to);

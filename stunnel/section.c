@@ -22,10 +22,10 @@ struct check {
 };
 
 /* What is wrong with the section, at the line of the option that is at fault (NULL: none). */
-static void complain(struct check *r, enum report_kind kind, const struct conf_line *line,
+static void complain(struct check *r, enum report_kind kind, struct conf_line *line,
 		     const char *format, va_list ap) __attribute__((format(printf, 4, 0)));
 
-static void complain(struct check *r, enum report_kind kind, const struct conf_line *line,
+static void complain(struct check *r, enum report_kind kind, struct conf_line *line,
 		     const char *format, va_list ap)
 {
 	struct report_place place = {line, r->last_line, r->section->title};
@@ -33,6 +33,8 @@ static void complain(struct check *r, enum report_kind kind, const struct conf_l
 
 	vsnprintf(reason, sizeof reason, format, ap);
 	report_add(r->report, kind, &place, "%s", reason);
+	if (line && kind == REPORT_ERROR)
+		line->refused = true;
 }
 
 /* False, for its callers to return. */
@@ -51,11 +53,11 @@ static bool refuse(struct check *r, const char *option, const char *format, ...)
 }
 
 /* The same of one line among several of an option, or of less than an error. */
-static void tell(struct check *r, enum report_kind kind, const struct conf_line *line,
-		 const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void tell(struct check *r, enum report_kind kind, struct conf_line *line, const char *format,
+		 ...) __attribute__((format(printf, 4, 5)));
 
-static void tell(struct check *r, enum report_kind kind, const struct conf_line *line,
-		 const char *format, ...)
+static void tell(struct check *r, enum report_kind kind, struct conf_line *line, const char *format,
+		 ...)
 {
 	va_list ap;
 
@@ -184,7 +186,9 @@ static void check_protocol(struct check *r, const struct conf_section *s)
 		return;
 	}
 	if (strcasecmp(protocol, "proxy") != 0)
-		refuse(r, "protocol", "Protocol not supported: %.200s", protocol);
+		refuse(r, "protocol", "Protocol not supported: %.200s%s", protocol,
+		       strcasestr(protocol, "proxy") ? ": write protocol = proxy, and proxyVersion"
+						     : "");
 	else
 		check_proxy(r, s);
 }
@@ -205,14 +209,17 @@ static void check_owner(struct check *r, const struct conf_section *s)
 static void check_endpoints(struct check *r, const struct conf_section *s)
 {
 	const struct conf_options *o = &s->options;
-	int endpoints = (o->accept.count != 0) + (o->connect.count != 0) + (o->sni != NULL);
+	bool listens = o->accept.count != 0 || o->sni != NULL;
 
 	if (ANY_REFUSED(r, "accept", "connect", "sni", "exec", "client", "protocol", "transparent"))
 		return;
-	if (endpoints != 2)
-		refuse(r, NULL, "Each service must define two endpoints");
-	else if (!o->connect.count)
-		refuse(r, NULL, "A service without 'connect' has nowhere to go");
+	if (o->connect.count && (o->accept.count != 0) != (o->sni != NULL))
+		return;
+	refuse(r, NULL, "Each service must define two endpoints: %s",
+	       o->accept.count && o->sni ? "'accept' and 'sni' are two for one"
+	       : listens		 ? "'connect' is missing"
+	       : o->connect.count	 ? "'accept' is missing"
+					 : "'accept' and 'connect' are missing");
 }
 
 static bool add_block(struct check *r, const struct ip_block *block, struct ip_block **blocks,
@@ -324,6 +331,7 @@ static struct tls_names names_of(const struct conf_list *list)
 
 static void check_verification(struct check *r, const struct conf_options *o)
 {
+	static const char *const asks[] = {"verify", "verifyChain", "verifyPeer", NULL};
 	const char *check = o->check_host.count	   ? "checkHost"
 			    : o->check_email.count ? "checkEmail"
 			    : o->check_ip.count	   ? "checkIP"
@@ -332,10 +340,8 @@ static void check_verification(struct check *r, const struct conf_options *o)
 
 	if (verified && !o->ca_file && !o->ca_path &&
 	    !ANY_REFUSED(r, "CAfile", "CApath", "CAengine", "CAstore"))
-		refuse(r, NULL,
-		       "Either \"CAengine\", \"CAfile\", \"CApath\" or "
-		       "\"CAstore\" has to be configured");
-	if (check && !verified && !ANY_REFUSED(r, "verify", "verifyChain", "verifyPeer"))
+		refuse(r, latest(r, asks), "Either \"CAfile\" or \"CApath\" has to be configured");
+	if (check && !verified && !any_refused(r, asks))
 		refuse(r, check, "Either \"verifyChain\" or \"verifyPeer\" has to be enabled");
 }
 
@@ -375,6 +381,7 @@ static uint64_t no_tickets(void)
 
 static void make_tls(struct check *r, struct conf_section *s)
 {
+	static const char *const curves[] = {"curve", "curves", NULL};
 	const struct conf_options *o = &s->options;
 	struct tls_settings settings = {
 		.service = s->name,
@@ -384,6 +391,7 @@ static void make_tls(struct check *r, struct conf_section *s)
 		.ciphers = o->ciphers,
 		.ciphersuites = o->ciphersuites,
 		.curves = o->curves,
+		.curves_option = latest(r, curves),
 		.version_min = o->version_min,
 		.version_max = o->version_max,
 		.options_set = o->tls_set,
@@ -443,9 +451,9 @@ void section_finish(struct config *config, struct conf_section *s, struct report
 	/* A client's `sni` is a name. */
 	if (s->options.sni && !ANY_REFUSED(r, "client"))
 		join_primary(r, s);
+	check_protocol(r, s);
 	check_endpoints(r, s);
 	check_owner(r, s);
-	check_protocol(r, s);
 	make_access(r, s);
 	make_tls(r, s);
 	parse_peers(r, s);

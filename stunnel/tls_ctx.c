@@ -321,6 +321,15 @@ static bool set_versions(SSL_CTX *ctx, const struct tls_settings *s, const struc
 	return true;
 }
 
+static bool refuse_curves(const struct tls_settings *s, const struct failure *f)
+{
+	bool old = s->curves_option && !strcmp(s->curves_option, "curve");
+
+	return refuse(f, s->curves_option,
+		      old ? "Invalid groups list in 'curve'" : "Invalid groups list in 'curves'",
+		      s->curves ? s->curves : DEFAULT_CURVES);
+}
+
 static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s,
 			   const struct failure *f)
 {
@@ -336,7 +345,7 @@ static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s,
 	if (SSL_CTX_set_ciphersuites(ctx->ssl_ctx, ctx->ciphersuites) != 1)
 		ok = refuse(f, "ciphersuites", "Invalid list in 'ciphersuites'", ctx->ciphersuites);
 	if (SSL_CTX_set1_groups_list(ctx->ssl_ctx, ctx->curves) != 1)
-		ok = refuse(f, "curves", "Invalid groups list in 'curves'", ctx->curves);
+		ok = refuse_curves(s, f);
 	return ok;
 }
 

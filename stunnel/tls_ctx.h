@@ -36,7 +36,8 @@ struct tls_settings {
 	const char *ciphers; /* up to TLS 1.2 */
 	const char *ciphersuites;
 	const char *curves;
-	int version_min; /* as from tls_version(); 0: no bound */
+	const char *curves_option; /* which of its two names they were given by */
+	int version_min;	   /* as from tls_version(); 0: no bound */
 	int version_max;
 	uint64_t options_set;
 	uint64_t options_clear;

@@ -124,7 +124,10 @@ const char *values_level(const char *value, int *facility, int *slot)
 			return why;
 		value = dot + 1;
 	}
-	return values_choice(value, levels, "Illegal debug level", slot);
+	return values_choice(value, levels,
+			     "Illegal debug level: one of emerg, alert, crit, err, warning, "
+			     "notice, info and debug, or 0 to 7",
+			     slot);
 }
 
 /* A number, or a name; the number 0 as well as root mean that nothing is changed. */
@@ -164,7 +167,8 @@ const char *values_versions(const char *value, int *min, int *max)
 	int version = tls_version(value);
 
 	if (version < 0)
-		return "Invalid protocol version";
+		return "Invalid protocol version: one of all, SSLv3, TLSv1, TLSv1.1, TLSv1.2 and "
+		       "TLSv1.3 (sslVersionMin and sslVersionMax give a range)";
 	if (min)
 		*min = version;
 	if (max)
@@ -212,7 +216,7 @@ const char *values_verify(const char *value, unsigned *bits)
 		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_PEER,
 	};
 	int n;
-	const char *why = values_integer(value, 0, 4, "Bad verify level", &n);
+	const char *why = values_integer(value, 0, 4, "Bad verify level: 0 to 4", &n);
 
 	if (!why)
 		*bits = bits_of[n];

@@ -143,7 +143,7 @@ VERIFICATION = [
     ("CAfile = {cert}\nverifyChain = yes\ncheckIP = 192.0.2", "Not an IP address: 192.0.2"),
 ]
 
-NO_TRUST = 'Either "CAengine", "CAfile", "CApath" or "CAstore" has to be configured'
+NO_TRUST = 'Either "CAfile" or "CApath" has to be configured'
 
 
 def assert_line(outcome, config, line, reason):
@@ -280,9 +280,90 @@ def test_verification(load, lines, reason):
     ["verify = 1", "verify = 4", "verifyChain = yes", "CAfile = {ca}\nCAfile =\nverify = 2"],
 )
 def test_nobody_to_trust(load, lines):
-    outcome = load(GLOBALS + WEB + lines + "\n")
+    """Only what is built is recommended."""
+    config = GLOBALS + WEB + lines + "\n"
+    outcome = load(config)
+    line = lines.splitlines()[-1]
+    assert_line(outcome, config.replace("{ca}", str(certificates().ca)), line, "Service [web]: ")
+    assert outcome.stderr.splitlines()[0].endswith(NO_TRUST)
+
+
+WORDS = [
+    ("curve = nonsense", "Invalid groups list in 'curve': nonsense"),
+    ("curves = nonsense", "Invalid groups list in 'curves': nonsense"),
+    ("sslVersionMin = TLSv1.3\nsslVersionMax = TLSv1.2", "Invalid protocol version range"),
+    ("sslVersion = TLSv1 TLSv1.1 TLSv1.2", "sslVersionMin and sslVersionMax give a range"),
+    ("sslVersion = SSLv23", "one of all, SSLv3, TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3"),
+    ("debug = warn", "Illegal debug level: one of emerg, alert, crit, err, warning, "),
+    ("protocol = socks", "Protocol socks of stock stunnel is not built yet"),
+    ("protocol = proxy-v2", "write protocol = proxy, and proxyVersion"),
+    # of patches for stunnel 4 and of other servers
+    ("sendproxy = yes", f"{UNKNOWN}: write protocol = proxy"),
+    ("send-proxy = yes", f"{UNKNOWN}: write protocol = proxy"),
+    ("x-forwarded-for = yes", f"{UNKNOWN}: did you mean xForwardedFor?"),
+    ("forwardedfor = yes", f"{UNKNOWN}: write xForwardedFor = yes"),
+    ("xforwardedfor = on", "The argument needs to be"),
+    ("ssl_certificate = /x", f"{UNKNOWN}: write cert"),
+    ("loglevel = 7", f"{UNKNOWN}: write debug"),
+    # slips
+    ("conect = 1", f"{UNKNOWN}: did you mean connect?"),
+    ("acecpt = 1", f"{UNKNOWN}: did you mean accept?"),
+    ("cipher = HIGH", f"{UNKNOWN}: did you mean ciphers?"),
+    ("CA_file = /x", f"{UNKNOWN}: did you mean CAfile?"),
+    ("TIMEOUT_close = 0", f"{UNKNOWN}: did you mean TIMEOUTclose?"),
+    ("output = /x", f"{UNKNOWN}: it stands before the first section"),
+    ("pid = /x", f"{UNKNOWN}: it stands before the first section"),
+]
+
+
+@pytest.mark.parametrize("lines, reason", WORDS, ids=[lines for lines, _ in WORDS])
+def test_words_that_help(load, lines, reason):
+    config = GLOBALS + WEB + lines + "\n"
+    outcome = load(config)
+    line = lines.splitlines()[-1]
+    assert_line(outcome, filled_in(config, outcome), line, reason)
+    said = outcome.stderr.splitlines()[0]
+    assert ": s" not in said.split(f'"{line}"')[1].replace(": sslV", "")
+
+
+def test_name_that_is_near_nothing_is_not_guessed(load):
+    outcome = load(GLOBALS + WEB + "ssl = no\n")
+    assert outcome.stderr.splitlines()[0].endswith(f': "ssl = no": {UNKNOWN}')
+
+
+def test_misspelled_option_is_not_missed_as_well(load):
+    outcome = load(GLOBALS + WEB.replace("connect", "conect"))
+    assert len(outcome.stderr.splitlines()) == 2  # the verdict
+
+
+@pytest.mark.parametrize(
+    "lines, missing",
+    [
+        ("accept = 1", "'connect' is missing"),
+        ("connect = 1", "'accept' is missing"),
+        ("", "'accept' and 'connect' are missing"),
+        ("sni = web:*", "'connect' is missing"),
+        ("connect = 1\naccept = 1\nsni = web:*", "'accept' and 'sni' are two for one"),
+    ],
+)
+def test_endpoint_that_is_missing_is_named(load, lines, missing):
+    outcome = load(GLOBALS + WEB + "[two]\ncert = {cert}\nkey = {key}\n" + lines + "\n")
     outcome.assert_refused()
-    assert f"Service [web]: {NO_TRUST}" in outcome.stderr
+    assert f"Service [two]: {ENDPOINTS}: {missing}" in outcome.stderr
+
+
+def test_socks_is_not_a_missing_endpoint(load):
+    config = GLOBALS + WEB.replace("connect = 1\n", "") + "protocol = socks\n"
+    assert "endpoints" not in load(config).stderr
+
+
+def test_empty_include_is_no_inetd_mode(load, tmp_path):
+    (tmp_path / "conf.d").mkdir()
+    config = "foreground = yes\ninclude = {dir}/conf.d\n"
+    outcome = load(config)
+    line = filled_in("include = {dir}/conf.d", outcome)
+    assert_line(outcome, filled_in(config, outcome), line, "No section: there is none in this")
+    assert "inetd mode" not in outcome.stderr
 
 
 def test_key_that_does_not_match_is_called_that(load):

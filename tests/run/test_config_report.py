@@ -71,7 +71,7 @@ def test_every_bad_line_is_told_in_order(told):
         UNKNOWN,
         "Illegal idle timeout",
         "Illegal TLS option",
-        "Bad verify level",
+        "Bad verify level: 0 to 4",
         "The argument needs to be either 'yes' or 'no'",
         "No '=' found",
     ]
@@ -86,7 +86,7 @@ def test_what_whole_sections_lack_stands_among_the_lines(told):
     )
     assert [re.sub(r': "[^"]*"', "", line) for line in lines] == [
         "test.conf:5: Service [one]: Invalid cipher list in 'ciphers': NONSENSE: no cipher match",
-        f"Service [one]: {ENDPOINTS}",
+        f"Service [one]: {ENDPOINTS}: 'accept' is missing",
         f"Service [two]: {NO_CERT}",
         "test.conf:10: Service [three]: SNI section name not found: nobody:*",
         "test.conf:12: Service [three]: Failed to load certificate from: missing.pem: "
@@ -171,7 +171,7 @@ def test_lines_behind_a_broken_header_are_not_the_section_befores(told, header):
     lines = told(KEYS + WEB + other + "[three]\nconnect = 3\n")
     assert numbers(lines) == [6, 9, 0]
     assert lines[0].startswith(f'test.conf:6: "{header}": No ')
-    assert lines[2] == f"Service [three]: {ENDPOINTS}"
+    assert lines[2] == f"Service [three]: {ENDPOINTS}: 'accept' is missing"
 
 
 def test_reading_goes_on_behind_an_included_file(told, tmp_path):
