@@ -101,8 +101,7 @@ static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 	int kind = SSL_get_error(tls->ssl, rc);
 
 	if (tls->state == TLS_REFUSED) {
-		snprintf(why, TLS_WHY_MAX, "%s: The client sends more than %d KeyUpdates a second",
-			 call, MESSAGES_MAX);
+		snprintf(why, TLS_WHY_MAX, "%s: %s", call, tls->refusal);
 		ERR_clear_error();
 		return TLS_FAILED;
 	}
@@ -130,10 +129,11 @@ static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 /* --- what a client may ask for ---------------------------------------------------------------- */
 
 /* Nothing more is read or written: the present call of OpenSSL's fails, or else the next one. */
-static void refuse(struct tls *tls)
+static void refuse(struct tls *tls, const char *refusal)
 {
 	tls->bio.state = TLS_BIO_REFUSES;
 	tls->state = TLS_REFUSED;
+	tls->refusal = refusal;
 }
 
 static int64_t seconds(void)
@@ -162,7 +162,7 @@ static void on_message(int sent, int version, int type, const void *p, size_t le
 		tls->messages = 0;
 	tls->messages_since = now;
 	if (++tls->messages > MESSAGES_MAX)
-		refuse(tls);
+		refuse(tls, "The client sends more than 100 KeyUpdates a second");
 }
 
 /* --- the calls -------------------------------------------------------------------------------- */
@@ -192,9 +192,8 @@ ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_M
 	tls->bio.reads = READS_MAX;
 	if (SSL_read_ex(tls->ssl, p, len, &n) == 1)
 		return (ssize_t)n;
-	/* What is kept leaves room for more answers than a client may ask for in a second. */
-	if (tls_wants_write(tls))
-		refuse(tls);
+	if (tls_wants_write(tls) && tls->state != TLS_REFUSED)
+		refuse(tls, "The client sends KeyUpdates and reads no answer");
 	return explain(tls, 0, errno, "SSL_read", why);
 }
 

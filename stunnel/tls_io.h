@@ -41,6 +41,7 @@ struct tls {
 	struct tls_kept kept; /* what the connection's facts point at */
 	char *sni;	      /* what the ClientHello named, or NULL */
 	enum tls_state state;
+	const char *refusal;	/* of TLS_REFUSED */
 	unsigned messages;	/* that made us work behind the handshake, in one second: */
 	int64_t messages_since; /* on the monotonic clock */
 };

@@ -16,7 +16,15 @@ from peers import Stunnel, daemon_only, service, wait_for
 from recorder import Recorder
 from test_bulk_transfer import settled
 from tls_client import DEADLINE, TlsClient
-from tls_records import HANDSHAKE, KEY_UPDATE, NOT_REQUESTED, REQUESTED, RecordClient
+from tls_records import (
+    CLIENT_HELLO,
+    HANDSHAKE,
+    KEY_UPDATE,
+    NOT_REQUESTED,
+    REQUESTED,
+    RecordClient,
+    RecordClient12,
+)
 
 MODES = pytest.mark.parametrize("options", [["xForwardedFor = yes"], []], ids=["http", "plain"])
 SMALL = "socket = l:SO_SNDBUF=8192"
@@ -148,6 +156,21 @@ def test_flood_of_key_updates(start, request_):
         assert flooder.ended == "reset"
         assert other.get("/").status == 200
     stunnel.wait_log("transfer: SSL_read: The client sends more than 100 KeyUpdates a second")
+
+
+@daemon_only
+def test_flood_of_renegotiations(start):
+    """The same in TLS 1.2: each is refused with an alert."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 1\n" + service(backend.port)))
+    with TlsClient(stunnel.port) as other, slow(stunnel.port, RecordClient12) as flooder:
+        flooder.send(REQUEST)
+        assert flooder.response().status == 200
+        flood = b"".join(flooder.record(HANDSHAKE, CLIENT_HELLO) for _ in range(2000))
+        flooder.sock.sendall(flood)
+        assert other.get("/").status == 200
+        stunnel.wait_log("transfer: SSL_read: The client sends more than 100 KeyUpdates a second")
+        assert other.get("/").status == 200
 
 
 @daemon_only

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: ISC */
+#include "tls_bio.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define RECORD 16384
+
+static struct tls_bio b;
+static BIO *bio; /* as OpenSSL has it */
+static int peer;
+static char record[RECORD], received[1 << 20];
+
+static void begin(enum tls_bio_state state)
+{
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	peer = fd[0];
+	bio = tls_bio_open(&b, fd[1]);
+	assert_non_null(bio);
+	b.state = state;
+	for (size_t i = 0; i < sizeof record; i++)
+		record[i] = (char)(i % 251);
+}
+
+static void end(void)
+{
+	BIO_free(bio);
+	close(b.fd);
+	close(peer);
+	tls_bio_close(&b);
+	assert_false(tls_bio_keeps(&b));
+}
+
+/* Writes records until the socket does not take one whole; the bytes that it took. */
+static size_t fill(void)
+{
+	size_t taken = 0;
+	int n;
+
+	while ((n = BIO_write(bio, record, RECORD)) == RECORD && !tls_bio_keeps(&b))
+		taken += RECORD;
+	return n > 0 ? taken + (size_t)n : taken;
+}
+
+/* All that the peer can read, flushing meanwhile; bytes of records one behind the other. */
+static size_t drain(void)
+{
+	size_t total = 0;
+	ssize_t n;
+	int rc;
+
+	do {
+		rc = tls_bio_flush(&b);
+		assert_true(rc == 0 || rc == -EAGAIN);
+		while ((n = read(peer, received + total, sizeof received - total)) > 0)
+			total += (size_t)n;
+	} while (rc != 0);
+	return total;
+}
+
+static void assert_records(size_t total)
+{
+	for (size_t i = 0; i < total; i++)
+		assert_int_equal(received[i], record[i % RECORD]);
+}
+
+static void before_the_handshake_ends_a_full_socket_is_openssls_matter(void **state)
+{
+	size_t taken;
+
+	(void)state;
+	begin(TLS_BIO_PASSES);
+	taken = fill();
+	assert_int_equal(BIO_write(bio, record, RECORD), -1);
+	assert_true(BIO_should_write(bio));
+	assert_false(tls_bio_keeps(&b));
+	assert_int_equal(drain(), taken);
+	end();
+}
+
+static void a_record_is_taken_whole_and_arrives_whole(void **state)
+{
+	size_t taken;
+
+	(void)state;
+	begin(TLS_BIO_KEEPS);
+	taken = fill();
+	assert_int_equal(taken % RECORD, 0);
+	assert_true(tls_bio_keeps(&b));
+	assert_int_equal(tls_bio_flush(&b), -EAGAIN);
+	assert_int_equal(drain(), taken);
+	assert_records(taken);
+	assert_null(b.kept);
+	end();
+}
+
+static void what_is_written_behind_it_stays_behind_it(void **state)
+{
+	size_t taken, behind = 0;
+
+	(void)state;
+	begin(TLS_BIO_KEEPS);
+	taken = fill();
+	while (BIO_write(bio, "answer", 6) == 6)
+		behind += 6;
+	assert_true(BIO_should_write(bio));
+	assert_in_range(behind, 4096 - 6, TLS_BIO_MAX);
+	assert_int_equal(drain(), taken + behind);
+	assert_records(taken);
+	for (size_t i = 0; i < behind; i++)
+		assert_int_equal(received[taken + i], "answer"[i % 6]);
+	assert_int_equal(BIO_write(bio, "answer", 6), 6);
+	assert_false(tls_bio_keeps(&b));
+	end();
+}
+
+static void a_peer_that_is_gone_is_an_error(void **state)
+{
+	(void)state;
+	signal(SIGPIPE, SIG_IGN); /* as workers do */
+	begin(TLS_BIO_KEEPS);
+	fill();
+	close(peer);
+	assert_int_equal(tls_bio_flush(&b), -EPIPE);
+	assert_int_equal(BIO_write(bio, "answer", 6), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_false(BIO_should_retry(bio));
+	end();
+}
+
+static void reads_of_the_socket_are_counted(void **state)
+{
+	char c[2];
+
+	(void)state;
+	begin(TLS_BIO_KEEPS);
+	assert_int_equal(write(peer, "xyz", 3), 3);
+	b.reads = 2;
+	assert_int_equal(BIO_read(bio, c, 1), 1);
+	assert_int_equal(BIO_read(bio, c, 1), 1);
+	assert_int_equal(BIO_read(bio, c, 1), -1);
+	assert_true(BIO_should_read(bio));
+	b.reads = 2;
+	assert_int_equal(BIO_read(bio, c, 2), 1);
+	assert_int_equal(c[0], 'z');
+	end();
+}
+
+static void the_end_is_told(void **state)
+{
+	char c;
+
+	(void)state;
+	begin(TLS_BIO_KEEPS);
+	assert_false(BIO_eof(bio));
+	close(peer);
+	b.reads = 1;
+	assert_int_equal(BIO_read(bio, &c, 1), 0);
+	assert_false(BIO_should_retry(bio));
+	assert_true(BIO_eof(bio));
+	end();
+}
+
+static void after_a_refusal_nothing_goes_in_or_out(void **state)
+{
+	char c;
+
+	(void)state;
+	begin(TLS_BIO_REFUSES);
+	assert_int_equal(write(peer, "x", 1), 1);
+	b.reads = 1;
+	assert_int_equal(BIO_read(bio, &c, 1), -1);
+	assert_int_equal(errno, ECONNABORTED);
+	assert_int_equal(BIO_write(bio, "x", 1), -1);
+	assert_int_equal(errno, ECONNABORTED);
+	assert_false(BIO_should_retry(bio));
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(before_the_handshake_ends_a_full_socket_is_openssls_matter),
+		cmocka_unit_test(a_record_is_taken_whole_and_arrives_whole),
+		cmocka_unit_test(what_is_written_behind_it_stays_behind_it),
+		cmocka_unit_test(a_peer_that_is_gone_is_an_error),
+		cmocka_unit_test(reads_of_the_socket_are_counted),
+		cmocka_unit_test(the_end_is_told),
+		cmocka_unit_test(after_a_refusal_nothing_goes_in_or_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
