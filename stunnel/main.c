@@ -17,16 +17,37 @@
 #endif
 #define DEFAULT_FILE SYSCONFDIR "/stunnel/stunnel.conf"
 
-/* Scripts look for the first line's shape; all of it goes to stderr, as in stock. */
+/* Scripts and log readers look for the shape of these lines, which is stock's. */
+static void say_banner(void (*say)(const char *line))
+{
+	const char *compiled = tls_compiled_with(), *running = tls_running_with();
+	bool same = !strcmp(compiled, running);
+	char line[256];
+
+	snprintf(line, sizeof line, "stunnel %s on %s platform (stunnel-http)", PACKAGE_VERSION,
+		 HOST_TRIPLE);
+	say(line);
+	snprintf(line, sizeof line, "%s with %s", same ? "Compiled/running" : "Compiled", compiled);
+	say(line);
+	snprintf(line, sizeof line, "Running  with %s", running);
+	if (!same)
+		say(line);
+	say("Threading:NONE Sockets:LIBUV,IPv6 TLS:SNI");
+}
+
+static void print_line(const char *line)
+{
+	fprintf(stderr, "%s\n", line);
+}
+
+static void log_line_of_banner(const char *line)
+{
+	log_main(LOG_NOTICE, "%s", line);
+}
+
 static void print_banner(void)
 {
-	fprintf(stderr, "stunnel %s on %s platform (stunnel-http)\n", PACKAGE_VERSION, HOST_TRIPLE);
-	if (!strcmp(tls_compiled_with(), tls_running_with()))
-		fprintf(stderr, "Compiled/running with %s\n", tls_running_with());
-	else
-		fprintf(stderr, "Compiled with %s\nRunning  with %s\n", tls_compiled_with(),
-			tls_running_with());
-	fprintf(stderr, "Threading:NONE Sockets:LIBUV,IPv6 TLS:SNI\n");
+	say_banner(print_line);
 }
 
 static void print_syntax(void)
@@ -85,8 +106,10 @@ static int use(const char *path, int fd, enum conf_use what)
 {
 	struct config *config;
 
-	if (what == CONF_START)
+	if (what == CONF_START) {
+		say_banner(log_line_of_banner);
 		return master_run(path, fd);
+	}
 	config = conf_load(path, fd, CONF_TEST);
 	log_unopened(LOG_WARNING);
 	if (!config)

@@ -207,6 +207,8 @@ static bool start(struct master *m, struct generation *g)
 	if (!open_log(g) || !access_open(g->config->access, globals->chroot) ||
 	    !generation_start(&m->workers, g))
 		return false;
+	if (globals->chroot) /* said once, of all workers */
+		log_main(LOG_NOTICE, "Switched to chroot directory: %s", globals->chroot);
 	return !globals->pid || daemon_pid_write(globals->chroot, globals->pid);
 }
 

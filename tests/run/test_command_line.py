@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from peers import BINARY, daemon_only
+from peers import BINARY, Stunnel, daemon_only, free_port, service
 
 
 def run(*arguments):
@@ -21,6 +21,19 @@ def test_version(option):
     assert done.returncode == 0
     assert re.search(r"stunnel [0-9.]+ on \S+ platform", done.stderr)
     assert re.search(r"Compiled(/running)? +with OpenSSL", done.stderr)
+
+
+@daemon_only
+def test_the_start_log_begins_with_the_same_lines(start):
+    """At level 5, once, and not again at a reload."""
+    lines = run("-version").stderr.split("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in lines[:2]] == ["stunnel", "Compiled/running"]
+    assert lines[-1].startswith("Threading:")
+    stunnel = start(Stunnel("debug = notice\nworkers = 2\n" + service(free_port())))
+    stunnel.reload()
+    logged = [line.split(" ", 2)[2] for line in stunnel.log_text().splitlines()]
+    assert logged[: len(lines)] == [f"LOG5[main]: {line}" for line in lines]
+    assert all(len(stunnel.log_lines(line)) == 1 for line in lines)
 
 
 @daemon_only

@@ -115,6 +115,9 @@ def test_privileges_are_given_up(start, chroot):
         assert os.readlink(f"/proc/{pid}/root") == (str(stunnel.root) if chroot else "/")
     serves(stunnel)
 
+    switched = [f"Switched to chroot directory: {stunnel.root}"] if chroot else []
+    assert stunnel.log_lines("Switched to chroot directory") == switched
+
     stunnel.log.rename(stunnel.log.with_suffix(".1"))
     stunnel.signal(signal.SIGUSR1)
     wait_for(lambda: serves(stunnel) and stunnel.ended(), "a worker to write to the new log")
