@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: ISC
+"""tools/check and tools/build in trees that hold more than the project."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from peers import PATCHED
+
+TOP = Path(__file__).resolve().parents[2]
+
+if PATCHED or not (TOP / ".git").exists() or not shutil.which("git"):
+    pytest.skip("needs a clone of the daemon's tree", allow_module_level=True)
+
+
+def run(command, **options):
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, **options
+    )
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of what git knows here, as it stands now, and known to a git of its own."""
+    folder = tmp_path / "tree"
+    names = run(["git", "ls-files"], cwd=TOP).stdout.splitlines()
+    for name in [*names, "tools/check", "tools/build"]:
+        if (TOP / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(TOP / name, folder / name)
+    for command in (["init", "-q"], ["add", "-A"]):
+        assert run(["git", *command], cwd=folder).returncode == 0
+    return folder
+
+
+def add(folder, name, text="#!/usr/bin/make -f\n# \u00e9\n"):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+
+
+def check(folder):
+    """Without clang-format, which takes seconds and is not what this is about."""
+    stubs = folder.parent / "no-clang-format"
+    add(stubs, "clang-format", "#!/bin/sh\necho version 0\n")
+    (stubs / "clang-format").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{stubs}:{os.environ['PATH']}"}
+    done = run([folder / "tools/check", folder, folder], env=environment)
+    return done.returncode, done.stdout
+
+
+def test_check_passes_over_what_git_does_not_know(tree):
+    add(tree, "debian/rules")
+    add(tree, "obj-x86_64-linux-gnu/config.h", "int a;\n")
+    assert check(tree) == (0, "9 passed, 0 failed\n")
+
+
+def test_check_judges_what_git_knows(tree):
+    add(tree, "stunnel/net_more.py", "x = 1\n")
+    assert run(["git", "add", "stunnel/net_more.py"], cwd=tree).returncode == 0
+    code, said = check(tree)
+    assert code == 1 and "stunnel/net_more.py: not exactly one line" in said
+
+
+def test_check_of_a_release_goes_by_its_list(tree):
+    """Also where a packager has put all of it, and more, into a git of his own."""
+    names = run(["git", "ls-files"], cwd=tree).stdout
+    add(tree, "tools/files", names)
+    add(tree, "debian/rules")
+    assert run(["git", "add", "-A"], cwd=tree).returncode == 0
+    assert check(tree)[0] == 0
+    shutil.rmtree(tree / ".git")
+    assert check(tree)[0] == 0
+
+
+def test_check_misses_a_program_that_git_would_take(tree):
+    ignored = (tree / ".gitignore").read_text().replace("/tools/demo-backend\n", "")
+    (tree / ".gitignore").write_text(ignored)
+    code, said = check(tree)
+    assert code == 1 and ".gitignore: lacks tools/demo-backend" in said
+
+
+def test_build_beside_one_inside_the_tree(tree, tmp_path):
+    """A configure that only says where it lies stands for the real one."""
+    (tree / "config.status").touch()
+    configure = "#!/bin/sh\n# SPDX\nprintf 'all:\\n\\t@echo %s\\n' \"$0 $*\" >Makefile\n"
+    stubs = tmp_path / "stubs"
+    script = f"#!/bin/sh\ncat >configure <<'EOF'\n{configure}EOF\nchmod 755 configure\n"
+    add(stubs, "autoreconf", script)
+    (stubs / "autoreconf").chmod(0o755)
+    build = tmp_path / "out"
+    environment = {**os.environ, "PATH": f"{stubs}:{os.environ['PATH']}"}
+    done = run([tree / "tools/build", build, "--enable-werror"], env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{build}/source/configure --quiet --enable-werror\n"
+    assert (build / "source/stunnel/core/h1.c").exists()
+    assert not (tree / "configure").exists()
