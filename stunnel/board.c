@@ -6,15 +6,26 @@
 #include <sys/mman.h>
 #include <time.h>
 
-/* A cache line each: a row is written by its worker alone. */
+#define CACHE_LINE 64
+
+/* Written by its worker alone, so that rows share no cache line. */
 struct row {
-	_Alignas(64) _Atomic uint64_t since; /* when it began to serve; 0: nobody does */
+	_Atomic uint64_t since; /* when it began to serve; 0: nobody does */
+	_Atomic uint64_t room;
+	_Atomic uint32_t count[]; /* by column */
 };
 
 struct board {
-	size_t size; /* of the mapping */
-	struct row *row;
+	const struct board *older;
+	size_t workers, columns;
+	size_t size; /* of a row */
+	char *rows;
 };
+
+static struct row *row_of(const struct board *b, size_t worker)
+{
+	return (struct row *)(void *)(b->rows + worker * b->size);
+}
 
 uint64_t board_now(void)
 {
@@ -24,15 +35,19 @@ uint64_t board_now(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-struct board *board_new(size_t workers)
+struct board *board_new(size_t workers, size_t columns)
 {
 	struct board *b = calloc(1, sizeof *b);
+	size_t size = sizeof(struct row) + columns * sizeof(_Atomic uint32_t);
 
 	if (!b)
 		return NULL;
-	b->size = workers * sizeof *b->row;
-	b->row = mmap(NULL, b->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (b->row != MAP_FAILED)
+	b->workers = workers;
+	b->columns = columns;
+	b->size = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	b->rows = mmap(NULL, workers * b->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (b->rows != MAP_FAILED)
 		return b;
 	free(b);
 	return NULL;
@@ -42,23 +57,52 @@ void board_free(struct board *b)
 {
 	if (!b)
 		return;
-	munmap(b->row, b->size);
+	munmap(b->rows, b->workers * b->size);
 	free(b);
 }
 
-void board_serve(struct board *b, size_t worker)
+void board_link(struct board *b, const struct board *older)
 {
-	atomic_store(&b->row[worker].since, board_now());
+	b->older = older;
+}
+
+void board_serve(struct board *b, size_t worker, size_t room)
+{
+	atomic_store(&row_of(b, worker)->room, room);
+	atomic_store(&row_of(b, worker)->since, board_now());
 }
 
 bool board_served(const struct board *b, size_t worker)
 {
-	return atomic_load(&b->row[worker].since) != 0;
+	return atomic_load(&row_of(b, worker)->since) != 0;
+}
+
+size_t board_room(const struct board *b, size_t worker)
+{
+	return atomic_load(&row_of(b, worker)->room);
 }
 
 uint64_t board_vacate(struct board *b, size_t worker)
 {
-	uint64_t since = atomic_exchange(&b->row[worker].since, 0);
+	struct row *row = row_of(b, worker);
+	uint64_t since = atomic_exchange(&row->since, 0);
 
+	for (size_t i = 0; i < b->columns; i++)
+		atomic_store(&row->count[i], 0);
 	return since != 0 ? board_now() - since : 0;
+}
+
+void board_add(struct board *b, size_t worker, size_t column, int connections)
+{
+	atomic_fetch_add(&row_of(b, worker)->count[column], (uint32_t)connections);
+}
+
+uint64_t board_sum(const struct board *b, size_t column)
+{
+	uint64_t sum = 0;
+
+	for (; b; b = b->older)
+		for (size_t i = 0; column < b->columns && i < b->workers; i++)
+			sum += atomic_load(&row_of(b, i)->count[column]);
+	return sum;
 }

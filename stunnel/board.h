@@ -10,20 +10,40 @@
  * What the workers of one generation and the master know of one another: memory that they share, a
  * row for each worker. Made before the first of them is forked. The row outlives its worker, and
  * the one that takes its place has it.
+ *
+ * A row counts the worker's connections in columns: all of them, and those of each service. A
+ * service has the same column in all generations, if the later ones have more.
  */
 struct board;
 
+#define BOARD_ALL 0 /* the column of all services together */
+
 /* NULL without memory. */
-struct board *board_new(size_t workers);
+struct board *board_new(size_t workers, size_t columns);
 void board_free(struct board *b); /* NULL: nothing */
 
-/* In a worker: it accepts connections from now on. */
-void board_serve(struct board *b, size_t worker);
+/* Sums count what the older generation, and those behind it, still has. NULL: there is none. */
+void board_link(struct board *b, const struct board *older);
+
+/* In a worker: it accepts connections from now on, so many at once at most. */
+void board_serve(struct board *b, size_t worker, size_t room);
 
 bool board_served(const struct board *b, size_t worker);
 
-/* In the master: the worker has ended. For how many milliseconds it served; 0: it never did. */
+/* How many connections at once it has descriptors for; valid when it has served. */
+size_t board_room(const struct board *b, size_t worker);
+
+/*
+ * In the master: the worker has ended, and its connections with it. For how many milliseconds it
+ * served; 0: it never did.
+ */
 uint64_t board_vacate(struct board *b, size_t worker);
+
+/* In a worker: by how many its connections of a column become more. */
+void board_add(struct board *b, size_t worker, size_t column, int connections);
+
+/* Those of all workers. */
+uint64_t board_sum(const struct board *b, size_t column);
 
 /* Milliseconds on a clock that nobody sets. */
 uint64_t board_now(void);

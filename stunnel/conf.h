@@ -40,8 +40,9 @@ struct conf_globals {
 	bool syslog;
 	int foreground; /* enum conf_foreground */
 	int facility;
-	int workers;	   /* 0: one a core */
-	unsigned uid, gid; /* 0: stay */
+	int workers;	     /* 0: one a core */
+	int max_connections; /* of all sections together; 0: any number */
+	unsigned uid, gid;   /* 0: stay */
 };
 
 #define CONF_ROWS_MAX 128
@@ -69,7 +70,8 @@ struct conf_options {
 	struct conn_timeouts timeout;
 	struct net_options sockets;
 	struct h1_limits limits;
-	int keep_client; /* of limits */
+	int keep_client;     /* of limits */
+	int max_connections; /* 0: any number; not inherited from the defaults */
 	struct rewrite rewrite;
 	struct conf_line *line[CONF_ROWS_MAX]; /* by option: the last one; or NULL */
 };

@@ -52,6 +52,7 @@ static void conn_close(struct conn *c, enum conn_result end)
 static void conn_free(struct conn *c)
 {
 	struct conn_pool *pool = c->pool;
+	bool room = admit_leave(&pool->admit, &c->accepted->admit);
 
 	if (c->next)
 		c->next->previous = c->previous;
@@ -63,9 +64,8 @@ static void conn_free(struct conn *c)
 	free(c->found.addr);
 	free(c->early);
 	free(c);
-	pool->count--;
-	if (pool->on_change)
-		pool->on_change(pool->owner);
+	if (pool->on_end)
+		pool->on_end(pool->owner, room);
 }
 
 void conn_release(struct conn *c)
@@ -335,10 +335,16 @@ static bool describe_ends(struct conn *c, int fd)
 void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	       const struct net_addr *peer)
 {
-	struct conn *c = calloc(1, sizeof *c);
+	struct conn *c;
 	char text[NET_TEXT_MAX];
 
+	if (!admit_enter(&pool->admit, &service->admit, service->name)) {
+		net_close(fd, false);
+		return;
+	}
+	c = calloc(1, sizeof *c);
 	if (!c) {
+		admit_leave(&pool->admit, &service->admit);
 		net_close(fd, true);
 		return;
 	}
@@ -352,6 +358,7 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	c->relay.end[RELAY_BACKEND] = (struct relay_end){-1, NULL};
 	net_options_set(&service->options, NET_LOCAL, fd);
 	if (!describe_ends(c, fd) || !tls_open(&c->tls, service->tls, fd, &steps_tls_calls, c)) {
+		admit_leave(&pool->admit, &service->admit);
 		net_close(fd, true);
 		free(c);
 		return;
@@ -365,7 +372,6 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	if (c->next)
 		c->next->previous = c;
 	pool->first = c;
-	pool->count++;
 	net_text(peer, text);
 	conn_log(c, LOG_NOTICE, "Service [%s] accepted connection from %s", service->name, text);
 	conn_run(c, CONN_ALL_EVENTS);

@@ -8,7 +8,7 @@
 #include <uv.h>
 
 #include "access.h"
-#include "board.h"
+#include "admit.h"
 #include "h1.h"
 #include "health.h"
 #include "ip.h"
@@ -87,6 +87,7 @@ struct conn_sni {
 /* What connections need to know of a service; a worker changes little of it, and for itself. */
 struct conn_service {
 	const char *name;
+	struct admit_service admit;
 	int log_level;
 	struct tls_ctx *tls;
 	unsigned cert_texts; /* enum tls_cert_text: what templates use */
@@ -127,19 +128,21 @@ struct conn_pool {
 	struct relay_scratch scratch;
 	struct conn_shared *shared;
 	struct resolve resolve;
-	struct board *board; /* of the generation; this worker has the row `worker` */
-	size_t worker;
-	size_t count;
+	struct admit admit;
 	struct conn *first;
 	struct conn *dead;  /* to be reaped before the loop sleeps */
 	struct conn *again; /* to be run again before the loop sleeps */
 	uv_prepare_t reaper;
 	uv_idle_t busy;
-	void (*on_change)(void *owner); /* after connections are gone */
+	/* After a connection is gone. room: there was none for another one until now. */
+	void (*on_end)(void *owner, bool room);
 	void *owner;
 };
 
-/* out_cap: the largest h1_out_min() of the services. False without memory. */
+/*
+ * out_cap: the largest h1_out_min() of the services. False without memory. Nothing is admitted
+ * before admit_open().
+ */
 bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
 		    struct conn_shared *shared);
 
@@ -150,7 +153,7 @@ bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
 void conn_pool_close(struct conn_pool *pool);
 void conn_pool_free(struct conn_pool *pool);
 
-/* Begins to serve an accepted socket, which it owns from here on. */
+/* Begins to serve an accepted socket, which it owns from here on, unless maxConnections forbids. */
 void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	       const struct net_addr *peer);
 

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -23,6 +24,7 @@
 #define QUICK_FREE 2 /* of them in a row are replaced at once */
 #define PAUSE_MS 100 /* before the next try; doubled each time */
 #define PAUSE_MAX_MS 5000
+#define FEW_CONNECTIONS 1000 /* of which the log tells without being asked */
 
 /* --- one generation --------------------------------------------------------------------------- */
 
@@ -37,15 +39,56 @@ static size_t worker_count(const struct config *config)
 	return (size_t)CPU_COUNT(&cpus);
 }
 
-struct generation *generation_new(struct config *config)
+static bool add_name(struct generations *all, const char *name)
+{
+	char **grown = realloc(all->name, (all->names + 1) * sizeof *grown);
+
+	if (!grown)
+		return false;
+	all->name = grown;
+	grown[all->names] = strdup(name);
+	if (!grown[all->names])
+		return false;
+	all->names++;
+	return true;
+}
+
+/* The place of a section: that of the nth one of its name. */
+static bool find_name(struct generations *all, const char *name, size_t nth, size_t *place)
+{
+	for (*place = 0; *place < all->names; ++*place)
+		if (!strcmp(all->name[*place], name) && nth-- == 0)
+			return true;
+	return add_name(all, name);
+}
+
+/* A section has the column that it had before a reload: what it still has of then counts. */
+static bool give_columns(struct generations *all, struct config *config)
+{
+	for (size_t i = 0; i < config->count; i++) {
+		struct conf_section *s = config->section[i];
+		size_t nth = 0, place;
+
+		for (size_t j = 0; j < i; j++)
+			nth += !strcmp(config->section[j]->name, s->name);
+		if (!find_name(all, s->name, nth, &place))
+			return false;
+		s->service.admit.column = BOARD_ALL + 1 + place;
+	}
+	return true;
+}
+
+struct generation *generation_new(struct generations *all, struct config *config)
 {
 	struct generation *g = calloc(1, sizeof *g);
 
-	if (!g)
+	if (!g || !give_columns(all, config)) {
+		free(g);
 		return NULL;
+	}
 	g->count = worker_count(config);
 	g->worker = calloc(g->count, sizeof *g->worker);
-	g->board = board_new(g->count);
+	g->board = board_new(g->count, BOARD_ALL + 1 + all->names);
 	if (g->worker && g->board) {
 		g->config = config;
 		return g;
@@ -102,6 +145,8 @@ static int become_worker(struct generations *all, struct generation *g, size_t i
 	};
 	int status;
 
+	for (struct generation *each = g; each->next; each = each->next)
+		board_link(each->board, each->next->board);
 	close(all->lifeline[1]);
 	close_other_logs(all, g);
 	if (!sockets)
@@ -122,6 +167,10 @@ void generation_forget(struct generations *all)
 		all->first = next;
 	}
 	bind_close(&all->addresses);
+	while (all->names != 0)
+		free(all->name[--all->names]);
+	free(all->name);
+	all->name = NULL;
 }
 
 /* The worker writes a byte to the pipe `ready`, if there is one, when it accepts connections. */
@@ -176,6 +225,7 @@ static void schedule(struct generation_worker *w, uint64_t served_ms)
 static void worker_ended(struct generation *g, size_t index, int status)
 {
 	struct generation_worker *w = &g->worker[index];
+	uint64_t served = board_vacate(g->board, index);
 	pid_t pid = w->pid;
 
 	w->pid = 0;
@@ -184,7 +234,7 @@ static void worker_ended(struct generation *g, size_t index, int status)
 	log_exit(pid, status);
 	if (g->state == GENERATION_DRAINING)
 		return;
-	schedule(w, board_vacate(g->board, index));
+	schedule(w, served);
 	generation_signal(g, WORKER_LOOK); /* what waits at its sockets does not wait for us */
 }
 
@@ -360,6 +410,21 @@ static bool start_workers(struct generations *all, struct generation *g)
 	return ok;
 }
 
+/* What the descriptors allow, if nobody sets a limit that is lower. */
+static void tell_room(const struct generation *g)
+{
+	size_t room = board_room(g->board, 0);
+	struct rlimit limit = {0};
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	log_main(room < FEW_CONNECTIONS ? LOG_NOTICE : LOG_INFO,
+		 "At most %zu connections a worker (%llu descriptors)", room,
+		 (unsigned long long)limit.rlim_cur);
+	if ((size_t)g->config->globals.max_connections > room * g->count)
+		log_main(LOG_WARNING, "maxConnections = %d is more than %zu workers can hold",
+			 g->config->globals.max_connections, g->count);
+}
+
 bool generation_start(struct generations *all, struct generation *g)
 {
 	g->next = all->first;
@@ -371,6 +436,7 @@ bool generation_start(struct generations *all, struct generation *g)
 		return false;
 	}
 	g->state = GENERATION_SERVING;
+	tell_room(g);
 	for (g = g->next; g; g = g->next) {
 		g->state = GENERATION_DRAINING;
 		generation_signal(g, WORKER_DRAIN);

@@ -38,10 +38,13 @@ struct generations {
 	struct bind_address *addresses; /* that are listened on */
 	struct conn_shared *shared;
 	int lifeline[2];
+	char **name; /* of every section that there ever was; its place is its column on the boards
+		      */
+	size_t names;
 };
 
 /* None runs yet. Takes over config; NULL without memory, and then it is the caller's still. */
-struct generation *generation_new(struct config *config);
+struct generation *generation_new(struct generations *all, struct config *config);
 void generation_free(struct generation *g);
 
 /*

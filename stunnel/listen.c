@@ -18,8 +18,8 @@ static bool is_ours(const struct listen *l)
 {
 	const struct conn_pool *pool = l->pool;
 
-	return l->worker == LISTEN_SHARED || l->worker == pool->worker ||
-	       !board_served(pool->board, l->worker);
+	return l->worker == LISTEN_SHARED || l->worker == pool->admit.worker ||
+	       !board_served(pool->admit.board, l->worker);
 }
 
 void listen_look(struct listen *l)
@@ -46,6 +46,13 @@ static void suspend(struct listen *l, int error)
 	uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
 }
 
+/* What waits stays in the kernel's backlog until a connection ends, and listen_look() is called. */
+static void await_room(struct listen *l)
+{
+	admit_full(&l->pool->admit);
+	uv_poll_stop(&l->poll);
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct listen *l = poll->data;
@@ -57,8 +64,14 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	}
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		struct net_addr peer;
-		int fd = net_accept(l->fd, &peer);
+		int fd;
 
+		if (!admit_has_room(&l->pool->admit)) {
+			if (i == 0)
+				await_room(l);
+			return;
+		}
+		fd = net_accept(l->fd, &peer);
 		if (fd >= 0) {
 			conn_open(l->pool, l->service, fd, &peer);
 			continue;

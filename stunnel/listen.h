@@ -31,7 +31,7 @@ struct listen {
 struct listen *listen_start(struct conn_pool *pool, struct conn_service *service, int fd,
 			    size_t worker);
 
-/* Another worker has ended: whose socket it is may have changed. */
+/* Another worker has ended, so that the socket may be ours now; or there is room again. */
 void listen_look(struct listen *l);
 
 /* Accepts no more and closes the descriptor; frees itself when the loop has closed its handles. */

@@ -50,14 +50,14 @@ static bool open_log(const struct generation *g)
 	return log_open(&sinks);
 }
 
-static struct generation *load(const struct master *m)
+static struct generation *load(struct master *m)
 {
 	struct config *config = conf_load(m->path, m->fd, CONF_START);
 	struct generation *g;
 
 	if (!config)
 		return NULL;
-	g = generation_new(config);
+	g = generation_new(&m->workers, config);
 	if (!g) {
 		conf_free(config);
 		return NULL;

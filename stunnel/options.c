@@ -14,6 +14,7 @@
 enum scope {
 	GLOBAL,	 /* before the first section only */
 	SERVICE, /* anywhere; before the first section it is the default of all */
+	SECTION, /* inside a section only; an option of that name before the first one is another */
 };
 
 enum type {
@@ -86,6 +87,7 @@ static const struct values_choice failover_choice[] = {
 
 #define IN_GLOBALS(field) .scope = GLOBAL, .offset = offsetof(struct conf_globals, field)
 #define IN_SERVICE(field) .scope = SERVICE, .offset = offsetof(struct conf_options, field)
+#define IN_SECTION(field) .scope = SECTION, .offset = offsetof(struct conf_options, field)
 #define NO_PLACE .scope = SERVICE /* its type knows where the value goes */
 #define ROW(row_name, row_type, place, row_initial, row_help, ...)                 \
 	{                                                                          \
@@ -187,6 +189,12 @@ static const struct option rows[] = {
 	ROW("httpSetHeader", RULE, IN_SERVICE(rewrite), NULL,
 	    "NAME: TEMPLATE instead of the client's"),
 	ROW("key", TEXT, IN_SERVICE(key), NULL, "private key, PEM; else in cert"),
+	ROW("maxConnections", INTEGER, IN_GLOBALS(max_connections), "0",
+	    "connections of all sections and workers together; 0: any number", .max = INT_MAX,
+	    .error = "Illegal number of connections"),
+	ROW("maxConnections", INTEGER, IN_SECTION(max_connections), "0",
+	    "connections of the section, of all workers together; 0: any number", .max = INT_MAX,
+	    .error = "Illegal number of connections"),
 	ROW("options", TLS_OPTION, NO_PLACE, NULL, "OpenSSL option; -NAME clears it"),
 	ROW("protocol", TEXT, IN_SERVICE(protocol), NULL, "proxy: send a PROXY protocol header"),
 	ROW("proxyMapped", CHOICE, IN_SERVICE(proxy.keep_mapped), "fold",
@@ -410,10 +418,25 @@ void options_default(struct options_target *t)
 			set(t, &rows[i], rows[i].initial);
 }
 
-static const struct option *find(const char *name, size_t len)
+static bool may_stand(const struct option *row, bool global)
+{
+	switch (row->scope) {
+	case GLOBAL:
+		return global || row->in_section;
+	case SERVICE:
+		return true;
+	case SECTION:
+		return !global;
+	}
+	return false;
+}
+
+/* The option of that name that may stand there; two of one name are for different places. */
+static const struct option *find(const char *name, size_t len, bool global)
 {
 	for (size_t i = 0; i < ROWS; i++)
-		if (!strncasecmp(name, rows[i].name, len) && !rows[i].name[len])
+		if (!strncasecmp(name, rows[i].name, len) && !rows[i].name[len] &&
+		    may_stand(&rows[i], global))
 			return &rows[i];
 	return NULL;
 }
@@ -427,7 +450,7 @@ static void note_line(struct options_target *t, const struct option *row, bool r
 
 void options_spoilt(struct options_target *t, const char *text)
 {
-	const struct option *row = find(text, strcspn(text, " \t:"));
+	const struct option *row = find(text, strcspn(text, " \t:"), t->global);
 
 	if (row)
 		note_line(t, row, true);
@@ -461,7 +484,7 @@ static const char *refuse_name(struct options_target *t, const struct option *ro
 		return t->reason;
 	}
 	option = suggest_foreign(name, &as);
-	row = option ? find(option, strlen(option)) : nearest(name);
+	row = option ? find(option, strlen(option), t->global) : nearest(name);
 	if (!row)
 		return invalid;
 	note_line(t, row, true);
@@ -484,12 +507,12 @@ static void note_idle(struct options_target *t, const struct option *row)
 const char *options_apply(struct options_target *t, const char *name, const char *value,
 			  const char **include)
 {
-	const struct option *row = find(name, strlen(name));
+	const struct option *row = find(name, strlen(name), t->global);
 	const char *why;
 
 	*include = NULL;
-	if (!row || (row->scope == GLOBAL && !t->global && !row->in_section))
-		return refuse_name(t, row, name);
+	if (!row)
+		return refuse_name(t, find(name, strlen(name), true), name);
 	if (row->type == INCLUDE)
 		*include = value;
 	why = set(t, row, value);
@@ -501,7 +524,7 @@ const char *options_apply(struct options_target *t, const char *name, const char
 
 struct conf_line *options_line(const struct conf_options *options, const char *name)
 {
-	const struct option *row = find(name, strlen(name));
+	const struct option *row = find(name, strlen(name), false);
 
 	return row ? options->line[row - rows] : NULL;
 }

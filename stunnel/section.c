@@ -124,6 +124,9 @@ static void check_early(struct check *r, const struct conf_section *s,
 	if (s->options.accept_proxy != primary->options.accept_proxy)
 		refuse(r, "acceptProxy", "acceptProxy is for the section that accepts, [%.100s]",
 		       primary->name);
+	if (s->options.max_connections != 0)
+		refuse(r, "maxConnections",
+		       "maxConnections is for the section that accepts, [%.100s]", primary->name);
 }
 
 /* `sni = PRIMARY:PATTERN`: the pattern is entered with the primary, which must stand before. */
@@ -437,6 +440,7 @@ static void copy_options(struct conn_service *service, const struct conf_section
 	service->proxy = o->proxy;
 	service->send_proxy = o->protocol != NULL;
 	service->accept_proxy = (enum conn_accept_proxy)o->accept_proxy;
+	service->admit.max = (uint32_t)o->max_connections;
 }
 
 void section_finish(struct config *config, struct conf_section *s, struct report *report,

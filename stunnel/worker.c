@@ -46,6 +46,7 @@ static void end(struct worker *w)
 	w->ended = true;
 	stop_listening(w);
 	conn_pool_close(&w->pool);
+	admit_close(&w->pool.admit);
 	access_finish(w->config->access);
 	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_close((uv_handle_t *)&w->retry, NULL);
@@ -55,12 +56,25 @@ static void end(struct worker *w)
 	close(w->signal_fd);
 }
 
-static void end_if_drained(void *owner)
+static void end_if_drained(struct worker *w)
+{
+	if (w->draining && w->pool.admit.held == 0)
+		end(w);
+}
+
+static void look_at_listens(struct worker *w)
+{
+	for (struct listen *l = w->listens; l; l = l->next)
+		listen_look(l);
+}
+
+static void on_connection_end(void *owner, bool room)
 {
 	struct worker *w = owner;
 
-	if (w->draining && w->pool.count == 0)
-		end(w);
+	if (room)
+		look_at_listens(w);
+	end_if_drained(w);
 }
 
 static void start_draining(struct worker *w)
@@ -107,13 +121,6 @@ static void on_lifeline(uv_poll_t *handle, int status, int events)
 	start_draining(handle->data);
 }
 
-/* What waits at the sockets of a worker that has ended is served by the others. */
-static void look_for_others(struct worker *w)
-{
-	for (struct listen *l = w->listens; l; l = l->next)
-		listen_look(l);
-}
-
 static void on_signal(uv_poll_t *handle, int status, int events)
 {
 	struct worker *w = handle->data;
@@ -124,7 +131,7 @@ static void on_signal(uv_poll_t *handle, int status, int events)
 		if (told.ssi_signo == WORKER_REOPEN)
 			reopen_logs(w);
 		else if (told.ssi_signo == WORKER_LOOK)
-			look_for_others(w);
+			look_at_listens(w);
 		else if (told.ssi_signo == WORKER_DRAIN)
 			start_draining(w);
 		else
@@ -186,6 +193,8 @@ static bool start(struct worker *w, const struct worker_task *task)
 	if (uv_loop_init(&w->loop) != 0 ||
 	    !conn_pool_open(&w->pool, &w->loop, task->config->out_cap, task->shared))
 		return false;
+	admit_open(&w->pool.admit, &w->loop, task->board, task->index,
+		   (uint32_t)task->config->globals.max_connections);
 	w->config = task->config;
 	uv_timer_init(&w->loop, &w->flush);
 	w->flush.data = w;
@@ -195,10 +204,8 @@ static bool start(struct worker *w, const struct worker_task *task)
 	uv_prepare_start(&w->before_sleep, before_sleep);
 	if (w->config->access)
 		uv_timer_start(&w->flush, on_flush, FLUSH_MS, FLUSH_MS);
-	w->pool.on_change = end_if_drained;
+	w->pool.on_end = on_connection_end;
 	w->pool.owner = w;
-	w->pool.board = task->board;
-	w->pool.worker = task->index;
 	uv_poll_init(&w->loop, &w->lifeline, task->lifeline);
 	w->lifeline.data = w;
 	uv_poll_start(&w->lifeline, UV_READABLE, on_lifeline);
@@ -224,23 +231,50 @@ static bool confine(const struct worker_task *task)
 	return true;
 }
 
+/* Needed now and then: a log that is opened anew, and two for each name that is looked up. */
+static size_t spare_descriptors(const struct config *config)
+{
+	size_t spare = 4;
+
+	for (size_t i = 0; i < config->count; i++)
+		spare += 2 * config->section[i]->service.target_name_count;
+	return spare;
+}
+
+/* How many connections there are descriptors for; false: none, which nobody would be served by. */
+static bool find_room(struct worker *w)
+{
+	w->pool.admit.room = admit_room(spare_descriptors(w->config));
+	if (w->pool.admit.room == 0)
+		log_main(LOG_ERR, "The limit of descriptors leaves no room for a connection");
+	return w->pool.admit.room != 0;
+}
+
+/* From here on clients are served; false: whoever waited for us has given up. */
+static bool tell_ready(struct worker *w, const struct worker_task *task)
+{
+	daemon_detach();
+	board_serve(task->board, task->index, w->pool.admit.room);
+	return task->ready < 0 || write(task->ready, "", 1) == 1;
+}
+
 int worker_run(const struct worker_task *task)
 {
 	struct worker *w = confine(task) ? calloc(1, sizeof *w) : NULL;
+	bool ok;
 
 	if (!w || !start(w, task)) {
 		free(w);
 		return 1;
 	}
-	daemon_detach();
-	board_serve(task->board, task->index);
-	if (task->ready >= 0 && write(task->ready, "", 1) != 1)
-		end(w); /* nobody waits for us any more */
+	ok = find_room(w) && tell_ready(w, task);
+	if (!ok)
+		end(w);
 	if (task->ready >= 0)
 		close(task->ready);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&w->loop);
 	conn_pool_free(&w->pool);
 	free(w);
-	return 0;
+	return ok ? 0 : 1;
 }

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: ISC
+"""How many connections there may be: by descriptors, whose end is waited for, and by maxConnections."""
+
+import os
+import re
+import signal
+import ssl
+import threading
+
+import pytest
+
+from peers import Stunnel, daemon_only, service, wait_for
+from recorder import Recorder
+from tls_client import TlsClient, dial
+
+pytestmark = daemon_only
+
+REJECTED = "Connection rejected: too many clients"
+
+
+def is_served(port):
+    """A client that asks once: whether it was answered, or turned away."""
+    try:
+        with TlsClient(port) as client:
+            return client.get("/").status == 200
+    except (ConnectionError, EOFError, ssl.SSLError):
+        return False
+
+
+def guests(stack, port, count):
+    """Clients that were answered and stay."""
+    clients = [stack(TlsClient(port)) for _ in range(count)]
+    for client in clients:
+        assert client.get("/").status == 200
+    return clients
+
+
+def try_guests(port, count):
+    """As guests(), or None if there are not places for all of them."""
+    clients = []
+    try:
+        while len(clients) < count:
+            clients.append(TlsClient(port))
+            clients[-1].get("/")
+    except (ConnectionError, EOFError, ssl.SSLError):
+        for client in clients:
+            client.close()
+        return None
+    return clients
+
+
+class Crowd:
+    """Threads with a connection each, which stay after their answer until they are let go."""
+
+    def __init__(self, port, count):
+        self.port = port
+        self.statuses, self.errors = [], []
+        self.leave = threading.Event()
+        self.threads = [threading.Thread(target=self._run) for _ in range(count)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.leave.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _run(self):
+        try:
+            with TlsClient(dial(self.port)) as client:
+                self.statuses.append(client.get("/").status)
+                self.leave.wait(30)
+        except Exception as error:
+            self.errors.append(repr(error))
+
+
+def few_descriptors(stunnel, count=64):
+    stunnel.wrapper = ["sh", "-c", f'ulimit -n {count}; exec "$@"', "sh"]
+    return stunnel
+
+
+def test_clients_wait_for_descriptors_and_all_are_served(start):
+    """None gets a 503 because those before it have taken what its backend would need."""
+    backend = start(Recorder())
+    config = "debug = notice\nworkers = 1\n" + service(backend.port, "xForwardedFor = yes")
+    stunnel = start(few_descriptors(Stunnel(config)))
+    line = stunnel.wait_log("At most ")[0]
+    room = int(re.fullmatch(r"At most (\d+) connections a worker \(64 descriptors\)", line)[1])
+    assert room >= 16
+    with Crowd(stunnel.port, 50) as crowd:
+        wait_for(lambda: len(crowd.statuses) + len(crowd.errors) >= room, "those that fit")
+        stunnel.wait_log("Accepting new connections suspended")
+        assert (crowd.statuses, crowd.errors) == ([200] * room, [])
+        crowd.leave.set()
+        wait_for(lambda: len(crowd.statuses) + len(crowd.errors) == 50, "the others")
+    assert (crowd.statuses, crowd.errors) == ([200] * 50, [])
+    assert stunnel.log_lines("local socket: ") == []
+
+
+def test_limit_too_low_for_any_connection_is_told_at_the_start(start):
+    backend = start(Recorder())
+
+    def with_limit(count):
+        return start(few_descriptors(Stunnel("workers = 1\n" + service(backend.port)), count))
+
+    room = int(with_limit(64).wait_log("At most ")[0].split()[2])
+    with pytest.raises(AssertionError, match="leaves no room for a connection"):
+        with_limit(64 - 2 * room)
+    assert is_served(with_limit(64 - 2 * room + 2).port)
+
+
+def test_limit_of_the_process_counts_all_workers(start):
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 2\nmaxConnections = 3\n" + service(backend.port)))
+    clients = guests(start, stunnel.port, 3)
+    for _ in range(10):
+        assert not is_served(stunnel.port)
+    assert stunnel.log_lines(f"{REJECTED} (>=3)")
+    for client in clients:
+        assert client.get("/").status == 200
+    clients[0].close()
+    wait_for(lambda: is_served(stunnel.port), "the place of the one that left")
+
+
+def test_limit_of_a_section_leaves_others_alone(start):
+    backend = start(Recorder())
+    config = service(backend.port, "maxConnections = 2", name="few") + service(backend.port)
+    stunnel = start(Stunnel("workers = 2\n" + config))
+    few, web = (int(endpoint.rsplit(":", 1)[-1]) for endpoint in stunnel.endpoints())
+    clients = guests(start, few, 2)
+    guests(start, web, 4)
+    assert not is_served(few)
+    assert stunnel.log_lines(f"Service [few]: {REJECTED} (>=2)")
+    assert is_served(web)
+    clients[0].close()
+    wait_for(lambda: is_served(few), "the place of the one that left")
+
+
+def test_rejections_are_counted_not_listed(start):
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 1\nmaxConnections = 1\n" + service(backend.port)))
+    guests(start, stunnel.port, 1)
+    for _ in range(20):
+        assert not is_served(stunnel.port)
+
+    def told():
+        more = [int(line.split()[-4]) for line in stunnel.log_lines(f"{REJECTED}: ")]
+        return len(stunnel.log_lines(f"{REJECTED} (>=1)")) + sum(more)
+
+    wait_for(lambda: told() == 20, "the count of those that were rejected")
+    assert len(stunnel.log_lines(REJECTED)) < 20
+
+
+@pytest.mark.parametrize("place", ["process", "section"])
+def test_connections_of_a_killed_worker_do_not_count(start, place):
+    backend = start(Recorder())
+    limit = "maxConnections = 2"
+    of_process, of_section = ([limit], []) if place == "process" else ([], [limit])
+    config = "\n".join(["workers = 2", *of_process, service(backend.port, *of_section)])
+    stunnel = start(Stunnel(config))
+    for _ in range(3):
+        clients = wait_for(lambda: try_guests(stunnel.port, 2), "places for two")
+        assert not is_served(stunnel.port)
+        for pid in stunnel.processes()[1:]:
+            os.kill(pid, signal.SIGKILL)
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize("place", ["process", "section"])
+def test_connections_from_before_a_reload_count(start, place):
+    backend = start(Recorder())
+    limit = "maxConnections = 2"
+    of_process, of_section = ([limit], []) if place == "process" else ([], [limit])
+    config = "\n".join(["workers = 2", *of_process, service(backend.port, *of_section)])
+    stunnel = start(Stunnel(config))
+    early = guests(start, stunnel.port, 1)[0]
+    stunnel.write(config + service(backend.port, name="new"))
+    before = stunnel.processes()[1:]
+    stunnel.reload()
+    stunnel.wait_log("Accepting new connections", 2)
+    assert set(before) & set(stunnel.processes())  # the early one's
+    guests(start, stunnel.port, 1)
+    assert not is_served(stunnel.port)
+    assert early.get("/").status == 200
+    early.close()
+    wait_for(lambda: is_served(stunnel.port), "the early one's place")
+
+
+def test_limit_belongs_to_the_section_that_accepts(start):
+    backend = start(Recorder())
+    config = service(backend.port)
+    stunnel = start(Stunnel(config))
+    virtual = f"[two]\nsni = web:two.test\nconnect = {backend.port}\nmaxConnections = 5\n"
+    stunnel.write(config + virtual)
+    stunnel.signal(signal.SIGHUP)
+    stunnel.wait_log("maxConnections is for the section that accepts, [web]")
+    assert is_served(stunnel.port)
