@@ -403,7 +403,6 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 		SSL_CTX_set_security_level(c, LEAST_SECURITY_LEVEL);
 	SSL_CTX_set_options(c, SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 				       SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
-	SSL_CTX_set_timeout(c, s->session_seconds);
 	SSL_CTX_set_options(c, s->options_set);
 	SSL_CTX_clear_options(c, s->options_clear);
 	/* A second ClientHello would change name, service and certificate behind what was told. */
@@ -599,7 +598,7 @@ static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct
 	ok = set_verification(ctx, s, f) && ok;
 	if (!ok)
 		return false;
-	return (tls_session_key() && tls_session_use(ctx->ssl_ctx) &&
+	return (tls_session_key() && tls_session_use(ctx->ssl_ctx, s->session_seconds) &&
 		bind_sessions(ctx->ssl_ctx, s)) ||
 	       refuse(f, NULL, "Failed to initialize TLS context", s->service);
 }

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#define SESSION_SECONDS 300
-
 /* Name, HMAC-SHA256 and AES-256 key, in OpenSSL's layout. */
 static unsigned char ticket_key[80];
 static bool key_made;
@@ -38,13 +36,16 @@ static int on_new_ticket(SSL *ssl, void *arg)
 	int64_t shown = seconds();
 
 	(void)arg;
+	/* OpenSSL goes by the service that accepted, where a server name has led to another one. */
+	SSL_SESSION_set_timeout(SSL_get_session(ssl), SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)));
 	if (SSL_session_reused(ssl) || !SSL_get0_peer_certificate(ssl))
 		return 1;
 	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &shown, sizeof shown);
 }
 
-/* Whether the certificate of a session, if there is one, was shown recently enough. */
-static bool is_recent(SSL_SESSION *session)
+/* Whether the certificate of a session, if there is one, was shown recently enough for a service.
+ */
+static bool is_recent(SSL_SESSION *session, const SSL_CTX *ctx)
 {
 	int64_t shown, now = seconds();
 	void *data;
@@ -55,24 +56,24 @@ static bool is_recent(SSL_SESSION *session)
 	if (SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 || len != sizeof shown)
 		return false;
 	memcpy(&shown, data, sizeof shown);
-	return now >= shown && now - shown < SESSION_SECONDS;
+	return now >= shown && now - shown < SSL_CTX_get_timeout(ctx);
 }
 
 /* A client whose ticket is not taken gets new ones with the handshake that follows. */
 static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *key_name,
 				   size_t key_name_len, SSL_TICKET_STATUS status, void *arg)
 {
-	(void)ssl, (void)key_name, (void)key_name_len, (void)arg;
+	(void)key_name, (void)key_name_len, (void)arg;
 	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	if (!is_recent(session))
+	if (!is_recent(session, SSL_get_SSL_CTX(ssl)))
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
 
-bool tls_session_use(SSL_CTX *ctx)
+bool tls_session_use(SSL_CTX *ctx, int life)
 {
-	SSL_CTX_set_timeout(ctx, SESSION_SECONDS);
+	SSL_CTX_set_timeout(ctx, life);
 	/* A cache in one worker's memory would answer only the share of clients that it gets. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	/* In TLS 1.3 the option means tickets that name an entry of that cache. */

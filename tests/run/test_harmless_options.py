@@ -96,6 +96,23 @@ def test_a_session_lasts_as_long_as_the_configuration_says(start, version, line,
 
 
 @VERSIONS
+def test_a_session_lasts_as_the_section_of_its_server_name_says(start, version):
+    """Not as the one that accepted."""
+    backend = start(Recorder())
+    named = service(backend.port, "session = 86400", "sni = web:*.test", name="named")
+    named = named.replace(named.splitlines()[1] + "\n", "")  # its accept
+    stunnel = start(Stunnel(service(backend.port, "session = 600") + named))
+    context = client_context(version=version)
+    lives = []
+    for sni in ("localhost", "other.test"):
+        context.check_hostname = False
+        with TlsClient(stunnel.port, sni=sni, context=context) as client:
+            client.get("/")
+            lives.append(client.session.ticket_lifetime_hint)
+    assert lives == [600, 86400]
+
+
+@VERSIONS
 def test_sessions_are_not_resumed_where_they_must_not(start, version):
     backend = start(Recorder())
     stunnel = start(Stunnel(service(backend.port, "sessionResume = no")))
