@@ -455,7 +455,7 @@ def test_nor_at_a_reload_which_then_changes_nothing(start):
     "option, why",
     [
         ("accessLogFormat = %{nothing}", "Unknown template variable"),
-        ("accessLogFormat =", "The format is empty"),
+        ("accessLogFormat =", "The value is empty"),
         ("accessLogFormat = " + 40 * "%{client_cert_subject}", "could become too long"),
         ("accessLogFormat = " + 12 * "%{request}", "could become too long"),
         ('accessLogFormat = {"a":"' + 6 * "%{request}" + '"}', "could become too long"),
