@@ -286,7 +286,7 @@ int generation_replace(struct generations *all)
 	return next > now ? (int)(next - now) : 0;
 }
 
-/* One that hangs, as in a name look-up, is killed when the time for all of them is over. */
+/* One that hangs is killed when the time for all of them is over. */
 static void await_end(pid_t pid, uint64_t deadline)
 {
 	const struct timespec pause = {0, 10 * 1000 * 1000};
