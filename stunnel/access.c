@@ -52,6 +52,9 @@ const char *access_format(struct access_log *log, const char *format)
 		return why;
 	if (log->line.count == 0)
 		return "The format is empty";
+	if (log->pool.variables == UINT32_C(1)) /* literals */
+		return "Neither 'combined' nor 'json' nor a template: it has no variable, as "
+		       "%{time}, %{client_ip}, %{request} or %{status}";
 	/* Of one byte six become at most, as \u00FF; template.max has three of them in mind. */
 	if (2 * (size_t)log->line.max + 1 > ACCESS_BUFFER_MAX)
 		return "The lines of this format could become too long";

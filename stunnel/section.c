@@ -292,28 +292,37 @@ static struct access_file *access_file(struct config *config, const char *path)
 	return file;
 }
 
+/* A format is looked at also where nothing is to be written in it yet. */
+static void check_format(struct check *r, struct access_log *log, const char *format)
+{
+	const char *why = access_format(log, format ? format : "");
+
+	if (why && !ANY_REFUSED(r, "accessLogFormat"))
+		refuse(r, "accessLogFormat", "%s", why);
+}
+
 static void make_access(struct check *r, struct conf_section *s)
 {
 	struct config *config = r->config;
-	const char *path = s->options.access, *why;
-	struct access_log *log;
+	const char *path = s->options.access;
+	struct access_log *log = calloc(1, sizeof *log);
 
-	if (!path)
-		return;
-	if (config->globals.foreground == CONF_BACKGROUND && strcasecmp(path, "syslog") != 0 &&
-	    path[0] != '/')
-		refuse(r, "accessLog", "Access log must include full path name");
-	log = calloc(1, sizeof *log);
-	if (log)
-		log->file = access_file(config, path);
-	s->service.access = log;
-	if (!log || !log->file) {
+	if (!log) {
 		refuse(r, NULL, "Out of memory");
 		return;
 	}
-	why = access_format(log, s->options.access_format ? s->options.access_format : "");
-	if (why)
-		refuse(r, "accessLogFormat", "%s", why);
+	check_format(r, log, s->options.access_format);
+	if (!path) {
+		free(log);
+		return;
+	}
+	s->service.access = log;
+	log->file = access_file(config, path);
+	if (!log->file)
+		refuse(r, NULL, "Out of memory");
+	if (config->globals.foreground == CONF_BACKGROUND && strcasecmp(path, "syslog") != 0 &&
+	    path[0] != '/')
+		refuse(r, "accessLog", "Access log must include full path name");
 }
 
 static unsigned texts_on_cert(const struct conn_service *service)

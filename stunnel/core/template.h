@@ -34,7 +34,7 @@ struct template_part {
  * one. Zeroed: none.
  */
 struct template_pool {
-	uint32_t variables; /* that any template uses: a bit each */
+	uint32_t variables; /* that any template uses: a bit each, and bit 0 for literals */
 	uint16_t part_count;
 	uint16_t text_len;
 	struct template_part part[TEMPLATE_PARTS_MAX];

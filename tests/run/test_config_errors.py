@@ -326,6 +326,17 @@ def test_words_that_help(load, lines, reason):
     assert ": s" not in said.split(f'"{line}"')[1].replace(": sslV", "")
 
 
+@pytest.mark.parametrize("log", ["accessLog = {dir}/log\n", ""], ids=["written", "not yet"])
+@pytest.mark.parametrize("format", ["jsn", "common", "100%%", "$remote_addr", "%h"])
+def test_access_log_format_without_a_variable(load, log, format):
+    """Each request would write the same line."""
+    config = GLOBALS + WEB + log + f"accessLogFormat = {format}\n"
+    outcome = load(config)
+    line = f"accessLogFormat = {format}"
+    reason = "Unknown template variable" if format == "%h" else "Neither 'combined' nor 'json'"
+    assert_line(outcome, filled_in(config, outcome), line, reason)
+
+
 def test_name_that_is_near_nothing_is_not_guessed(load):
     outcome = load(GLOBALS + WEB + "ssl = no\n")
     assert outcome.stderr.splitlines()[0].endswith(f': "ssl = no": {UNKNOWN}')
