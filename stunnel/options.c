@@ -526,6 +526,8 @@ struct conf_line *options_line(const struct conf_options *options, const char *n
 {
 	const struct option *row = find(name, strlen(name), false);
 
+	if (!row) /* a global one */
+		row = find(name, strlen(name), true);
 	return row ? options->line[row - rows] : NULL;
 }
 
