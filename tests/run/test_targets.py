@@ -112,4 +112,5 @@ def test_a_name_that_is_not_known_now_is_a_warning(start, tmp_path):
     assert lines[0].startswith(f'[:] {tmp_path}/test.conf:5: "connect = no.such.host.invalid:80": ')
     assert "delaying DNS lookup" in lines[0]
     stunnel = start(Stunnel("debug = warning\n" + config))
+    stunnel.wait_log("delaying DNS lookup")
     assert re.search(r" LOG4\[.*delaying DNS lookup", stunnel.log_text())
