@@ -19,12 +19,25 @@
 // file: src/prototypes.h
 // makes: 1 struct forward *forward
 // wants: struct client_data_struct
+// releases: 5.54 and later
 @@
 @@
  struct client_data_struct {
      ...
 +    struct forward *forward;
  };
+
+// hook: connection member
+// file: src/prototypes.h
+// makes: 1 struct forward *forward
+// wants: the struct without a tag that is CLI
+// releases: 4.44 to 5.53
+@@
+@@
+ typedef struct {
+     ...
++    struct forward *forward;
+ } CLI;
 
 // hook: options include
 // file: src/options.c
@@ -39,6 +52,7 @@
 // file: src/options.c
 // makes: 1 forward_option(
 // wants: parse_service_option(), and in it the section and what is told of the command
+// spatch: --undefined USE_FIPS
 @header@
 typedef CMD, SERVICE_OPTIONS;
 identifier command, given, name, value;

@@ -3,21 +3,29 @@
 //
 // protocol = proxy sends stunnel's own line, unless the section has a proxyVersion.
 
-// hook: protocol include
+// hook: proxy
 // file: src/protocol.c
-// makes: 1 #include "forward.h"
-// wants: #include "prototypes.h"
+// makes: 1 FORWARD_PROXY(
+// wants: the call of proxy_server() in protocol()
+// releases: 5.02 to 5.69
+@called@
+expression link, section, moment;
 @@
+- proxy_server(link, section, moment)
++ (forward_has_proxy(section) ? FORWARD_PROXY(link, moment) : proxy_server(link, section, moment))
+
+@depends on called@
 @@
  #include "prototypes.h"
 +#include "forward.h"
 
 // hook: proxy
-// file: src/protocol.c
-// makes: 1 forward_proxy(
-// wants: the call of proxy_server() in protocol()
+// file: src/client.c
+// makes: 1 FORWARD_LATE(
+// wants: the call of the section's protocol_late()
+// releases: 5.70 and later
 @@
-expression link, section, moment;
+expression link;
 @@
-- proxy_server(link, section, moment)
-+ (forward_has_proxy(section) ? forward_proxy(link, section, moment) : proxy_server(link, section, moment))
+- link->opt->protocol_late(link)
++ FORWARD_LATE(link)

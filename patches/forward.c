@@ -222,15 +222,13 @@ int forward_has_proxy(const SERVICE_OPTIONS *section)
 	return section->forward && section->forward->version != 0;
 }
 
-char *forward_proxy(CLI *c, SERVICE_OPTIONS *section, PHASE phase)
+void forward_proxy(CLI *c)
 {
-	const struct proxy *proxy = &section->forward->proxy;
+	const struct proxy *proxy = &c->opt->forward->proxy;
 	char bytes[PROXY_HEADER_MAX];
 	struct out out = out_of(bytes, sizeof bytes);
 	uint32_t dropped;
 
-	if (phase != PROTOCOL_LATE)
-		return NULL;
 	if (!proxy_encode(proxy, &prepare(c)->facts, &out, &dropped)) {
 		s_log(LOG_ERR, "The client has no IP address for the PROXY header");
 		forward_abort(c);
@@ -238,9 +236,8 @@ char *forward_proxy(CLI *c, SERVICE_OPTIONS *section, PHASE phase)
 	if (dropped != 0)
 		s_log(LOG_WARNING,
 		      "Service [%s]: TLVs were left out of a PROXY header of %d bytes at most",
-		      section->servname, proxy->max_length);
+		      c->opt->servname, proxy->max_length);
 	s_write(c, c->remote_fd.fd, out.p, out.len);
-	return NULL;
 }
 
 /* --- a connection ----------------------------------------------------------------------------- */

@@ -55,8 +55,15 @@ void forward_info(int level);
 /* Whether the section has its own PROXY header instead of stunnel's. */
 int forward_has_proxy(const SERVICE_OPTIONS *section);
 
-/* Sends it in the last phase, when the backend is connected and TLS is accepted. */
-char *forward_proxy(CLI *c, SERVICE_OPTIONS *section, PHASE phase);
+/* Sends it, to be called when the backend is connected and TLS is accepted. */
+void forward_proxy(CLI *c);
+
+/* In the phases of protocol(), where a release has them. */
+#define FORWARD_PROXY(c, phase) ((phase) == PROTOCOL_LATE ? (forward_proxy(c), NULL) : NULL)
+
+/* In place of the call of the section's protocol_late(), where a release has one. */
+#define FORWARD_LATE(c) \
+	(forward_has_proxy((c)->opt) ? forward_proxy(c) : (c)->opt->protocol_late(c))
 
 /* --- client.c --------------------------------------------------------------------------------- */
 

@@ -171,9 +171,13 @@ EDITS = {
     "readsocket": ("src/client.c", "readsocket(c->sock_rfd->fd,", "read_plain(c->sock_rfd->fd,"),
     "send shutdown": ("src/client.c", "SSL_shutdown(c->ssl)", "end_tls(c->ssl)"),
     "proxy": ("src/protocol.c", "proxy_server(c, opt, phase)", "NULL"),
-    "version": ("src/stunnel.c", 's_log(level, "%s", features);', "(void)features;"),
     "build": ("src/Makefile.in", "stunnel-client.o: client.c", "stunnel-other.o: other.c"),
-    "manual": ("doc/stunnel.pod.in", "=head1 RETURN VALUE", "=head1 EXIT STATUS"),
+}
+
+# Patches that nobody needs, by the hook without which they are left out.
+NEEDLESS = {
+    "version": ("05", "src/stunnel.c", "stunnel_info(", "program_info("),
+    "manual": ("06", "doc/stunnel.pod.in", "=head1 RETURN VALUE", "=head1 EXIT STATUS"),
 }
 
 
@@ -191,14 +195,34 @@ def test_missing_hook(tree, tmp_path, hook):
     assert content(tree) == before and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("hook", NEEDLESS)
+def test_a_patch_that_nobody_needs_is_left_out(tree, tmp_path, hook):
+    number, name, old, new = NEEDLESS[hook]
+    path = tree / name
+    path.write_text(path.read_text("latin-1").replace(old, new), "latin-1")
+    result = make_series(tree, "--out", tmp_path / "out")
+    assert result.returncode == 0
+    assert re.fullmatch(rf".*warning: {number}\S+ is left out: hook '{hook}' .*\n", result.stderr)
+    names = [name for name in NAMES if not name.startswith(number)]
+    assert (tmp_path / "out/series").read_text().split() == names
+    quilt(tree, tmp_path / "out", "push", "-a", "--fuzz=0")
+
+
 @pytest.mark.parametrize("option", ["--check", "--debian"])
 def test_nothing_is_written_where_a_hook_is_missing(tree, option):
-    path = tree / "doc/stunnel.pod.in"
-    path.write_text(path.read_text().replace("=head1 RETURN VALUE", "=head1 EXIT STATUS"))
+    path = tree / "src/client.c"
+    path.write_text(path.read_text().replace("    transfer(c);", "    relay(c);"))
     before = content(tree)
     result = make_series(tree, option)
-    assert result.returncode == 1 and "hook 'manual'" in result.stderr
+    assert result.returncode == 1 and "hook 'begin'" in result.stderr
     assert content(tree) == before
+
+
+def test_what_cannot_be_parsed_is_told_as_such(tree):
+    path = tree / "src/client.c"
+    path.write_text(path.read_text().replace("    transfer(c);", "    transfer(c) else;"))
+    result = make_series("--check", tree)
+    assert result.returncode == 1 and "spatch cannot parse" in result.stderr
 
 
 def test_hook_that_is_there_twice(tree, tmp_path):

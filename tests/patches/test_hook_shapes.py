@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: ISC
+"""Rules for releases that CI has no tree of, on skeletons of our own that have their shapes.
+
+shapes/HOOK/RELEASE.* has the shape that the rule of HOOK looks for from RELEASE on. Each rule of a
+hook finds its own skeleton, and leaves those of the others as they are.
+"""
+
+import importlib.machinery
+import importlib.util
+import itertools
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+SHAPES = Path(__file__).parent / "shapes"
+
+
+def load_make_series():
+    loader = importlib.machinery.SourceFileLoader("make_series", str(TOP / "tools/make-series"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("make_series", loader))
+    loader.exec_module(module)
+    return module
+
+
+make_series = load_make_series()
+
+pytestmark = pytest.mark.skipif(shutil.which("spatch") is None, reason="there is no spatch here")
+
+
+def hooks_with_several_rules():
+    hooks = [hook for path in TOP.glob("patches/*.cocci") for hook in make_series.hooks_of(path)]
+    return {hook.name: hook for hook in hooks if len(hook.rules) > 1}
+
+
+HOOKS = hooks_with_several_rules()
+
+
+def since(rule):
+    return re.match(r"(\d+\.\d+)", rule.releases)[1]
+
+
+def skeleton(hook, rule):
+    (found,) = (SHAPES / hook.replace(" ", "-")).glob(f"{since(rule)}.*")
+    return found
+
+
+class Tree:
+    """A skeleton where the rule looks for its file."""
+
+    def __init__(self, folder, rule, text):
+        self.folder = folder
+        self.path(rule.file).parent.mkdir(parents=True)
+        self.write(rule.file, text)
+
+    def path(self, name):
+        return self.folder / name
+
+    def read(self, name, _hook=None):
+        return self.path(name).read_text()
+
+    def write(self, name, text):
+        self.path(name).write_text(text)
+
+
+PAIRS = [
+    (name, n, m)
+    for name, hook in HOOKS.items()
+    for n, m in itertools.product(range(len(hook.rules)), repeat=2)
+]
+
+
+@pytest.mark.parametrize("name,n,m", PAIRS)
+def test_a_rule_finds_the_shape_of_its_releases_alone(tmp_path, name, n, m):
+    rules = HOOKS[name].rules
+    text = skeleton(name, rules[m]).read_text()
+    tree = Tree(tmp_path, rules[n], text)
+    if n == m:
+        assert rules[n].apply(tree) == rules[n].least
+        assert rules[n].token in tree.read(rules[n].file)
+    elif is_last_resort(rules[n]):
+        pytest.skip("the rules before it come first")
+    else:
+        with pytest.raises(make_series.Refusal, match=f"hook '{name}'"):
+            rules[n].apply(tree)
+        assert tree.read(rules[n].file) == text
+
+
+def is_last_resort(rule):
+    """Matches what the rules before it match, too."""
+    return rule.name == "version" and rule is HOOKS["version"].rules[-1]
+
+
+def test_every_skeleton_belongs_to_a_rule():
+    known = {skeleton(name, rule) for name, hook in HOOKS.items() for rule in hook.rules}
+    assert known == {path for path in SHAPES.rglob("*") if path.is_file()}
