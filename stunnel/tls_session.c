@@ -6,6 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+/* SSL_get_default_timeout(), which cannot be asked without a connection. */
+#define DEFAULT_LIFE 7200
+
 /* Name, HMAC-SHA256 and AES-256 key, in OpenSSL's layout. */
 static unsigned char ticket_key[80];
 static bool key_made;
@@ -73,7 +76,8 @@ static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigne
 
 bool tls_session_use(SSL_CTX *ctx, int life)
 {
-	SSL_CTX_set_timeout(ctx, life);
+	/* OpenSSL fails a handshake that is to end in a ticket of no time at all. */
+	SSL_CTX_set_timeout(ctx, life != 0 ? life : DEFAULT_LIFE);
 	/* A cache in one worker's memory would answer only the share of clients that it gets. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	/* In TLS 1.3 the option means tickets that name an entry of that cache. */

@@ -14,9 +14,10 @@ struct ssl_ctx_st;
 bool tls_session_key(void);
 
 /*
- * Resumption by tickets under that key, for `life` seconds, which begin anew with each ticket; a
- * certificate that the client has shown counts for as long from the handshake in which it did.
- * Without tickets where SSL_OP_NO_TICKET is set: to be called behind the other options.
+ * Resumption by tickets under that key, for `life` seconds (0: OpenSSL's default), which begin anew
+ * with each ticket; a certificate that the client has shown counts for as long from the handshake
+ * in which it did. Without tickets where SSL_OP_NO_TICKET is set: to be called behind the other
+ * options.
  */
 bool tls_session_use(struct ssl_ctx_st *ctx, int life);
 
