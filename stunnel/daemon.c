@@ -24,6 +24,14 @@ static bool failed(const char *what)
 	return false;
 }
 
+bool daemon_standard_streams(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return false;
+	return true;
+}
+
 /* Ends as the child does: 0 as soon as it is ready, else with its status. */
 static void wait_for(pid_t child, int fd)
 {

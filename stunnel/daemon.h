@@ -7,6 +7,13 @@
 /* What makes a process a daemon. Failures are logged at LOG_ERR. */
 
 /*
+ * Takes those of the descriptors 0 to 2 that whoever started us has closed, before anything else
+ * is opened: a socket or a pipe that had such a number would be replaced when we detach. False,
+ * with errno: there is no /dev/null to take them with.
+ */
+bool daemon_standard_streams(void);
+
+/*
  * Goes into the background: the caller's process waits and ends with the child's status, so that
  * whoever started us returns only when everything runs, or failed. False if there was no fork.
  */

@@ -7,6 +7,7 @@
 
 #include "conf.h"
 #include "config.h"
+#include "daemon.h"
 #include "log.h"
 #include "master.h"
 #include "options.h"
@@ -159,6 +160,10 @@ int main(int argc, char **argv)
 	const char *first = argc > 1 ? argv[1] : DEFAULT_FILE;
 	enum conf_use what = CONF_START;
 
+	if (!daemon_standard_streams()) {
+		fprintf(stderr, "[!] Cannot open /dev/null: %s (%d)\n", strerror(errno), errno);
+		return 1;
+	}
 	if (!strcasecmp(first, "-help"))
 		return print_help();
 	if (!strcasecmp(first, "-version"))

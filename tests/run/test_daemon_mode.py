@@ -67,6 +67,25 @@ def test_launcher_returns_when_the_port_listens(start):
     assert stunnel.port not in listening_ports()
 
 
+@pytest.mark.parametrize("closed", range(1, 8), ids="{:03b}".format)
+@pytest.mark.parametrize("kind", [Daemon, Stunnel])
+def test_started_without_standard_streams(start, kind, closed):
+    """Bit N: descriptor N is closed."""
+    backend = start(Recorder())
+    stunnel = kind("workers = 2\n" + service(backend.port))
+    closing = " ".join(f"{fd}<&-" for fd in range(3) if closed & 1 << fd)
+    stunnel.wrapper = ["sh", "-c", f'exec "$@" {closing}', "sh"]
+    start(stunnel)
+    workers = stunnel.processes()[1:]
+    assert len(workers) == 2
+    for _ in range(4):
+        serves(stunnel)
+    assert stunnel.processes()[1:] == workers
+    for pid in workers:
+        streams = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3) if closed & 1 << fd]
+        assert set(streams) == {"/dev/null"}
+
+
 def test_files_of_the_daemon(start):
     stunnel = Daemon(service(free_port()))
     start(stunnel)
