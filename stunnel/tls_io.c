@@ -187,6 +187,7 @@ int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX])
 ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_MAX])
 {
 	size_t n;
+	int rc;
 
 	errno = 0;
 	tls->bio.reads = READS_MAX;
@@ -194,7 +195,13 @@ ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_M
 		return (ssize_t)n;
 	if (tls_wants_write(tls) && tls->state != TLS_REFUSED)
 		refuse(tls, "The client sends KeyUpdates and reads no answer");
-	return explain(tls, 0, errno, "SSL_read", why);
+	rc = explain(tls, 0, errno, "SSL_read", why);
+	if (rc != TLS_END || !tls_midway(tls))
+		return rc;
+	/* Nothing can be written any more: the rest of the message will never come. */
+	tls->state = TLS_DEAD;
+	snprintf(why, TLS_WHY_MAX, "SSL_read: close_notify inside a handshake message");
+	return TLS_FAILED;
 }
 
 int tls_flush(struct tls *tls, char why[static TLS_WHY_MAX])
@@ -220,6 +227,9 @@ ssize_t tls_write(struct tls *tls, const char *p, size_t len, char why[static TL
 
 	if (rc != 1)
 		return rc;
+	/* It would read, and leave in OpenSSL's buffer what no poll event tells of. */
+	if (tls_midway(tls))
+		return TLS_AGAIN;
 	errno = 0;
 	if (SSL_write_ex(tls->ssl, p, len, &n) == 1)
 		return (ssize_t)n;

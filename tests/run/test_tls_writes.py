@@ -17,7 +17,9 @@ from recorder import Recorder
 from test_bulk_transfer import settled
 from tls_client import DEADLINE, TlsClient
 from tls_records import (
+    ALERT,
     CLIENT_HELLO,
+    CLOSE_NOTIFY,
     HANDSHAKE,
     KEY_UPDATE,
     NOT_REQUESTED,
@@ -201,3 +203,26 @@ def test_key_update_in_two_records(start):
         client.sock.sendall(client.record(HANDSHAKE, message[4:]))
         assert client.recv_all() == HEAD + BLOCK[:1000]
         assert client.ended == "close_notify"
+
+
+@daemon_only
+def test_end_inside_a_key_update(start):
+    """Neither side can go on: the connection ends, instead of waiting for what never comes."""
+    asked, go = Event(), Event()
+
+    def serve(connection):
+        connection.take_request()
+        asked.set()
+        go.wait(DEADLINE)
+        connection.send(HEAD + BLOCK[:1000])
+
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel("workers = 1\n" + service(backend.port, "xForwardedFor = yes")))
+    with RecordClient(stunnel.port) as client:
+        client.send(REQUEST)
+        assert asked.wait(DEADLINE)
+        client.sock.sendall(client.record(HANDSHAKE, KEY_UPDATE))
+        client.sock.sendall(client.record(ALERT, CLOSE_NOTIFY))
+        go.set()
+        stunnel.wait_ended(1)
+    stunnel.wait_log("close_notify inside a handshake message")

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tls_client import TlsClient, client_context
 
-HANDSHAKE, APPLICATION = 22, 23
+ALERT, HANDSHAKE, APPLICATION = 21, 22, 23
+CLOSE_NOTIFY = b"\x01\x00"
 KEY_UPDATE = b"\x18\x00\x00\x01"  # RFC 8446 4.6.3; behind it one of:
 NOT_REQUESTED, REQUESTED = b"\x00", b"\x01"
 CLIENT_HELLO = b"\x01\x00\x00\x00"  # the head of one; no server reads on that refuses it
