@@ -89,7 +89,10 @@ static int on_write(BIO *bio, const char *p, int len)
 		return failed(bio, n, BIO_FLAGS_WRITE);
 	if (n == len || b->state == TLS_BIO_PASSES)
 		return (int)n;
-	return keep(b, p + n, (unsigned)(len - n)) ? len : failed(bio, -EAGAIN, BIO_FLAGS_WRITE);
+	if (keep(b, p + n, (unsigned)(len - n)))
+		return len;
+	/* What has gone out must not go out again: OpenSSL offers the rest later. */
+	return n > 0 ? (int)n : failed(bio, -EAGAIN, BIO_FLAGS_WRITE);
 }
 
 static int on_read(BIO *bio, char *p, int len)
