@@ -467,20 +467,37 @@ static bool held_are_due(const struct relay *r, bool were_blocked)
 	       (r->h1->response_error != ERR_NONE && r->flow[H1_REQUEST].held.len != 0);
 }
 
+bool relay_last_answer(const struct relay *r)
+{
+	return r->h1 && r->h1->error == ERR_ANSWER_UNFRAMED && !r->flow[H1_RESPONSE].ended;
+}
+
+/* Whether what is inside OpenSSL may be read now, of which no poll event will tell. */
+static bool pending_is_due(const struct relay *r)
+{
+	return may_read(r, H1_REQUEST) && has_pending(r, H1_REQUEST);
+}
+
 enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 {
 	enum relay_status status = RELAY_WAIT;
-	bool blocked = r->h1 && h1_blocked(r->h1);
+	bool blocked = r->h1 && h1_blocked(r->h1), stuck;
 
 	r->again = false;
 	if (responses)
 		status = pump(r, H1_RESPONSE);
-	if (!is_final(status) && (requests || held_are_due(r, blocked)))
+	stuck = is_stuck(r, H1_RESPONSE);
+	if (!is_final(status) && (requests || held_are_due(r, blocked) || pending_is_due(r)))
 		status = pump(r, H1_REQUEST);
+	/* A read that had to write has taken along what held the responses up. */
+	if (stuck && !is_stuck(r, H1_RESPONSE))
+		r->again = true;
 	if (status == RELAY_ABORT)
 		return status;
 	if (status == RELAY_RENEW || backend_done(r))
 		return RELAY_RENEW;
+	if (relay_last_answer(r))
+		return RELAY_WAIT;
 	if (r->h1 && r->h1->error != ERR_NONE && !r->flow[H1_RESPONSE].ended)
 		return relay_reply(r) == H1_REPLY_LATER ? RELAY_WAIT : RELAY_REFUSED;
 	if (r->flow[H1_REQUEST].closed && r->flow[H1_RESPONSE].closed)

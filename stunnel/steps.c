@@ -10,6 +10,10 @@
 #include "target.h"
 #include "tls_peer.h"
 
+/* An answer without a clear end counts as over, for whoever asks for more, when it has paused so
+ * long. */
+#define QUIET_MS 300
+
 #define FIRST_HEAD 2 /* in an HTTP service's plan */
 
 static const char *why(const struct conn *c)
@@ -546,6 +550,8 @@ static uint64_t relay_deadline(const struct conn *c)
 	 */
 	if (c->answered)
 		return after(c->since, t->close > 0 ? t->close : 1);
+	if (relay_last_answer(&c->relay))
+		return c->active + QUIET_MS;
 	if (relay_closing(&c->relay))
 		return after(c->active, t->close);
 	return next_head_deadline(c);
@@ -557,6 +563,8 @@ static enum conn_result relay_expired(struct conn *c)
 		conn_log(c, LOG_INFO, "transfer: TIMEOUTclose exceeded: closing");
 		return relay_whole(&c->relay) ? CONN_CLOSE : CONN_CUT;
 	}
+	if (relay_last_answer(&c->relay))
+		return CONN_CUT;
 	if (c->head_since != 0) {
 		c->head_since = 0;
 		return refuse(c, ERR_REQUEST_TIMEOUT);

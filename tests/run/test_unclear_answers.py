@@ -12,7 +12,7 @@ import signal
 import pytest
 
 from peers import Stunnel, daemon_only, service, wait_for
-from recorder import OK, Recorder, answer_each
+from recorder import OK, Recorder, answer_each, read_only
 from tls_client import TlsClient
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -70,6 +70,30 @@ def test_a_request_that_waited_for_the_answer_ends_the_connection(start, keep_al
         client.send(GET % b"1" + b"POST /2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n")
         while client.recv():
             pass
+        assert client.ended in ("eof", "reset")
+
+
+@pytest.mark.parametrize(
+    "keep_alive,further",
+    [("client", "with it"), ("client", "meanwhile"), ("both", "meanwhile")],
+)
+def test_an_answer_is_delivered_though_more_is_asked_for(start, keep_alive, further):
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"
+    content = bytes(range(256)) * 4096
+
+    def serve(connection):
+        connection.take_until(b"\r\n\r\n")
+        connection.send(head + content)
+        read_only(connection)
+
+    _, stunnel = start_both(start, serve, f"httpKeepAlive = {keep_alive}")
+    with TlsClient(stunnel.port) as client:
+        client.send(GET % b"1" + (GET % b"2" if further == "with it" else b""))
+        got = client.take(len(head) + 1000)
+        if further == "meanwhile":
+            client.send(GET % b"2")
+        got += client.recv_all()
+        assert got == head + content
         assert client.ended in ("eof", "reset")
 
 
