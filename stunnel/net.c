@@ -544,10 +544,20 @@ int net_connected(int fd)
 {
 	int error = 0;
 	socklen_t len = sizeof error;
+	union {
+		struct sockaddr sa;
+		struct sockaddr_storage storage;
+	} peer;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
 		return -errno;
-	return -error;
+	if (error != 0)
+		return -error;
+	/* There is no error either while the connect is still under way. */
+	len = sizeof peer;
+	if (getpeername(fd, &peer.sa, &len) == 0)
+		return 0;
+	return errno == ENOTCONN ? -EINPROGRESS : -errno;
 }
 
 bool net_blames_peer(int error)

@@ -126,7 +126,7 @@ int net_accept(int fd, struct net_addr *peer);
 /* Begins to connect: the socket; *now tells whether it is connected already. */
 int net_connect(const struct net_addr *addr, const struct net_options *options, bool *now);
 
-/* How a connect that was under way ended: 0 or -errno. */
+/* How a connect that was under way ended: 0 or -errno; -EINPROGRESS: it has not yet. */
 int net_connected(int fd);
 
 /* Whether an error of these two is the other side's, or the way's, and no shortage of ours. */

@@ -477,6 +477,8 @@ static enum conn_result step_connect(struct conn *c, unsigned events)
 		if (!(events & (CONN_BACKEND_READ | CONN_BACKEND_WRITE)))
 			return CONN_WAIT;
 		rc = net_connected(c->relay.end[RELAY_BACKEND].fd);
+		if (rc == -EINPROGRESS)
+			return CONN_WAIT;
 		if (rc == 0) {
 			target_works(c, LOG_NOTICE);
 			return CONN_NEXT;
