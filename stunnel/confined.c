@@ -15,10 +15,14 @@
 #define DEPTH_MAX 64
 #define LINKS_MAX 40 /* as Linux has it */
 
-/* On the way through a path: the folders down to where we are, so that `..` leads back there. */
+/*
+ * On the way through a path: where we are and, with a root, the folders down to there, so that `..`
+ * leads back and never out. Without one the kernel may say what is above, and a worker whose
+ * descriptors are taken needs few more.
+ */
 struct walk {
 	bool confined;
-	int dir[DEPTH_MAX]; /* the first one is what the path counts from */
+	int dir[DEPTH_MAX]; /* the last one is where we are */
 	size_t depth;
 	char rest[PATH_MAX]; /* of the path */
 	char name[NAME_MAX + 1];
@@ -39,6 +43,8 @@ static int push(struct walk *w, int fd)
 {
 	if (fd < 0)
 		return -errno;
+	if (!w->confined)
+		finish(w);
 	if (w->depth == DEPTH_MAX) {
 		close(fd);
 		return -ENAMETOOLONG;
@@ -55,9 +61,11 @@ static int top(const struct walk *w)
 /* Back to what an absolute path counts from. */
 static int go_to_root(struct walk *w)
 {
-	while (w->depth > (w->confined ? 1 : 0))
+	if (!w->confined)
+		return push(w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	while (w->depth > 1)
 		close(w->dir[--w->depth]);
-	return w->confined ? 0 : push(w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	return 0;
 }
 
 static int begin(struct walk *w, const char *root, const char *path)
@@ -98,22 +106,13 @@ static int next_name(struct walk *w)
 	return 0;
 }
 
-/* Only a relative path without root has anything above what it counts from. */
 static int go_up(struct walk *w)
 {
-	int up;
-
-	if (w->depth > 1) {
+	if (!w->confined)
+		return push(w, openat(top(w), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	if (w->depth > 1)
 		close(w->dir[--w->depth]);
-		return 0;
-	}
-	if (w->confined)
-		return 0;
-	up = openat(top(w), "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (up < 0)
-		return -errno;
-	finish(w);
-	return push(w, up);
+	return 0;
 }
 
 /* Whether nobody but root, or who we are, can have put a link into the folder where we are. */

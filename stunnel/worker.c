@@ -231,7 +231,10 @@ static bool confine(const struct worker_task *task)
 	return true;
 }
 
-/* Needed now and then: a log that is opened anew, and two for each name that is looked up. */
+/*
+ * Needed now and then: two on the way to a log that is opened anew, two for what is found there, a
+ * FIFO, and two for each name that is looked up.
+ */
 static size_t spare_descriptors(const struct config *config)
 {
 	size_t spare = 4;

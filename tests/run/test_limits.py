@@ -100,6 +100,33 @@ def test_clients_wait_for_descriptors_and_all_are_served(start):
     assert stunnel.log_lines("local socket: ") == []
 
 
+def test_full_worker_opens_its_logs_anew(start):
+    """However many folders lead there."""
+    backend = start(Recorder())
+    stunnel = few_descriptors(Stunnel(""))
+    logs = stunnel.folder / "a/b/c/d/e/f/g"
+    logs.mkdir(parents=True)
+    stunnel.log = logs / "stunnel.log"
+    access = f"accessLog = {logs}/access"
+    stunnel.write("workers = 1\n" + service(backend.port, access))
+    start(stunnel)
+    room = int(stunnel.wait_log("At most ")[0].split()[2])
+    clients = guests(start, stunnel.port, room)
+    for name in ("stunnel.log", "access"):
+        (logs / name).rename(logs / f"{name}.1")
+    stunnel.signal(signal.SIGUSR1)
+    stunnel.wait_log("Log file reopened")
+
+    def logged_anew():
+        assert clients[1].get("/anew").status == 200
+        return "/anew" in (logs / "access").read_text()
+
+    wait_for(logged_anew, "a line in the new access log")
+    clients[0].close()
+    stunnel.wait_ended(1)
+    assert "Cannot open" not in stunnel.log_text() + (logs / "stunnel.log.1").read_text()
+
+
 def test_limit_too_low_for_any_connection_is_told_at_the_start(start):
     backend = start(Recorder())
 
