@@ -367,9 +367,16 @@ static const char *as_written(struct check *r, const char *option)
 }
 
 /* From tls_ctx_new(). */
-static void refuse_tls(void *arg, const char *option, const char *why)
+static void tell_tls(void *arg, enum tls_trouble trouble, const char *option, const char *why)
 {
-	refuse(arg, as_written(arg, option), "%s", why);
+	static const enum report_kind kinds[] = {[TLS_TROUBLE_WARNING] = REPORT_WARNING,
+						 [TLS_TROUBLE_NOBODY] = REPORT_FAULT,
+						 [TLS_TROUBLE_ERROR] = REPORT_ERROR};
+	struct check *r = arg;
+
+	option = as_written(r, option);
+	tell(r, kinds[trouble], option ? options_line(&r->section->options, option) : NULL, "%s",
+	     why);
 }
 
 /* From tls_trial(). */
@@ -389,6 +396,27 @@ static uint64_t no_tickets(void)
 
 	tls_option("NO_TICKET", &bit);
 	return bit;
+}
+
+static void make_context(struct check *r, struct tls_settings *settings)
+{
+	const struct conf_globals *globals = &r->config->globals;
+	const struct tls_verify *v = &settings->verify;
+	char *ca_folder = conf_outside(globals, v->ca_path);
+	char *crl_folder = conf_outside(globals, v->crl_path);
+	struct tls_ctx *ctx = NULL;
+
+	settings->ca_folder = ca_folder;
+	settings->crl_folder = crl_folder;
+	if ((v->ca_path && !ca_folder) || (v->crl_path && !crl_folder))
+		refuse(r, NULL, "Out of memory");
+	else
+		ctx = tls_ctx_new(settings, tell_tls, r);
+	if (ctx)
+		tls_trial(ctx, settings, tell_trial, r);
+	r->section->service.tls = ctx;
+	free(ca_folder);
+	free(crl_folder);
 }
 
 static void make_tls(struct check *r, struct conf_section *s)
@@ -429,9 +457,7 @@ static void make_tls(struct check *r, struct conf_section *s)
 			     "headers are set: of 'alpn' only http/1.1 is offered");
 		settings.alpn = "http/1.1";
 	}
-	s->service.tls = tls_ctx_new(&settings, refuse_tls, r);
-	if (s->service.tls)
-		tls_trial(s->service.tls, &settings, tell_trial, r);
+	make_context(r, &settings);
 }
 
 static void copy_options(struct conn_service *service, const struct conf_section *s)

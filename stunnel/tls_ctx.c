@@ -2,9 +2,9 @@
 #include "tls_ctx.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -183,7 +183,7 @@ void tls_error(char text[static TLS_WHY_MAX])
 
 /* Where a failure is told. */
 struct failure {
-	void (*refused)(void *arg, const char *option, const char *why);
+	void (*told)(void *arg, enum tls_trouble trouble, const char *option, const char *why);
 	void *arg;
 };
 
@@ -199,7 +199,7 @@ static bool refuse(const struct failure *f, const char *option, const char *what
 	snprintf(why, sizeof why, "%s%s%.200s%s%s", what, *about ? ": " : "", about,
 		 reason ? ": " : "", reason ? reason : "");
 	ERR_clear_error();
-	f->refused(f->arg, option, why);
+	f->told(f->arg, TLS_TROUBLE_ERROR, option, why);
 	return false;
 }
 
@@ -211,7 +211,7 @@ static bool refuse_file(const struct failure *f, const char *option, const char 
 
 	snprintf(why, sizeof why, "%s: %.200s: %.250s", what, path, reason);
 	ERR_clear_error();
-	f->refused(f->arg, option, why);
+	f->told(f->arg, TLS_TROUBLE_ERROR, option, why);
 	return false;
 }
 
@@ -416,30 +416,77 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 
 /* --- whom to trust ---------------------------------------------------------------------------- */
 
-static bool load_trusted(SSL_CTX *ctx, const struct tls_verify *v, const struct failure *f)
+/* A folder's trouble, in words. */
+static void tell_folder(const struct failure *f, enum tls_trouble trouble, const char *option,
+			const char *path, const char *reason)
 {
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	STACK_OF(X509_NAME) * names;
 	char why[TLS_WHY_MAX];
 
-	if (v->ca_path && X509_STORE_load_path(store, v->ca_path) != 1)
-		return refuse(f, "CApath", "Failed to use directory", v->ca_path);
-	if (!v->ca_file)
-		return true;
-	if (X509_STORE_load_file(store, v->ca_file) != 1) {
-		tls_file_explain(v->ca_file, TLS_FILE_CERT, why);
-		return refuse_file(f, "CAfile", "Failed to load trusted certificates from",
-				   v->ca_file, why);
+	snprintf(why, sizeof why, "%sFailed to use directory: %.200s: %s",
+		 trouble == TLS_TROUBLE_NOBODY ? "no client gets in: " : "", path, reason);
+	ERR_clear_error();
+	f->told(f->arg, trouble, option, why);
+}
+
+/* The subjects go into the list that clients are shown. */
+static bool load_trusted_file(SSL_CTX *ctx, const char *path, STACK_OF(X509_NAME) * *names,
+			      const struct failure *f)
+{
+	char why[TLS_WHY_MAX];
+
+	if (X509_STORE_load_file(SSL_CTX_get_cert_store(ctx), path) != 1) {
+		tls_file_explain(path, TLS_FILE_CERT, why);
+		return refuse_file(f, "CAfile", "Failed to load trusted certificates from", path,
+				   why);
 	}
-	names = SSL_load_client_CA_file(v->ca_file);
-	if (!names)
-		return refuse(f, "CAfile", "No trusted certificates found in", v->ca_file);
-	SSL_CTX_set_client_CA_list(ctx, names);
+	*names = SSL_load_client_CA_file(path);
+	return *names || refuse(f, "CAfile", "No trusted certificates found in", path);
+}
+
+/*
+ * OpenSSL opens the folder when the first client comes, and a folder that is not there then only is
+ * one in which no certificate was found. One that is empty may be filled at any time, and may have
+ * been emptied so that nobody gets in any more.
+ */
+static bool load_trusted_folder(SSL_CTX *ctx, const struct tls_settings *s,
+				STACK_OF(X509_NAME) * names, const struct failure *f)
+{
+	const struct tls_verify *v = &s->verify;
+	bool needed = v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER) && !sk_X509_NAME_num(names);
+	bool inside = strcmp(s->ca_folder, v->ca_path) != 0;
+	int files;
+
+	if (X509_STORE_load_path(SSL_CTX_get_cert_store(ctx), v->ca_path) != 1)
+		return refuse(f, "CApath", "Failed to use directory", v->ca_path);
+	files = tls_file_subjects(s->ca_folder, names);
+	if (files < 0) {
+		tell_folder(f, needed ? TLS_TROUBLE_ERROR : TLS_TROUBLE_WARNING, "CApath",
+			    s->ca_folder, strerror(errno));
+		return !needed;
+	}
+	/* Links may lead to other files inside chroot. */
+	if (needed && !sk_X509_NAME_num(names) && (files == 0 || !inside))
+		tell_folder(f, TLS_TROUBLE_NOBODY, "CApath", s->ca_folder,
+			    "it holds no certificate under a name that openssl-rehash makes");
 	return true;
 }
 
-static bool load_revoked(SSL_CTX *ctx, const struct tls_verify *v, const struct failure *f)
+static bool load_trusted(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
 {
+	STACK_OF(X509_NAME) *names = NULL;
+	bool ok = !s->verify.ca_file || load_trusted_file(ctx, s->verify.ca_file, &names, f);
+
+	if (!names)
+		names = sk_X509_NAME_new_null();
+	if (!names)
+		return refuse(f, NULL, "Out of memory", s->service);
+	SSL_CTX_set_client_CA_list(ctx, names);
+	return (!s->verify.ca_path || load_trusted_folder(ctx, s, names, f)) && ok;
+}
+
+static bool load_revoked(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
+{
+	const struct tls_verify *v = &s->verify;
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	X509_LOOKUP *files, *folders;
 	char why[TLS_WHY_MAX];
@@ -457,6 +504,8 @@ static bool load_revoked(SSL_CTX *ctx, const struct tls_verify *v, const struct 
 	if (v->crl_path &&
 	    (!folders || X509_LOOKUP_add_dir(folders, v->crl_path, X509_FILETYPE_PEM) != 1))
 		return refuse(f, "CRLpath", "Failed to use directory", v->crl_path);
+	if (v->crl_path && tls_file_subjects(s->crl_folder, NULL) < 0)
+		tell_folder(f, TLS_TROUBLE_WARNING, "CRLpath", s->crl_folder, strerror(errno));
 	return X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1 ||
 	       refuse(f, NULL, "Failed to initialize TLS context", "revocation lists");
 }
@@ -490,94 +539,9 @@ static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
 	/* A ticket keeps the leaf only: a resumed session would be without its chain. */
 	if (mode != SSL_VERIFY_NONE && s->cert_texts & TLS_CERT_CHAIN)
 		SSL_CTX_set_options(ctx->ssl_ctx, SSL_OP_NO_TICKET);
-	ok = load_trusted(ctx->ssl_ctx, &s->verify, f);
-	ok = load_revoked(ctx->ssl_ctx, &s->verify, f) && ok;
+	ok = load_trusted(ctx->ssl_ctx, s, f);
+	ok = load_revoked(ctx->ssl_ctx, s, f) && ok;
 	return check_addresses(&s->verify, f) && ok;
-}
-
-/* --- what sessions are bound to --------------------------------------------------------------- */
-
-static bool digest_text(EVP_MD_CTX *md, const char *text)
-{
-	/* With its NUL, so that no two lists of texts look alike. */
-	return text ? EVP_DigestUpdate(md, text, strlen(text) + 1) == 1
-		    : EVP_DigestUpdate(md, "", 1) == 1;
-}
-
-static bool digest_names(EVP_MD_CTX *md, const struct tls_names *names)
-{
-	for (size_t i = 0; i < names->count; i++)
-		if (!digest_text(md, names->item[i]))
-			return false;
-	return digest_text(md, NULL);
-}
-
-/* What was read from CAfile and CRLfile: a reload may have found others under the old names. */
-static bool digest_store(EVP_MD_CTX *md, SSL_CTX *ctx)
-{
-	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
-
-	for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
-		const X509_OBJECT *o = sk_X509_OBJECT_value(objects, i);
-		const X509_CRL *crl = X509_OBJECT_get0_X509_CRL(o);
-		unsigned char digest[EVP_MAX_MD_SIZE];
-		unsigned len;
-		int ok = crl ? X509_CRL_digest(crl, EVP_sha256(), digest, &len)
-			     : X509_digest(X509_OBJECT_get0_X509(o), EVP_sha256(), digest, &len);
-
-		if (ok != 1 || EVP_DigestUpdate(md, digest, len) != 1)
-			return false;
-	}
-	return true;
-}
-
-/*
- * What lies in folders is read as clients come, and may have changed at any time before a reload:
- * each load then is another one. The workers of one load have it in common, as they are forked
- * behind it.
- */
-static bool digest_folders(EVP_MD_CTX *md, const struct tls_verify *v)
-{
-	unsigned char load[16];
-
-	if (!(v->bits & TLS_VERIFY_REQUEST) || (!v->ca_path && !v->crl_path))
-		return true;
-	return RAND_bytes(load, sizeof load) == 1 && EVP_DigestUpdate(md, load, sizeof load) == 1;
-}
-
-static bool digest_settings(EVP_MD_CTX *md, SSL_CTX *ctx, const struct tls_settings *s)
-{
-	const struct tls_verify *v = &s->verify;
-	const char *texts[] = {s->service, s->ciphers, s->ciphersuites, s->curves,  s->alpn,
-			       v->ca_file, v->ca_path, v->crl_file,	v->crl_path};
-	char numbers[128];
-
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		if (!digest_text(md, texts[i]))
-			return false;
-	snprintf(numbers, sizeof numbers, "%d %d %llx %llx %x", s->version_min, s->version_max,
-		 (unsigned long long)s->options_set, (unsigned long long)s->options_clear, v->bits);
-	return digest_text(md, numbers) && digest_names(md, &v->host) &&
-	       digest_names(md, &v->email) && digest_names(md, &v->ip) && digest_store(md, ctx) &&
-	       digest_folders(md, v);
-}
-
-/*
- * A session is resumed only where it could have been made: a ticket of another service, or from
- * before a change of the configuration, must not carry its cipher past these settings, nor a
- * client that was asked for less.
- */
-static bool bind_sessions(SSL_CTX *ctx, const struct tls_settings *s)
-{
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	unsigned char id[EVP_MAX_MD_SIZE];
-	unsigned id_len;
-	bool ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
-		  digest_settings(md, ctx, s) && EVP_DigestFinal_ex(md, id, &id_len) == 1 &&
-		  SSL_CTX_set_session_id_context(ctx, id, id_len) == 1;
-
-	EVP_MD_CTX_free(md);
-	return ok;
 }
 
 /* --- the context ------------------------------------------------------------------------------ */
@@ -599,15 +563,16 @@ static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct
 	if (!ok)
 		return false;
 	return (tls_session_key() && tls_session_use(ctx->ssl_ctx, s->session_seconds) &&
-		bind_sessions(ctx->ssl_ctx, s)) ||
+		tls_session_bind(ctx->ssl_ctx, s)) ||
 	       refuse(f, NULL, "Failed to initialize TLS context", s->service);
 }
 
 struct tls_ctx *tls_ctx_new(const struct tls_settings *settings,
-			    void (*refused)(void *arg, const char *option, const char *why),
+			    void (*told)(void *arg, enum tls_trouble trouble, const char *option,
+					 const char *why),
 			    void *arg)
 {
-	const struct failure f = {refused, arg};
+	const struct failure f = {told, arg};
 	struct tls_ctx *ctx = calloc(1, sizeof *ctx);
 
 	ERR_clear_error();

@@ -45,18 +45,29 @@ struct tls_settings {
 	const char *
 		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
 	struct tls_verify verify;
+	/* verify.ca_path and crl_path, which the workers read, as they are called outside chroot */
+	const char *ca_folder, *crl_folder;
 	unsigned cert_texts; /* enum tls_cert_text */
 };
 
 struct tls_ctx;
 
+/* How bad it is what is wrong with settings. */
+enum tls_trouble {
+	TLS_TROUBLE_WARNING, /* it works, though perhaps not as it was meant */
+	TLS_TROUBLE_NOBODY,  /* no client gets in, as things are now */
+	TLS_TROUBLE_ERROR,   /* there is no context */
+};
+
 /*
- * A server context. Reads the files now, as whoever we are now. NULL if anything is wrong with the
- * settings; then all of it was told to `refused`: the option that is at fault (`sslVersion` for
- * each of the three; or NULL), and the reason, which names the file or the value.
+ * A server context. Reads the files now, as whoever we are now. Everything that is wrong with the
+ * settings is told: how bad it is, the option that is at fault (`sslVersion` for each of the three;
+ * or NULL), and the reason, which names the file or the value. NULL if anything was
+ * TLS_TROUBLE_ERROR.
  */
 struct tls_ctx *tls_ctx_new(const struct tls_settings *settings,
-			    void (*refused)(void *arg, const char *option, const char *why),
+			    void (*told)(void *arg, enum tls_trouble trouble, const char *option,
+					 const char *why),
 			    void *arg);
 void tls_ctx_free(struct tls_ctx *ctx);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "tls_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
+#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -514,4 +516,38 @@ struct evp_pkey_st *tls_file_key(struct tls_file *file, char why[static TLS_WHY_
 	else if (tls_secret_open(file->path, try_key, &a, why))
 		return file->key;
 	return NULL;
+}
+
+/* --- folders ---------------------------------------------------------------------------------- */
+
+/* HASH.N, as X509_LOOKUP_hash_dir(3) says; the hash is of a subject, in 8 digits. */
+static bool is_hashed(const char *name)
+{
+	const char *number = name + 9;
+
+	return strspn(name, "0123456789abcdef") == 8 && name[8] == '.' && *number &&
+	       !number[strspn(number, "0123456789")];
+}
+
+int tls_file_subjects(const char *folder, struct stack_st_X509_NAME *subjects)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	int count = 0;
+
+	if (!dir)
+		return -1;
+	while ((entry = readdir(dir)) != NULL) {
+		char path[4096];
+
+		if (!is_hashed(entry->d_name))
+			continue;
+		count++;
+		snprintf(path, sizeof path, "%.3800s/%s", folder, entry->d_name);
+		if (subjects)
+			SSL_add_file_cert_subjects_to_stack(subjects, path);
+	}
+	closedir(dir);
+	ERR_clear_error();
+	return count;
 }

@@ -24,6 +24,15 @@ void tls_file_close(struct tls_file *file);
 struct stack_st_X509 *tls_file_certs(struct tls_file *file, char why[static TLS_WHY_MAX]);
 struct evp_pkey_st *tls_file_key(struct tls_file *file, char why[static TLS_WHY_MAX]);
 
+struct stack_st_X509_NAME;
+
+/*
+ * Of a folder of trusted certificates: adds their subjects to a list (NULL: to none), each of them
+ * once. How many files have names as openssl-rehash(1) makes them, by which OpenSSL finds a
+ * certificate, whether it can be read or not; -1, with errno, if there is no such folder.
+ */
+int tls_file_subjects(const char *folder, struct stack_st_X509_NAME *subjects);
+
 /* What is wanted of a file. */
 enum tls_file_holds {
 	TLS_FILE_CERT = 0,

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 struct ssl_ctx_st;
+struct tls_settings;
 
 /*
  * Makes the ticket key if there is none yet; false if there is no randomness. Called before the
@@ -20,5 +21,12 @@ bool tls_session_key(void);
  * options.
  */
 bool tls_session_use(struct ssl_ctx_st *ctx, int life);
+
+/*
+ * A session is resumed only where it could have been made: a ticket of another service, or from
+ * before a change of the configuration, must not carry its cipher past these settings, nor a
+ * client that was asked for less. To be called when the context holds whom it trusts.
+ */
+bool tls_session_bind(struct ssl_ctx_st *ctx, const struct tls_settings *settings);
 
 #endif

@@ -182,6 +182,7 @@ def test_directory(start, tmp_path):
     """Read when a client comes, so also what was not there at the start."""
     stunnel, _ = front(start, f"CApath = {tmp_path}", "verifyChain = yes")
     assert outcome(stunnel.port, "signed") == CA
+    stunnel.wait_log(": no client gets in: Failed to use directory: ")
     hash_ = x509("root", "-subject", "-subject_hash").split("\n")[1]
     shutil.copy(path("root"), tmp_path / f"{hash_}.0")
     assert outcome(stunnel.port, "signed") == IN
@@ -205,6 +206,24 @@ def test_client_is_told_whom_we_trust(start):
         'C = PL, O = "Example, Inc.", CN = listed',
         "CN = guest",
     ]
+
+
+@daemon_only
+@pytest.mark.parametrize("also", [False, True], ids=["alone", "beside CAfile"])
+def test_client_is_told_whom_we_trust_by_a_directory(start, tmp_path, also):
+    for name in ("root", "guest"):
+        hash_ = x509(name, "-subject", "-subject_hash").split("\n")[1]
+        shutil.copy(path(name), tmp_path / f"{hash_}.0")
+    (tmp_path / "README").write_text(path("stranger").read_text())
+    (tmp_path / "01234567.0").symlink_to("nowhere")
+    options = trusting("trusted") if also else []
+    stunnel, _ = front(start, f"CApath = {tmp_path}", "verifyChain = yes", *options)
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{stunnel.port}", "-tls1_2"]
+    names = told_by(command).split("Acceptable client certificate CA names\n")[1]
+    names = sorted(names.split("Client Cert")[0].splitlines())
+    listed = ['C = PL, O = "Example, Inc.", CN = listed'] if also else []
+    assert names == [*listed, "CN = guest", "O = Clients, CN = root"]
+    assert outcome(stunnel.port, "signed") == IN
 
 
 def test_options_before_the_sections_are_defaults(start):

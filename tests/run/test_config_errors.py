@@ -140,6 +140,11 @@ VERIFICATION = [
     ("checkHost = a.test", 'Either "verifyChain" or "verifyPeer" has to be enabled'),
     ("requireCert = yes\ncheckEmail = a@b.test", 'Either "verifyChain" or "verifyPeer" has to be'),
     ("CAfile = {cert}\nverify = 0\ncheckIP = ::1", "has to be enabled"),
+    (
+        "verifyChain = yes\nCApath = {dir}/missing",
+        "Failed to use directory: {dir}/missing: No such file or directory",
+    ),
+    ("verify = 4\nCApath = {dir}/test.conf", "{dir}/test.conf: Not a directory"),
     ("CAfile = {cert}\nverifyChain = yes\ncheckIP = 192.0.2", "Not an IP address: 192.0.2"),
 ]
 

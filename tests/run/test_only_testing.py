@@ -3,12 +3,13 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 
 import pytest
 
-from certs import certificates
+from certs import certificates, client_certificates
 from peers import BINARY, daemon_only, free_port, listening_ports
 
 pytestmark = daemon_only
@@ -147,6 +148,60 @@ def test_paths_count_from_chroot(case):
         f"{case.folder}/jail/none/pid: No such file or directory (2)",
         FAILED,
     ]
+
+
+HASHED = "01234567.0"
+
+
+@pytest.mark.parametrize(
+    "files, good",
+    [
+        ({}, False),
+        ({HASHED: "root"}, True),
+        ({"root.pem": "root"}, False),
+        ({"0123456.0": "root", "01234567.r0": "root"}, False),
+        ({HASHED: "root.key"}, False),
+    ],
+    ids=["empty", "rehashed", "not rehashed", "other names", "no certificate"],
+)
+def test_a_directory_in_which_no_authority_is_found(case, files, good):
+    """Every client would be refused."""
+    folder = case.folder / "ca"
+    folder.mkdir()
+    for name, what in files.items():
+        source = client_certificates() / (what if "." in what else f"{what}.pem")
+        shutil.copy(source, folder / name)
+    case.write(WEB + f"CApath = {folder}\nverifyChain = yes\n")
+    code, lines = case.run()
+    told = [
+        f'[!] {case.file}:6: "CApath = {folder}": Service [web]: no client gets in: Failed to use '
+        f"directory: {folder}: it holds no certificate under a name that openssl-rehash makes",
+        FAILED,
+    ]
+    assert (code, lines) == ((0, [SUCCESS]) if good else (1, told))
+
+
+def test_a_directory_of_authorities_counts_from_chroot(case):
+    folder = case.folder / "jail/ca"
+    folder.mkdir(parents=True)
+    config = "chroot = {dir}/jail\n" + WEB + "CApath = /ca\nverifyPeer = yes\n"
+    (folder / HASHED).symlink_to("/certs/root.pem")
+    case.write(config)
+    assert case.run() == (0, [SUCCESS])
+    case.write(config.replace("/ca", str(folder)))
+    code, lines = case.run()
+    assert code == 1
+    assert f"{case.folder}/jail{folder}: No such file or directory" in lines[0]
+
+
+@pytest.mark.parametrize("line", ["CApath = {dir}/none", "CRLpath = {dir}/none"])
+def test_a_directory_that_is_not_needed_may_be_missing(case, line):
+    case.write(WEB + line + "\nverify = 0\n")
+    code, lines = case.run()
+    assert code == 0
+    line = line.replace("{dir}", str(case.folder))
+    assert lines[0].startswith(f'[:] {case.file}:6: "{line}": Service [web]: Failed to use ')
+    assert lines[1:] == [SUCCESS]
 
 
 def test_two_services_on_one_address(case):
