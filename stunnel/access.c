@@ -87,11 +87,11 @@ void access_close(struct access_file *list)
 void access_own(const struct access_file *list, unsigned uid, unsigned gid)
 {
 	for (const struct access_file *file = list; file; file = file->next) {
-		int rc = log_file_own(&file->log, uid, gid);
+		const char *why = log_file_own(&file->log, uid, gid);
 
-		if (rc != 0)
-			log_main(LOG_WARNING, "Cannot hand access log %s to user %u: %s (%d)",
-				 file->path, uid, strerror(-rc), -rc);
+		if (why)
+			log_main(LOG_WARNING, "Cannot hand access log %s to user %u: %s",
+				 file->path, uid, why);
 	}
 }
 

@@ -14,6 +14,7 @@
 
 #define DEPTH_MAX 64
 #define LINKS_MAX 40 /* as Linux has it */
+#define TRIES 8
 
 /*
  * On the way through a path: where we are and, with a root, the folders down to there, so that `..`
@@ -115,6 +116,18 @@ static int go_up(struct walk *w)
 	return 0;
 }
 
+static bool is_somebody_elses(const struct stat *folder)
+{
+	return folder->st_uid != 0 && folder->st_uid != geteuid();
+}
+
+static bool others_may_write(const struct stat *folder)
+{
+	return (folder->st_mode & S_IWOTH) != 0 ||
+	       ((folder->st_mode & S_IWGRP) != 0 && folder->st_gid != 0 &&
+		folder->st_gid != getegid());
+}
+
 /* Whether nobody but root, or who we are, can have put a link into the folder where we are. */
 static bool may_follow(const struct walk *w)
 {
@@ -122,12 +135,11 @@ static bool may_follow(const struct walk *w)
 
 	if (fstat(top(w), &st) != 0)
 		return false;
-	if (st.st_uid != 0 && st.st_uid != geteuid())
+	if (is_somebody_elses(&st))
 		snprintf(refused, sizeof refused,
 			 "%s is a symbolic link in a directory that belongs to user %u", w->name,
 			 st.st_uid);
-	else if ((st.st_mode & S_IWOTH) != 0 ||
-		 ((st.st_mode & S_IWGRP) != 0 && st.st_gid != 0 && st.st_gid != getegid()))
+	else if (others_may_write(&st))
 		snprintf(refused, sizeof refused,
 			 "%s is a symbolic link in a directory that others may write to", w->name);
 	else
@@ -211,18 +223,83 @@ static int walk(struct walk *w, const char *root, const char *path, bool follow_
 	return rc;
 }
 
+/* What the walk has led to. */
+static int open_here(const struct walk *w, int flags, mode_t mode)
+{
+	int fd;
+
+	if (!w->by_kernel)
+		flags |= O_NOFOLLOW;
+	fd = openat(top(w), w->name, flags | O_CLOEXEC, mode);
+	return fd < 0 ? -errno : fd;
+}
+
 int confined_open(const char *root, const char *path, int flags, mode_t mode)
 {
 	struct walk w;
-	int rc = walk(&w, root, path, true), fd;
+	int rc = walk(&w, root, path, true);
 
 	if (rc != 0)
 		return rc;
-	if (!w.by_kernel)
-		flags |= O_NOFOLLOW;
-	fd = openat(top(&w), w.name, flags | O_CLOEXEC, mode);
-	rc = fd < 0 ? -errno : fd;
+	rc = open_here(&w, flags, mode);
 	finish(&w);
+	return rc;
+}
+
+/*
+ * Who may write to the folder can put another name of a victim's file there and take it away when
+ * the file is open: then the descriptor tells of one name, which is the victim's. So it is the name
+ * that is looked at: the same file must have it, and no other.
+ */
+static int look(const struct walk *w, int fd, struct stat *st)
+{
+	struct stat opened;
+
+	if (fstat(fd, &opened) != 0)
+		return -errno;
+	*st = opened;
+	if (!w->by_kernel && fstatat(top(w), w->name, st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	if (st->st_dev != opened.st_dev || st->st_ino != opened.st_ino)
+		return -ESTALE;
+	return st->st_nlink > 1 ? -EMLINK : 0;
+}
+
+static int open_single(const struct walk *w, int flags, mode_t mode, struct confined_file *file)
+{
+	int fd = (flags & O_CREAT) != 0 ? open_here(w, flags | O_EXCL, mode) : -EEXIST, rc;
+	bool created = fd >= 0;
+	struct stat folder;
+
+	if (fd == -EEXIST)
+		fd = open_here(w, flags, mode);
+	if (fd < 0)
+		return fd;
+	rc = look(w, fd, &file->st);
+	if (rc == 0 && fstat(top(w), &folder) != 0)
+		rc = -errno;
+	if (rc != 0) {
+		close(fd);
+		return rc;
+	}
+	file->safe = created || (!is_somebody_elses(&folder) && !others_may_write(&folder));
+	return fd;
+}
+
+int confined_open_single(const char *root, const char *path, int flags, mode_t mode,
+			 struct confined_file *file)
+{
+	int rc = -ESTALE;
+
+	for (int i = 0; rc == -ESTALE && i < TRIES; i++) {
+		struct walk w;
+
+		rc = walk(&w, root, path, true);
+		if (rc != 0)
+			return rc;
+		rc = open_single(&w, flags, mode, file);
+		finish(&w);
+	}
 	return rc;
 }
 
@@ -241,5 +318,7 @@ int confined_unlink(const char *root, const char *path)
 
 const char *confined_why(int rc)
 {
+	if (rc == -ESTALE)
+		return "Its name is taken away while it is opened";
 	return rc == -ELOOP && refused[0] ? refused : strerror(-rc);
 }

@@ -2,6 +2,8 @@
 #ifndef CONFINED_H
 #define CONFINED_H
 
+#include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /*
@@ -18,10 +20,22 @@
  */
 int confined_open(const char *root, const char *path, int flags, mode_t mode);
 
+struct confined_file {
+	struct stat st;
+	bool safe; /* we created it, or nobody but root or ourselves can have put it there */
+};
+
+/*
+ * The same for a file that is to be there under this name alone, and is described if it is opened.
+ * -EMLINK: it has other names; -ESTALE: its name keeps being taken away.
+ */
+int confined_open_single(const char *root, const char *path, int flags, mode_t mode,
+			 struct confined_file *file);
+
 /* As unlink(2); 0 or -errno. */
 int confined_unlink(const char *root, const char *path);
 
-/* What the last -errno of the two means, with the link that was not followed; static text. */
+/* What the last -errno of these means, with the link that was not followed; static text. */
 const char *confined_why(int rc);
 
 #endif

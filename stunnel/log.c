@@ -306,11 +306,10 @@ void log_forked(void)
 
 void log_own(unsigned uid, unsigned gid)
 {
-	int rc = log_file_own(&current.file.file, uid, gid);
+	const char *why = log_file_own(&current.file.file, uid, gid);
 
-	if (rc != 0)
-		log_main(LOG_WARNING, "Cannot hand the log file to user %u: %s (%d)", uid,
-			 strerror(-rc), -rc);
+	if (why)
+		log_main(LOG_WARNING, "Cannot hand the log file to user %u: %s", uid, why);
 }
 
 void log_started(void)

@@ -13,24 +13,25 @@
 
 #include "confined.h"
 
-static int open_path(const char *root, const char *path, int flags)
+static int open_path(const char *root, const char *path, int flags, struct confined_file *found)
 {
-	return confined_open(root, path, flags | O_APPEND | O_NOCTTY | O_NONBLOCK, 0640);
+	flags |= O_APPEND | O_NOCTTY | O_NONBLOCK;
+	return confined_open_single(root, path, flags, 0640, found);
 }
 
 /*
  * A FIFO is opened for reading, too, which Linux does without waiting for a reader: without one the
  * lines stay in it, and none is refused because a reader has gone.
  */
-static int open_any(const char *root, const char *path, struct stat *st)
+static int open_any(const char *root, const char *path, struct confined_file *found)
 {
-	int fd = open_path(root, path, O_WRONLY | O_CREAT), both;
+	int fd = open_path(root, path, O_WRONLY | O_CREAT, found), both;
 
-	if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISFIFO(st->st_mode)))
+	if (fd >= 0 && !S_ISFIFO(found->st.st_mode))
 		return fd;
 	if (fd < 0 && fd != -ENXIO)
 		return fd;
-	both = open_path(root, path, O_RDWR);
+	both = open_path(root, path, O_RDWR, found);
 	if (both < 0)
 		return fd;
 	if (fd >= 0)
@@ -38,21 +39,13 @@ static int open_any(const char *root, const char *path, struct stat *st)
 	return both;
 }
 
-/* The folder may be somebody else's, who can give a file of others another name in it. */
-static int open_file(const char *root, const char *path, bool truncate, struct stat *st)
+static int open_file(const char *root, const char *path, bool truncate, struct confined_file *found)
 {
-	int fd = open_any(root, path, st), rc = 0;
+	int fd = open_any(root, path, found), rc;
 
-	if (fd < 0)
+	if (fd < 0 || !truncate || !S_ISREG(found->st.st_mode) || ftruncate(fd, 0) == 0)
 		return fd;
-	if (fstat(fd, st) != 0)
-		rc = -errno;
-	else if (st->st_nlink > 1)
-		rc = -EMLINK;
-	else if (truncate && S_ISREG(st->st_mode) && ftruncate(fd, 0) != 0)
-		rc = -errno;
-	if (rc == 0)
-		return fd;
+	rc = -errno;
 	close(fd);
 	return rc;
 }
@@ -81,8 +74,8 @@ static int share(struct log_file *file)
 
 int log_file_open(struct log_file *file, const char *root, const char *path, bool truncate)
 {
-	struct stat st;
-	int fd = open_file(root, path, truncate, &st);
+	struct confined_file found;
+	int fd = open_file(root, path, truncate, &found);
 	int rc = fd < 0 ? fd : share(file);
 
 	if (rc != 0) {
@@ -92,7 +85,8 @@ int log_file_open(struct log_file *file, const char *root, const char *path, boo
 	}
 	release(file);
 	file->fd = fd;
-	file->disk = S_ISREG(st.st_mode);
+	file->disk = S_ISREG(found.st.st_mode);
+	file->safe = found.safe;
 	return 0;
 }
 
@@ -210,11 +204,13 @@ size_t log_file_write(struct log_file *file, const char *p, size_t len)
 	return taken;
 }
 
-int log_file_own(const struct log_file *file, unsigned uid, unsigned gid)
+const char *log_file_own(const struct log_file *file, unsigned uid, unsigned gid)
 {
 	struct stat st;
 
 	if (file->fd < 0 || fstat(file->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid == uid)
-		return 0;
-	return fchown(file->fd, uid, gid) == 0 ? 0 : -errno;
+		return NULL;
+	if (!file->safe)
+		return "it was there before, in a directory that others may write to";
+	return fchown(file->fd, uid, gid) == 0 ? NULL : strerror(errno);
 }

@@ -16,6 +16,7 @@ struct log_file {
 	atomic_bool *cut; /* the file ends within a line; in memory that all processes share */
 	bool not_ours;	  /* somebody else's descriptor, which only poll() keeps from waiting */
 	bool disk;
+	bool safe; /* nobody else can have put it where it was opened */
 };
 
 /*
@@ -39,9 +40,10 @@ void log_file_close(struct log_file *file);
 size_t log_file_write(struct log_file *file, const char *p, size_t len);
 
 /*
- * Hands a regular file to a user, so that a process without privileges can open it again; 0 or
- * -errno. Terminals and devices stay whose they are.
+ * Hands a regular file to a user, so that a process without privileges can open it again; NULL, or
+ * why not. One that was there before, where others may have put it, is not given away: it may hold
+ * what that user must not read. Terminals and devices stay whose they are.
  */
-int log_file_own(const struct log_file *file, unsigned uid, unsigned gid);
+const char *log_file_own(const struct log_file *file, unsigned uid, unsigned gid);
 
 #endif

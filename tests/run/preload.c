@@ -8,12 +8,17 @@
  *               the start of the machine goes on
  *   HANG_WHEN   chroot() does not return, so that a new worker does not begin to serve
  *   FAIL_WHEN   chroot() fails, so that a new worker ends at once
+ *   UNLINK_WHEN a file with several names that is opened to append loses the one that it was opened
+ *               by at once, as if somebody took it away between that and the next look at it
  */
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -65,4 +70,20 @@ int chroot(const char *path)
 		usleep(10 * 1000);
 	errno = EIO;
 	return is_time("FAIL_WHEN") ? -1 : 0;
+}
+
+int openat(int folder, const char *name, int flags, ...)
+{
+	struct stat st;
+	va_list ap;
+	int fd;
+
+	va_start(ap, flags);
+	fd = (int)syscall(SYS_openat, folder, name, flags,
+			  (flags & O_CREAT) != 0 ? va_arg(ap, int) : 0);
+	va_end(ap);
+	if (fd >= 0 && (flags & O_APPEND) != 0 && is_time("UNLINK_WHEN") && fstat(fd, &st) == 0 &&
+	    st.st_nlink > 1)
+		unlinkat(folder, name, 0);
+	return fd;
 }

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from faults import Faulty
 from peers import DEADLINE, Stunnel, as_root, daemon_only, free_port, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient
@@ -133,6 +134,53 @@ def test_a_second_name_of_a_file_of_root(start, stunnel):
     stunnel.signal(signal.SIGUSR1)
     stunnel.wait_log("stunnel.log: Too many links")
     stunnel.assert_roots_files_are_untouched()
+
+
+class Raced(InFolderOfNobody, Faulty):
+    """The user acts between two calls of ours."""
+
+
+def test_a_second_name_that_is_taken_away_when_the_file_is_open(start):
+    stunnel = start(Raced(False, "log = overwrite\n" + options(start(Recorder()))))
+    stunnel.fault("unlink")
+    for name in ("stunnel.log", "access"):
+        log = stunnel.root / "logs" / name
+        log.rename(log.with_suffix(".1"))
+        log.hardlink_to(stunnel.secret / name)
+    stunnel.signal(signal.SIGUSR1)
+    victim = stunnel.secret / "stunnel.log"
+
+    def reopened():
+        return "Log file reopened" in stunnel.log_text() + victim.read_text()
+
+    wait_for(reopened, "a line in either file")
+    stunnel.assert_roots_files_are_untouched()
+    serves(stunnel)
+    stunnel.wait_ended(1)
+    assert stunnel.log.stat().st_uid == stunnel.owner
+
+
+def test_a_file_of_root_under_the_name_of_the_log_is_not_given_away(start, stunnel):
+    """Its owner's folder lets the user give it that name, who may not read it."""
+    start(stunnel)
+    for name in ("stunnel.log", "access"):
+        log = stunnel.root / "logs" / name
+        log.rename(log.with_suffix(".1"))
+        log.write_text(ROOTS_OWN)
+        log.chmod(0o600)
+    stunnel.signal(signal.SIGUSR1)
+    for what in ("the log file", f"access log {stunnel.prefix}/logs/access"):
+        stunnel.wait_log(f"Cannot hand {what} to user {stunnel.owner}: it was there before")
+    for name in ("stunnel.log", "access"):
+        assert (stunnel.root / "logs" / name).stat().st_uid == 0
+
+
+def test_a_log_of_an_earlier_start_is_handed_over_in_a_folder_of_root(start, stunnel):
+    os.chown(stunnel.root / "logs", 0, 0)
+    stunnel.log.write_text("an earlier line\n")
+    start(stunnel)
+    assert stunnel.log.stat().st_uid == stunnel.owner
+    assert stunnel.log_text().startswith("an earlier line\n")
 
 
 @pytest.mark.parametrize("target", ["/var/log", "../../../var/log", "./var/x/../log"])

@@ -3,11 +3,11 @@
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from faults import Faulty
 from peers import DEADLINE, Stunnel, daemon_only, free_port, listening_ports, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient, dial
@@ -15,24 +15,6 @@ from tls_client import TlsClient, dial
 pytestmark = daemon_only
 
 AGAIN = "Worker processes keep ending: next try in "
-
-
-class Faulty(Stunnel):
-    """With the faults of preload.c: `fault("hang")` brings one about, `mend("hang")` ends it."""
-
-    def __init__(self, config):
-        super().__init__(config)
-        library = self.folder / "preload.so"
-        source = Path(__file__).with_name("preload.c")
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
-        files = [f"{fault.upper()}_WHEN={self.folder}/{fault}" for fault in ("step", "hang", "fail")]
-        self.wrapper = ["env", f"LD_PRELOAD={library}", *files]
-
-    def fault(self, name):
-        (self.folder / name).touch()
-
-    def mend(self, name):
-        (self.folder / name).unlink()
 
 
 def workers(stunnel):
