@@ -501,6 +501,69 @@ int net_listen(const struct net_addr *addr, const struct net_options *options, b
 	return fd;
 }
 
+static const struct net_option *find_option(const struct net_options *options, enum net_class class,
+					    const char *name)
+{
+	for (size_t i = 0; i < options->count; i++)
+		if (options->option[i].class == (char)class &&
+		    !strcmp(rows[options->option[i].row].name, name))
+			return &options->option[i];
+	return NULL;
+}
+
+static bool is_wildcard(const struct facts_addr *facts)
+{
+	static const uint8_t any[sizeof facts->ip];
+
+	return !memcmp(facts->ip, any, sizeof any);
+}
+
+/* Whether it is `::` for IPv4, too. What holds where nothing is said is the system's to tell. */
+static bool takes_ipv4(const struct facts_addr *facts, const struct net_options *options)
+{
+	const struct net_option *option = find_option(options, NET_ACCEPT, "IPV6_V6ONLY");
+	int fd, only = 0;
+	socklen_t len = sizeof only;
+
+	if (facts->family != FACTS_IPV6 || !is_wildcard(facts))
+		return false;
+	if (option)
+		return option->value[0] == 0;
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &len);
+	close(fd);
+	return only == 0;
+}
+
+/* Of listeners on different network devices each has the port for itself. */
+static bool on_other_devices(const struct net_options *a, const struct net_options *b)
+{
+	const struct net_option *one = find_option(a, NET_ACCEPT, "SO_BINDTODEVICE");
+	const struct net_option *other = find_option(b, NET_ACCEPT, "SO_BINDTODEVICE");
+
+	return one && other && strcmp(one->text, other->text) != 0;
+}
+
+bool net_collide(const struct net_addr *a, const struct net_options *a_options,
+		 const struct net_addr *b, const struct net_options *b_options)
+{
+	struct facts_addr one, other;
+
+	if (net_is_unix(a) || net_is_unix(b))
+		return net_equal(a, b);
+	net_facts(a, &one);
+	net_facts(b, &other);
+	if (one.port == 0 || one.port != other.port || on_other_devices(a_options, b_options))
+		return false;
+	if (one.family != other.family)
+		return takes_ipv4(&one, a_options) || takes_ipv4(&other, b_options);
+	if (is_wildcard(&one) || is_wildcard(&other))
+		return true;
+	return one.family == FACTS_IPV4 ? !memcmp(one.ip, other.ip, 4) : net_equal(a, b);
+}
+
 int net_local(int fd, struct net_addr *addr)
 {
 	addr->len = sizeof addr->u;

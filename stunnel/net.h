@@ -117,6 +117,10 @@ int net_options_set(const struct net_options *options, enum net_class class, int
 int net_listen(const struct net_addr *addr, const struct net_options *options, bool shared,
 	       bool join);
 
+/* Whether two listeners, with their options, would be in each other's way. */
+bool net_collide(const struct net_addr *a, const struct net_options *a_options,
+		 const struct net_addr *b, const struct net_options *b_options);
+
 /* The address that a socket is bound to, or connected to. */
 int net_local(int fd, struct net_addr *addr);
 

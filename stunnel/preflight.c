@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "net.h"
 #include "options.h"
 
 static void complain(struct report *report, const struct conf_line *line, const char *title,
@@ -73,31 +74,83 @@ static void check_files(const struct config *config, struct report *report)
 	}
 }
 
-/* Whether a listener of each could be there at the same time. */
-static bool collide(const struct net_addrs *a, const struct net_addrs *b)
+/* Unix sockets are bound before the workers confine themselves. */
+static void check_socket_folders(const struct config *config, struct report *report)
 {
-	for (size_t i = 0; i < a->count; i++)
-		for (size_t j = 0; j < b->count; j++)
-			if (net_equal(&a->addr[i], &b->addr[j]) && !net_is_any_port(&a->addr[i]))
-				return true;
-	return false;
+	for (size_t i = 0; i < config->count; i++) {
+		const struct conf_section *s = config->section[i];
+
+		for (size_t j = 0; j < s->accept.count; j++) {
+			struct net_addr addr = s->accept.addr[j];
+			int error = net_is_unix(&addr) ? check_file(addr.u.un.sun_path) : 0;
+
+			if (error != 0)
+				complain(report, options_line(&s->options, "accept"), s->title,
+					 addr.u.un.sun_path, error);
+		}
+	}
+}
+
+/* A listener that would be there. */
+struct listener {
+	const struct net_addr *addr;
+	const struct conf_section *section;
+};
+
+static const struct listener *in_the_way(const struct listener *listeners, size_t count,
+					 const struct listener *wanted)
+{
+	for (size_t i = 0; i < count; i++)
+		if (net_collide(listeners[i].addr, &listeners[i].section->options.sockets,
+				wanted->addr, &wanted->section->options.sockets))
+			return &listeners[i];
+	return NULL;
+}
+
+/* Binds nothing, but goes through the addresses as a start does: of a section one is enough. */
+static size_t add_listeners(struct listener *listeners, size_t count, const struct conf_section *s,
+			    struct report *report)
+{
+	struct report_place place = {options_line(&s->options, "accept"), 0, s->title};
+	const struct conf_section *by = NULL;
+	size_t before = count;
+
+	for (size_t i = 0; i < s->accept.count; i++) {
+		struct listener wanted = {&s->accept.addr[i], s};
+		const struct listener *found = in_the_way(listeners, count, &wanted);
+
+		if (!found)
+			listeners[count++] = wanted;
+		else if (!by && found->section != s)
+			by = found->section;
+	}
+	if (by)
+		report_add(report, count == before ? REPORT_ERROR : REPORT_WARNING, &place,
+			   "%s listens on this address", by->title);
+	return count;
 }
 
 static void check_addresses(const struct config *config, struct report *report)
 {
-	for (size_t i = 1; i < config->count; i++) {
-		const struct conf_section *s = config->section[i];
-		struct report_place place = {options_line(&s->options, "accept"), 0, s->title};
+	struct listener *listeners;
+	size_t count = 0;
 
-		for (size_t j = 0; j < i; j++)
-			if (collide(&s->accept, &config->section[j]->accept))
-				report_add(report, REPORT_ERROR, &place,
-					   "%s listens on this address", config->section[j]->title);
+	for (size_t i = 0; i < config->count; i++)
+		count += config->section[i]->accept.count;
+	listeners = calloc(count + 1, sizeof *listeners);
+	if (!listeners) {
+		report_add(report, REPORT_ERROR, &(struct report_place){0}, "Out of memory");
+		return;
 	}
+	count = 0;
+	for (size_t i = 0; i < config->count; i++)
+		count = add_listeners(listeners, count, config->section[i], report);
+	free(listeners);
 }
 
 void preflight_check(const struct config *config, struct report *report)
 {
 	check_files(config, report);
+	check_socket_folders(config, report);
 	check_addresses(config, report);
 }

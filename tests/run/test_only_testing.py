@@ -40,6 +40,21 @@ class Case:
         return done.returncode, done.stderr.splitlines()
 
 
+    def starts(self):
+        """Whether it does, beyond the addresses. It is ended again."""
+        config = "foreground = yes\nsyslog = no\ndebug = info\n" + self.file.read_text()
+        self.file.write_text(config)
+        with subprocess.Popen([BINARY, self.file], stderr=subprocess.PIPE, text=True) as process:
+            for line in process.stderr:
+                if "Accepting new connections" in line:
+                    break
+            else:
+                line = ""
+            process.terminate()
+            process.stderr.read()
+        return bool(line)
+
+
 @pytest.fixture
 def case(tmp_path):
     return Case(tmp_path)
@@ -211,6 +226,64 @@ def test_two_services_on_one_address(case):
     assert lines[0].startswith(f'[!] {case.file}:7: "accept = 127.0.0.1:{case.port}": ')
     assert lines[0].endswith("Service [mail]: Service [web] listens on this address")
     assert lines[1:] == [FAILED]
+
+
+@pytest.mark.parametrize(
+    "first, second, free",
+    [
+        ("127.0.0.1", "127.0.0.2", True),
+        ("0.0.0.0", "127.0.0.1", False),
+        ("127.0.0.1", "0.0.0.0", False),
+        ("::", "127.0.0.1", False),
+        ("::", "0.0.0.0", False),
+        ("127.0.0.1", "::", False),
+        ("::", "::1", False),
+        ("::1", "127.0.0.1", True),
+        ("::1", "0.0.0.0", True),
+        ("::ffff:127.0.0.1", "127.0.0.1", False),
+        ("::ffff:127.0.0.1", "0.0.0.0", False),
+        ("", "127.0.0.1", False),
+        ("", "", False),
+    ],
+)
+@pytest.mark.parametrize("only", [False, True], ids=["", "IPV6_V6ONLY"])
+def test_two_services_on_one_port(case, first, second, free, only):
+    """Said of the test, and true of the start."""
+    free = free or (only and (first == "::") != (second == "::") and "::1" not in (first, second))
+    sections = []
+    for name, host in (("[web]", first), ("[mail]", second)):
+        accept = f"{host}:{{port}}" if host else "{port}"
+        section = WEB.replace("[web]", name).replace("127.0.0.1:{port}", accept)
+        option = only and host == "::"
+        sections.append(section + ("socket = a:IPV6_V6ONLY=yes\n" if option else ""))
+    case.write("".join(sections))
+    code, lines = case.run()
+    assert (code, lines[-1]) == ((0, SUCCESS) if free else (1, FAILED))
+    assert ("Service [web] listens on this address" in lines[0]) != free
+    assert case.starts() == free
+
+
+def test_one_address_of_several_is_enough(case):
+    case.write(WEB + WEB.replace("[web]", "[mail]") + "accept = 127.0.0.2:{port}\n")
+    code, lines = case.run()
+    assert code == 0
+    assert lines[0].startswith("[:] ")
+    assert lines[0].endswith("Service [mail]: Service [web] listens on this address")
+    assert lines[1:] == [SUCCESS]
+    assert case.starts()
+
+
+@pytest.mark.parametrize("chroot", ["", "chroot = {dir}\n"])
+def test_a_folder_of_a_unix_socket(case, chroot):
+    """chroot comes behind it."""
+    config = chroot + WEB.replace("127.0.0.1:{port}", "{dir}/none/front")
+    case.write(config)
+    code, lines = case.run()
+    assert code == 1
+    path = f"{case.folder}/none/front: No such file or directory (2)"
+    assert lines[0].endswith(f'"accept = {case.folder}/none/front": Service [web]: {path}')
+    case.write(config.replace("/none", ""))
+    assert case.run() == (0, [SUCCESS])
 
 
 def test_port_0_is_another_one_each_time(case):
