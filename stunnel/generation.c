@@ -322,7 +322,7 @@ void generation_stop(struct generations *all)
 
 /* --- the start of a generation ---------------------------------------------------------------- */
 
-static bool told_to_end(void)
+bool generation_told_to_end(void)
 {
 	sigset_t pending;
 
@@ -370,7 +370,7 @@ static bool await_ready(struct generations *all, struct generation *g, int ready
 	uint64_t deadline = board_now() + START_MS, now;
 	size_t missing = g->count;
 
-	while (missing != 0 && !has_failed(g) && !told_to_end()) {
+	while (missing != 0 && !has_failed(g) && !generation_told_to_end()) {
 		char bytes[64];
 		ssize_t n;
 
@@ -405,7 +405,7 @@ static bool start_workers(struct generations *all, struct generation *g)
 	close(ready[1]);
 	ok = ok && await_ready(all, g, ready[0]);
 	close(ready[0]);
-	if (!ok && !told_to_end())
+	if (!ok && !generation_told_to_end())
 		log_main(LOG_ERR, "A worker could not be started");
 	return ok;
 }

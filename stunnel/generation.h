@@ -54,6 +54,9 @@ void generation_free(struct generation *g);
  */
 bool generation_start(struct generations *all, struct generation *g);
 
+/* Whether a signal that ends the daemon is pending, which is why a start may have been given up. */
+bool generation_told_to_end(void);
+
 /* Tells all of them something, as WORKER_REOPEN. */
 void generation_signal(const struct generation *g, int number);
 

@@ -225,6 +225,24 @@ static void raise_descriptor_limit(void)
 			 strerror(errno), errno);
 }
 
+/*
+ * The start has failed, or was ended by a signal, which is an end like any other: unless somebody
+ * waits for it, whom 0 would tell that everything runs.
+ */
+static int give_up(struct master *m, struct generation *g)
+{
+	bool told = generation_told_to_end();
+
+	if (told)
+		log_main(LOG_NOTICE, "Terminated");
+	log_unopened(LOG_ERR);
+	generation_stop(&m->workers);
+	if (g && m->workers.first != g)
+		generation_free(g);
+	generation_forget(&m->workers);
+	return told && !daemon_is_awaited() ? 0 : 1;
+}
+
 int master_run(const char *path, int fd)
 {
 	struct master m = {.path = path, .fd = fd};
@@ -240,14 +258,8 @@ int master_run(const char *path, int fd)
 		return 1;
 	}
 	g = load(&m);
-	if (!g || !start(&m, g)) {
-		log_unopened(LOG_ERR);
-		generation_stop(&m.workers);
-		if (g && m.workers.first != g)
-			generation_free(g);
-		generation_forget(&m.workers);
-		return 1;
-	}
+	if (!g || !start(&m, g))
+		return give_up(&m, g);
 	log_main(LOG_INFO, "Accepting new connections");
 	daemon_ready();
 	serve(&m);

@@ -131,6 +131,17 @@ def test_master_does_not_wait_for_a_worker_that_hangs(start):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_master_ends_while_it_starts(start, number):
+    stunnel = Faulty("debug = info\nworkers = 2\nchroot = /\n" + service(1))
+    stunnel.fault("hang")
+    start(stunnel)
+    wait_for(lambda: len(workers(stunnel)) == 2, "the workers that hang")
+    stunnel.signal(number)
+    assert stunnel.process.wait(DEADLINE) == 0
+    stunnel.wait_log("Terminated")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_master_ends_while_a_reload_waits_for_its_workers(start, number):
     backend = start(Recorder())
     stunnel = start(Faulty("workers = 2\nchroot = /\n" + service(backend.port)))
