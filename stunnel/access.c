@@ -84,6 +84,18 @@ void access_close(struct access_file *list)
 		log_file_close(&file->log);
 }
 
+void access_try(const struct access_file *list)
+{
+	for (const struct access_file *file = list; file; file = file->next) {
+		int rc = file->path ? log_file_try(&file->log, file->path) : 0;
+
+		if (rc != 0)
+			log_main(LOG_WARNING,
+				 "Workers cannot open access log after a rotation: %s: %s (%d)",
+				 file->path, confined_why(rc), -rc);
+	}
+}
+
 void access_own(const struct access_file *list, unsigned uid, unsigned gid)
 {
 	for (const struct access_file *file = list; file; file = file->next) {

@@ -55,6 +55,9 @@ bool access_open(struct access_file *list, const char *root);
 
 void access_close(struct access_file *list);
 
+/* As log_try(). */
+void access_try(const struct access_file *list);
+
 /* Hands them to a user, so that a process without privileges can open them again. */
 void access_own(const struct access_file *list, unsigned uid, unsigned gid);
 

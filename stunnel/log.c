@@ -298,6 +298,17 @@ void log_confined(void)
 	current.sinks.root = NULL;
 }
 
+void log_try(void)
+{
+	const char *path = current.sinks.path;
+	int rc = path ? log_file_try(&current.file.file, path) : 0;
+
+	if (rc != 0)
+		log_main(LOG_WARNING,
+			 "Workers cannot open the log file after a rotation: %s: %s (%d)", path,
+			 confined_why(rc), -rc);
+}
+
 void log_forked(void)
 {
 	log_settle();

@@ -46,6 +46,9 @@ bool log_reopen(bool may_truncate);
 /* The process is confined to root by now: the file is opened again by its path alone. */
 void log_confined(void);
 
+/* Confined: warns if the file could not be opened again, which a rotation would tell too late. */
+void log_try(void);
+
 /* Hands the file to a user, so that a process without privileges can open it again. */
 void log_own(unsigned uid, unsigned gid);
 

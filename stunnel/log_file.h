@@ -27,7 +27,14 @@ struct log_file {
  */
 int log_file_open(struct log_file *file, const char *root, const char *path, bool truncate);
 
-/* The same for a descriptor that is open, such as standard error, and stays the caller's. */
+/*
+ * Whether this process can open a file of a disk by its path again, as after a rotation: 0, or
+ * -errno for confined_why(). All is as before.
+ */
+int log_file_try(const struct log_file *file, const char *path);
+
+/* As log_file_open() for a descriptor that is open, such as standard error, and stays the caller's.
+ */
 int log_file_adopt(struct log_file *file, int fd);
 
 /* Closing a closed one does nothing. */

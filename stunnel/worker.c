@@ -228,6 +228,10 @@ static bool confine(const struct worker_task *task)
 	if (!daemon_confine(g->chroot, g->uid, g->gid))
 		return false;
 	log_confined();
+	if (task->index == 0) { /* said once, of all workers */
+		log_try();
+		access_try(task->config->access);
+	}
 	return true;
 }
 

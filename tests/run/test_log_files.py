@@ -189,5 +189,24 @@ def test_usr1_tries_all_files_whatever_fails(start):
         wait_for(lambda: new.exists() and f"/{name} " in new.read_text(), f"{name}, anew")
 
 
+@as_root
+@pytest.mark.parametrize("mode", [0o700, 0o711], ids="{:o}".format)
+def test_logs_where_workers_may_not_go_are_warned_of_at_the_start(start, mode):
+    """Opened by root they are written, but not opened again after a rotation."""
+    stunnel = Stunnel("")
+    logs = stunnel.folder / "logs"
+    logs.mkdir()
+    logs.chmod(mode)
+    stunnel.log = logs / "stunnel.log"
+    section = service(start(Recorder()).port, f"accessLog = {logs}/access")
+    stunnel.write(f"workers = 2\nsetuid = nobody\nsetgid = nogroup\n{section}")
+    start(stunnel)
+    warnings = [
+        f"Workers cannot open {what} after a rotation: {logs}/{name}: Permission denied (13)"
+        for what, name in (("the log file", "stunnel.log"), ("access log", "access"))
+    ]
+    assert stunnel.log_lines("rotation") == (warnings if mode == 0o700 else [])
+
+
 def ports(stunnel):
     return [int(endpoint.rsplit(":", 1)[1]) for endpoint in stunnel.endpoints()]
