@@ -4,9 +4,13 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
+#include <string.h>
 
 #define ROUNDS_MAX 20 /* of records to and fro: a handshake takes three at most */
-#define GROUPS_MAX 64
+
+/* What clients offer, whatever the server has. */
+#define CLIENT_GROUPS "X25519:P-256:X448:P-521:P-384"
+#define GROUPS_BYTES 1024
 
 /* What OpenSSL speaks at the security level below which we never are. */
 static const struct version {
@@ -75,20 +79,49 @@ static bool shake_hands(SSL *server, SSL *client)
 	return false;
 }
 
+/* Has a client offer more groups: those of a list that it knows and does not offer yet. */
+static void offer(SSL *client, char list[static GROUPS_BYTES], const char *more)
+{
+	while (*more) {
+		size_t had = strlen(list), len;
+
+		more += strspn(more, ":/?*"); /* OpenSSL 3.5 groups and marks them */
+		len = strcspn(more, ":/");
+		snprintf(list + had, GROUPS_BYTES - had, "%s%.*s", had ? ":" : "", (int)len, more);
+		if (SSL_set1_groups_list(client, list) != 1)
+			list[had] = '\0';
+		more += len;
+	}
+}
+
+/*
+ * A client that offers what the server has, what others offer, and the curve of the certificate: it
+ * counts as one of those that the client can verify.
+ */
+static void offer_groups(SSL *client, const struct tls_settings *s, SSL *server)
+{
+	X509 *cert = SSL_get_certificate(server);
+	EVP_PKEY *key = cert ? X509_get0_pubkey(cert) : NULL;
+	char list[GROUPS_BYTES] = "", curve[64];
+
+	offer(client, list, CLIENT_GROUPS);
+	if (s->curves)
+		offer(client, list, s->curves);
+	if (key && EVP_PKEY_is_a(key, "EC") &&
+	    EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL) == 1)
+		offer(client, list, curve);
+}
+
 /* version: 0 is any. OpenSSL's error queue says why not. */
-static bool gets_in(struct tls_ctx *ctx, SSL_CTX *client_ctx, int version)
+static bool gets_in(struct tls_ctx *ctx, const struct tls_settings *s, SSL_CTX *client_ctx,
+		    int version)
 {
 	SSL *server = tls_ctx_connection(ctx, NULL), *client = SSL_new(client_ctx);
-	int groups[GROUPS_MAX];
 	bool ok = false;
 
-	ERR_clear_error();
 	if (server && client && join(server, client)) {
-		int count = (int)SSL_get1_groups(server, NULL);
-
-		/* Those of the server, or it would depend on what OpenSSL offers by itself. */
-		if (count > 0 && count <= GROUPS_MAX && SSL_get1_groups(server, groups) == count)
-			SSL_set1_groups(client, groups, count);
+		offer_groups(client, s, server);
+		ERR_clear_error();
 		SSL_set_verify(server, SSL_VERIFY_NONE, NULL);
 		SSL_set_accept_state(server);
 		SSL_set_connect_state(client);
@@ -168,7 +201,7 @@ void tls_trial(struct tls_ctx *ctx, const struct tls_settings *settings,
 		if (!in_range(settings, &versions[i]) || switched_off(ctx, &versions[i]))
 			continue;
 		tried++;
-		if (gets_in(ctx, client, versions[i].number))
+		if (gets_in(ctx, settings, client, versions[i].number))
 			continue;
 		error[failures] = ERR_peek_error();
 		failed[failures++] = &versions[i];
@@ -180,7 +213,7 @@ void tls_trial(struct tls_ctx *ctx, const struct tls_settings *settings,
 			 reason_of(error[i]));
 		told(arg, failures == tried, option_at_fault(settings, failed[i], error[i]), why);
 	}
-	if (client && tried == 0 && !gets_in(ctx, client, 0))
+	if (client && tried == 0 && !gets_in(ctx, settings, client, 0))
 		tell_versions(settings, told, arg);
 	ERR_clear_error();
 	SSL_CTX_free(client);

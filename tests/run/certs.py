@@ -58,6 +58,17 @@ def rsa_certificate():
 
 
 @functools.cache
+def curve_certificate(curve):
+    """Likewise, with an EC key."""
+    folder = certificates().ca.parent
+    key = ["-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:{curve}"]
+    _openssl("genpkey", *key, "-out", f"{folder}/{curve}.key")
+    names = "subjectAltName=DNS:localhost,DNS:*.example.test"
+    _issue(folder, curve, f"/CN={curve}", [*LEAF_NAMES, names], "ca")
+    return SimpleNamespace(cert=folder / f"{curve}.pem", key=folder / f"{curve}.key")
+
+
+@functools.cache
 def client_certificates():
     """A folder with NAME.pem and NAME.key of certificates for clients.
 

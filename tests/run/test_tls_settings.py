@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from certs import certificates, rsa_certificate
+from certs import certificates, curve_certificate, rsa_certificate
 from peers import BINARY, PATCHED, Stunnel, daemon_only, free_port, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient, client_context
@@ -225,6 +225,32 @@ def test_warning_where_nothing_else_is_left_of_a_version(front, options, version
 )
 def test_no_warning_where_clients_get_in(front, options):
     assert warnings(front(*options)) == []
+
+
+@daemon_only
+@pytest.mark.parametrize(
+    "kind, options, offered",
+    [
+        (
+            "RSA",
+            ["sslVersion = TLSv1.2", "ciphers = ECDHE+AESGCM", "curve = brainpoolP256r1"],
+            "brainpoolP256r1",
+        ),
+        ("secp256k1", ["sslVersion = TLSv1.2", "curve = secp256k1"], "secp256k1"),
+        ("secp256k1", ["sslVersion = TLSv1.2"], "secp256k1:P-256"),
+        ("P-384", ["curves = P-256"], "P-256:P-384"),
+        ("P-256", ["curves = X25519"], "P-256:X25519"),
+        ("P-256", ["curves = X25519", "sslVersion = TLSv1.2"], "P-256:X25519"),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, list) else value,
+)
+def test_no_warning_where_a_curve_is_offered_that_few_have(front, kind, options, offered):
+    """The certificate's curve need not be in the list, nor what the list has be OpenSSL's default."""
+    files = rsa_certificate() if kind == "RSA" else curve_certificate(kind)
+    stunnel = front(f"cert = {files.cert}", f"key = {files.key}", *options)
+    version = ["-tls1_2"] if "sslVersion = TLSv1.2" in options else []
+    assert negotiated(stunnel, *version, "-groups", offered)
+    assert "no client gets in" not in stunnel.log_text()
 
 
 @daemon_only
