@@ -12,6 +12,7 @@
 #define DIGITS "0123456789"
 
 static const char no_port[] = "no port: write HOST:PORT";
+static const char too_long[] = "longer than any address";
 static const char comment[] = "comments stand on lines of their own";
 
 static bool is_v6(const char *text, size_t len)
@@ -34,6 +35,8 @@ static const char *foreign(const char *text)
 		return comment;
 	if (strpbrk(text, "${}<>@"))
 		return "a variable that nothing was put in for";
+	if (*word == ':' && !strpbrk(word, BLANKS))
+		return "a blank before the colon: write HOST:PORT";
 	if (*word || strchr(text, ','))
 		return "one address a line: several targets are several lines";
 	if (strstr(text, "://"))
@@ -131,8 +134,20 @@ static const char *split(const char *text, const char **host, size_t *len, const
 	return NULL;
 }
 
+/* Without the blanks between the last colon and the port, which stock takes; false if too long. */
+static bool join_port(const char *text, char joined[static ENDPOINT_MAX])
+{
+	const char *colon = strrchr(text, ':');
+	const char *port = colon ? colon + 1 : text;
+	size_t len = (size_t)(port - text);
+
+	port += strspn(port, BLANKS);
+	return snprintf(joined, ENDPOINT_MAX, "%.*s%s", (int)len, text, port) < ENDPOINT_MAX;
+}
+
 const char *endpoint_check(const char *text, bool passive, char plain[static ENDPOINT_MAX])
 {
+	char joined[ENDPOINT_MAX];
 	const char *host, *port, *why;
 	size_t len;
 
@@ -142,6 +157,9 @@ const char *endpoint_check(const char *text, bool passive, char plain[static END
 			snprintf(plain, ENDPOINT_MAX, "%s", text);
 		return why;
 	}
+	if (!join_port(text, joined))
+		return too_long;
+	text = joined;
 	why = foreign(text);
 	if (!why)
 		why = split(text, &host, &len, &port);
