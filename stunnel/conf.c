@@ -236,11 +236,15 @@ static struct conf_line *new_line(struct reader *r, const char *file, size_t num
 {
 	struct config *config = r->target.config;
 	struct conf_line *line = conf_keep_block(config, calloc(1, sizeof *line));
-	bool cut = strlen(text) > SHOWN_BYTES;
+	size_t len = options_is_secret(text) ? strcspn(text, " \t\v\f=:") : strlen(text);
+	bool secret = len != strlen(text), cut = len > SHOWN_BYTES;
 	char shown[300 + SHOWN_BYTES + 64];
 
 	snprintf(shown, sizeof shown, "%.300s:%zu: \"%.*s%s\"", file, number,
-		 cut ? SHOWN_BYTES : (int)strlen(text), text, cut ? "..." : "");
+		 cut ? SHOWN_BYTES : (int)len, text,
+		 cut	  ? "..."
+		 : secret ? " = ..."
+			  : "");
 	if (line) {
 		line->text = conf_keep(config, shown);
 		line->order = ++r->order;

@@ -58,6 +58,7 @@ struct option {
 	enum empty empty;
 	const char *in_section; /* why a global option of ours or stock's changes nothing there */
 	const struct values_choice *choice;
+	bool secret; /* its value is not for the log */
 	const char *help;
 };
 
@@ -105,6 +106,11 @@ static const struct values_choice failover_choice[] = {
 	{                                                                                 \
 		.name = row_name, .scope = SERVICE, .type = UNBUILT, .initial = as_we_do, \
 		.help = "of stock stunnel, not built yet"                                 \
+	}
+#define STOCK_SECRET(row_name)                                            \
+	{                                                                 \
+		.name = row_name, .scope = SERVICE, .type = UNBUILT,      \
+		.help = "of stock stunnel, not built yet", .secret = true \
 	}
 
 static const char randomness[] = "OpenSSL takes its randomness from the system";
@@ -279,7 +285,7 @@ static const struct option rows[] = {
 	STOCK("compression", NULL),
 	STOCK("config", NULL),
 	STOCK("engine", "auto"),
-	STOCK("engineCtrl", NULL),
+	STOCK_SECRET("engineCtrl"),
 	STOCK("engineDefault", NULL),
 	STOCK("engineId", NULL),
 	STOCK("engineNum", NULL),
@@ -295,18 +301,18 @@ static const struct option rows[] = {
 	STOCK("protocolDomain", NULL),
 	STOCK("protocolHeader", NULL),
 	STOCK("protocolHost", NULL),
-	STOCK("protocolPassword", NULL),
-	STOCK("protocolUsername", NULL),
+	STOCK_SECRET("protocolPassword"),
+	STOCK_SECRET("protocolUsername"),
 	STOCK("provider", NULL),
-	STOCK("providerParameter", NULL),
+	STOCK_SECRET("providerParameter"),
 	STOCK("PSKsecrets", NULL),
 	STOCK("redirect", NULL),
 	STOCK("reset", "yes"),
 	STOCK("securityLevel", "2"),
 	STOCK("sessiond", NULL),
-	STOCK("setEnv", NULL),
-	STOCK("ticketKeySecret", NULL),
-	STOCK("ticketMacSecret", NULL),
+	STOCK_SECRET("setEnv"),
+	STOCK_SECRET("ticketKeySecret"),
+	STOCK_SECRET("ticketMacSecret"),
 	STOCK("transparent", "none|no"),
 };
 /* clang-format on */
@@ -491,6 +497,18 @@ static const char *refuse_name(struct options_target *t, const struct option *ro
 	snprintf(t->reason, sizeof t->reason, as ? "%s: write %s" : "%s: did you mean %s?", invalid,
 		 as ? as : row->name);
 	return t->reason;
+}
+
+bool options_is_secret(const char *line)
+{
+	const struct option *row;
+	char name[64];
+
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(line, " \t\v\f=:"), line);
+	row = find(name, strlen(name), false);
+	if (!row)
+		row = nearest(name);
+	return row && row->secret;
 }
 
 static void note_idle(struct options_target *t, const struct option *row)

@@ -33,6 +33,9 @@ const char *options_apply(struct options_target *target, const char *name, const
 /* A line that is none of NAME = VALUE counts as one of the option that it begins with. */
 void options_spoilt(struct options_target *target, const char *text);
 
+/* Whether the value of a line, whose name may be misspelled, is not to be shown to anybody. */
+bool options_is_secret(const char *line);
+
 /* The last line of an option of a service, or NULL. */
 struct conf_line *options_line(const struct conf_options *options, const char *name);
 

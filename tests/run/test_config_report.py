@@ -148,6 +148,18 @@ def test_what_stands_for_trust_is_told_alone(told, line):
     assert numbers(told(KEYS + "verifyChain = yes\n" + line + "\n" + WEB)) == [4]
 
 
+SECRETS = ["protocolPassword", "ticketKeySecret", "ticketMacSecret", "engineCtrl", "setEnv"]
+
+
+@pytest.mark.parametrize("name", [*SECRETS, "protocolPasword", "PROTOCOLUSERNAME"])
+@pytest.mark.parametrize("sign", [" = ", "=", "\t", ": "])
+def test_secrets_are_not_told(told, name, sign):
+    lines = told(f"{name}{sign}s3cret=1\n" + KEYS + WEB)
+    assert numbers(lines) == [1]
+    assert lines[0].startswith(f'test.conf:1: "{name} = ...": ')
+    assert "s3cret" not in "".join(lines)
+
+
 def test_a_clients_section_is_not_judged_as_a_servers(told):
     lines = told("[web]\nclient = yes\naccept = 127.0.0.1:{port}\nconnect = 1\nsni = www.test\n")
     assert [line.split('": ')[1] for line in lines] == [UNBUILT]
