@@ -428,19 +428,26 @@ static void tell_folder(const struct failure *f, enum tls_trouble trouble, const
 	f->told(f->arg, trouble, option, why);
 }
 
-/* The subjects go into the list that clients are shown. */
-static bool load_trusted_file(SSL_CTX *ctx, const char *path, STACK_OF(X509_NAME) * *names,
-			      const struct failure *f)
+/*
+ * The subjects go into the list that clients are shown. Where nothing is verified nobody is let in
+ * by what the file holds, and stock goes on without it.
+ */
+static bool load_trusted_file(SSL_CTX *ctx, const struct tls_verify *v,
+			      STACK_OF(X509_NAME) * *names, const struct failure *f)
 {
-	char why[TLS_WHY_MAX];
+	bool verified = v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER);
+	char why[TLS_WHY_MAX], reason[TLS_WHY_MAX];
 
-	if (X509_STORE_load_file(SSL_CTX_get_cert_store(ctx), path) != 1) {
-		tls_file_explain(path, TLS_FILE_CERT, why);
-		return refuse_file(f, "CAfile", "Failed to load trusted certificates from", path,
-				   why);
-	}
-	*names = SSL_load_client_CA_file(path);
-	return *names || refuse(f, "CAfile", "No trusted certificates found in", path);
+	if (X509_STORE_load_file(SSL_CTX_get_cert_store(ctx), v->ca_file) == 1)
+		*names = SSL_load_client_CA_file(v->ca_file);
+	if (*names)
+		return true;
+	tls_file_explain(v->ca_file, TLS_FILE_CERT, reason);
+	snprintf(why, sizeof why, "Failed to load trusted certificates from: %.200s: %.250s",
+		 v->ca_file, reason);
+	ERR_clear_error();
+	f->told(f->arg, verified ? TLS_TROUBLE_ERROR : TLS_TROUBLE_WARNING, "CAfile", why);
+	return !verified;
 }
 
 /*
@@ -474,7 +481,7 @@ static bool load_trusted_folder(SSL_CTX *ctx, const struct tls_settings *s,
 static bool load_trusted(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
 {
 	STACK_OF(X509_NAME) *names = NULL;
-	bool ok = !s->verify.ca_file || load_trusted_file(ctx, s->verify.ca_file, &names, f);
+	bool ok = !s->verify.ca_file || load_trusted_file(ctx, &s->verify, &names, f);
 
 	if (!names)
 		names = sk_X509_NAME_new_null();

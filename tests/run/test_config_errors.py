@@ -132,9 +132,9 @@ SERVICE_LINES = [
 
 # What is asked of clients' certificates: the last line is at fault.
 VERIFICATION = [
-    ("CAfile = {dir}/missing.pem", "{dir}/missing.pem: No such file or directory"),
-    ("CAfile = {key}", "{key}: "),
-    ("verify = 0\nCAfile = {dir}", "{dir}: "),
+    ("verifyChain = yes\nCAfile = {dir}/missing.pem", "{dir}/missing.pem: No such file or directory"),
+    ("verifyPeer = yes\nCAfile = {key}", "{key}: "),
+    ("verify = 1\nCAfile = {dir}", "{dir}: "),
     ("CRLfile = {dir}/missing.pem", "Failed to load revocation lookup file: {dir}/missing.pem: No"),
     ("CRLfile = {cert}", "{cert}: "),
     ("checkHost = a.test", 'Either "verifyChain" or "verifyPeer" has to be enabled'),

@@ -209,6 +209,17 @@ def test_a_directory_of_authorities_counts_from_chroot(case):
     assert f"{case.folder}/jail{folder}: No such file or directory" in lines[0]
 
 
+@pytest.mark.parametrize("file", ["{dir}/none", "{dir}", "{key}", "/dev/null"])
+@pytest.mark.parametrize("asks", ["", "verify = 0\n", "requireCert = yes\n"])
+def test_a_file_of_authorities_that_is_not_needed(case, file, asks):
+    config = case.write(WEB + f"CAfile = {file}\n" + asks)
+    code, lines = case.run()
+    assert code == 0
+    assert lines[0].startswith(f'[:] {case.file}:6: "{config.splitlines()[5]}": Service [web]: ')
+    assert lines[1:] == [SUCCESS]
+    assert case.starts()
+
+
 @pytest.mark.parametrize("line", ["CApath = {dir}/none", "CRLpath = {dir}/none"])
 def test_a_directory_that_is_not_needed_may_be_missing(case, line):
     case.write(WEB + line + "\nverify = 0\n")
