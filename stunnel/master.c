@@ -65,8 +65,11 @@ static struct generation *load(struct master *m)
 	return g;
 }
 
-/* What a reload leaves as it was, since workers and files depend on it from the start. */
-static void keep_fixed_globals(struct config *config, const struct config *old)
+/*
+ * What a reload leaves as it was, since workers and files depend on it from the start. False
+ * without memory: new workers must not go without the chroot that they were to have.
+ */
+static bool keep_fixed_globals(struct config *config, const struct config *old)
 {
 	const struct conf_globals *was = &old->globals;
 	struct conf_globals *g = &config->globals;
@@ -75,6 +78,7 @@ static void keep_fixed_globals(struct config *config, const struct config *old)
 	g->uid = was->uid;
 	g->gid = was->gid;
 	g->pid = NULL;
+	return g->chroot || !was->chroot;
 }
 
 /* All of it or nothing: until the new workers accept connections the old ones do. */
@@ -87,9 +91,8 @@ static void reload(struct master *m)
 		return;
 	}
 	g = load(m);
-	if (g)
-		keep_fixed_globals(g->config, old->config);
-	if (g && bind_all(&m->workers.addresses, g->config, g->count) &&
+	if (g && keep_fixed_globals(g->config, old->config) &&
+	    bind_all(&m->workers.addresses, g->config, g->count) &&
 	    access_open(g->config->access, g->config->globals.chroot) && open_log(g)) {
 		if (generation_start(&m->workers, g)) {
 			bind_drop_unused(&m->workers.addresses);
