@@ -202,7 +202,7 @@ def test_a_patch_that_nobody_needs_is_left_out(tree, tmp_path, hook):
     path.write_text(path.read_text("latin-1").replace(old, new), "latin-1")
     result = make_series(tree, "--out", tmp_path / "out")
     assert result.returncode == 0
-    assert re.fullmatch(rf".*warning: {number}\S+ is left out: hook '{hook}' .*\n", result.stderr)
+    assert re.fullmatch(rf".*warning: {number}\S+ is left out: hook '{hook}'.*\n", result.stderr)
     names = [name for name in NAMES if not name.startswith(number)]
     assert (tmp_path / "out/series").read_text().split() == names
     quilt(tree, tmp_path / "out", "push", "-a", "--fuzz=0")
