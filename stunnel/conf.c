@@ -140,11 +140,15 @@ static struct conf_section *new_section(struct config *config, const char *name)
 		free(s);
 		return NULL;
 	}
-	config->section[config->count++] = s;
 	snprintf(title, sizeof title, "Service [%.200s]", name);
 	s->name = conf_keep(config, name);
 	s->title = conf_keep(config, title);
+	if (!s->name || !s->title) {
+		free(s);
+		return NULL;
+	}
 	s->options = config->defaults;
+	config->section[config->count++] = s;
 	return s;
 }
 
@@ -152,7 +156,7 @@ static const char *open_section(struct reader *r, const char *name)
 {
 	struct conf_section *s = new_section(r->target.config, name);
 
-	if (!s || !s->name || !s->title)
+	if (!s)
 		return "Out of memory";
 	r->section = s;
 	r->target.options = &s->options;
