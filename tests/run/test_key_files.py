@@ -314,6 +314,8 @@ def test_certificate_below_the_security_level(tmp_path, file):
 )
 def test_no_list_of_certificates(tmp_path, file, option, name, why):
     lines = [f"cert = {cert()}", f"key = {key()}", f"{option} = {file(name)}"]
+    if option == "CAfile":  # for nothing that is verified it would be a warning
+        lines.append("verifyChain = yes")
     said = complaint(tmp_path, lines, 2)
     what = {"CAfile": "trusted certificates from", "CRLfile": "revocation lookup file"}[option]
     assert said.startswith(f"Failed to load {what}: {file(name)}: {why}")

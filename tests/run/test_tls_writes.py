@@ -115,6 +115,7 @@ def test_end_behind_a_full_socket(start, options):
 # ---- KeyUpdate ------------------------------------------------------------------------------
 
 
+@daemon_only
 @MODES
 def test_key_update_while_a_write_is_blocked(start, options):
     """RFC 8446 4.6.3 wants an answer, and the record that is half sent stays whole."""
