@@ -82,11 +82,6 @@ void daemon_detach(void)
 	ready_fd = -1;
 }
 
-bool daemon_is_awaited(void)
-{
-	return ready_fd >= 0;
-}
-
 void daemon_ready(void)
 {
 	if (ready_fd >= 0 && write(ready_fd, "", 1) != 1)

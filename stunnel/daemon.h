@@ -22,9 +22,6 @@ bool daemon_fork(void);
 /* Everything runs: lets the waiting process end with 0, and detaches. */
 void daemon_ready(void);
 
-/* Whether the process that launched us still waits for daemon_ready(). */
-bool daemon_is_awaited(void);
-
 /* In the background: lets go of the terminal. In the foreground: nothing. */
 void daemon_detach(void);
 

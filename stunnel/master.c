@@ -229,12 +229,13 @@ static void raise_descriptor_limit(void)
 }
 
 /*
- * The start has failed, or was ended by a signal, which is an end like any other: unless somebody
- * waits for it, whom 0 would tell that everything runs.
+ * The start has failed, or was ended by a signal. In the foreground that is an end like any other;
+ * in the background, or before it is known which, 0 would tell somebody that everything runs.
  */
 static int give_up(struct master *m, struct generation *g)
 {
 	bool told = generation_told_to_end();
+	bool in_foreground = g && g->config->globals.foreground != CONF_BACKGROUND;
 
 	if (told)
 		log_main(LOG_NOTICE, "Terminated");
@@ -243,7 +244,7 @@ static int give_up(struct master *m, struct generation *g)
 	if (g && m->workers.first != g)
 		generation_free(g);
 	generation_forget(&m->workers);
-	return told && !daemon_is_awaited() ? 0 : 1;
+	return told && in_foreground ? 0 : 1;
 }
 
 int master_run(const char *path, int fd)
