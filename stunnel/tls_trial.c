@@ -158,9 +158,9 @@ static const char *option_at_fault(const struct tls_settings *s, const struct ve
 	if (reason == SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM)
 		return "cert";
 	if (v->number == TLS1_2_VERSION)
-		return s->ciphers ? "ciphers" : s->curves ? "curves" : NULL;
+		return s->ciphers ? "ciphers" : s->curves ? s->curves_option : NULL;
 	if (reason == SSL_R_NO_SUITABLE_KEY_SHARE)
-		return s->curves ? "curves" : NULL;
+		return s->curves ? s->curves_option : NULL;
 	return s->ciphersuites ? "ciphersuites" : NULL;
 }
 

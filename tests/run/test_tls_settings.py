@@ -198,8 +198,9 @@ def test_warning_where_no_version_is_left(front, options, reason):
         (["ciphers = DHE-RSA-AES128-GCM-SHA256"], "TLSv1.2", "no shared cipher"),
         (["ciphers = AES128-SHA256", "sslVersion = TLSv1.2"], "TLSv1.2", "no shared cipher"),
         (["sslVersion = TLSv1.3", "curves = brainpoolP256r1"], "TLSv1.3", "no suitable key share"),
+        (["sslVersion = TLSv1.3", "curve = brainpoolP256r1"], "TLSv1.3", "no suitable key share"),
     ],
-    ids=["ECDHE", "DHE", "RSA", "groups"],
+    ids=["ECDHE", "DHE", "RSA", "groups", "by the older name"],
 )
 def test_warning_where_nothing_else_is_left_of_a_version(front, options, version, reason):
     stunnel = front("debug = warning", *options)
