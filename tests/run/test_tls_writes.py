@@ -81,6 +81,20 @@ class Endless(Recorder):
         assert 0 < settled(lambda: self.sent) < self.size, "the client was sent everything"
 
 
+class Late(Recorder):
+    """Answers the request that it was `asked` when it is told to `go`."""
+
+    def __init__(self):
+        self.asked, self.go = Event(), Event()
+        super().__init__(self._serve_late)
+
+    def _serve_late(self, connection):
+        connection.take_request()
+        self.asked.set()
+        self.go.wait(DEADLINE)
+        connection.send(HEAD + BLOCK[:1000])
+
+
 # ---- the end --------------------------------------------------------------------------------
 
 
@@ -179,24 +193,16 @@ def test_flood_of_renegotiations(start):
 @daemon_only
 def test_key_update_in_two_records(start):
     """Nothing can be sent between them; the worker sleeps until the second one comes."""
-    asked, go = Event(), Event()
-
-    def serve(connection):
-        connection.take_request()
-        asked.set()
-        go.wait(DEADLINE)
-        connection.send(HEAD + BLOCK[:1000])
-
-    backend = start(Recorder(serve))
+    backend = start(Late())
     stunnel = start(Stunnel("workers = 1\n" + service(backend.port, "xForwardedFor = yes")))
     worker = stunnel.processes()[1]
     with RecordClient(stunnel.port) as client:
         client.send(REQUEST)
-        assert asked.wait(DEADLINE)
+        assert backend.asked.wait(DEADLINE)
         message = KEY_UPDATE + REQUESTED
         client.sock.sendall(client.record(HANDSHAKE, message[:4]))
         TlsClient(stunnel.port).close()  # the worker has seen what came before
-        go.set()
+        backend.go.set()
         wait_for(lambda: backend.connections[0].sock.fileno() < 0, "the backend to be through")
         before = reads(worker)
         time.sleep(0.5)
@@ -209,21 +215,13 @@ def test_key_update_in_two_records(start):
 @daemon_only
 def test_end_inside_a_key_update(start):
     """Neither side can go on: the connection ends, instead of waiting for what never comes."""
-    asked, go = Event(), Event()
-
-    def serve(connection):
-        connection.take_request()
-        asked.set()
-        go.wait(DEADLINE)
-        connection.send(HEAD + BLOCK[:1000])
-
-    backend = start(Recorder(serve))
+    backend = start(Late())
     stunnel = start(Stunnel("workers = 1\n" + service(backend.port, "xForwardedFor = yes")))
     with RecordClient(stunnel.port) as client:
         client.send(REQUEST)
-        assert asked.wait(DEADLINE)
+        assert backend.asked.wait(DEADLINE)
         client.sock.sendall(client.record(HANDSHAKE, KEY_UPDATE))
         client.sock.sendall(client.record(ALERT, CLOSE_NOTIFY))
-        go.set()
+        backend.go.set()
         stunnel.wait_ended(1)
     stunnel.wait_log("close_notify inside a handshake message")
