@@ -5,33 +5,23 @@ shapes/HOOK/RELEASE.* has the shape that the rule of HOOK looks for from RELEASE
 hook finds its own skeleton, and leaves those of the others as they are.
 """
 
-import importlib.machinery
-import importlib.util
 import itertools
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from series.hooks import hooks_of
+from series.tree import Refusal
 
 TOP = Path(__file__).resolve().parents[2]
 SHAPES = Path(__file__).parent / "shapes"
-
-
-def load_make_series():
-    loader = importlib.machinery.SourceFileLoader("make_series", str(TOP / "tools/make-series"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("make_series", loader))
-    loader.exec_module(module)
-    return module
-
-
-make_series = load_make_series()
 
 pytestmark = pytest.mark.skipif(shutil.which("spatch") is None, reason="there is no spatch here")
 
 
 def hooks_with_several_rules():
-    hooks = [hook for path in TOP.glob("patches/*.cocci") for hook in make_series.hooks_of(path)]
+    hooks = [hook for path in TOP.glob("patches/*.cocci") for hook in hooks_of(path)]
     return {hook.name: hook for hook in hooks if len(hook.rules) > 1}
 
 
@@ -83,7 +73,7 @@ def test_a_rule_finds_the_shape_of_its_releases_alone(tmp_path, name, n, m):
     elif is_last_resort(rules[n]):
         pytest.skip("the rules before it come first")
     else:
-        with pytest.raises(make_series.Refusal, match=f"hook '{name}'"):
+        with pytest.raises(Refusal, match=f"hook '{name}'"):
             rules[n].apply(tree)
         assert tree.read(rules[n].file) == text
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: ISC
+"""What tools/make-series is made of."""

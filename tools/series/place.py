@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: ISC
+"""Where a series goes: a folder, or debian/patches with an entry of the changelog."""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from .tree import Refusal, project_version, run
+
+
+def write_all(folder, files):
+    """All of the files or none: each beside its place first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".series-") as waiting:
+        for name, text in files:
+            (Path(waiting) / name).write_bytes(text.encode("latin-1"))
+        for name, _ in files:
+            os.replace(Path(waiting) / name, folder / name)
+
+
+def series_text(names, old=""):
+    if old and not old.endswith("\n"):
+        old += "\n"
+    return old + "".join(f"{name}\n" for name in names)
+
+
+def changelog_entry(old):
+    match = re.match(r"(\S+) \(([^)]+)\) [^\n]*\n.*?^ -- [^\n]*?>  ([^\n]+)$", old, re.S | re.M)
+    if not match:
+        raise Refusal("debian/changelog: the first entry is not understood")
+    package, version, date = match.groups()
+    if "SOURCE_DATE_EPOCH" in os.environ:
+        date = run("date", "-uR", "-d", f"@{os.environ['SOURCE_DATE_EPOCH']}", env={"LC_ALL": "C"}).strip()
+    version = os.environ.get("DEBVERSION", f"{version}+http1")
+    name = os.environ.get("DEBFULLNAME", "stunnel-http")
+    mail = os.environ.get("DEBEMAIL", "root@localhost")
+    return (
+        f"{package} ({version}) UNRELEASED; urgency=medium\n\n"
+        f"  * Put the client's address into every HTTP request and into PROXY headers\n"
+        f"    of version 2: patches of stunnel-http {project_version()}.\n\n"
+        f" -- {name} <{mail}>  {date}\n\n"
+    )
+
+
+def write_debian(source, files):
+    folder = source / "debian" / "patches"
+    if not (source / "debian" / "changelog").is_file():
+        raise Refusal(f"{source}: there is no debian/changelog")
+    path = folder / "series"
+    old = path.read_text() if path.is_file() else ""
+    there = {name for name, _ in files} & set(old.split())
+    if there:
+        raise Refusal(f"{path}: {min(there)} is there already")
+    changelog = (source / "debian" / "changelog").read_text()
+    entry = changelog_entry(changelog)
+    names = [name for name, _ in files]
+    write_all(folder, files + [("series", series_text(names, old))])
+    write_all(source / "debian", [("changelog", (entry + changelog).encode().decode("latin-1"))])
+    return folder

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: ISC
+"""The files of this project, and a tree that is being patched."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+PATCHES = PROJECT / "patches"
+CORE = PROJECT / "stunnel" / "core"
+SHARED = [PROJECT / "stunnel" / name for name in ("tls_facts.c", "tls_facts.h")]
+GLUE = [PATCHES / name for name in ("forward.c", "forward.h", "forward_options.c")]
+GLUE += [PATCHES / "forward_options.h"]
+
+
+class Refusal(Exception):
+    """Something about the tree or the machine; nothing was written."""
+
+
+def project_version():
+    match = re.search(r"^AC_INIT\(\[[^]]*\], *\[([^]]+)\]", (PROJECT / "configure.ac").read_text(), re.M)
+    return match[1]
+
+
+def run(*command, status=(0,), **options):
+    try:
+        result = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        )
+    except FileNotFoundError:
+        raise Refusal(f"{command[0]} is not installed") from None
+    if result.returncode not in status:
+        raise Refusal(f"{' '.join(map(str, command))}: {result.stderr.strip()}")
+    return result.stdout
+
+
+class Tree:
+    """A working copy of what the patches touch."""
+
+    FOLDERS = ("src", "doc")
+
+    def __init__(self, source, work):
+        self.source = source
+        self.work = work
+        if not (source / "src" / "client.c").is_file():
+            raise Refusal(f"{source}: there is no src/client.c: not a tree of stunnel")
+        if (source / "src" / "forward.c").exists():
+            raise Refusal(f"{source}: there is a src/forward.c: it was patched already")
+        for folder in self.FOLDERS:
+            if (source / folder).is_dir():
+                shutil.copytree(source / folder, work / folder, symlinks=True)
+        match = re.search(r"AC_INIT\(\[?stunnel\]?, *\[?([\w.]+)", self._configure())
+        self.version = match[1] if match else "unknown"
+
+    def _configure(self):
+        path = self.source / "configure.ac"
+        return path.read_text(errors="replace") if path.is_file() else ""
+
+    def path(self, name):
+        return self.work / name
+
+    def read(self, name, hook):
+        path = self.path(name)
+        if not path.is_file():
+            raise Refusal(f"hook '{hook}': there is no {name}")
+        return path.read_bytes().decode("latin-1")
+
+    def write(self, name, text):
+        self.path(name).parent.mkdir(parents=True, exist_ok=True)
+        self.path(name).write_bytes(text.encode("latin-1"))
