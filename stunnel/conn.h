@@ -201,8 +201,7 @@ struct conn {
 	uint64_t armed;	 /* when the timer fires; UINT64_MAX: never */
 	uint64_t since;	 /* of the step, or of the attempt to connect */
 	uint64_t active; /* last time that an event came */
-	uint64_t head_since;
-	uint64_t head_number;	/* which head that was */
+	struct h1_clock head;
 	struct net_addrs found; /* targets that were looked up for this connection */
 	struct resolve_wait wait;
 	struct conn_walk walk;

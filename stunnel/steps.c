@@ -323,28 +323,20 @@ static enum conn_result step_tls_accept(struct conn *c, unsigned events)
 
 /* --- step: the first request head, before which no backend is bothered ------------------------ */
 
-static bool in_head(const struct conn *c)
-{
-	return c->relay.h1 && c->h1.error == ERR_NONE && h1_phase(&c->h1, H1_REQUEST) == H1_HEAD;
-}
-
-/* An absolute time for each head: notes when it began. */
+/* An absolute time for each head. */
 static void watch_head(struct conn *c)
 {
-	if (!in_head(c))
-		c->head_since = 0;
-	else if (c->head_since == 0 || c->head_number != c->h1.requests)
-		c->head_since = conn_now(c);
-	c->head_number = c->h1.requests;
+	if (c->relay.h1)
+		h1_clock_look(&c->head, &c->h1, conn_now(c));
 }
 
 /* Between requests, or in the next one's head. */
 static uint64_t next_head_deadline(const struct conn *c)
 {
 	const struct conn_timeouts *t = &c->service->timeout;
-	uint64_t idle = after(c->active, t->idle), head = after(c->head_since, t->request);
+	uint64_t idle = after(c->active, t->idle), head = after(c->head.since, t->request);
 
-	return c->head_since != 0 && head < idle ? head : idle;
+	return c->head.since != 0 && head < idle ? head : idle;
 }
 
 /* The first one's time begins with the connection, a later one's with its first byte. */
@@ -567,8 +559,8 @@ static enum conn_result relay_expired(struct conn *c)
 	}
 	if (relay_last_answer(&c->relay))
 		return CONN_CUT;
-	if (c->head_since != 0) {
-		c->head_since = 0;
+	if (c->head.since != 0) {
+		c->head.since = 0;
 		return refuse(c, ERR_REQUEST_TIMEOUT);
 	}
 	conn_log(c, LOG_INFO, "transfer: TIMEOUTidle exceeded: sending reset");

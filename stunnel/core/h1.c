@@ -372,6 +372,15 @@ void h1_fail(struct h1 *h, enum error error)
 		h->error = error;
 }
 
+void h1_clock_look(struct h1_clock *clock, const struct h1 *h, uint64_t now)
+{
+	if (h->error != ERR_NONE || h1_phase(h, H1_REQUEST) != H1_HEAD)
+		clock->since = 0;
+	else if (clock->since == 0 || clock->number != h->requests)
+		clock->since = now;
+	clock->number = h->requests;
+}
+
 bool h1_answers_head(const struct h1 *h)
 {
 	return h->queue_count != 0 && (h1_answered_kind(h) & H1_KIND_HEAD);

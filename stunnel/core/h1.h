@@ -163,6 +163,18 @@ void h1_renew(struct h1 *h);
 /* Ends the conversation with an error that the caller found, unless there is one already. */
 void h1_fail(struct h1 *h, enum error error);
 
+/*
+ * When the request head that is under way began to arrive, for a limit of time that is the same
+ * however its bytes trickle in. Zeroed: none is under way.
+ */
+struct h1_clock {
+	uint64_t since; /* 0: none */
+	uint64_t number;
+};
+
+/* To be called at `now`, in any unit but never 0, whenever bytes were taken. */
+void h1_clock_look(struct h1_clock *clock, const struct h1 *h, uint64_t now);
+
 enum h1_reply {
 	H1_REPLY_NOW = 0, /* our answer is the next thing that the client expects */
 	H1_REPLY_LATER,	  /* responses to earlier requests come first */

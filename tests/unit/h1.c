@@ -328,6 +328,39 @@ static void bypass_is_for_content_only(void **state)
 	conversation_end(&c);
 }
 
+/* A head's time does not begin anew with its later bytes, but with the next head. */
+static void a_clock_counts_from_a_heads_first_byte(void **state)
+{
+	static const struct {
+		struct span bytes;
+		uint64_t since;
+	} rows[] = {
+		{{"", 0}, 0},
+		{{"GET / HT", 8}, 2},
+		{{"TP/1.1\r\n", 8}, 2},
+		{{"Host: a\r\n\r\nPO", 13}, 4},
+		{{"ST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n", 47}, 0},
+		{{"ab", 2}, 0},
+		{{"cdG", 3}, 7},
+		{{"E\r\n", 3}, 0}, /* refused */
+	};
+	const struct step steps[] = {{0}};
+	struct rewrite rw;
+	struct script script = {&rw, &conversation_facts, conversation_limits, DRIVE_EXACT, steps};
+	struct h1_clock clock = {0};
+	struct conversation c;
+
+	(void)state;
+	rewrite_compile(&rw, "xForwardedFor = yes");
+	conversation_begin(&c, &script);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		conversation_feed(&c, H1_REQUEST, rows[i].bytes);
+		h1_clock_look(&clock, &c.h1, i + 1);
+		assert_int_equal(clock.since, rows[i].since);
+	}
+	conversation_end(&c);
+}
+
 /* The longest head that is taken, grown by all that can make it longer, fits into h1_out_min(). */
 static void the_largest_head_fits(void **state)
 {
@@ -460,6 +493,7 @@ int main(void)
 		cmocka_unit_test(where_our_answer_stands),
 		cmocka_unit_test(errors_are_sticky),
 		cmocka_unit_test(bypass_is_for_content_only),
+		cmocka_unit_test(a_clock_counts_from_a_heads_first_byte),
 		cmocka_unit_test(the_largest_head_fits),
 		cmocka_unit_test(trailers_are_limited_as_heads_are),
 		cmocka_unit_test(limits_are_exact),
