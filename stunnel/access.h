@@ -5,11 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "errors.h"
-#include "facts.h"
-#include "h1.h"
+#include "exchange.h"
 #include "log_file.h"
-#include "template.h"
 
 /*
  * Access logs: a line a request. Whole lines are gathered for each destination and written at once,
@@ -33,16 +30,11 @@ struct access_file {
 /* What a service writes. */
 struct access_log {
 	struct access_file *file;
-	enum template_place place;
-	struct template line;
-	struct template_pool pool;
+	struct exchange_format format;
 };
 
-/*
- * `combined`, `json` or a template; one that begins with `{` is JSON, whose escapes it gets. NULL,
- * or a static text that says what is wrong.
- */
-const char *access_format(struct access_log *log, const char *format);
+/* Logs a connection's requests from here on; log and h1 must outlive *all. */
+void access_begin(struct exchanges *all, struct access_log *log, struct h1 *h1);
 
 /* --- lists of destinations -------------------------------------------------------------------- */
 
@@ -69,25 +61,5 @@ void access_flush(struct access_file *list);
 
 /* The same for the last time. */
 void access_finish(struct access_file *list);
-
-/* --- of one connection ------------------------------------------------------------------------ */
-
-struct access_record; /* one request, until it is answered */
-
-/* Zeroed: nothing is logged. */
-struct access {
-	const struct access_log *log;
-	struct h1 *h1;
-	struct access_record *first, **last;
-};
-
-/* Watches the conversation from here on; log and h1 must outlive a. */
-void access_begin(struct access *a, const struct access_log *log, struct h1 *h1);
-
-/* The answer to `error` goes to the client, whose next expected response it is. */
-void access_answer(struct access *a, enum error error);
-
-/* The connection is over: what was not answered is logged, too. */
-void access_end(struct access *a);
 
 #endif

@@ -35,7 +35,7 @@ static void mark_dead(struct conn *c, enum conn_result end)
 {
 	c->dead = true;
 	c->end = end;
-	access_end(&c->access);
+	exchange_end(&c->exchanges);
 	resolve_cancel(&c->wait);
 	c->next_dead = c->pool->dead;
 	c->pool->dead = c;

@@ -190,7 +190,7 @@ struct conn {
 	struct net_addr peer;
 	struct tls tls;
 	struct h1 h1;
-	struct access access;
+	struct exchanges exchanges;
 	struct facts facts;
 	char id[FACTS_ID_MAX]; /* facts.conn_id */
 	char *early;	       /* the PROXY header that came, or its beginning; facts.tlvs */

@@ -295,7 +295,7 @@ static struct access_file *access_file(struct config *config, const char *path)
 /* A format is looked at also where nothing is to be written in it yet. */
 static void check_format(struct check *r, struct access_log *log, const char *format)
 {
-	const char *why = access_format(log, format ? format : "");
+	const char *why = exchange_format(&log->format, format ? format : "");
 
 	if (why && !ANY_REFUSED(r, "accessLogFormat"))
 		refuse(r, "accessLogFormat", "%s", why);
@@ -330,7 +330,7 @@ static unsigned texts_on_cert(const struct conn_service *service)
 	unsigned texts = tls_texts_of_templates(&service->rewrite.pool);
 
 	if (service->access)
-		texts |= tls_texts_of_templates(&service->access->pool);
+		texts |= tls_texts_of_templates(&service->access->format.pool);
 	if (service->send_proxy)
 		texts |= tls_texts_of_proxy(&service->proxy);
 	return texts;

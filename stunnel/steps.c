@@ -79,7 +79,7 @@ static void log_answer(struct conn *c)
 static enum conn_result answer(struct conn *c, enum error error)
 {
 	relay_answer(&c->relay, error);
-	access_answer(&c->access, error);
+	exchange_answer(&c->exchanges, error);
 	c->answered = true;
 	c->since = conn_now(c);
 	while (c->service->plan[c->step + 1])
@@ -293,7 +293,7 @@ static bool handshake_done(struct conn *c)
 		h1_init(&c->h1, &c->service->rewrite, &c->facts, c->service->limits);
 		c->relay.h1 = &c->h1;
 		if (c->service->access)
-			access_begin(&c->access, c->service->access, &c->h1);
+			access_begin(&c->exchanges, c->service->access, &c->h1);
 	}
 	if (c->service->log_level < LOG_INFO)
 		return true;
