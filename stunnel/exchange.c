@@ -143,8 +143,7 @@ static void give_up(struct exchanges *all)
 	all->format = NULL;
 }
 
-static void add(struct exchanges *all, struct span line, struct span referer,
-		       struct span agent)
+static void add(struct exchanges *all, struct span line, struct span referer, struct span agent)
 {
 	size_t room = line.len + referer.len + agent.len;
 	struct exchange *r;
@@ -179,7 +178,7 @@ static void on_request(void *owner, struct span line, const struct h1_head *head
 	const struct span none = {0};
 
 	add(owner, line, head ? value_of(head, SPAN("Referer")) : none,
-		   head ? value_of(head, SPAN("User-Agent")) : none);
+	    head ? value_of(head, SPAN("User-Agent")) : none);
 }
 
 static void on_response(void *owner, int status)

@@ -33,6 +33,7 @@ enum type {
 	SOCKET,	    /* struct net_options */
 	RULE,	    /* struct rewrite */
 	TLVS,	    /* struct proxy */
+	SEND_PROXY, /* const char *: the protocol, which `yes` makes proxy */
 	VERIFY,	    /* unsigned: enum tls_verify_bit, by a level */
 	VERIFY_BIT, /* yes sets row->max of them, no clears row->min */
 	INCLUDE,    /* the caller's to follow */
@@ -217,6 +218,8 @@ static const struct option rows[] = {
 	ROW("requireCert", VERIFY_BIT, IN_SERVICE(verify), "no",
 	    "refuse clients without certificate", .min = TLS_VERIFY_REQUIRE,
 	    .max = TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE),
+	ROW("sendproxy", SEND_PROXY, IN_SERVICE(protocol), "no",
+	    "yes: protocol = proxy, as a patch for stunnel 4 called it"),
 	ROW("session", INTEGER, IN_SERVICE(session_seconds), NULL,
 	    "another name of sessionCacheTimeout", .max = INT_MAX,
 	    .error = "Illegal session cache timeout"),
@@ -262,6 +265,8 @@ static const struct option rows[] = {
 	ROW("xRealIP", RULE, IN_SERVICE(rewrite), NULL, "X-Real-IP: yes, replace, ... or no"),
 	IDLE_ROW("EGD", randomness, .min = 0),
 	IDLE_ROW("execArgs", only_exec, .min = 0),
+	IDLE_ROW("listenqueue", "the queue is as long as the kernel allows", .max = INT_MAX,
+		 .error = "Illegal length of a queue"),
 	IDLE_ROW("OCSPflag", no_ocsp, .choice = ocsp_flags, .error = "Illegal OCSP flag"),
 	IDLE_ROW("OCSPnonce", no_ocsp, YES_NO),
 	IDLE_ROW("OCSPrequire", no_ocsp, YES_NO),
@@ -401,6 +406,8 @@ static const char *set(struct options_target *t, const struct option *row, const
 		return values_rule(row->name, value, slot);
 	case TLVS:
 		return values_tlvs(value, slot);
+	case SEND_PROXY:
+		return values_send_proxy(value, slot);
 	case VERIFY:
 		return values_verify(value, slot);
 	case VERIFY_BIT:
@@ -451,6 +458,8 @@ static const struct option *find(const char *name, size_t len, bool global)
 static void note_line(struct options_target *t, const struct option *row, bool refused)
 {
 	t->options->line[row - rows] = t->line;
+	if (row->type == SEND_PROXY)
+		t->options->line[find("protocol", strlen("protocol"), t->global) - rows] = t->line;
 	t->line->refused |= refused;
 }
 
@@ -517,6 +526,8 @@ static void note_idle(struct options_target *t, const struct option *row)
 
 	if (row->type == IDLE)
 		report_add(t->report, REPORT_NOTE, &place, "It has no effect here: %s", row->help);
+	else if (row->type == SEND_PROXY)
+		report_add(t->report, REPORT_NOTE, &place, "Newer files have protocol = proxy");
 	else if (row->scope == GLOBAL && !t->global)
 		report_add(t->report, REPORT_WARNING, &place, "It has no effect here: %s",
 			   row->in_section);

@@ -198,6 +198,21 @@ const char *values_rule(const char *name, const char *value, struct rewrite *rew
 	return why;
 }
 
+const char *values_send_proxy(const char *value, const char **protocol)
+{
+	static const char proxy[] = "proxy";
+	bool wanted;
+	const char *why = values_flag(value, &wanted);
+
+	if (why)
+		return why;
+	if (wanted)
+		*protocol = proxy;
+	else if (*protocol && !strcasecmp(*protocol, proxy))
+		*protocol = NULL;
+	return NULL;
+}
+
 const char *values_tlvs(const char *value, struct proxy *proxy)
 {
 	const char *why;

@@ -47,6 +47,10 @@ const char *values_versions(const char *value, int *min, int *max);
 const char *values_tls_option(const char *value, struct conf_options *options);
 
 const char *values_rule(const char *name, const char *value, struct rewrite *rewrite);
+
+/* yes: proxy; no undoes that. */
+const char *values_send_proxy(const char *value, const char **protocol);
+
 const char *values_tlvs(const char *value, struct proxy *proxy);
 
 /* A level of stunnel 4 as enum tls_verify_bit. */

@@ -303,7 +303,7 @@ WORDS = [
     ("protocol = socks", "Protocol socks of stock stunnel is not built yet"),
     ("protocol = proxy-v2", "write protocol = proxy, and proxyVersion"),
     # of patches for stunnel 4 and of other servers
-    ("sendproxy = yes", f"{UNKNOWN}: write protocol = proxy"),
+    ("sendproxy = on", "The argument needs to be"),
     ("send-proxy = yes", f"{UNKNOWN}: write protocol = proxy"),
     ("x-forwarded-for = yes", f"{UNKNOWN}: did you mean xForwardedFor?"),
     ("forwardedfor = yes", f"{UNKNOWN}: write xForwardedFor = yes"),
