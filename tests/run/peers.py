@@ -66,15 +66,20 @@ def free_port():
         return port
 
 
-def listening_ports():
-    """TCP ports that something listens on; asking the kernel costs the listener no connection."""
-    ports = set()
+def listening_sockets():
+    """(port, inode) of TCP sockets that listen; asking the kernel costs the listener no connection."""
+    sockets = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         if os.path.exists(table):
             rows = Path(table).read_text().splitlines()[1:]
             fields = [row.split() for row in rows]
-            ports |= {int(f[1].rsplit(":", 1)[1], 16) for f in fields if f[3] == "0A"}
-    return ports
+            sockets |= {(int(f[1].rsplit(":", 1)[1], 16), f[9]) for f in fields if f[3] == "0A"}
+    return sockets
+
+
+def listening_ports():
+    """TCP ports that something listens on."""
+    return {port for port, _ in listening_sockets()}
 
 
 def listening(endpoint):
@@ -256,8 +261,16 @@ class Stunnel(Program):
     def reload(self):
         """SIGHUP; returns when the daemon says that it took the configuration."""
         before = len(self.log_lines("Configuration successful"))
+        sockets = listening_sockets()
         self.signal(signal.SIGHUP)
         self.wait_log("Configuration successful", before + 1)
+        if PATCHED:
+            wait_for(lambda: self._rebound(sockets), "stock to listen again")
+
+    def _rebound(self, sockets):
+        """Stock closes what it listened with, and refuses clients until it listens anew."""
+        ports = {int(text.rsplit(":", 1)[-1]) for text in self.endpoints() if text[0] != "/"}
+        return ports <= {port for port, _ in listening_sockets() - sockets}
 
     def wait_gone(self, pids):
         """Waits until none of these processes is the daemon's any more."""
