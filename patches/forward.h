@@ -3,6 +3,7 @@
 #define FORWARD_H
 
 #include "prototypes.h"
+#include "forward_stock.h"
 
 #define FORWARD_VERSION "@VERSION@"
 

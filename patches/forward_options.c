@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "forward_options.h"
+#include "forward_stock.h"
 
 #include <stddef.h>
 
@@ -174,7 +175,7 @@ static void release(SERVICE_OPTIONS *section)
 
 static const char *check_http(const SERVICE_OPTIONS *section)
 {
-	if (section->protocol && strcasecmp(section->protocol, "proxy") != 0)
+	if (stock_has_protocol(section) && !stock_protocol_is(section, "proxy"))
 		return "Header options are for HTTP: of protocols only 'proxy' goes with them";
 #ifndef USE_WIN32
 	if (section->option.pty)
@@ -192,7 +193,7 @@ static const char *check_proxy(const SERVICE_OPTIONS *section, struct forward_op
 	if (o->proxy.version == 1)
 		return o->proxy.tlvs ? "proxyTLV needs proxyVersion = 2" : NULL;
 	size = proxy_estimate(&o->proxy, 40);
-	if (section->protocol && size > o->max_length)
+	if (stock_has_protocol(section) && size > o->max_length)
 		s_log(LOG_WARNING,
 		      "Service [%s]: the PROXY header can become about %lu bytes long: beyond "
 		      "proxyMaxLength = %u TLVs are left out",
@@ -206,15 +207,13 @@ static const char *check_proxy(const SERVICE_OPTIONS *section, struct forward_op
  */
 static void keep_sessions_whole(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 {
-#ifdef SSL_OP_NO_TICKET
-	const char *colon = s->sni ? strchr(s->sni, ':') : NULL;
-	size_t len = colon ? (size_t)(colon - s->sni) : 0;
+	const char *sni = stock_sni(s), *colon = sni ? strchr(sni, ':') : NULL;
+	size_t len = colon ? (size_t)(colon - sni) : 0;
 
-	s->ssl_options_set |= SSL_OP_NO_TICKET;
+	stock_refuse_tickets(s);
 	for (const SERVICE_OPTIONS *p = defaults->next; colon && p; p = p->next)
-		if (p->ctx && strlen(p->servname) == len && !memcmp(p->servname, s->sni, len))
+		if (p->ctx && strlen(p->servname) == len && !memcmp(p->servname, sni, len))
 			SSL_CTX_set_options(p->ctx, SSL_OP_NO_TICKET);
-#endif
 }
 
 /* Fails closed: an option that could do nothing is an error. */
@@ -234,7 +233,7 @@ static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 		why = check_proxy(s, o);
 	o->texts = tls_texts_of_templates(&o->rewrite.pool) | tls_texts_of_proxy(&o->proxy);
 	if (o->http)
-		s->option.renegotiation = 0; /* it could change what was told of the client */
+		stock_refuse_renegotiation(s); /* it could change what was told of the client */
 	if (o->texts & TLS_CERT_CHAIN)
 		keep_sessions_whole(s, defaults);
 	return why;

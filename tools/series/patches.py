@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from . import facts
 from .build import Build
 from .hooks import hooks_of
 from .manual import Manual
@@ -31,7 +32,9 @@ def step_core(tree):
 
 def step_options(tree):
     add_files(tree, GLUE, "")
-    Build(tree).add("What calls them from stunnel", [path.name for path in GLUE])
+    tree.write(f"src/{facts.HEADER}", facts.era_header(facts.facts_of(tree)))
+    files = sorted([facts.HEADER, *(path.name for path in GLUE)])
+    Build(tree).add("What calls them from stunnel", files)
 
 
 def step_manual(tree):

@@ -10,8 +10,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PATCHES = PROJECT / "patches"
 CORE = PROJECT / "stunnel" / "core"
 SHARED = [PROJECT / "stunnel" / name for name in ("tls_facts.c", "tls_facts.h")]
-GLUE = [PATCHES / name for name in ("forward.c", "forward.h", "forward_options.c")]
-GLUE += [PATCHES / "forward_options.h"]
+GLUE = sorted(PATCHES.glob("forward*.[ch]"))
 
 
 class Refusal(Exception):

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: ISC */
+#include "forward_connection.h"
+#include "forward_stock.h"
+
+#include <openssl/rand.h>
+
+static void address(struct facts_addr *to, const SOCKADDR_UNION *from)
+{
+	memset(to, 0, sizeof *to);
+	if (from->sa.sa_family == AF_INET) {
+		to->family = FACTS_IPV4;
+		memcpy(to->ip, &from->in.sin_addr, 4);
+		to->port = ntohs(from->in.sin_port);
+	}
+#ifdef USE_IPv6
+	if (from->sa.sa_family == AF_INET6) {
+		to->family = FACTS_IPV6;
+		memcpy(to->ip, &from->in6.sin6_addr, 16);
+		to->port = ntohs(from->in6.sin6_port);
+	}
+#endif
+	ip_facts(to);
+}
+
+static void addresses(CLI *c, struct facts *facts)
+{
+	const struct forward_options *o = c->opt->forward;
+	SOCKADDR_UNION addr;
+	socklen_t len = sizeof addr;
+
+	if (c->local_rfd.is_socket) {
+		address(&facts->client, &c->peer_addr);
+		if (!getsockname(c->local_rfd.fd, &addr.sa, &len))
+			address(&facts->server, &addr);
+	}
+	facts->peer = facts->client;
+	for (unsigned i = 0; i < o->trusted_count; i++)
+		if (ip_block_holds(&o->trusted[i], &facts->client))
+			facts->client_trusted = true;
+}
+
+/*
+ * Whether a resumed session was made under the same server name, and so for the same section:
+ * TLS 1.3 resumes before the name has its effect, and nobody would have seen the certificate that
+ * the section asks for. Earlier versions take the name from the session.
+ */
+static bool was_made_here(SSL *ssl)
+{
+	const char *now = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), *then;
+
+	if (!SSL_session_reused(ssl) || SSL_version(ssl) != TLS1_3_VERSION)
+		return true;
+	then = SSL_SESSION_get0_hostname(SSL_get_session(ssl));
+	return then && now ? !strcmp(then, now) : then == now;
+}
+
+/* Unique over processes and restarts: a random part, and a number. */
+static void make_id(struct forward *f, unsigned long long number)
+{
+	unsigned char random[8] = {0};
+	int n = 0;
+
+	RAND_bytes(random, sizeof random);
+	for (size_t i = 0; i < sizeof random; i++)
+		n += snprintf(f->id + n, sizeof f->id - (size_t)n, "%02x", random[i]);
+	n += snprintf(f->id + n, sizeof f->id - (size_t)n, "-%llx", number);
+	f->facts.conn_id = span_of(f->id, (size_t)n);
+}
+
+/* Copies: OpenSSL's own would not outlive a renegotiation. */
+static void keep_names(struct forward *f, const char *sni)
+{
+	struct span name = tls_server_name(sni), alpn = f->facts.alpn;
+
+	if (name.len != 0)
+		memcpy(f->sni, name.p, name.len);
+	f->facts.sni = span_of(f->sni, name.len);
+	if (alpn.len != 0)
+		memcpy(f->alpn, alpn.p, alpn.len);
+	f->facts.alpn = span_of(f->alpn, alpn.len);
+}
+
+struct forward *forward_prepare(CLI *c)
+{
+	const struct forward_options *o = c->opt->forward;
+	struct forward *f = c->forward;
+	char why[TLS_WHY_MAX];
+
+	if (f)
+		return f;
+	f = str_alloc(sizeof *f);
+	memset(f, 0, sizeof *f);
+	f->silent = INVALID_SOCKET;
+	c->forward = f;
+	addresses(c, &f->facts);
+	make_id(f, stock_serial(c));
+	if (o->proxy.tlvs != 0)
+		tls_own_facts(c->ssl, &f->facts, &f->kept);
+	if (stock_asks_for_certificates(c->opt) && !was_made_here(c->ssl)) {
+		s_log(LOG_ERR, "The TLS session was made under another server name");
+		forward_abort(c);
+	}
+	if (!tls_facts(c->ssl, stock_judging(c->opt), o->texts, &f->facts, &f->kept, why)) {
+		s_log(LOG_ERR, "%s", why);
+		forward_abort(c);
+	}
+	keep_names(f, SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name));
+	return f;
+}
+
+/* --- PROXY headers ---------------------------------------------------------------------------- */
+int forward_has_proxy(const SERVICE_OPTIONS *section)
+{
+	return section->forward && section->forward->version != 0;
+}
+
+void forward_proxy(CLI *c)
+{
+	const struct proxy *proxy = &c->opt->forward->proxy;
+	char bytes[PROXY_HEADER_MAX];
+	struct out out = out_of(bytes, sizeof bytes);
+	uint32_t dropped;
+
+	if (!proxy_encode(proxy, &forward_prepare(c)->facts, &out, &dropped)) {
+		s_log(LOG_ERR, "The client has no IP address for the PROXY header");
+		forward_abort(c);
+	}
+	if (dropped != 0)
+		s_log(LOG_WARNING,
+		      "Service [%s]: TLVs were left out of a PROXY header of %d bytes at most",
+		      c->opt->servname, proxy->max_length);
+	stock_write(c, c->remote_fd.fd, out.p, out.len);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+#include "forward_connection.h"
+
+/* The machine's own output is what came, which transfer() has already. */
+static void feed_response(struct forward *f, struct span *in)
+{
+	struct out out;
+
+	if (f->sink.cap < in->len + H1_CHUNK_LINE_MAX) {
+		forward_buffer_drop(&f->sink);
+		forward_buffer_reserve(&f->sink, in->len + H1_CHUNK_LINE_MAX);
+	}
+	out = out_of(f->sink.p, f->sink.cap);
+	h1_feed(&f->h1, H1_RESPONSE, in, &out);
+}
+
+static void watch_response(struct forward *f, struct span in)
+{
+	bool held = f->response.len != 0;
+
+	if (held) {
+		forward_buffer_append(&f->response, in);
+		in = forward_buffer_content(&f->response);
+	}
+	while (in.len != 0) {
+		size_t before = in.len, n = h1_bypass(&f->h1, H1_RESPONSE);
+
+		if (n != 0) {
+			n = n < in.len ? n : in.len;
+			span_skip(&in, n);
+			h1_bypassed(&f->h1, H1_RESPONSE, n);
+			continue;
+		}
+		feed_response(f, &in);
+		if (in.len == before && h1_bypass(&f->h1, H1_RESPONSE) == 0)
+			break;
+	}
+	if (held)
+		forward_buffer_keep_rest(&f->response, in);
+	else
+		forward_buffer_append(&f->response, in);
+}
+
+ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len)
+{
+	ssize_t n = readsocket(fd, p, len);
+
+	if (n > 0)
+		watch_response(c->forward, span_of(p, (size_t)n));
+	return n;
+}
+
+/* To ask is to take it: no read will fail any more, but find an end. */
+int forward_socket_error(CLI *c, SOCKET fd)
+{
+	int error = get_socket_error(fd);
+
+	if (error && fd == c->sock_rfd->fd)
+		c->forward->backend_failed = true;
+	return error;
+}
+
+/* Without framing only the way in which the backend ended tells whether the response is whole. */
+static bool is_cut(const struct forward *f)
+{
+	enum h1_phase phase = h1_phase(&f->h1, H1_RESPONSE);
+
+	return phase == H1_HEAD || phase == H1_BODY || (phase == H1_UNFRAMED && f->backend_failed);
+}
+
+/* close_notify would make a whole response of one that was cut. */
+int forward_shutdown(CLI *c)
+{
+	if (!c->forward->answered && is_cut(c->forward))
+		forward_abort_all(c, "The backend ended inside a message");
+	c->forward->backend_over = true;
+	return SSL_shutdown(c->ssl);
+}

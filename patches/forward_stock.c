@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: ISC */
+#include "forward_stock.h"
+
+#include "tls_facts.h"
+
+#if !STOCK_HAS_SERIAL
+#include <stdatomic.h>
+#endif
+
+unsigned long long stock_serial(const CLI *c)
+{
+#if STOCK_HAS_SERIAL
+	return c->seq;
+#else
+	static atomic_ullong last;
+
+	(void)c;
+	return atomic_fetch_add(&last, 1) + 1;
+#endif
+}
+
+const char *stock_client_text(CLI *c, char text[STOCK_CLIENT_TEXT_MAX])
+{
+#if STOCK_HAS_CLIENT_TEXT
+	const char *found = c->accepted_address;
+
+	snprintf(text, STOCK_CLIENT_TEXT_MAX, "%s", found ? found : "a descriptor");
+#else
+	char *found = c->local_rfd.is_socket ? s_ntop(&c->peer_addr, c->peer_addr_len) : NULL;
+
+	snprintf(text, STOCK_CLIENT_TEXT_MAX, "%s", found ? found : "a descriptor");
+	if (found)
+		str_free(found);
+#endif
+	return text;
+}
+
+/* --- certificates ----------------------------------------------------------------------------- */
+
+static bool has_redirect(const SERVICE_OPTIONS *section)
+{
+#if STOCK_HAS_REDIRECT_LIST
+	return section->redirect_list != NULL;
+#elif STOCK_HAS_REDIRECT
+	return section->redirect_addr.names != NULL;
+#else
+	(void)section;
+	return false;
+#endif
+}
+
+struct tls_judging stock_judging(const SERVICE_OPTIONS *section)
+{
+#if STOCK_HAS_VERIFY_LEVEL
+	/* Up to 3 the chain is built; 4 ignores what is wrong with it. */
+	bool judged = section->verify_level > 0;
+	bool chain = judged && section->verify_level < 4;
+#else
+	bool judged = section->option.verify_chain || section->option.verify_peer;
+	bool chain = section->option.verify_chain;
+#endif
+	return (struct tls_judging){judged && !has_redirect(section), chain, !chain};
+}
+
+bool stock_asks_for_certificates(const SERVICE_OPTIONS *section)
+{
+#if STOCK_HAS_VERIFY_LEVEL
+	return section->verify_level > 0;
+#else
+	return section->option.require_cert || section->option.verify_chain ||
+	       section->option.verify_peer;
+#endif
+}
+
+/* --- a section's options ---------------------------------------------------------------------- */
+
+bool stock_has_protocol(const SERVICE_OPTIONS *section)
+{
+#if STOCK_HAS_PROTOCOL_NUMBER
+	return section->protocol >= 0;
+#else
+	return section->protocol != NULL;
+#endif
+}
+
+bool stock_protocol_is(const SERVICE_OPTIONS *section, const char *name)
+{
+#if STOCK_HAS_PROTOCOL_NUMBER
+	return section->protocol >= 0 && section->protocol == find_protocol_id(name);
+#else
+	return section->protocol && !strcasecmp(section->protocol, name);
+#endif
+}
+
+const char *stock_sni(const SERVICE_OPTIONS *section)
+{
+#if STOCK_HAS_SNI
+	return section->sni;
+#else
+	(void)section;
+	return NULL;
+#endif
+}
+
+static void set_option(SERVICE_OPTIONS *section, unsigned long option)
+{
+#if STOCK_HAS_OPTIONS_SET
+	section->ssl_options_set |= option;
+#else
+	section->ssl_options |= (long)option;
+#endif
+}
+
+void stock_refuse_tickets(SERVICE_OPTIONS *section)
+{
+	set_option(section, SSL_OP_NO_TICKET);
+}
+
+void stock_refuse_renegotiation(SERVICE_OPTIONS *section)
+{
+#if STOCK_HAS_RENEGOTIATION
+	section->option.renegotiation = 0;
+#else
+	set_option(section, SSL_OP_NO_RENEGOTIATION);
+#endif
+}
+
+/* --- sockets ---------------------------------------------------------------------------------- */
+
+/* Without s_poll_err() transfer() itself gives up a connection with an error. */
+bool stock_socket_failed(const CLI *c, SOCKET fd)
+{
+#if STOCK_HAS_POLL_ERR
+	if (s_poll_err(c->fds, fd))
+		return true;
+#endif
+#if STOCK_HAS_POLL_HUP
+	return s_poll_hup(c->fds, fd);
+#else
+	(void)c;
+	(void)fd;
+	return false;
+#endif
+}
+
+void stock_write(CLI *c, SOCKET fd, const char *p, size_t len)
+{
+#if STOCK_HAS_S_WRITE
+	s_write(c, fd, p, len);
+#else
+	write_blocking(c, fd, (void *)(uintptr_t)p, (int)len);
+#endif
+}

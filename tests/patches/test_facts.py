@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: ISC
+"""What a tree is like: patches/stock.facts, and who may ask for it."""
+
+import re
+from pathlib import Path
+
+from series import facts
+
+TOP = Path(__file__).resolve().parents[2]
+
+HEADERS = {
+    "src/prototypes.h": "/* char *sni; */\nint\tverify_level;\nint s_poll_hup (void);\n// int protocol;\n",
+    "src/common.h": "typedef int SOCKET;\n",
+}
+
+
+class Tree:
+    def read(self, name, _hook):
+        return HEADERS[name]
+
+
+def known():
+    return re.findall(r"^([A-Z]\w+) ", facts.TABLE.read_text(), re.M)
+
+
+def test_facts_are_found_in_the_code_and_not_in_its_comments():
+    found = dict(facts.facts_of(Tree()))
+    assert list(found) == known()
+    assert {name for name in found if found[name]} == {"VERIFY_LEVEL", "POLL_HUP", "SOCKET"}
+
+
+def test_header_says_each_as_a_number():
+    text = facts.era_header([("ONE", True), ("TWO", False)])
+    assert re.findall(r"^#define (STOCK_HAS_\w+) (\d)$", text, re.M) == [
+        ("STOCK_HAS_ONE", "1"),
+        ("STOCK_HAS_TWO", "0"),
+    ]
+
+
+def test_one_file_asks_for_all_facts():
+    asked = set()
+    for path in (TOP / "patches").glob("forward*.[ch]"):
+        names = set(re.findall(r"\bSTOCK_HAS_([A-Z]\w*)", path.read_text()))
+        assert not names or path.stem == "forward_stock", path.name
+        asked |= names
+    assert asked == set(known())
