@@ -74,6 +74,28 @@ statement tell, other;
 +        return forward_error;
 +}
 
+// hook: section check
+// file: src/options.c
+// makes: 1 forward_refuses(
+// wants: the condition that makes a section's context
+// releases: 4.36 to 4.53
+// unless: CMD_END CMD_SET_VALUE
+//
+// Later ones have a command of parse_service_option() for the end of a section.
+@@
+expression section;
+statement failed;
+@@
+ if(
+(
+-   context_init(section)
++   forward_refuses(section, &new_service_options) || context_init(section)
+|
+-   !context_init(section)
++   forward_refuses(section, &new_service_options) || !context_init(section)
+)
+ ) failed
+
 // hook: client include
 // file: src/client.c
 // makes: 1 #include "forward.h"

@@ -88,6 +88,7 @@ identifier link;
 // file: src/client.c
 // makes: 2+ FORWARD_GET_SHUTDOWN(
 // wants: SSL_get_shutdown() in transfer()
+// releases: 4.47 and later
 @@
 typedef CLI;
 identifier link;
@@ -101,6 +102,41 @@ identifier link;
 |
 -    SSL_get_shutdown(link->ssl)
 +    FORWARD_GET_SHUTDOWN(link)
+)
+     ...>
+ }
+
+// hook: received shutdown
+// file: src/client.c
+// makes: 5 FORWARD_IS_OPEN(
+// wants: the variable of transfer() that says whether the client's side is open
+// releases: 4.36 to 4.46
+@client@
+typedef CLI;
+identifier link, open, door;
+@@
+ transfer(CLI *link)
+ {
+     <+...
+-    door && !open && !link->ssl_ptr
++    door && !FORWARD_IS_OPEN(link, open) && !link->ssl_ptr
+     ...+>
+ }
+
+// Neither where it is set nor where a dump of the loop's state tells of it.
+@@
+typedef CLI;
+identifier link, client.open, other;
+@@
+ transfer(CLI *link)
+ {
+     <...
+(
+-    open && link->ssl_ptr < BUFFSIZE
++    FORWARD_IS_OPEN(link, open) && link->ssl_ptr < BUFFSIZE
+|
+-    other && open
++    other && FORWARD_IS_OPEN(link, open)
 )
      ...>
  }

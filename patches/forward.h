@@ -48,6 +48,12 @@ extern const char forward_go_on[];
 const char *forward_option(enum forward_command command, SERVICE_OPTIONS *section,
 			   const SERVICE_OPTIONS *defaults, const char *name, const char *value);
 
+/*
+ * For releases without a command for FORWARD_CHECK, before a section's SSL_CTX is made: whether it
+ * is refused, and then the log says why.
+ */
+int forward_refuses(SERVICE_OPTIONS *section, const SERVICE_OPTIONS *defaults);
+
 /* A line for -version and the like. */
 void forward_info(int level);
 
@@ -87,6 +93,7 @@ void forward_close(CLI *c);
 int forward_read(CLI *c, void *p, int len);
 int forward_pending(const CLI *c);
 int forward_get_shutdown(CLI *c);
+int forward_is_open(CLI *c, int open);
 int forward_wants_input(const CLI *c);
 ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len);
 int forward_socket_error(CLI *c, SOCKET fd);
@@ -102,6 +109,7 @@ int forward_took(CLI *c);
 #define FORWARD_PENDING(c) ((c)->forward ? forward_pending(c) : SSL_pending((c)->ssl))
 #define FORWARD_GET_SHUTDOWN(c) \
 	((c)->forward ? forward_get_shutdown(c) : SSL_get_shutdown((c)->ssl))
+#define FORWARD_IS_OPEN(c, open) ((c)->forward ? forward_is_open(c, open) : (open))
 #define FORWARD_WANTS_INPUT(c, room) ((room) && (!(c)->forward || forward_wants_input(c)))
 #define FORWARD_READSOCKET(c, fd, p, n) \
 	((c)->forward ? forward_readsocket(c, fd, p, n) : readsocket(fd, p, n))

@@ -276,6 +276,15 @@ const char *forward_option(enum forward_command command, SERVICE_OPTIONS *sectio
 	return why ? why : forward_go_on;
 }
 
+int forward_refuses(SERVICE_OPTIONS *section, const SERVICE_OPTIONS *defaults)
+{
+	const char *why = check(section, defaults);
+
+	if (why)
+		s_log(LOG_ERR, "Service [%s]: %s", section->servname, why);
+	return why != NULL;
+}
+
 void forward_info(int level)
 {
 	s_log(level, "Forward:HTTP,PROXY2 (stunnel-http " FORWARD_VERSION ")");

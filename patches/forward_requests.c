@@ -181,10 +181,10 @@ static void judge_end(CLI *c)
 	forward_buffer_drop(&f->input);
 }
 
-int forward_get_shutdown(CLI *c)
+/* What transfer() takes for the client's end may be less, or only OpenSSL's state. */
+static int visible_shutdown(CLI *c, int state)
 {
 	struct forward *f = c->forward;
-	int state = SSL_get_shutdown(c->ssl);
 
 	forward_settle(c);
 	if (!(state & SSL_RECEIVED_SHUTDOWN) || f->over)
@@ -198,4 +198,21 @@ int forward_get_shutdown(CLI *c)
 		return state & ~SSL_RECEIVED_SHUTDOWN;
 	judge_end(c);
 	return state;
+}
+
+int forward_get_shutdown(CLI *c)
+{
+	return visible_shutdown(c, SSL_get_shutdown(c->ssl));
+}
+
+/* An end without close_notify is not in OpenSSL's state: nothing reaches such a client any more. */
+int forward_is_open(CLI *c, int open)
+{
+	int state = SSL_get_shutdown(c->ssl);
+
+	if (!open && !(state & SSL_RECEIVED_SHUTDOWN))
+		state = SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN;
+	else if (open)
+		state &= ~SSL_RECEIVED_SHUTDOWN;
+	return !(visible_shutdown(c, state) & SSL_RECEIVED_SHUTDOWN);
 }

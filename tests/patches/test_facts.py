@@ -11,6 +11,7 @@ TOP = Path(__file__).resolve().parents[2]
 HEADERS = {
     "src/prototypes.h": "/* char *sni; */\nint\tverify_level;\nint s_poll_hup (void);\n// int protocol;\n",
     "src/common.h": "typedef int SOCKET;\n",
+    "src/options.c": "typedef enum { CMD_HELP } CMD;\n",
 }
 
 
@@ -37,10 +38,13 @@ def test_header_says_each_as_a_number():
     ]
 
 
-def test_one_file_asks_for_all_facts():
+def test_one_file_and_the_hooks_ask_for_all_facts():
     asked = set()
     for path in (TOP / "patches").glob("forward*.[ch]"):
         names = set(re.findall(r"\bSTOCK_HAS_([A-Z]\w*)", path.read_text()))
         assert not names or path.stem == "forward_stock", path.name
         asked |= names
+    for path in (TOP / "patches").glob("*.cocci"):
+        for names in re.findall(r"^// unless: (.*)$", path.read_text(), re.M):
+            asked |= set(names.split())
     assert asked == set(known())

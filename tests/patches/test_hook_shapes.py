@@ -2,7 +2,8 @@
 """Rules for releases that CI has no tree of, on skeletons of our own that have their shapes.
 
 shapes/HOOK/RELEASE.* has the shape that the rule of HOOK looks for from RELEASE on. Each rule of a
-hook finds its own skeleton, and leaves those of the others as they are.
+hook finds its own skeleton, and leaves those of the others as they are. none.* has a shape that no
+rule may take for its own.
 """
 
 import itertools
@@ -20,12 +21,12 @@ SHAPES = Path(__file__).parent / "shapes"
 pytestmark = pytest.mark.skipif(shutil.which("spatch") is None, reason="there is no spatch here")
 
 
-def hooks_with_several_rules():
+def hooks_of_some_releases():
     hooks = [hook for path in TOP.glob("patches/*.cocci") for hook in hooks_of(path)]
-    return {hook.name: hook for hook in hooks if len(hook.rules) > 1}
+    return {hook.name: hook for hook in hooks if len(hook.rules) > 1 or hook.rules[0].unless}
 
 
-HOOKS = hooks_with_several_rules()
+HOOKS = hooks_of_some_releases()
 
 
 def since(rule):
@@ -78,6 +79,24 @@ def test_a_rule_finds_the_shape_of_its_releases_alone(tmp_path, name, n, m):
         assert tree.read(rules[n].file) == text
 
 
+def nothings():
+    return [
+        (name, n, path)
+        for name, hook in HOOKS.items()
+        for n in range(len(hook.rules))
+        for path in (SHAPES / name.replace(" ", "-")).glob("none.*")
+    ]
+
+
+@pytest.mark.parametrize("name,n,path", nothings())
+def test_a_shape_that_is_none(tmp_path, name, n, path):
+    rule = HOOKS[name].rules[n]
+    tree = Tree(tmp_path, rule, path.read_text())
+    with pytest.raises(Refusal, match=f"hook '{name}'"):
+        rule.apply(tree)
+    assert tree.read(rule.file) == path.read_text()
+
+
 def is_last_resort(rule):
     """Matches what the rules before it match, too."""
     return rule.name == "version" and rule is HOOKS["version"].rules[-1]
@@ -85,4 +104,5 @@ def is_last_resort(rule):
 
 def test_every_skeleton_belongs_to_a_rule():
     known = {skeleton(name, rule) for name, hook in HOOKS.items() for rule in hook.rules}
-    assert known == {path for path in SHAPES.rglob("*") if path.is_file()}
+    there = {path for path in SHAPES.rglob("*") if path.is_file() and path.stem != "none"}
+    assert known == there

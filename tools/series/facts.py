@@ -25,6 +25,10 @@ def facts_of(tree):
     return facts
 
 
+def has(tree, name):
+    return dict(facts_of(tree))[name]
+
+
 def era_header(facts):
     lines = [
         "/* SPDX-License-Identifier: ISC */",

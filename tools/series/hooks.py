@@ -5,6 +5,7 @@ import itertools
 import re
 import tempfile
 
+from . import facts
 from .tree import PATCHES, Refusal, run
 
 
@@ -28,6 +29,7 @@ class Rule:
         self.origin = file.name
         self.name, self.file, self.wants = field["hook"], field["file"], field["wants"]
         self.releases = field.get("releases", "all releases")
+        self.unless = field.get("unless", "").split()
         self.options = ["--macro-file", PATCHES / "stock.macros", *field.get("spatch", "").split()]
         count, self.token = field["makes"].split(" ", 1)
         self.least = int(count.rstrip("+"))
@@ -61,6 +63,10 @@ class Hook:
     def __init__(self, rules):
         self.rules = rules
         self.name = rules[0].name
+
+    def needed(self, tree):
+        """Not in a tree with a fact that stands behind `unless:`, for which another hook does it."""
+        return not any(facts.has(tree, name) for rule in self.rules for name in rule.unless)
 
     def apply(self, tree):
         """The rule that found its place, and how often."""

@@ -52,7 +52,8 @@ class Step:
         if self.act:
             self.act(tree)
         for hook in hooks_of(cocci_of(self.name)) if cocci_of(self.name) else []:
-            tell(hook, *hook.apply(tree))
+            if hook.needed(tree):
+                tell(hook, *hook.apply(tree))
 
 
 STEPS = [
