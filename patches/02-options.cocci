@@ -52,15 +52,18 @@
 // file: src/options.c
 // makes: 1 forward_option(
 // wants: parse_service_option(), and in it the section and what is told of the command
+// releases: 5.50 and later
 // spatch: --undefined USE_FIPS
 @header@
+type text;
 typedef CMD, SERVICE_OPTIONS;
 identifier command, given, name, value;
 @@
- parse_service_option(CMD command, SERVICE_OPTIONS **given, char *name, char *value) { ... }
+ text parse_service_option(CMD command, SERVICE_OPTIONS **given, char *name, char *value) { ... }
 
 // Not within the function: to walk all ways through it takes a quarter of a minute.
 @@
+type header.text;
 identifier header.command, header.given, header.name, header.value, options;
 expression which;
 statement tell, other;
@@ -68,7 +71,38 @@ statement tell, other;
  options = given ? *given : NULL;
  if(which) tell else other
 +{
-+    const char *forward_error=forward_option(FORWARD_COMMAND(command),
++    text forward_error=(text)forward_option(FORWARD_COMMAND(command),
++        options, &new_service_options, name, value);
++    if(forward_error!=forward_go_on)
++        return forward_error;
++}
+
+// hook: service option
+// file: src/options.c
+// makes: 1 forward_option(
+// wants: parse_service_option() of one pointer, and in it the heading of the options in -help
+// releases: 4.36 to 5.49
+@header@
+type text;
+typedef CMD, SERVICE_OPTIONS;
+identifier command, options, name, value;
+@@
+ text parse_service_option(CMD command, SERVICE_OPTIONS *options, char *name, char *value) { ... }
+
+// Also where the first `if` has no `else`.
+@@
+type header.text;
+identifier header.command, header.options, header.name, header.value;
+constant char[] heading =~ "^\"Service-level options";
+expression which, level;
+statement other;
+@@
+ if(which) {
+     ...
+     s_log(level, heading);
+ } else other
++{
++    text forward_error=(text)forward_option(FORWARD_COMMAND(command),
 +        options, &new_service_options, name, value);
 +    if(forward_error!=forward_go_on)
 +        return forward_error;

@@ -15,8 +15,10 @@ expression link;
 
 // hook: end
 // file: src/client.c
-// makes: 1 forward_end(
+// makes: 1+ forward_end(
 // wants: s_poll_free() of the connection's descriptors
+//
+// 5.01 to 5.44 have it twice: where a connection is over, and where another follows in its thread.
 @@
 expression link;
 @@
@@ -27,12 +29,25 @@ expression link;
 // file: src/client.c
 // makes: 1 forward_close(
 // wants: the condition under which the backend's descriptor is closed
+// releases: 5.15 and later
 @@
 expression link;
 statement closing;
 @@
 +forward_close(link);
  if(link->remote_fd.fd != INVALID_SOCKET) closing
+
+// hook: close
+// file: src/client.c
+// makes: 1 forward_close(
+// wants: the condition under which the backend's descriptor is closed
+// releases: 4.36 to 5.14
+@@
+expression link;
+statement closing;
+@@
++forward_close(link);
+ if(link->remote_fd.fd >= 0) closing
 
 // hook: watchdog
 // file: src/client.c

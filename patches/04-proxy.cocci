@@ -21,6 +21,37 @@ expression link, section, moment;
 
 // hook: proxy
 // file: src/client.c
+// makes: 1 FORWARD_PROXY_LAST(
+// wants: the condition under which the backend is connected after TLS, and the call of transfer()
+// releases: 4.45 to 5.01
+@@
+typedef CLI, SERVICE_OPTIONS;
+identifier serve, link;
+@@
+ serve(CLI *link)
+ {
++    const SERVICE_OPTIONS *forward_section=link->opt;
++
+     ...
+     if(
+        <+...
+(
+-       link->opt->protocol < 0
++       FORWARD_TLS_FIRST(link, link->opt->protocol < 0)
+|
+-       !link->opt->servername_list_head
++       FORWARD_TLS_FIRST(link, !link->opt->servername_list_head)
+)
+        ...+>
+     ) { ... } else { ... }
+     ...
++    FORWARD_PROXY_LAST(link, forward_section);
+     forward_begin(link);
+     transfer(link);
+ }
+
+// hook: proxy
+// file: src/client.c
 // makes: 1 FORWARD_LATE(
 // wants: the call of the section's protocol_late()
 // releases: 5.70 and later

@@ -20,30 +20,22 @@
 
 enum forward_command {
 	FORWARD_NOTHING = 0,
-	FORWARD_COPY,	  /* a new section begins with the defaults */
+	FORWARD_BEGIN,	  /* the section is the defaults: a file is read from its beginning */
+	FORWARD_COPY,	  /* a new section begins with the defaults; not every release says so */
 	FORWARD_SET,	  /* a line of the file */
 	FORWARD_CHECK,	  /* the section is complete */
-	FORWARD_FREE,	  /* and not needed any more */
+	FORWARD_FREE,	  /* and not needed any more; not every release says so */
 	FORWARD_DEFAULTS, /* to be printed */
 	FORWARD_HELP,
 };
-
-/* Of a command of parse_service_option(). */
-#define FORWARD_COMMAND(cmd)                              \
-	((cmd) == CMD_SET_COPY	       ? FORWARD_COPY     \
-	 : (cmd) == CMD_SET_VALUE      ? FORWARD_SET      \
-	 : (cmd) == CMD_INITIALIZE     ? FORWARD_CHECK    \
-	 : (cmd) == CMD_FREE	       ? FORWARD_FREE     \
-	 : (cmd) == CMD_PRINT_DEFAULTS ? FORWARD_DEFAULTS \
-	 : (cmd) == CMD_PRINT_HELP     ? FORWARD_HELP     \
-				       : FORWARD_NOTHING)
 
 /* Not an error: the caller goes on. */
 extern const char forward_go_on[];
 
 /*
  * NULL: the line was one of ours and is taken; forward_go_on: the other options have their turn;
- * else what is wrong, as static text. `defaults` is what FORWARD_COPY copies.
+ * else what is wrong, as static text. `defaults` is the section that others begin with. The command
+ * is FORWARD_COMMAND(), of forward_stock.h, of stunnel's own.
  */
 const char *forward_option(enum forward_command command, SERVICE_OPTIONS *section,
 			   const SERVICE_OPTIONS *defaults, const char *name, const char *value);
@@ -67,6 +59,17 @@ void forward_proxy(CLI *c);
 
 /* In the phases of protocol(), where a release has them. */
 #define FORWARD_PROXY(c, phase) ((phase) == PROTOCOL_LATE ? (forward_proxy(c), NULL) : NULL)
+
+/*
+ * Where all of protocol() is before TLS: a section with a header of ours connects behind TLS, as
+ * one without a protocol does, and the header is sent then. A server name may have led to another
+ * section in between: forward_proxy_last() gets the one that accepted.
+ */
+int forward_sends_proxy(const SERVICE_OPTIONS *section);
+void forward_proxy_last(CLI *c, const SERVICE_OPTIONS *accepted);
+
+#define FORWARD_TLS_FIRST(c, otherwise) ((otherwise) || forward_sends_proxy((c)->opt))
+#define FORWARD_PROXY_LAST(c, accepted) forward_proxy_last(c, accepted)
 
 /* In place of the call of the section's protocol_late(), where a release has one. */
 #define FORWARD_LATE(c) \

@@ -131,3 +131,22 @@ void forward_proxy(CLI *c)
 		      c->opt->servname, proxy->max_length);
 	stock_write(c, c->remote_fd.fd, out.p, out.len);
 }
+
+int forward_sends_proxy(const SERVICE_OPTIONS *section)
+{
+	return forward_has_proxy(section) && stock_protocol_is(section, "proxy");
+}
+
+void forward_proxy_last(CLI *c, const SERVICE_OPTIONS *accepted)
+{
+	if (stock_has_protocol(accepted) && !forward_sends_proxy(accepted))
+		return; /* what it connected to has stunnel's own header, or has another protocol */
+	if (forward_sends_proxy(c->opt)) {
+		forward_proxy(c);
+	} else if (stock_has_protocol(c->opt)) {
+		/* Nobody has spoken it, and without its header a client could send its own. */
+		s_log(LOG_ERR, "Service [%s]: its protocol cannot follow on that of [%s]",
+		      c->opt->servname, accepted->servname);
+		forward_abort(c);
+	}
+}

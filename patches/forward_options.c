@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "forward_options.h"
+#include "forward_blocks.h"
 #include "forward_stock.h"
 
 #include <stddef.h>
@@ -133,44 +134,20 @@ static const char *set(const struct row *row, struct forward_options *o, const c
 
 /* --- commands --------------------------------------------------------------------------------- */
 
-/* The section's, which it has from its first line of ours on. */
-static struct forward_options *own(SERVICE_OPTIONS *section)
+static const char *set_line(SERVICE_OPTIONS *section, const SERVICE_OPTIONS *defaults,
+			    const char *name, const char *value)
 {
-	struct forward_options *o = section->forward;
+	for (size_t i = 0; i < ROWS; i++) {
+		const char *why;
 
-	if (o)
-		return o;
-	o = str_alloc(sizeof *o);
-	str_detach(o);
-	memset(o, 0, sizeof *o);
-	o->limits.max_head = H1_HEAD_LIMIT;
-	o->limits.max_fields = H1_FIELDS_MAX;
-	o->max_length = PROXY_LENGTH_DEFAULT;
-	section->forward = o;
-	return o;
-}
-
-static const char *set_line(SERVICE_OPTIONS *section, const char *name, const char *value)
-{
-	for (size_t i = 0; i < ROWS; i++)
-		if (!strcasecmp(name, rows[i].name))
-			return set(&rows[i], own(section), value);
+		if (strcasecmp(name, rows[i].name) != 0)
+			continue;
+		why = set(&rows[i], blocks_own(section, defaults), value);
+		if (!why)
+			blocks_line(section, rows[i].name, value);
+		return why;
+	}
 	return forward_go_on;
-}
-
-static void copy(SERVICE_OPTIONS *section, const SERVICE_OPTIONS *defaults)
-{
-	section->forward = NULL;
-	if (defaults->forward)
-		*own(section) = *defaults->forward;
-}
-
-static void release(SERVICE_OPTIONS *section)
-{
-	struct forward_options *o = section->forward;
-
-	section->forward = NULL;
-	str_free(o);
 }
 
 static const char *check_http(const SERVICE_OPTIONS *section)
@@ -219,13 +196,14 @@ static void keep_sessions_whole(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defau
 /* Fails closed: an option that could do nothing is an error. */
 static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 {
-	struct forward_options *o = s->forward;
+	struct forward_options *o;
 	const char *why = NULL;
 
-	if (!o)
+	if (!s->forward)
 		return NULL;
 	if (s->option.client)
 		return "Header and PROXY options are for TLS servers: not with 'client = yes'";
+	o = blocks_own(s, defaults);
 	o->http = rewrite_active(&o->rewrite);
 	if (o->http)
 		why = check_http(s);
@@ -236,6 +214,8 @@ static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 		stock_refuse_renegotiation(s); /* it could change what was told of the client */
 	if (o->texts & TLS_CERT_CHAIN)
 		keep_sessions_whole(s, defaults);
+	if (!why)
+		blocks_keep(s);
 	return why;
 }
 
@@ -255,16 +235,19 @@ const char *forward_option(enum forward_command command, SERVICE_OPTIONS *sectio
 	const char *why = NULL;
 
 	switch (command) {
+	case FORWARD_BEGIN:
+		blocks_begin(section);
+		break;
 	case FORWARD_COPY:
-		copy(section, defaults);
+		blocks_copy(section, defaults);
 		break;
 	case FORWARD_SET:
-		return set_line(section, name, value);
+		return set_line(section, defaults, name, value);
 	case FORWARD_CHECK:
 		why = check(section, defaults);
 		break;
 	case FORWARD_FREE:
-		release(section);
+		blocks_free(section);
 		break;
 	case FORWARD_DEFAULTS:
 	case FORWARD_HELP:

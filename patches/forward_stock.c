@@ -74,6 +74,11 @@ bool stock_asks_for_certificates(const SERVICE_OPTIONS *section)
 
 /* --- a section's options ---------------------------------------------------------------------- */
 
+bool stock_frees_sections(void)
+{
+	return STOCK_HAS_CMD_SET_VALUE || STOCK_HAS_CMD_DUP;
+}
+
 bool stock_has_protocol(const SERVICE_OPTIONS *section)
 {
 #if STOCK_HAS_PROTOCOL_NUMBER

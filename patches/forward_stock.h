@@ -20,6 +20,47 @@ typedef int SOCKET;
 #define INVALID_SOCKET (-1)
 #endif
 
+/* What a command of parse_service_option() is of enum forward_command; known in options.c only. */
+#if STOCK_HAS_CMD_SET_VALUE
+#define FORWARD_COMMAND(cmd)                              \
+	((cmd) == CMD_SET_DEFAULTS     ? FORWARD_BEGIN    \
+	 : (cmd) == CMD_SET_COPY       ? FORWARD_COPY     \
+	 : (cmd) == CMD_SET_VALUE      ? FORWARD_SET      \
+	 : (cmd) == CMD_INITIALIZE     ? FORWARD_CHECK    \
+	 : (cmd) == CMD_FREE	       ? FORWARD_FREE     \
+	 : (cmd) == CMD_PRINT_DEFAULTS ? FORWARD_DEFAULTS \
+	 : (cmd) == CMD_PRINT_HELP     ? FORWARD_HELP     \
+				       : FORWARD_NOTHING)
+#elif STOCK_HAS_CMD_END
+#if STOCK_HAS_CMD_DUP
+#define STOCK_IS_COPY(cmd) ((cmd) == CMD_DUP)
+#else
+#define STOCK_IS_COPY(cmd) 0
+#endif
+#define FORWARD_COMMAND(cmd)                       \
+	((cmd) == CMD_BEGIN	? FORWARD_BEGIN    \
+	 : STOCK_IS_COPY(cmd)	? FORWARD_COPY     \
+	 : (cmd) == CMD_EXEC	? FORWARD_SET      \
+	 : (cmd) == CMD_END	? FORWARD_CHECK    \
+	 : (cmd) == CMD_FREE	? FORWARD_FREE     \
+	 : (cmd) == CMD_DEFAULT ? FORWARD_DEFAULTS \
+	 : (cmd) == CMD_HELP	? FORWARD_HELP     \
+				: FORWARD_NOTHING)
+#else
+#define FORWARD_COMMAND(cmd)                       \
+	((cmd) == CMD_INIT	? FORWARD_BEGIN    \
+	 : (cmd) == CMD_EXEC	? FORWARD_SET      \
+	 : (cmd) == CMD_DEFAULT ? FORWARD_DEFAULTS \
+	 : (cmd) == CMD_HELP	? FORWARD_HELP     \
+				: FORWARD_NOTHING)
+#endif
+
+/*
+ * Whether sections are copied and freed by commands of their own. Else they are copied byte by byte
+ * from the defaults, and never freed.
+ */
+bool stock_frees_sections(void);
+
 /* A number that no other connection of this process has. */
 unsigned long long stock_serial(const CLI *c);
 

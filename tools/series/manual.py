@@ -22,19 +22,24 @@ class Manual:
     """Our section stands before RETURN VALUE, behind the options."""
 
     HOOK = "manual"
-    POD, MAN, HTML = "doc/stunnel.pod.in", "doc/stunnel.8.in", "doc/stunnel.html.in"
+    POD, MAN, HTML = "doc/stunnel.pod", "doc/stunnel.8", "doc/stunnel.html"
 
     def __init__(self, tree):
         self.tree = tree
 
     def add(self, pod):
-        self._insert(self.POD, r"^=head1 RETURN VALUE$", pod.read_text())
-        if self.tree.path(self.MAN).is_file():
-            self._insert(self.MAN, r'^\.SH "?RETURN VALUE"?$', rendered_man(pod))
-        if self.tree.path(self.HTML).is_file():
+        self._insert(self._source(self.POD), r"^=head1 RETURN VALUE$", pod.read_text())
+        man, html = self._source(self.MAN), self._source(self.HTML)
+        if self.tree.path(man).is_file():
+            self._insert(man, r'^\.SH "?RETURN VALUE"?$', rendered_man(pod))
+        if self.tree.path(html).is_file():
             with tempfile.TemporaryDirectory() as folder:
-                html = rendered_html(pod, folder)
-            self._insert(self.HTML, r'^.*<h1 id="RETURN-VALUE">', html)
+                text = rendered_html(pod, folder)
+            self._insert(html, r'^.*<h1(?: id="RETURN-VALUE">|><a name="return_value">)', text)
+
+    def _source(self, name):
+        """What configure makes the file of (5.18 and later), or the file."""
+        return f"{name}.in" if self.tree.path(f"{name}.in").is_file() else name
 
     def _insert(self, name, anchor, text):
         old = self.tree.read(name, self.HOOK)

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: ISC */
+#include "forward_blocks.h"
+
+#include "forward_stock.h"
+
+struct block {
+	struct forward_options options; /* first: what sections point at */
+	char *lines;			/* of which they were made; NULL: not to be kept */
+	struct block *next;
+};
+
+/* Where stock frees no section: of the file that is being read, and what sections were made with.
+ */
+static struct block *drafts, *kept;
+
+static struct block *block_of(const SERVICE_OPTIONS *section)
+{
+	return (struct block *)section->forward;
+}
+
+static void release(struct block *b)
+{
+	if (b->lines)
+		str_free(b->lines);
+	str_free(b);
+}
+
+static void preset(struct forward_options *o)
+{
+	o->limits.max_head = H1_HEAD_LIMIT;
+	o->limits.max_fields = H1_FIELDS_MAX;
+	o->max_length = PROXY_LENGTH_DEFAULT;
+}
+
+/* Gives the section a block: a copy of *from, or with presets. */
+static void make(SERVICE_OPTIONS *section, const struct block *from)
+{
+	struct block *b = str_alloc(sizeof *b);
+
+	str_detach(b);
+	memset(b, 0, sizeof *b);
+	if (from)
+		b->options = from->options;
+	else
+		preset(&b->options);
+	section->forward = &b->options;
+	if (stock_frees_sections())
+		return;
+	b->lines = str_dup(from ? from->lines : "");
+	str_detach(b->lines);
+	b->next = drafts;
+	drafts = b;
+}
+
+void blocks_begin(SERVICE_OPTIONS *defaults)
+{
+	defaults->forward = NULL;
+	while (drafts) {
+		struct block *b = drafts;
+
+		drafts = b->next;
+		release(b);
+	}
+}
+
+struct forward_options *blocks_own(SERVICE_OPTIONS *section, const SERVICE_OPTIONS *defaults)
+{
+	if (!section->forward)
+		make(section, NULL);
+	else if (section != defaults && section->forward == defaults->forward)
+		make(section, block_of(defaults));
+	return section->forward;
+}
+
+void blocks_line(SERVICE_OPTIONS *section, const char *name, const char *value)
+{
+	struct block *b = block_of(section);
+	char *longer;
+
+	if (!b->lines)
+		return;
+	longer = str_printf("%s%s=%s\n", b->lines, name, value);
+	str_detach(longer);
+	str_free(b->lines);
+	b->lines = longer;
+}
+
+void blocks_copy(SERVICE_OPTIONS *section, const SERVICE_OPTIONS *defaults)
+{
+	section->forward = NULL;
+	if (defaults->forward)
+		make(section, block_of(defaults));
+}
+
+void blocks_keep(SERVICE_OPTIONS *section)
+{
+	struct block *b = block_of(section), **at = &drafts, *same = kept;
+
+	while (*at && *at != b)
+		at = &(*at)->next;
+	if (!*at)
+		return; /* stock frees it with its section */
+	*at = b->next;
+	while (same && strcmp(same->lines, b->lines) != 0)
+		same = same->next;
+	if (same) {
+		release(b);
+		b = same;
+	} else {
+		b->next = kept;
+		kept = b;
+	}
+	section->forward = &b->options;
+}
+
+void blocks_free(SERVICE_OPTIONS *section)
+{
+	struct block *b = block_of(section);
+
+	section->forward = NULL;
+	if (b)
+		release(b);
+}
