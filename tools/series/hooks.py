@@ -6,6 +6,7 @@ import re
 import tempfile
 
 from . import facts
+from .openssl import places
 from .tree import PATCHES, Refusal, run
 
 
@@ -32,28 +33,61 @@ class Rule:
         self.unless = field.get("unless", "").split()
         self.options = ["--macro-file", PATCHES / "stock.macros", *field.get("spatch", "").split()]
         count, self.token = field["makes"].split(" ", 1)
+        self.gone, self.stale = field.get("gone"), field.get("stale")
         self.least = int(count.rstrip("+"))
         self.most = None if count.endswith("+") else self.least
 
     def apply(self, tree):
         """How often it found its place; the tree is as before where that is not what it must be."""
-        before = tree.read(self.file, self.name)
+        if not self.gone and not self.stale:
+            return self._apply_to(tree, self.file)
+        return sum(self._replace_in(tree, name) for name in tree.names(self.file))
+
+    def _replace_in(self, tree, name):
+        """What a release does not have need not be replaced there; what it has must not be left."""
+        if not self.places(tree, [name]):
+            return 0
+        found = self._apply_to(tree, name)
+        self.refuse_what_is_left(tree, [name])
+        return found
+
+    def places(self, tree, names=None, patterns=None):
+        """[(file, line, text)] of what OpenSSL has no more, or has with another meaning."""
+        return [
+            (name, line, text)
+            for name in names or tree.names("src/*.[ch]")
+            for pattern in patterns or (self.gone, self.stale)
+            for line, text in (places(tree.read(name, self.name), pattern) if pattern else [])
+        ]
+
+    def is_needed(self, tree):
+        return bool(self.gone and self.places(tree, patterns=[self.gone]))
+
+    def refuse_what_is_left(self, tree, names=None):
+        for name, line, text in self.places(tree, names):
+            raise Refusal(
+                f"hook '{self.name}' ({self.origin}): {name}:{line}: `{text}` is not OpenSSL's any "
+                f"more, and the rule does not find it{unparsed(tree, name, self.options)}"
+            )
+
+    def _apply_to(self, tree, file):
+        before = tree.read(file, self.name)
         with tempfile.NamedTemporaryFile("w", suffix=".cocci") as rule:
             rule.write(self.text)
             rule.flush()
             run(
                 *("spatch", "--very-quiet", *self.options),
-                *("--sp-file", rule.name, "--in-place", tree.path(self.file)),
+                *("--sp-file", rule.name, "--in-place", tree.path(file)),
             )
-        found = tree.read(self.file, self.name).count(self.token) - before.count(self.token)
+        found = tree.read(file, self.name).count(self.token) - before.count(self.token)
         if self.least <= found and (self.most is None or found <= self.most):
             return found
-        tree.write(self.file, before)
+        tree.write(file, before)
         times = {0: "was not found", 1: "was found once"}.get(found, f"was found {found} times")
         expected = f"{self.least}" + (" or more" if self.most is None else "")
         raise Refusal(
-            f"hook '{self.name}' ({self.origin}): {self.wants} in {self.file} {times} "
-            f"(expected: {expected}){unparsed(tree, self.file, self.options)}"
+            f"hook '{self.name}' ({self.origin}): {self.wants} in {file} {times} "
+            f"(expected: {expected}){unparsed(tree, file, self.options)}"
         )
 
 

@@ -10,7 +10,7 @@ from . import facts
 from .build import Build
 from .hooks import hooks_of
 from .manual import Manual
-from .tree import CORE, GLUE, PATCHES, SHARED, Refusal, project_version, run
+from .tree import CORE, GLUE, PATCHES, PORT, SHARED, Refusal, project_version, run
 
 
 def add_files(tree, files, folder):
@@ -28,6 +28,11 @@ def step_core(tree):
     add_files(tree, SHARED, "")
     files = [f"core/{path.name}" for path in core_files()] + [path.name for path in SHARED]
     Build(tree).add("HTTP and the PROXY protocol, and what TLS knows", files, "-I$(srcdir)/core")
+
+
+def step_port(tree):
+    add_files(tree, PORT, "")
+    Build(tree).add("What OpenSSL 1.1.1 and later have in other places", [path.name for path in PORT])
 
 
 def step_options(tree):
@@ -48,15 +53,38 @@ class Step:
         self.name, self.title, self.act = name, title, act
         self.optional = optional  # nobody needs it: left out where its place is missing
 
+    def hooks(self):
+        path = cocci_of(self.name)
+        return hooks_of(path) if path else []
+
+    def is_for(self, tree):
+        return True
+
     def apply(self, tree, tell):
         if self.act:
             self.act(tree)
-        for hook in hooks_of(cocci_of(self.name)) if cocci_of(self.name) else []:
+        for hook in self.hooks():
             if hook.needed(tree):
                 tell(hook, *hook.apply(tree))
 
 
+class Port(Step):
+    """Made for a tree that has something which OpenSSL has no more; nothing of it may be left."""
+
+    def rules(self):
+        return [rule for hook in self.hooks() for rule in hook.rules]
+
+    def is_for(self, tree):
+        return any(rule.is_needed(tree) for rule in self.rules())
+
+    def apply(self, tree, tell):
+        super().apply(tree, tell)
+        for rule in self.rules():
+            rule.refuse_what_is_left(tree)
+
+
 STEPS = [
+    Port("00-openssl-port", act=step_port),
     Step("01-forward-core", "HTTP/1 and PROXY protocol machines", step_core),
     Step("02-forward-options", act=step_options),
     Step("03-forward-http"),
@@ -132,6 +160,8 @@ def make_series(tree, tell=lambda hook, rule, found: None):
     """[(file name, text)] in order, and what is to be said of it."""
     series, warnings = [], []
     for step in STEPS:
+        if not step.is_for(tree):
+            continue
         with tempfile.TemporaryDirectory() as folder:
             before = Path(folder) / "before"
             shutil.copytree(tree.work, before, symlinks=True)

@@ -11,6 +11,7 @@ PATCHES = PROJECT / "patches"
 CORE = PROJECT / "stunnel" / "core"
 SHARED = [PROJECT / "stunnel" / name for name in ("tls_facts.c", "tls_facts.h")]
 GLUE = sorted(PATCHES.glob("forward*.[ch]"))
+PORT = [PATCHES / name for name in ("openssl_port.c", "openssl_port.h")]
 
 
 class Refusal(Exception):
@@ -58,6 +59,10 @@ class Tree:
 
     def path(self, name):
         return self.work / name
+
+    def names(self, pattern):
+        """Of the files that a pattern stands for, which may be one file's name."""
+        return sorted(str(path.relative_to(self.work)) for path in self.work.glob(pattern))
 
     def read(self, name, hook):
         path = self.path(name)

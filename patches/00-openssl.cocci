@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: ISC
+// title: Port to OpenSSL 1.1.1 and later
+//
+// A tree that was written for OpenSSL 1.0: functions where members of opaque objects were used, objects
+// of its own on the stack, and what became of names that are gone.
+//
+// gone: is what OpenSSL has no more, as a regular expression. A tree that has one of these in code which
+// is compiled needs this patch; afterwards none may be left in any file.
+// stale: compiles, but does not do any more what it did: none may be left either.
+
+// hook: port include
+// file: src/common.h
+// makes: 1 #include "openssl_port.h"
+// wants: #include <openssl/opensslconf.h>
+@@
+@@
++#include "openssl_port.h"
+ #include <openssl/opensslconf.h>
+
+// hook: context of a connection
+// file: src/*.c
+// makes: 0+ SSL_get_SSL_CTX(
+// wants: ssl->ctx
+// gone: \bssl->ctx\b
+@@
+symbol ssl;
+@@
+- ssl->ctx
++ SSL_get_SSL_CTX(ssl)
+
+// hook: session identifier
+// file: src/*.c
+// makes: 0+ openssl_port_session_id
+// wants: session_id and session_id_length of a session
+// gone: ->session_id(_length)?\b
+@@
+expression session;
+@@
+- session->session_id
++ openssl_port_session_id(session)
+
+@@
+expression session;
+@@
+- session->session_id_length
++ openssl_port_session_id_length(session)
+
+// hook: session callback
+// file: src/ctx.c
+// makes: 0+ const unsigned char *
+// wants: sess_get_cb(), declared and defined with a key that is not const
+// gone: \bsess_get_cb\(SSL \*\w*,\s*unsigned char\b
+@@
+typedef SSL;
+type session;
+@@
+ session sess_get_cb(SSL *,
+- unsigned char *,
++ const unsigned char *,
+  int, int *);
+
+@@
+typedef SSL;
+identifier connection, key, length, copy;
+@@
+ sess_get_cb(SSL *connection,
+- unsigned char *key,
++ const unsigned char *key,
+  int length, int *copy)
+ { ... }
+
+// hook: DH parameters
+// file: src/*.c
+// makes: 0+ DH_set0_pqg(
+// wants: p and g of a DH, assigned and tested
+// gone: \bdh->[pg]\b
+@@
+expression dh, prime, generator;
+statement failed;
+@@
+- dh->p = prime;
+- dh->g = generator;
+(
+- if(!dh->p || !dh->g)
++ if(!DH_set0_pqg(dh, prime, NULL,
++         generator))
+ failed
+|
+- if((dh->p == NULL) || (dh->g == NULL))
++ if(!DH_set0_pqg(dh, prime, NULL,
++         generator))
+ failed
+)
+
+// hook: object of a store
+// file: src/*.c
+// makes: 0+ openssl_port_
+// wants: an X509_OBJECT on the stack, X509_STORE_get_by_subject() and X509_OBJECT_free_contents()
+// gone: \bX509_OBJECT \w+;|\bX509_OBJECT_free_contents\(
+// stale: \bX509_STORE_get_by_subject\(
+@@
+identifier object;
+@@
+- X509_OBJECT object;
++ struct openssl_port_object object;
+
+@@
+expression context, type, subject, object;
+@@
+- X509_STORE_get_by_subject(context, type, subject, object)
++ openssl_port_get_by_subject(context, type, subject, object)
+
+@@
+expression object;
+@@
+- X509_OBJECT_free_contents(object)
++ openssl_port_free_object(object)
+
+// hook: context of a store
+// file: src/*.c
+// makes: 0+ openssl_port_store_context(
+// wants: an X509_STORE_CTX on the stack of crl_check(), which refuses where there is no memory for it
+// gone: \bX509_STORE_CTX \w+;|\bX509_STORE_CTX_(init|cleanup)\(&
+@stack@
+identifier context;
+@@
+- X509_STORE_CTX context;
++ X509_STORE_CTX *context;
+
+@@
+identifier stack.context, check = {crl_check};
+expression store;
+@@
+ check(...)
+ {
+     <...
+-    X509_STORE_CTX_init(&context, store, NULL, NULL);
++    context=openssl_port_store_context(store);
++    if(!context)
++        return 0;
+     ...>
+ }
+
+@@
+identifier stack.context;
+@@
+- X509_STORE_CTX_cleanup(&context)
++ X509_STORE_CTX_free(context)
+
+@@
+identifier stack.context;
+@@
+- &context
++ context
+
+// hook: revoked certificate
+// file: src/*.c
+// makes: 0+ X509_REVOKED_get0_serialNumber(
+// wants: serialNumber of an X509_REVOKED
+// gone: ->serialNumber\b
+@@
+expression revoked;
+@@
+- revoked->serialNumber
++ X509_REVOKED_get0_serialNumber(revoked)
+
+// hook: cache of a store
+// file: src/*.c
+// makes: 0 openssl_port
+// wants: cache = 0 of an X509_STORE: OpenSSL looks for revocation lists anew each time
+// gone: store->cache\b
+@@
+expression store;
+@@
+- store->cache = 0;
+
+// hook: locks
+// file: src/sthreads.c
+// makes: 0 openssl_port
+// wants: locks for OpenSSL, and the functions that it called for them
+// gone: \bCRYPTO_NUM_LOCKS\b
+// stale: \bCRYPTO_set_(id|locking|dynlock_\w+)_callback\(
+@@
+type lock;
+identifier locks;
+@@
+- static lock locks[CRYPTO_NUM_LOCKS];
+
+@@
+identifier n;
+statement each;
+@@
+- for(n=0; n<CRYPTO_NUM_LOCKS; n++)
+-     each
+
+@setters@
+identifier setter =~ "^CRYPTO_set_(locking|dynlock_[a-z]+)_callback$";
+identifier callback;
+@@
+- setter(callback);
+
+@@
+identifier setters.callback;
+type result;
+@@
+- static result callback(...) { ... }
+
+@@
+expression callback;
+@@
+- CRYPTO_set_id_callback(callback);
+
+// hook: unknown option
+// file: src/options.c
+// makes: 2+ OPENSSL_PORT_
+// wants: parse_ssl_option(), which returns 0 for a name that it does not know, and where that is asked for
+// stale: =\s*parse_ssl_option\(\w+(?:\+1)?\);\s*if\(!\w+\)
+@@
+@@
+ parse_ssl_option(...)
+ {
+     <...
+-    return 0;
++    return OPENSSL_PORT_NO_OPTION;
+     ...>
+ }
+
+@@
+identifier option;
+expression name;
+statement refusal;
+@@
+ option = parse_ssl_option(name);
+- if(!option)
++ if(OPENSSL_PORT_IS_NO_OPTION(option))
+     refusal
+
+@@
+type number;
+identifier option;
+expression name;
+statement refusal;
+@@
+ number option = parse_ssl_option(name);
+- if(!option)
++ if(OPENSSL_PORT_IS_NO_OPTION(option))
+     refusal
+
+// hook: default version
+// file: src/options.c
+// makes: 0+ SSLv23_client_method(
+// wants: TLSv1_client_method() as what a client has by default: it speaks that version alone
+// stale: \bnew_service_options\.client_method\s*=\s*\(SSL_METHOD \*\)\s*TLSv1_client_method\b
+@@
+typedef SSL_METHOD;
+symbol new_service_options;
+@@
+ new_service_options.client_method =
+-    (SSL_METHOD *)TLSv1_client_method()
++    (SSL_METHOD *)SSLv23_client_method()
+
+@@
+@@
+- #define DEFAULT_SSLVER_CLIENT "TLSv1"
++ #define DEFAULT_SSLVER_CLIENT "all"
