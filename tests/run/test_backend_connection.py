@@ -151,7 +151,9 @@ def test_backend_that_closes_after_its_answer(start):
     with TlsClient(stunnel.port) as client:
         assert client.get("/").body == b"ok"
         assert client.closed_by_peer()
-    stunnel.wait_log("Connection closed")
+    stunnel.wait_ended(1)
+    # stocks to 5.57 or so call it a reset that the client sends no close_notify
+    assert PATCHED or stunnel.log_lines("Connection closed")
 
 
 def test_backend_that_resets_in_its_answer(start):

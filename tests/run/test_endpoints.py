@@ -41,7 +41,7 @@ def test_address(start, accept, reached, not_reached, workers):
     for host in not_reached:
         with pytest.raises(ConnectionError):
             socket.create_connection((host, port), 20)
-    assert stunnel.log_lines("Service [web] (FD=")[0].endswith(f":{port}")
+    assert stunnel.wait_log("Service [web] (FD=")[0].endswith(f":{port}")
 
 
 def test_unix_path(start):

@@ -33,7 +33,7 @@ def test_every_request_of_one_connection(start, server):
     seen = backend.wait_log(REQUESTS)
     expected = [f"GET /{backend.name}/{n} HTTP/1.1|127.0.0.5|127.0.0.1" for n in range(REQUESTS)]
     assert seen == expected
-    assert len(stunnel.log_lines("accepted connection from 127.0.0.5")) == 1
+    assert len(stunnel.wait_log("accepted connection from 127.0.0.5")) == 1
 
 
 def test_many_clients_and_both_servers_at_once(start):

@@ -39,7 +39,7 @@ def proxy_line(start, *options):
 def test_sendproxy_means_protocol_proxy(start, line):
     got, expected, stunnel = proxy_line(start, line)
     assert got == expected
-    assert len(stunnel.log_lines("protocol = proxy")) == 1
+    assert len(stunnel.wait_log("protocol = proxy")) == 1
 
 
 def test_sendproxy_goes_with_the_other_options_of_the_header(start):
@@ -57,4 +57,4 @@ def test_listenqueue_is_taken_with_a_note(start, number):
     stunnel = start(Stunnel(service(backend.port, f"listenqueue = {number}")))
     with TlsClient(stunnel.port) as client:
         assert client.get("/").status == 200
-    assert len(stunnel.log_lines("the queue is as long as the kernel allows")) == 1
+    assert len(stunnel.wait_log("the queue is as long as the kernel allows")) == 1

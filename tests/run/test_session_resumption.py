@@ -27,7 +27,7 @@ def test_resumption_across_workers(start, version):
             assert client.tls.session_reused
             session = client.session
     stunnel.wait_log("TLS accepted: previous session reused", 20)
-    assert len(stunnel.log_lines("TLS accepted: new session negotiated")) == 1
+    assert len(stunnel.wait_log("TLS accepted: new session negotiated")) == 1
 
 
 @daemon_only

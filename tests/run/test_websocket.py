@@ -234,7 +234,7 @@ def test_thousand_sockets_open_at_once(descriptors, way):
 
     within_deadline(talk(), 4 * DEADLINE)
     way.stunnel.wait_ended(SOCKETS)
-    assert len(way.stunnel.log_lines("accepted connection from")) == SOCKETS
+    assert len(way.stunnel.wait_log("accepted connection from", SOCKETS)) == SOCKETS
     way.server.saw([(f"/{n}", source[n]) for n in source])
     wait_for(lambda: len(way.server.closes) == SOCKETS, "the server to see all closes")
     assert set(way.server.closes) == {(1000, "")}
@@ -277,7 +277,7 @@ def test_refused_socket_leaves_the_connection_to_haproxy_usable(start):
         client.send(b"\x81\x85\0\0\0\0again")  # a text frame under a mask of zeros
         assert client.take(7) == b"\x81\x05again"
     way.server.saw([(path, CLIENT) for path in ("/refused", "/refused", "/", "/echo")])
-    assert len(way.stunnel.log_lines("accepted connection from")) == 1
+    assert len(way.stunnel.wait_log("accepted connection from")) == 1
 
 
 @pytest.mark.parametrize("status", [200, 400, 403])
@@ -292,5 +292,5 @@ def test_socket_refused_by_nginx_leaves_its_connection_usable(start, status):
             assert client.get("/", ["x-forwarded-for: 6.6.6.6"]).body == b"<p>hello</p>\n"
     expected = [f"GET {path} HTTP/1.1|{CLIENT}|127.0.0.1" for path in ("/refused", "/")]
     assert backend.wait_log(6) == expected * 3
-    assert len(stunnel.log_lines("accepted connection from")) == 1
-    assert len(stunnel.log_lines("connected remote server")) == 1
+    assert len(stunnel.wait_log("accepted connection from")) == 1
+    assert len(stunnel.wait_log("connected remote server")) == 1
