@@ -132,6 +132,8 @@ void forward_settle(CLI *c)
 	case H1_REPLY_LATER:
 		return;
 	case H1_REPLY_NEVER:
+		if (c->sock_ptr != 0)
+			return; /* of the answer before it the client gets what came */
 		forward_abort_all(c, NULL);
 		return;
 	case H1_REPLY_NOW:
