@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "forward_connection.h"
+#include "forward_stock.h"
 
 /* The machine's own output is what came, which transfer() has already. */
 static void feed_response(struct forward *f, struct span *in)
@@ -45,6 +46,8 @@ ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len)
 {
 	ssize_t n = readsocket(fd, p, len);
 
+	if (n < 0 && !stock_is_temporary(get_last_socket_error()))
+		c->forward->backend_failed = true;
 	if (n > 0)
 		watch_response(c->forward, span_of(p, (size_t)n));
 	return n;
@@ -53,7 +56,7 @@ ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len)
 /* To ask is to take it: no read will fail any more, but find an end. */
 int forward_socket_error(CLI *c, SOCKET fd)
 {
-	int error = get_socket_error(fd);
+	int error = stock_socket_error(fd);
 
 	if (error && fd == c->sock_rfd->fd)
 		c->forward->backend_failed = true;

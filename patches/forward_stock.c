@@ -148,6 +148,22 @@ bool stock_socket_failed(const CLI *c, SOCKET fd)
 #endif
 }
 
+/* Of our own: not every release lets others call the one that it has. */
+int stock_socket_error(SOCKET fd)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, (void *)&error, &len))
+		return get_last_socket_error();
+	return error;
+}
+
+bool stock_is_temporary(int error)
+{
+	return error == S_EINTR || error == S_EWOULDBLOCK || error == S_EAGAIN;
+}
+
 void stock_write(CLI *c, SOCKET fd, const char *p, size_t len)
 {
 #if STOCK_HAS_S_WRITE

@@ -92,6 +92,12 @@ void stock_refuse_renegotiation(SERVICE_OPTIONS *section);
 /* Whether the last poll of transfer() found an end or an error that reading would tell of. */
 bool stock_socket_failed(const CLI *c, SOCKET fd);
 
+/* The error that a socket has, which is taken away, or 0. */
+int stock_socket_error(SOCKET fd);
+
+/* Whether a call that failed so may do better later. */
+bool stock_is_temporary(int error);
+
 /* Writes all of it, or gives the connection up and does not return. */
 void stock_write(CLI *c, SOCKET fd, const char *p, size_t len);
 

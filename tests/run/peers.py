@@ -22,13 +22,20 @@ BINARY = os.environ.get("STUNNEL") or str(
 DEADLINE = 30  # seconds; for waiting, never for judging
 
 
-def is_patched():
-    """Whether the tests run with a stock stunnel that carries patches/: it has fewer options."""
-    version = subprocess.run([BINARY, "-version"], check=False, capture_output=True, text=True)
-    return "Forward:HTTP" in version.stderr
+def said_of_itself():
+    """What the program under test says for -version: of stock also the presets of its options."""
+    if not os.access(BINARY, os.X_OK):
+        return ""
+    return subprocess.run([BINARY, "-version"], check=False, capture_output=True, text=True).stderr
 
 
-PATCHED = os.access(BINARY, os.X_OK) and is_patched()
+VERSION = said_of_itself()
+
+# Whether the tests run with a stock stunnel that carries patches/: it has fewer options.
+PATCHED = "Forward:HTTP" in VERSION
+
+# Stock 4.x has a pid file unless it is told not to, in a folder that need not be there.
+NO_PID_FILE = "pid =\n" if PATCHED and re.search(r"^pid +=", VERSION, re.M) else ""
 
 # Options that only the daemon has; `workers` may go, where it is not what a test is about.
 OF_THE_DAEMON = re.compile(
@@ -211,6 +218,7 @@ class Stunnel(Program):
             output = {self.log}
             cert = {certificates().cert}
             key = {certificates().key}
+            {NO_PID_FILE}
         """
         text = preset + config.replace("{folder}", str(self.folder))
         if PATCHED:
