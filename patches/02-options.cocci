@@ -145,9 +145,10 @@ statement failed;
 // wants: transfer(), and in it throw_exception() or longjmp()
 @thrower exists@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link;
 @@
- transfer(CLI *link)
+ relay(CLI *link)
  {
      ... when any
      throw_exception(link, 1);
@@ -156,9 +157,10 @@ identifier link;
 
 @jumper exists@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link;
 @@
- transfer(CLI *link)
+ relay(CLI *link)
  {
      ... when any
      longjmp(link->err, 1);
@@ -167,20 +169,22 @@ identifier link;
 
 @depends on thrower@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link;
 @@
 +void forward_abort(CLI *link) {
 +    throw_exception(link, 1);
 +}
 +
- transfer(CLI *link) { ... }
+ relay(CLI *link) { ... }
 
 @depends on jumper@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link;
 @@
 +void forward_abort(CLI *link) {
 +    longjmp(link->err, 1);
 +}
 +
- transfer(CLI *link) { ... }
+ relay(CLI *link) { ... }

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: ISC
 // title: The client's address in every HTTP request
 //
-// transfer() reads requests through the HTTP machine, and lets it watch the responses.
+// transfer() reads requests through the HTTP machine, and lets it watch the responses. Where stock has
+// one for TCP and one for UDP, it is transfer_tcp().
 
 // hook: begin
 // file: src/client.c
 // makes: 1 forward_begin(
 // wants: the call of transfer()
 @@
+identifier relay =~ "^transfer(_tcp)?$";
 expression link;
 @@
 +forward_begin(link);
- transfer(link);
+ relay(link);
 
 // hook: end
 // file: src/client.c
@@ -55,10 +57,11 @@ statement closing;
 // wants: the count of idle turns in transfer()
 @@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link, turns;
 expression most;
 @@
- transfer(CLI *link)
+ relay(CLI *link)
  {
      <...
 -    ++turns > most
@@ -72,10 +75,11 @@ expression most;
 // wants: SSL_read() in transfer()
 @@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link;
 expression p, n;
 @@
- transfer(CLI *link)
+ relay(CLI *link)
  {
      <...
 -    SSL_read(link->ssl, p, n)
@@ -89,9 +93,10 @@ expression p, n;
 // wants: SSL_pending() in transfer()
 @@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link;
 @@
- transfer(CLI *link)
+ relay(CLI *link)
  {
      <...
 -    SSL_pending(link->ssl)
@@ -106,9 +111,10 @@ identifier link;
 // releases: 4.47 and later
 @@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link;
 @@
- transfer(CLI *link)
+ relay(CLI *link)
  {
      <...
 (
@@ -128,9 +134,10 @@ identifier link;
 // releases: 4.36 to 4.46
 @client@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link, open, door;
 @@
- transfer(CLI *link)
+ relay(CLI *link)
  {
      <+...
 -    door && !open && !link->ssl_ptr
@@ -141,9 +148,10 @@ identifier link, open, door;
 // Neither where it is set nor where a dump of the loop's state tells of it.
 @@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link, client.open, other;
 @@
- transfer(CLI *link)
+ relay(CLI *link)
  {
      <...
 (
@@ -162,9 +170,10 @@ identifier link, client.open, other;
 // wants: the comparison of ssl_ptr with BUFFSIZE in transfer()
 @@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link;
 @@
- transfer(CLI *link)
+ relay(CLI *link)
  {
      <...
 -    link->ssl_ptr < BUFFSIZE
@@ -178,10 +187,11 @@ identifier link;
 // wants: readsocket() in transfer()
 @@
 typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
 identifier link;
 expression fd, p, n;
 @@
- transfer(CLI *link)
+ relay(CLI *link)
  {
      <...
 -    readsocket(fd, p, n)
@@ -192,29 +202,27 @@ expression fd, p, n;
 // hook: send shutdown
 // file: src/client.c
 // makes: 1 FORWARD_SHUTDOWN(
-// wants: SSL_shutdown() in transfer()
+// wants: SSL_shutdown(), in transfer() or in a function of its own
 @@
-typedef CLI;
-identifier link;
+expression link;
 @@
- transfer(CLI *link)
- {
-     <...
--    SSL_shutdown(link->ssl)
-+    FORWARD_SHUTDOWN(link)
-     ...>
- }
+- SSL_shutdown(link->ssl)
++ FORWARD_SHUTDOWN(link)
 
 // hook: socket error
 // file: src/client.c
-// makes: 0+ FORWARD_SOCKET_ERROR(
-// wants: get_socket_error() in transfer(), which takes the error away before a read could find it
+// makes: 1+ FORWARD_SOCKET_ERROR(
+// wants: get_socket_error(), which takes the error away before a read could find it
+// releases: 4.36 to 4.51, 5.31 and later
+// unless: NO_SOCKET_ERROR
+//
+// In transfer(), or in a function of its own that gets the connection, too.
 @@
 typedef CLI;
-identifier link;
+identifier asking, link;
 expression fd;
 @@
- transfer(CLI *link)
+ asking(CLI *link, ...)
  {
      <...
 -    get_socket_error(fd)

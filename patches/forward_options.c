@@ -203,6 +203,8 @@ static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 		return NULL;
 	if (s->option.client)
 		return "Header and PROXY options are for TLS servers: not with 'client = yes'";
+	if (stock_has_datagrams(s))
+		return "Header and PROXY options are for TLS servers: not for DTLS";
 	o = blocks_own(s, defaults);
 	o->http = rewrite_active(&o->rewrite);
 	if (o->http)

@@ -97,6 +97,16 @@ bool stock_protocol_is(const SERVICE_OPTIONS *section, const char *name)
 #endif
 }
 
+bool stock_has_datagrams(const SERVICE_OPTIONS *section)
+{
+#if STOCK_HAS_DATAGRAMS
+	return section->sock_type == SOCK_DGRAM;
+#else
+	(void)section;
+	return false;
+#endif
+}
+
 const char *stock_sni(const SERVICE_OPTIONS *section)
 {
 #if STOCK_HAS_SNI

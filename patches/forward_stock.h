@@ -82,6 +82,9 @@ bool stock_asks_for_certificates(const SERVICE_OPTIONS *section);
 bool stock_has_protocol(const SERVICE_OPTIONS *section);
 bool stock_protocol_is(const SERVICE_OPTIONS *section, const char *name);
 
+/* Whether the section is for DTLS (5.76 and later). */
+bool stock_has_datagrams(const SERVICE_OPTIONS *section);
+
 /* What the section's sni = says, or NULL. */
 const char *stock_sni(const SERVICE_OPTIONS *section);
 

@@ -3,7 +3,7 @@
 
 shapes/HOOK/RELEASE.* has the shape that the rule of HOOK looks for from RELEASE on. Each rule of a
 hook finds its own skeleton, and leaves those of the others as they are. none.* has a shape that no
-rule may take for its own.
+rule may take for its own. shapes/transfer/ has whole files, on which all rules for it are tried.
 """
 
 import itertools
@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from series.hooks import hooks_of
+from series.hooks import Hook, hooks_of
 from series.tree import Refusal
 
 TOP = Path(__file__).resolve().parents[2]
@@ -102,7 +102,36 @@ def is_last_resort(rule):
     return rule.name == "version" and rule is HOOKS["version"].rules[-1]
 
 
+WHOLE = SHAPES / "transfer"
+RULES_OF_CLIENT = [
+    hook
+    for path in sorted(TOP.glob("patches/0[234]-*.cocci"))
+    for hook in hooks_of(path)
+    if any(rule.file == "src/client.c" for rule in hook.rules)
+]
+
+
+def functions(text):
+    """{name: text} of the functions of a skeleton."""
+    found = re.finditer(r"^static void (\w+)\([^;]*?\)\n\{\n.*?^\}$", text, re.M | re.S)
+    return {match[1]: match[0] for match in found}
+
+
+def test_tcp_has_all_hooks_and_udp_has_none(tmp_path):
+    rule = RULES_OF_CLIENT[0].rules[-1]
+    text = (WHOLE / "5.76.c").read_text()
+    tree = Tree(tmp_path, rule, text)
+    tree.write(rule.file, text)
+    for hook in RULES_OF_CLIENT:
+        rules = [rule for rule in hook.rules if rule.file == "src/client.c"]
+        Hook(rules).apply(tree)
+    before, after = functions(text), functions(tree.read(rule.file))
+    assert after["transfer_udp"] == before["transfer_udp"]
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed == {"serve", "transfer_tcp", "say_goodbye", "look_for_error"}
+
+
 def test_every_skeleton_belongs_to_a_rule():
     known = {skeleton(name, rule) for name, hook in HOOKS.items() for rule in hook.rules}
     there = {path for path in SHAPES.rglob("*") if path.is_file() and path.stem != "none"}
-    assert known == there
+    assert known == there - set(WHOLE.iterdir())
