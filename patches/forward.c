@@ -37,13 +37,18 @@ static void reset_on_close(SOCKET fd)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, (void *)&at_once, sizeof at_once);
 }
 
-/* However transfer() came to its end: a message that was cut must not look like a short one. */
+/*
+ * However transfer() came to its end: a message that was cut must not look like a short one. Up to
+ * 4.57 a program that is started again and again has the same CLI each time, and between two of its
+ * connections stunnel frees what its thread has: nothing of ours may be left.
+ */
 void forward_close(CLI *c)
 {
 	struct forward *f = c->forward;
 
 	if (f && h1_phase(&f->h1, H1_REQUEST) == H1_BODY)
 		reset_on_close(c->remote_fd.fd);
+	forward_end(c);
 }
 
 void forward_end(CLI *c)

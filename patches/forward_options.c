@@ -184,12 +184,9 @@ static const char *check_proxy(const SERVICE_OPTIONS *section, struct forward_op
  */
 static void keep_sessions_whole(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 {
-	const char *sni = stock_sni(s), *colon = sni ? strchr(sni, ':') : NULL;
-	size_t len = colon ? (size_t)(colon - sni) : 0;
-
 	stock_refuse_tickets(s);
-	for (const SERVICE_OPTIONS *p = defaults->next; colon && p; p = p->next)
-		if (p->ctx && strlen(p->servname) == len && !memcmp(p->servname, sni, len))
+	for (const SERVICE_OPTIONS *p = defaults->next; p; p = p->next)
+		if (p->ctx && stock_name_leads_from(p, s))
 			SSL_CTX_set_options(p->ctx, SSL_OP_NO_TICKET);
 }
 

@@ -107,13 +107,17 @@ bool stock_has_datagrams(const SERVICE_OPTIONS *section)
 #endif
 }
 
-const char *stock_sni(const SERVICE_OPTIONS *section)
+/* Before 4.53 a section does not keep what its sni = says: there any may have led to it. */
+bool stock_name_leads_from(const SERVICE_OPTIONS *other, const SERVICE_OPTIONS *section)
 {
 #if STOCK_HAS_SNI
-	return section->sni;
+	const char *colon = section->sni ? strchr(section->sni, ':') : NULL;
+	size_t len = colon ? (size_t)(colon - section->sni) : 0;
+
+	return colon && strlen(other->servname) == len &&
+	       !memcmp(other->servname, section->sni, len);
 #else
-	(void)section;
-	return NULL;
+	return other != section;
 #endif
 }
 

@@ -85,8 +85,8 @@ bool stock_protocol_is(const SERVICE_OPTIONS *section, const char *name);
 /* Whether the section is for DTLS (5.76 and later). */
 bool stock_has_datagrams(const SERVICE_OPTIONS *section);
 
-/* What the section's sni = says, or NULL. */
-const char *stock_sni(const SERVICE_OPTIONS *section);
+/* Whether a client's name can have led from the other section, which accepted it, to this one. */
+bool stock_name_leads_from(const SERVICE_OPTIONS *other, const SERVICE_OPTIONS *section);
 
 /* Has effect where the section's SSL_CTX is not made yet. */
 void stock_refuse_tickets(SERVICE_OPTIONS *section);

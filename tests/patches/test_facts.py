@@ -4,7 +4,9 @@
 import re
 from pathlib import Path
 
+import pytest
 from series import facts
+from series.tree import Refusal
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -17,8 +19,13 @@ HEADERS = {
 
 
 class Tree:
+    source, version = "there", "1.0"
+
+    def __init__(self, headers=None):
+        self.headers = headers or HEADERS
+
     def read(self, name, _hook):
-        return HEADERS[name]
+        return self.headers[name]
 
 
 def known():
@@ -29,6 +36,13 @@ def test_facts_are_found_in_the_code_and_not_in_its_comments():
     found = dict(facts.facts_of(Tree()))
     assert list(found) == known()
     assert {name for name in found if found[name]} == {"VERIFY_LEVEL", "POLL_HUP", "SOCKET"}
+
+
+def test_tree_that_is_refused_is_told_why():
+    facts.refuse(Tree())
+    older = {"src/prototypes.h": "typedef struct {\n    s_poll_set fds; /* all */\n} CLI;\n"}
+    with pytest.raises(Refusal, match="stunnel 1.0 is refused: before 4.46 a connection"):
+        facts.refuse(Tree(older))
 
 
 def test_header_says_each_as_a_number():

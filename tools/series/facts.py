@@ -3,9 +3,10 @@
 
 import re
 
-from .tree import PATCHES
+from .tree import PATCHES, Refusal
 
 TABLE = PATCHES / "stock.facts"
+REFUSED = PATCHES / "stock.refused"
 HEADER = "forward_era.h"
 
 
@@ -14,15 +15,27 @@ def without_comments(text):
     return re.sub(r"/\*.*?\*/|//[^\n]*", " ", text, flags=re.S)
 
 
+def rows(table):
+    """The three columns of each line; the last one may hold blanks."""
+    lines = [line for line in table.read_text().splitlines() if line and line[0] != "#"]
+    return [line.split(None, 2) for line in lines]
+
+
+def shows(tree, file, pattern):
+    text = without_comments(tree.read(file, f"what {file} shows"))
+    return re.search(pattern, text) is not None
+
+
 def facts_of(tree):
     """[(name, whether the tree has it)], as patches/stock.facts says."""
-    facts = []
-    for line in TABLE.read_text().splitlines():
-        if line and not line.startswith("#"):
-            name, file, pattern = line.split(None, 2)
-            text = without_comments(tree.read(file, f"fact {name}"))
-            facts.append((name, re.search(pattern, text) is not None))
-    return facts
+    return [(name, shows(tree, file, pattern)) for name, file, pattern in rows(TABLE)]
+
+
+def refuse(tree):
+    """Says why not, of a tree that patches/stock.refused is about."""
+    for file, pattern, why in rows(REFUSED):
+        if shows(tree, file, pattern):
+            raise Refusal(f"{tree.source}: stunnel {tree.version} is refused: {why}")
 
 
 def has(tree, name):

@@ -159,6 +159,7 @@ def difference(old, new):
 def make_series(tree, tell=lambda hook, rule, found: None):
     """[(file name, text)] in order, and what is to be said of it."""
     series, warnings = [], []
+    facts.refuse(tree)
     for step in STEPS:
         if not step.is_for(tree):
             continue
