@@ -270,6 +270,8 @@ class Stunnel(Program):
     def log_lines(self, text):
         """The texts of the log lines that contain `text`, without date and id."""
         lines = [line.split("]: ", 1)[-1] for line in self.log_text().splitlines()]
+        if PATCHED:  # stocks of 4.x have the older name
+            lines = [line.replace("SSL accepted: ", "TLS accepted: ") for line in lines]
         return [line for line in lines if text in line]
 
     def wait_log(self, text, count=1):

@@ -81,10 +81,9 @@ def test_patched_stock_leaks_nothing_of_ours(start):
         use(stunnel)
         stunnel.reload()
     stunnel.stop()
-    (report,) = reports(stunnel).values()
     leaks, errors = [], []
-    for part in re.split(r"^==\d+== \n", report, flags=re.M)[1:]:
+    for part in re.split(r"^==\d+== \n", "".join(reports(stunnel).values()), flags=re.M)[1:]:
         if re.search(r"^==\d+==    (?:at|by) 0x", part, re.M):
             (leaks if " in loss record " in part else errors).append(part)
-    assert errors == []
+    assert [error for error in errors if "libwrap_auth" not in error] == []  # stock's, in 4.57
     assert [leak for leak in leaks if re.search(r"\bforward|tls_facts|\bh1_", leak)] == []
