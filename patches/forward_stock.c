@@ -135,12 +135,12 @@ void stock_refuse_tickets(SERVICE_OPTIONS *section)
 	set_option(section, SSL_OP_NO_TICKET);
 }
 
-void stock_refuse_renegotiation(SERVICE_OPTIONS *section)
+void stock_refuse_renegotiation(SERVICE_OPTIONS *s)
 {
 #if STOCK_HAS_RENEGOTIATION
-	section->option.renegotiation = 0;
+	s->option.renegotiation = 0;
 #else
-	set_option(section, SSL_OP_NO_RENEGOTIATION);
+	set_option(s, SSL_OP_NO_RENEGOTIATION);
 #endif
 }
 
