@@ -72,7 +72,7 @@ statement tell, other;
  if(which) tell else other
 +{
 +    text forward_error=(text)forward_option(FORWARD_COMMAND(command),
-+        options, &new_service_options, name, value);
++        options, &new_service_options, &name, &value);
 +    if(forward_error!=forward_go_on)
 +        return forward_error;
 +}
@@ -103,7 +103,7 @@ statement other;
  } else other
 +{
 +    text forward_error=(text)forward_option(FORWARD_COMMAND(command),
-+        options, &new_service_options, name, value);
++        options, &new_service_options, &name, &value);
 +    if(forward_error!=forward_go_on)
 +        return forward_error;
 +}
@@ -129,6 +129,21 @@ statement failed;
 +   forward_refuses(section, &new_service_options) || !context_init(section)
 )
  ) failed
+
+// hook: context
+// file: src/options.c
+// makes: 1 forward_context(
+// wants: the call of context_init()
+@@
+expression section;
+@@
+(
+- !context_init(section)
++ !context_init(section) || forward_context(section)
+|
+- context_init(section)
++ context_init(section) || forward_context(section)
+)
 
 // hook: client include
 // file: src/client.c

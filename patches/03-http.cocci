@@ -69,6 +69,24 @@ expression most;
      ...>
  }
 
+// hook: poll
+// file: src/client.c
+// makes: 1 FORWARD_POLL(
+// wants: s_poll_wait() of the connection's descriptors in transfer()
+@@
+typedef CLI;
+identifier relay =~ "^transfer(_tcp)?$";
+identifier link;
+expression most, more;
+@@
+ relay(CLI *link)
+ {
+     <...
+-    s_poll_wait(link->fds, most, more)
++    FORWARD_POLL(link, most, more)
+     ...>
+ }
+
 // hook: read
 // file: src/client.c
 // makes: 1 FORWARD_READ(

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 // title: PROXY headers of version 2, with TLVs
 //
-// protocol = proxy sends stunnel's own line, unless the section has a proxyVersion.
+// protocol = proxy sends stunnel's own line, unless the section has a proxyVersion or takes PROXY
+// headers itself, with acceptProxy, before TLS begins.
 
 // hook: proxy
 // file: src/protocol.c
@@ -60,3 +61,13 @@ expression link;
 @@
 - link->opt->protocol_late(link)
 + FORWARD_LATE(link)
+
+// hook: accept
+// file: src/client.c
+// makes: 1 FORWARD_ACCEPT(
+// wants: SSL_accept()
+@@
+expression link;
+@@
+- SSL_accept(link->ssl)
++ FORWARD_ACCEPT(link)

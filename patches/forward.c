@@ -28,6 +28,8 @@ void forward_begin(CLI *c)
 		forward_abort(c);
 	}
 	h1_init(&f->h1, &o->rewrite, &f->facts, o->limits);
+	forward_log_begin(c);
+	f->begin = stock_now();
 }
 
 static void reset_on_close(SOCKET fd)
@@ -57,6 +59,7 @@ void forward_end(CLI *c)
 
 	if (!f)
 		return;
+	exchange_end(&f->exchanges);
 	c->forward = NULL;
 	if (f->silent != INVALID_SOCKET)
 		closesocket(f->silent);
@@ -64,6 +67,7 @@ void forward_end(CLI *c)
 	forward_buffer_drop(&f->output);
 	forward_buffer_drop(&f->response);
 	forward_buffer_drop(&f->sink);
+	forward_buffer_drop(&f->header);
 	tls_kept_free(&f->kept);
 	str_free(f);
 }
@@ -125,6 +129,19 @@ static void replace_backend(CLI *c, int reset)
 #endif
 }
 
+void forward_leave(CLI *c)
+{
+	struct forward *f = c->forward;
+
+	/* A request that was answered early may be cut, too. */
+	replace_backend(c, h1_phase(&f->h1, H1_REQUEST) == H1_BODY || c->ssl_ptr != 0 ||
+				   f->output.len != 0);
+	forward_buffer_drop(&f->input);
+	forward_buffer_drop(&f->output);
+	f->answered = true;
+	f->deadline = time(NULL) + c->opt->timeout_close;
+}
+
 void forward_settle(CLI *c)
 {
 	struct forward *f = c->forward;
@@ -148,14 +165,9 @@ void forward_settle(CLI *c)
 		return; /* nothing reaches the client any more */
 	if (BUFFSIZE - c->sock_ptr < HTTP_REPLY_MAX)
 		return;
-	/* A request that was answered early may be cut, too. */
-	replace_backend(c, h1_phase(&f->h1, H1_REQUEST) == H1_BODY || c->ssl_ptr != 0 ||
-				   f->output.len != 0);
-	forward_buffer_drop(&f->input);
-	forward_buffer_drop(&f->output);
+	forward_leave(c);
 	out = out_of(c->sock_buff + c->sock_ptr, BUFFSIZE - c->sock_ptr);
 	http_error_reply(f->h1.error, h1_answers_head(&f->h1), &out);
+	exchange_answer(&f->exchanges, f->h1.error);
 	c->sock_ptr += out.len;
-	f->answered = true;
-	f->deadline = time(NULL) + c->opt->timeout_close;
 }

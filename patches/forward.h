@@ -38,7 +38,10 @@ extern const char forward_go_on[];
  * is FORWARD_COMMAND(), of forward_stock.h, of stunnel's own.
  */
 const char *forward_option(enum forward_command command, SERVICE_OPTIONS *section,
-			   const SERVICE_OPTIONS *defaults, const char *name, const char *value);
+			   const SERVICE_OPTIONS *defaults, char **name, char **value);
+
+/* When the SSL_CTX of a section that is complete was made; 0. */
+int forward_context(SERVICE_OPTIONS *section);
 
 /*
  * For releases without a command for FORWARD_CHECK, before a section's SSL_CTX is made: whether it
@@ -80,6 +83,14 @@ void forward_proxy_last(CLI *c, const SERVICE_OPTIONS *accepted);
 /* Resets both connections; in client.c, where it can be done in this version's way. */
 void forward_abort(CLI *c);
 
+/*
+ * In place of SSL_accept(): takes the PROXY header that comes before the handshake. Does not return
+ * where nobody can say who the client is.
+ */
+int forward_accept(CLI *c);
+
+#define FORWARD_ACCEPT(c) ((c)->opt->forward ? forward_accept(c) : SSL_accept((c)->ssl))
+
 /* Before transfer(), and when the connection ends in whichever way. */
 void forward_begin(CLI *c);
 void forward_end(CLI *c);
@@ -102,6 +113,9 @@ ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len);
 int forward_socket_error(CLI *c, SOCKET fd);
 int forward_shutdown(CLI *c);
 
+/* As s_poll_wait(), but no longer than the head of a request may take: then it is refused. */
+int forward_poll(CLI *c, int sec, int msec);
+
 /*
  * Whether something came since the last call, if only a part of a head: a turn of transfer() that
  * took it is not idle.
@@ -109,6 +123,8 @@ int forward_shutdown(CLI *c);
 int forward_took(CLI *c);
 
 #define FORWARD_READ(c, p, n) ((c)->forward ? forward_read(c, p, n) : SSL_read((c)->ssl, p, n))
+#define FORWARD_POLL(c, sec, msec) \
+	((c)->forward ? forward_poll(c, sec, msec) : s_poll_wait((c)->fds, sec, msec))
 #define FORWARD_PENDING(c) ((c)->forward ? forward_pending(c) : SSL_pending((c)->ssl))
 #define FORWARD_GET_SHUTDOWN(c) \
 	((c)->forward ? forward_get_shutdown(c) : SSL_get_shutdown((c)->ssl))

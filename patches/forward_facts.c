@@ -24,7 +24,6 @@ static void address(struct facts_addr *to, const SOCKADDR_UNION *from)
 
 static void addresses(CLI *c, struct facts *facts)
 {
-	const struct forward_options *o = c->opt->forward;
 	SOCKADDR_UNION addr;
 	socklen_t len = sizeof addr;
 
@@ -34,9 +33,6 @@ static void addresses(CLI *c, struct facts *facts)
 			address(&facts->server, &addr);
 	}
 	facts->peer = facts->client;
-	for (unsigned i = 0; i < o->trusted_count; i++)
-		if (ip_block_holds(&o->trusted[i], &facts->client))
-			facts->client_trusted = true;
 }
 
 /*
@@ -80,11 +76,9 @@ static void keep_names(struct forward *f, const char *sni)
 	f->facts.alpn = span_of(f->alpn, alpn.len);
 }
 
-struct forward *forward_prepare(CLI *c)
+struct forward *forward_new(CLI *c)
 {
-	const struct forward_options *o = c->opt->forward;
 	struct forward *f = c->forward;
-	char why[TLS_WHY_MAX];
 
 	if (f)
 		return f;
@@ -93,6 +87,19 @@ struct forward *forward_prepare(CLI *c)
 	f->silent = INVALID_SOCKET;
 	c->forward = f;
 	addresses(c, &f->facts);
+	return f;
+}
+
+struct forward *forward_prepare(CLI *c)
+{
+	const struct forward_options *o = c->opt->forward;
+	struct forward *f = forward_new(c);
+	char why[TLS_WHY_MAX];
+
+	if (f->prepared)
+		return f;
+	f->prepared = true;
+	f->facts.client_trusted = forward_is_among(&o->trusted, &f->facts.client);
 	make_id(f, stock_serial(c));
 	if (o->proxy.tlvs != 0)
 		tls_own_facts(c->ssl, &f->facts, &f->kept);
@@ -109,9 +116,13 @@ struct forward *forward_prepare(CLI *c)
 }
 
 /* --- PROXY headers ---------------------------------------------------------------------------- */
+
+/* stunnel's own header would say who sent us one. */
 int forward_has_proxy(const SERVICE_OPTIONS *section)
 {
-	return section->forward && section->forward->version != 0;
+	const struct forward_options *o = section->forward;
+
+	return o && (o->version != 0 || o->accept_proxy != FORWARD_PROXY_NO);
 }
 
 void forward_proxy(CLI *c)

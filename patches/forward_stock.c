@@ -35,6 +35,58 @@ const char *stock_client_text(CLI *c, char text[STOCK_CLIENT_TEXT_MAX])
 	return text;
 }
 
+void stock_set_client(CLI *c, const struct facts_addr *client)
+{
+	SOCKADDR_UNION *to = &c->peer_addr;
+
+	if (client->family == FACTS_IPV4) {
+		memset(to, 0, sizeof *to);
+		to->in.sin_family = AF_INET;
+		memcpy(&to->in.sin_addr, client->ip, 4);
+		to->in.sin_port = htons(client->port);
+		c->peer_addr_len = sizeof to->in;
+	}
+#ifdef USE_IPv6
+	if (client->family == FACTS_IPV6) {
+		memset(to, 0, sizeof *to);
+		to->in6.sin6_family = AF_INET6;
+		memcpy(&to->in6.sin6_addr, client->ip, 16);
+		to->in6.sin6_port = htons(client->port);
+		c->peer_addr_len = sizeof to->in6;
+	}
+#endif
+#if STOCK_HAS_CLIENT_TEXT
+	if (c->accepted_address)
+		str_free(c->accepted_address);
+	c->accepted_address = s_ntop(&c->peer_addr, c->peer_addr_len);
+#endif
+}
+
+/* --- clocks and sockets ----------------------------------------------------------------------- */
+
+uint64_t stock_now(void)
+{
+#ifdef USE_WIN32
+	return GetTickCount64() + 1;
+#else
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + 1;
+#endif
+}
+
+bool stock_must_wait(void)
+{
+	int error = get_last_socket_error();
+
+#if S_EAGAIN != S_EWOULDBLOCK
+	if (error == S_EAGAIN)
+		return true;
+#endif
+	return error == S_EWOULDBLOCK || error == S_EINTR;
+}
+
 /* --- certificates ----------------------------------------------------------------------------- */
 
 static bool has_redirect(const SERVICE_OPTIONS *section)

@@ -5,6 +5,7 @@
 #include "prototypes.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "forward_era.h"
 
@@ -65,6 +66,16 @@ bool stock_frees_sections(void);
 unsigned long long stock_serial(const CLI *c);
 
 #define STOCK_CLIENT_TEXT_MAX 128
+
+/* The client is another one than who connected; without an IP address nothing is done. */
+struct facts_addr;
+void stock_set_client(CLI *c, const struct facts_addr *client);
+
+/* Milliseconds of a clock that nobody sets; never 0. */
+uint64_t stock_now(void);
+
+/* Whether a call of a socket that has just failed may be tried again when it is ready. */
+bool stock_must_wait(void);
 
 /* The client's address and port for the log; "a descriptor" if it has none. */
 const char *stock_client_text(CLI *c, char text[STOCK_CLIENT_TEXT_MAX]);

@@ -135,7 +135,7 @@ def test_core_is_the_daemons_byte_for_byte(series, tree):
         TOP / "stunnel/core", tree / "src/core", core, shallow=False
     )
     assert (sorted(same), other, missing) == (core, [], [])
-    for name in ("tls_facts.c", "tls_facts.h"):
+    for name in ("exchange.c", "exchange.h", "tls_facts.c", "tls_facts.h"):
         assert filecmp.cmp(TOP / "stunnel" / name, tree / "src" / name, shallow=False)
 
 
@@ -163,14 +163,17 @@ def test_check_writes_nothing(tree):
 EDITS = {
     "service member": ("src/prototypes.h", "struct service_options_struct {", "struct renamed {"),
     "service option": ("src/options.c", "**section_ptr,\n", "**section_ptr, int more,\n"),
+    "context": ("src/options.c", "context_init(section)", "make_context(section)"),
     "begin": ("src/client.c", "    transfer(c);", "    relay(c);"),
     "end": ("src/client.c", "s_poll_free(c->fds);", "c->fds=NULL;"),
+    "poll": ("src/client.c", "=s_poll_wait(c->fds, timeout, 0)", "=wait_for_events(c, timeout)"),
     "read": ("src/client.c", "SSL_read(c->ssl, ", "read_tls(c->ssl, "),
     "pending": ("src/client.c", "SSL_pending(c->ssl)", "0"),
     "wants input": ("src/client.c", "c->ssl_ptr<BUFFSIZE", "1"),
     "readsocket": ("src/client.c", "readsocket(c->sock_rfd->fd,", "read_plain(c->sock_rfd->fd,"),
     "send shutdown": ("src/client.c", "SSL_shutdown(c->ssl)", "end_tls(c->ssl)"),
     "proxy": ("src/protocol.c", "proxy_server(c, opt, phase)", "NULL"),
+    "accept": ("src/client.c", "SSL_accept(c->ssl)", "accept_tls(c)"),
     "build": ("src/Makefile.in", "stunnel-client.o: client.c", "stunnel-other.o: other.c"),
 }
 

@@ -39,7 +39,7 @@ NO_PID_FILE = "pid =\n" if PATCHED and re.search(r"^pid +=", VERSION, re.M) else
 
 # Options that only the daemon has; `workers` may go, where it is not what a test is about.
 OF_THE_DAEMON = re.compile(
-    r"^ *(acceptProxy\w*|accessLog\w*|alpn|httpKeepAlive|proxyPassTLV|TIMEOUT(?:proxy|request|resolve)) *=",
+    r"^ *(alpn|httpKeepAlive|TIMEOUTresolve) *=",
     re.M,
 )
 # Where a release of stock has no such option, or none of these names of OpenSSL's; ours all have.

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from peers import Nginx, Stunnel, free_port, service, wait_for
+from peers import PATCHED, Nginx, Stunnel, daemon_only, free_port, service, wait_for
 from recorder import OK, Recorder, answer_each, read_only
 from tls_client import TlsClient, client_context
 
@@ -207,6 +207,7 @@ def test_a_slow_head(start):
     assert refused(start, b"GET /x HT", "TIMEOUTrequest = 1") == (408, "")
 
 
+@daemon_only
 def test_a_backend_that_is_not_there(start):
     class Nobody:
         port = free_port()
@@ -359,12 +360,14 @@ def test_a_server_name_leads_to_the_log_of_its_section(start):
     path = stunnel.folder / "access"
     wait_for(lambda: path.exists() and path.read_text(), "the line")
     assert json.loads(path.read_text())["sni"] == "b.test"
-    assert (stunnel.folder / "primary").read_text() == ""
+    primary = stunnel.folder / "primary"
+    assert not primary.exists() or primary.read_text() == ""
 
 
 # ---- files ------------------------------------------------------------------------------------
 
 
+@daemon_only
 def test_rotation_loses_nothing(start):
     logged = Logged(start, "accessLogFormat = %{request}", globals_="workers = 2")
     rotated = logged.stunnel.folder / "access.1"
@@ -381,6 +384,42 @@ def test_rotation_loses_nothing(start):
         wait_for(lambda: "after" in rotated.read_text() + logged.path.read_text(), "the line")
     wait_for(lambda: "between" in rotated.read_text(), "the old line in the old file")
     assert rotated.read_text().splitlines()[:2] == ["GET /before HTTP/1.1", "GET /between HTTP/1.1"]
+
+
+@pytest.mark.skipif(not PATCHED, reason="the daemon is told by USR1")
+def test_a_file_may_be_moved_at_any_time(start):
+    logged = Logged(start, "accessLogFormat = %{request}")
+    logged.hurry = False
+    rotated = logged.stunnel.folder / "access.1"
+    with logged.client() as client:
+        client.get("/before")
+        assert logged.lines(1) == ["GET /before HTTP/1.1"]
+        logged.path.rename(rotated)
+        client.get("/after")
+        assert logged.lines(1) == ["GET /after HTTP/1.1"]
+    assert rotated.read_text() == "GET /before HTTP/1.1\n"
+
+
+@pytest.mark.skipif(not PATCHED, reason="the daemon does not start with such a file")
+def test_a_file_that_can_be_opened_again(start):
+    """Lines are lost meanwhile, requests are not, and both are told once."""
+    backend = start(Recorder())
+    stunnel = start(Stunnel(service(backend.port, "accessLog = {folder}/none/access")))
+    path = stunnel.folder / "none/access"
+    with TlsClient(stunnel.port) as client:
+        assert [client.get("/lost").status for _ in range(3)] == [200] * 3
+        stunnel.wait_log(f"Cannot write access log: {path}: No such file or directory (2)")
+        path.parent.mkdir()
+        assert client.get("/kept").status == 200
+        stunnel.wait_log(f"Access log is written again: {path}: 3 line(s) lost")
+        assert len(stunnel.log_lines("Cannot write access log")) == 1
+    assert COMBINED.fullmatch(path.read_text().rstrip("\n"))["request"] == "GET /kept HTTP/1.1"
+
+
+@pytest.mark.skipif(not PATCHED, reason="the daemon asks for it in the background only")
+def test_the_path_is_absolute():
+    outcome = _run(Stunnel(service(1, "accessLog = access")))
+    assert "Access log must include full path name" in outcome
 
 
 def test_workers_append_whole_lines(start):
@@ -414,6 +453,7 @@ def test_a_reload_keeps_what_was_gathered(start):
     assert sorted(m["request"][5:8] for m in logged.matches(3)) == ["new", "old", "old"]
 
 
+@daemon_only
 def test_a_reload_leaves_no_old_file_open(start):
     logged = Logged(start, globals_="workers = 1")
     old = set(logged.stunnel.processes())
@@ -434,12 +474,14 @@ def _open_files(pid):
     return {os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)}
 
 
+@daemon_only
 def test_a_file_that_cannot_be_opened():
     stunnel = Stunnel(service(1, "accessLog = {folder}/none/access"))
     outcome = _run(stunnel)
     assert "Cannot open access log: " in outcome and "/none/access: No such file" in outcome
 
 
+@daemon_only
 def test_nor_at_a_reload_which_then_changes_nothing(start):
     logged = start_json(start)
     text = logged.stunnel.config.read_text()

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from peers import Stunnel, daemon_only, service
+from peers import Stunnel, service
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
@@ -19,7 +19,6 @@ def front(start):
     return start_front
 
 
-@daemon_only
 @pytest.mark.parametrize(
     "options, offered, chosen",
     [
@@ -32,6 +31,8 @@ def front(start):
         (["httpDelHeader = X"], ["http/1.1", "h2"], "http/1.1"),
         (["xForwardedFor = yes", "alpn = h2, http/1.1"], ["h2", "http/1.1"], "http/1.1"),
         (["xForwardedFor = yes"], [], None),
+        (["accessLog = {folder}/log"], ["h2", "http/1.1"], "http/1.1"),
+        (["protocol = proxy", "proxyVersion = 2"], ["h2", "http/1.1"], None),
     ],
 )
 def test_alpn(front, options, offered, chosen):
@@ -41,11 +42,21 @@ def test_alpn(front, options, offered, chosen):
         assert client.get("/").status == 200
 
 
-def test_client_that_speaks_only_h2_gets_no_h2(front):
-    """A service with header options never negotiates what it cannot rewrite."""
-    stunnel = front("xForwardedFor = yes", "alpn = h2, http/1.1")
-    try:
-        with TlsClient(stunnel.port, context=client_context(alpn=["h2"])) as client:
-            assert client.tls.selected_alpn_protocol() != "h2"
-    except (ssl.SSLError, ConnectionError):
-        pass  # RFC 7301 3.2: no_application_protocol
+@pytest.mark.parametrize("more", [[], ["alpn = h2, http/1.1"]], ids=["", "alpn"])
+def test_client_that_speaks_only_h2_gets_no_h2(front, more):
+    """A service with header options never negotiates what it cannot rewrite: RFC 7301 3.2."""
+    stunnel = front("xForwardedFor = yes", *more)
+    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        TlsClient(stunnel.port, context=client_context(alpn=["h2"]))
+
+
+def test_a_server_name_chooses_what_is_offered(start):
+    backend = start(Recorder())
+    blind = service(backend.port, name="blind")
+    http = f"[http]\nsni = blind:h.test\nconnect = 127.0.0.1:{backend.port}\nxRealIP = yes\n"
+    stunnel = start(Stunnel(blind + http))
+    for sni, chosen in [("h.test", "http/1.1"), ("b.test", None)]:
+        context = client_context(verify=False, alpn=["h2", "http/1.1"])
+        with TlsClient(stunnel.port, sni=sni, context=context) as client:
+            assert client.tls.selected_alpn_protocol() == chosen
+            assert client.get("/").status == 200

@@ -15,7 +15,7 @@ import pytest
 from certs import certificates
 from peers import BINARY, PATCHED, Stunnel, free_port, service, wait_for
 from recorder import OK, Recorder, answer_each, read_only
-from tls_client import TlsClient, client_context
+from tls_client import TlsClient, client_context, dial
 
 pytestmark = pytest.mark.skipif(not PATCHED, reason="STUNNEL is no patched stock")
 
@@ -38,15 +38,80 @@ def refusal(start, *options):
     return str(error.value)
 
 
-@pytest.mark.parametrize("option", [*HEADERS, "proxyVersion = 2", "httpMaxHead = 2000"])
+OTHERS = ["proxyVersion = 2", "httpMaxHead = 2000", "acceptProxy = yes", "accessLog = /tmp/log"]
+
+
+@pytest.mark.parametrize("option", [*HEADERS, *OTHERS])
 def test_client_mode_refuses_them(start, option):
     assert "not with 'client = yes'" in refusal(start, "client = yes", option)
+
+
+PEERS = "acceptProxyFrom = 127.0.0.1"
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "imap", "connect"])
 def test_other_protocols_refuse_headers(start, protocol):
     text = refusal(start, f"protocol = {protocol}", "xForwardedFor = yes")
     assert "Header options are for HTTP" in text
+    text = refusal(start, f"protocol = {protocol}", "acceptProxy = yes", PEERS)
+    assert "acceptProxy goes with no protocol but 'proxy'" in text
+
+
+def test_a_section_that_a_name_leads_to_cannot_accept_otherwise(start):
+    named = "[named]\nsni = web:*.test\nconnect = 9\n"
+    for first, second in [([], "acceptProxy = yes\n"), (["acceptProxy = yes", PEERS], "")]:
+        with pytest.raises(AssertionError, match="acceptProxy is for the section that accepts"):
+            start(Stunnel(service(9, *first) + named + second))
+
+
+def test_stocks_own_log_and_header_have_the_client_that_a_header_named(start):
+    backend = start(Recorder(read_only))
+    options = ["acceptProxy = yes", PEERS, "protocol = proxy"]
+    stunnel = start(Stunnel(service(backend.port, *options)))
+    with dial(stunnel.port) as sock:
+        sock.sendall(b"PROXY TCP4 192.0.2.7 198.51.100.1 51234 443\r\n")
+        context = client_context()
+        with context.wrap_socket(sock, server_hostname="localhost") as tls:
+            tls.sendall(b"hello")
+            wait_for(lambda: backend.connections and backend.data.endswith(b"hello"), "the bytes")
+    assert backend.data == b"PROXY TCP4 192.0.2.7 198.51.100.1 51234 443\r\nhello"
+    assert stunnel.wait_log("PROXY header version 1: client 192.0.2.7:51234")
+
+
+def test_a_client_that_sends_nothing_is_let_go_without_an_answer(start):
+    backend = start(Recorder(read_only))
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes", "TIMEOUTrequest = 1")))
+    with TlsClient(stunnel.port) as client:
+        assert client.recv_all() == b""
+    assert stunnel.wait_log("TIMEOUTrequest exceeded: closing")
+    wait_for(lambda: backend.connections and backend.connections[0].ended, "the backend's end")
+    assert (backend.connections[0].ended, backend.data) == ("eof", b"")
+
+
+def test_a_head_that_trickles_has_the_time_of_any_other(start):
+    backend = start(Recorder())
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes", "TIMEOUTrequest = 2")))
+    with TlsClient(stunnel.port) as client:
+        client.get("/")
+        client.send(b"GET / HTTP/1.1\r\nX: ")
+
+        def sent_until_answered():
+            client.send(b"x")
+            return stunnel.log_lines("request-timeout")
+
+        wait_for(sent_until_answered, "the refusal")
+        assert client.response().status == 408
+
+
+@pytest.mark.parametrize("option", ["TIMEOUTrequest = 1", "TIMEOUTidle = 20"])
+def test_the_time_of_a_request_is_no_matter_for_a_blind_service(start, option):
+    backend = start(Recorder(read_only))
+    stunnel = start(Stunnel(service(backend.port, option)))
+    with TlsClient(stunnel.port) as client:
+        client.send(b"a")
+        time.sleep(1.5)
+        client.send(b"b")
+        wait_for(lambda: backend.data == b"ab", "both bytes")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +130,16 @@ def test_other_protocols_refuse_headers(start, protocol):
         ("proxyMapped = yes", "either 'fold' or 'keep'"),
         ("proxyTLV = colour", "colour"),
         ("proxyTLV = ssl", "proxyTLV needs proxyVersion = 2"),
+        ("proxyPassTLV = yes", "proxyPassTLV needs proxyVersion = 2"),
+        ("acceptProxy = perhaps", "either 'yes', 'required' or 'no'"),
+        ("acceptProxy = yes", "acceptProxy needs acceptProxyFrom"),
+        ("acceptProxyFrom = localhost", "Not an address or block of addresses"),
+        ("TIMEOUTrequest = 1.5", "Illegal request timeout"),
+        ("TIMEOUTproxy = soon", "Illegal PROXY timeout"),
+        ("accessLog = log", "Access log must include full path name"),
+        ("accessLogFormat = %{nonsense}", "nonsense"),
+        ("listenqueue = many", "Illegal length of a queue"),
+        ("sendproxy = on", "either 'yes' or 'no'"),
     ],
 )
 def test_bad_values(start, option, why):

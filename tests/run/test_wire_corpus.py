@@ -108,8 +108,6 @@ class Run:
         data = data.replace(b"198.51.100.1:443", b"127.0.0.1:%d" % self.port)
         data = data.replace(b"198.51.100.1", b"127.0.0.1")
         data = data.replace(b"-Port: 443\r", b"-Port: %d\r" % self.port)
-        if PATCHED:  # stock negotiates no ALPN
-            data = data.replace(b"alpn=http/1.1", b"alpn=")
         data = data.replace(b"192.0.2.7", CLIENT.encode())
         return data.replace(b"51234", b"%d" % self.client.address[1])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 PATCHES = PROJECT / "patches"
 CORE = PROJECT / "stunnel" / "core"
-SHARED = [PROJECT / "stunnel" / name for name in ("tls_facts.c", "tls_facts.h")]
+SHARED = [PROJECT / "stunnel" / f"{stem}{end}" for stem in ("exchange", "tls_facts") for end in (".c", ".h")]
 GLUE = sorted(PATCHES.glob("forward*.[ch]"))
 PORT = [PATCHES / name for name in ("openssl_port.c", "openssl_port.h")]
 

@@ -6,6 +6,14 @@
 static void transfer_tcp(CLI *);
 static void transfer_udp(CLI *);
 
+static void shake_hands(CLI *one)
+{
+	int done = one->opt->option.client ? SSL_connect(one->ssl) : SSL_accept(one->ssl);
+
+	if (done <= 0 && s_poll_wait(one->fds, one->opt->timeout_busy, 0) < 0)
+		throw_exception(one, 1);
+}
+
 static void serve(CLI *one)
 {
 	if (one->opt->protocol_late && !one->redirected)
@@ -30,6 +38,8 @@ static void transfer_tcp(CLI *one)
 			one->ssl_ptr < BUFFSIZE;
 		if (SSL_get_shutdown(one->ssl) != (SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN))
 			ask(one, want && !SSL_pending(one->ssl));
+		if (s_poll_wait(one->fds, one->opt->timeout_idle, 0) < 0)
+			throw_exception(one, 1);
 		look_for_errors(one);
 		n = readsocket(one->sock_rfd->fd, one->sock_buff, BUFFSIZE - one->sock_ptr);
 		if (n < 0)
@@ -53,6 +63,8 @@ static void transfer_udp(CLI *one)
 	int idle = 0, n;
 
 	do {
+		if (s_poll_wait(one->fds, one->opt->timeout_idle, 0) < 0)
+			throw_exception(one, 1);
 		n = readsocket(one->sock_rfd->fd, one->sock_buff, BUFFSIZE);
 		if (n < 0)
 			throw_exception(one, 1);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: ISC */
+#include "forward_connection.h"
+#include "forward_stock.h"
+
+/* --- ALPN ------------------------------------------------------------------------------------- */
+
+/* RFC 7301 3.2: a client that offers protocols gets one of them, or is turned away. */
+static int select_http(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_len,
+		       const unsigned char *offered, unsigned offered_len, void *unused)
+{
+	static const unsigned char http[] = "\x08http/1.1";
+	unsigned char *found;
+
+	(void)ssl;
+	(void)unused;
+	if (SSL_select_next_proto(&found, chosen_len, http, sizeof http - 1, offered,
+				  offered_len) != OPENSSL_NPN_NEGOTIATED) {
+		s_log(LOG_ERR, "ALPN: the client offers no http/1.1");
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	}
+	*chosen = found;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+int forward_context(SERVICE_OPTIONS *section)
+{
+	if (section->forward && section->forward->http)
+		SSL_CTX_set_alpn_select_cb(section->ctx, select_http, NULL);
+	return 0;
+}
+
+/* --- the PROXY header of a listed peer -------------------------------------------------------- */
+
+/* Does not return: nobody can say who the client is. */
+static void give_up(CLI *c, const char *why)
+{
+	s_log(LOG_ERR, "%s", why);
+	forward_abort(c);
+}
+
+static void refuse_header(CLI *c, enum proxy_error error)
+{
+	const struct proxy_error_info *e = &proxy_error_info[error];
+	char peer[STOCK_CLIENT_TEXT_MAX];
+
+	s_log(LOG_ERR, "Bad PROXY header from %s: section %s: %s", stock_client_text(c, peer),
+	      e->section, e->text);
+	forward_abort(c);
+}
+
+/* Waits for more of the header. */
+static void wait_for_peer(CLI *c, uint64_t deadline)
+{
+	uint64_t now = stock_now();
+	int rc = 0;
+
+	if (deadline > now) {
+		s_poll_init(c->fds, 0);
+		s_poll_add(c->fds, c->local_rfd.fd, 1, 0);
+		rc = deadline == UINT64_MAX ? s_poll_wait(c->fds, -1, 0)
+					    : s_poll_wait(c->fds, (int)((deadline - now) / 1000),
+							  (int)((deadline - now) % 1000));
+	}
+	if (rc < 0)
+		give_up(c, "The PROXY header cannot be waited for");
+	if (stock_now() >= deadline)
+		give_up(c, "TIMEOUTproxy exceeded: the PROXY header is not complete");
+}
+
+/*
+ * What is there is looked at, and only what belongs to the header is taken: behind it TLS begins,
+ * which OpenSSL reads for itself. The bytes stay in *b, since the facts point there.
+ */
+static void read_header(CLI *c, struct forward_buffer *b, struct proxy_header *h)
+{
+	uint64_t deadline = forward_deadline(stock_now(), c->opt->forward->timeout_proxy);
+	int len = 0;
+
+	while (len == 0) {
+		size_t had = b->len;
+		ssize_t n;
+
+		forward_buffer_reserve(b, PROXY_HEADER_MAX - had);
+		n = recv(c->local_rfd.fd, b->p + had, PROXY_HEADER_MAX - had, MSG_PEEK);
+		if (n < 0 && stock_must_wait()) {
+			wait_for_peer(c, deadline);
+			continue;
+		}
+		if (n <= 0)
+			give_up(c, "The peer ended before its PROXY header was complete");
+		len = proxy_decode(span_of(b->p, had + (size_t)n), h);
+		if (len < 0)
+			refuse_header(c, (enum proxy_error) - len);
+		if (len > 0)
+			n = (ssize_t)((size_t)len - had);
+		if (recv(c->local_rfd.fd, b->p + had, (size_t)n, 0) != n)
+			give_up(c, "The PROXY header cannot be read");
+		b->len += (size_t)n;
+	}
+}
+
+/* The header is whole: from here on its client is the client, for stunnel's own log, too. */
+static void adopt_client(CLI *c, const struct proxy_header *h)
+{
+	struct facts *facts = &c->forward->facts;
+	char text[STOCK_CLIENT_TEXT_MAX];
+
+	if (!h->local) {
+		facts->client = h->client;
+		facts->server = h->server;
+		facts->tlvs = h->tlvs;
+		stock_set_client(c, &facts->client); /* before it is folded to IPv4 */
+		ip_facts(&facts->client);
+		ip_facts(&facts->server);
+	}
+	s_log(LOG_NOTICE, "PROXY header version %d: %s %s", h->version,
+	      h->local ? "no client but" : "client", stock_client_text(c, text));
+}
+
+static void take_header(CLI *c)
+{
+	const struct forward_options *o = c->opt->forward;
+	struct proxy_header h;
+	struct forward *f;
+
+	if (o->accept_proxy == FORWARD_PROXY_NO)
+		return;
+	f = forward_new(c);
+	if (forward_is_among(&o->proxy_peers, &f->facts.peer)) {
+		read_header(c, &f->header, &h);
+		adopt_client(c, &h);
+	} else if (o->accept_proxy == FORWARD_PROXY_REQUIRED) {
+		give_up(c, "The peer is not in acceptProxyFrom, and a PROXY header is required");
+	}
+}
+
+/* A server name can change c->opt in the handshake: the header was due before. */
+int forward_accept(CLI *c)
+{
+	if (SSL_in_before(c->ssl))
+		take_header(c);
+	return SSL_accept(c->ssl);
+}
