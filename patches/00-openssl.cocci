@@ -48,8 +48,9 @@ expression session;
 // hook: session callback
 // file: src/ctx.c
 // makes: 0+ const unsigned char *
-// wants: sess_get_cb(), declared and defined with a key that is not const
+// wants: sess_get_cb(), declared and defined with a key that is not const, and cache_get() for it
 // gone: \bsess_get_cb\(SSL \*\w*,\s*unsigned char\b
+// stale: \bcache_get\(SSL \*\w*,\s*unsigned char\b
 @@
 typedef SSL;
 type session;
@@ -69,6 +70,25 @@ identifier connection, key, length, copy;
   int length, int *copy)
  { ... }
 
+@@
+typedef SSL;
+type session;
+@@
+ session cache_get(SSL *,
+- unsigned char *,
++ const unsigned char *,
+  int);
+
+@@
+typedef SSL;
+identifier connection, key, length;
+@@
+ cache_get(SSL *connection,
+- unsigned char *key,
++ const unsigned char *key,
+  int length)
+ { ... }
+
 // hook: DH parameters
 // file: src/*.c
 // makes: 0+ DH_set0_pqg(
@@ -86,7 +106,8 @@ statement failed;
 +         generator))
  failed
 |
-- if((dh->p == NULL) || (dh->g == NULL))
+- if((dh->p == NULL) ||
+-         (dh->g == NULL))
 + if(!DH_set0_pqg(dh, prime, NULL,
 +         generator))
  failed
@@ -174,47 +195,143 @@ expression store;
 @@
 - store->cache = 0;
 
-// hook: locks
+// hook: locks for OpenSSL
 // file: src/sthreads.c
 // makes: 0 openssl_port
 // wants: locks for OpenSSL, and the functions that it called for them
+// spatch: --macro-file-builtins @stock.macros
 // gone: \bCRYPTO_NUM_LOCKS\b
-// stale: \bCRYPTO_set_(id|locking|dynlock_\w+)_callback\(
+// stale: \bCRYPTO_(num_locks\(|set_\w+_callback\(|THREADID_set_callback\()
+@setters@
+identifier setter =~ "^CRYPTO_(set_(id|locking|dynlock_[a-z]+)|THREADID_set)_callback$";
+identifier callback;
+@@
+- setter(callback);
+
+@@
+identifier setters.callback !~ "^stunnel_";
+@@
+- callback(...) { ... }
+
 @@
 type lock;
 identifier locks;
 @@
 - static lock locks[CRYPTO_NUM_LOCKS];
 
+@table@
+identifier locks, allocate = {str_alloc, str_alloc_detached};
+@@
+- locks=allocate(<+...CRYPTO_num_locks()...+>);
+
+@@
+identifier table.locks;
+type lock;
+@@
+- static lock *locks;
+
 @@
 identifier n;
 statement each;
 @@
+(
 - for(n=0; n<CRYPTO_NUM_LOCKS; n++)
 -     each
+|
+- for(n=0; n<CRYPTO_num_locks(); n++)
+-     each
+)
 
-@setters@
-identifier setter =~ "^CRYPTO_set_(locking|dynlock_[a-z]+)_callback$";
-identifier callback;
+// hook: locks of stunnel
+// file: src/*.[ch]
+// makes: 0+ CRYPTO_RWLOCK
+// wants: numbers of dynamic locks, in stunnel_locks
+// gone: \bint stunnel_locks\[|=\s*CRYPTO_get_new_dynlockid\(
 @@
-- setter(callback);
+typedef CRYPTO_RWLOCK;
+symbol stunnel_locks;
+expression many;
+@@
+(
+- extern int stunnel_locks[many];
++ extern CRYPTO_RWLOCK *stunnel_locks[many];
+|
+- int stunnel_locks[many];
++ CRYPTO_RWLOCK *stunnel_locks[many];
+)
 
 @@
-identifier setters.callback;
-type result;
 @@
-- static result callback(...) { ... }
+- CRYPTO_get_new_dynlockid()
++ CRYPTO_THREAD_lock_new()
+
+// hook: memory of OpenSSL
+// file: src/tls.c
+// makes: 0 openssl_port
+// wants: CRYPTO_set_mem_ex_functions(): OpenSSL clears what is secret in its memory itself
+// spatch: --macro-file-builtins @stock.macros
+// gone: \bCRYPTO_set_mem_ex_functions\(
+@setter@
+expression allocate, again;
+identifier release;
+@@
+- CRYPTO_set_mem_ex_functions(allocate, again, release);
 
 @@
-expression callback;
+identifier setter.release;
+type nothing;
 @@
-- CRYPTO_set_id_callback(callback);
+- nothing release(void *);
+
+@@
+identifier setter.release;
+@@
+- release(...) { ... }
+
+// hook: header of SSL 2 and 3
+// file: src/common.h
+// makes: 0 openssl_port
+// wants: #include <openssl/ssl23.h>
+// gone: <openssl/ssl23\.h>
+@@
+@@
+- #include <openssl/ssl23.h>
+
+// hook: certificate that is judged
+// file: src/verify.c
+// makes: 0+ X509_STORE_CTX_get_
+// wants: current_cert, error_depth and error of an X509_STORE_CTX
+// gone: \bcallback_ctx->\w+
+@@
+symbol callback_ctx;
+@@
+(
+- callback_ctx->current_cert
++ X509_STORE_CTX_get_current_cert(callback_ctx)
+|
+- callback_ctx->error_depth
++ X509_STORE_CTX_get_error_depth(callback_ctx)
+|
+- callback_ctx->error
++ X509_STORE_CTX_get_error(callback_ctx)
+)
+
+// hook: method of compression
+// file: src/ssl.c
+// makes: 0+ OPENSSL_PORT_COMP_TYPE
+// wants: type of a COMP_METHOD
+// gone: \bcm->type\b
+@@
+symbol cm;
+@@
+- cm->type
++ OPENSSL_PORT_COMP_TYPE
 
 // hook: unknown option
 // file: src/options.c
 // makes: 2+ OPENSSL_PORT_
 // wants: parse_ssl_option(), which returns 0 for a name that it does not know, and where that is asked for
-// stale: =\s*parse_ssl_option\(\w+(?:\+1)?\);\s*if\(!\w+\)
+// stale: =\s*parse_ssl_option\(\w+(?:\+1)?\);\s*if\s*\(!\w+\)
 @@
 @@
  parse_ssl_option(...)
@@ -253,13 +370,102 @@ statement refusal;
 // stale: \bnew_service_options\.client_method\s*=\s*\(SSL_METHOD \*\)\s*TLSv1_client_method\b
 @@
 typedef SSL_METHOD;
-symbol new_service_options;
+identifier presets;
 @@
- new_service_options.client_method =
+ presets.client_method =
 -    (SSL_METHOD *)TLSv1_client_method()
 +    (SSL_METHOD *)SSLv23_client_method()
 
 @@
+expression old;
 @@
-- #define DEFAULT_SSLVER_CLIENT "TLSv1"
+- #define DEFAULT_SSLVER_CLIENT old
 + #define DEFAULT_SSLVER_CLIENT "all"
+
+// hook: type of options
+// file: src/prototypes.h
+// makes: 0+ unsigned long
+// wants: long ssl_options of struct service_options_struct: of 32 bits, the highest would become 32 more
+// stale: (?<!unsigned )\blong ssl_options\w*;
+@@
+@@
+ struct service_options_struct {
+     ...
+-    long ssl_options;
++    unsigned long ssl_options;
+     ...
+ };
+
+@@
+@@
+ struct service_options_struct {
+     ...
+-    long ssl_options_set;
++    unsigned long ssl_options_set;
+     ...
+ };
+
+@@
+@@
+ struct service_options_struct {
+     ...
+-    long ssl_options_clear;
++    unsigned long ssl_options_clear;
+     ...
+ };
+
+// hook: default curve
+// file: src/options.c
+// makes: 1+ OPENSSL_PORT_CURVES
+// wants: DEFAULT_CURVE, P-256 alone, and where it is shown: without `curve` OpenSSL has its own groups
+// stale: =\s*DEFAULT_CURVE\b|\(DEFAULT_CURVE\)
+@@
+symbol DEFAULT_CURVE;
+expression section;
+@@
+- section->curve=DEFAULT_CURVE
++ section->curve=NID_undef
+
+@@
+symbol DEFAULT_CURVE;
+@@
+- OBJ_nid2ln(DEFAULT_CURVE)
++ OPENSSL_PORT_CURVES
+
+// hook: no curve
+// file: src/ctx.c
+// makes: 1 NID_undef
+// wants: EC_KEY_new_by_curve_name() of the section's curve
+@@
+expression section;
+identifier key;
+@@
++if(section->curve==NID_undef)
++    return 0;
+ key=EC_KEY_new_by_curve_name(section->curve);
+
+// hook: weak DH parameters
+// file: src/ctx.c
+// makes: 1+ openssl_port_set_tmp_dh(
+// wants: SSL_CTX_set_tmp_dh(), whose result is not asked for
+@@
+expression context, dh;
+@@
+- SSL_CTX_set_tmp_dh(context, dh);
++ openssl_port_set_tmp_dh(context, dh);
+
+// hook: usable version
+// file: src/ctx.c
+// makes: 1 openssl_port_refuses(
+// wants: the end of context_init()
+@@
+typedef SERVICE_OPTIONS;
+identifier section;
+@@
+ context_init(SERVICE_OPTIONS *section)
+ {
+     <...
+-    return 0;
++    return openssl_port_refuses(section->ctx);
+     ...>
+ }

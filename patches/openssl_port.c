@@ -4,9 +4,43 @@
 
 #undef SSL_read
 
+void openssl_port_set_tmp_dh(SSL_CTX *context, DH *dh)
+{
+	if (!SSL_CTX_set_tmp_dh(context, dh))
+		sslerror("SSL_CTX_set_tmp_dh");
+}
+
+/*
+ * What came before TLS 1.2 is signed by way of SHA-1 and MD5, which OpenSSL 3 takes at level 0
+ * only. The version of a method that speaks several is none of these.
+ */
+static int is_ruled_out(const SSL *ssl)
+{
+	int version = SSL_version(ssl);
+
+	return OPENSSL_VERSION_NUMBER >= 0x30000000L && version >= SSL3_VERSION &&
+	       version < TLS1_2_VERSION && SSL_get_security_level(ssl) > 0;
+}
+
+int openssl_port_refuses(SSL_CTX *context)
+{
+	SSL *ssl = SSL_new(context);
+	int refused = !ssl || is_ruled_out(ssl);
+
+	if (!ssl)
+		sslerror("SSL_new");
+	else if (refused)
+		s_log(LOG_ERR,
+		      "sslVersion = %s needs ciphers with @SECLEVEL=0: OpenSSL allows it at no "
+		      "other",
+		      SSL_get_version(ssl));
+	SSL_free(ssl);
+	return refused;
+}
+
 static int is_unexpected_end(void)
 {
-#ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
+#if defined(SSL_R_UNEXPECTED_EOF_WHILE_READING)
 	unsigned long error = ERR_peek_error();
 
 	return ERR_GET_LIB(error) == ERR_LIB_SSL &&

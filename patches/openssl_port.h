@@ -15,17 +15,18 @@
 
 #include <openssl/opensslv.h>
 
-#if OPENSSL_VERSION_NUMBER < 0x10101000L
+#if OPENSSL_VERSION_NUMBER < 0x1010100fL
 #error "patch 00-openssl-port is for OpenSSL 1.1.1 and later: leave it out"
 #endif
 
+#include <openssl/crypto.h>
+#include <openssl/dh.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
-/* ---- what no OpenSSL of today has: its options are refused in stunnel's own words --------------
- */
+/* ---- what no OpenSSL of today has; asking for it is refused in stunnel's own words */
 
 #ifndef OPENSSL_NO_SSL2
 #define OPENSSL_NO_SSL2
@@ -40,6 +41,10 @@
 #ifndef OPENSSL_NO_COMP
 #define OPENSSL_NO_COMP
 #endif
+#undef COMP_zlib
+#define COMP_zlib() NULL
+#define COMP_rle() NULL
+#define OPENSSL_PORT_COMP_TYPE NID_undef
 
 #ifdef OPENSSL_NO_EGD
 #define RAND_egd(path) ((void)(path), -1)
@@ -49,24 +54,49 @@
 #undef ERR_remove_state
 #define ERR_remove_state(pid) ((void)0)
 
-/* ---- states of a handshake ---------------------------------------------------------------------
- */
+/* ---- locks */
+
+/* Of a release whose own locks were OpenSSL's; there is none before threads are set up. */
+#define CRYPTO_r_lock(lock) openssl_port_lock((lock), CRYPTO_THREAD_read_lock)
+#define CRYPTO_r_unlock(lock) openssl_port_lock((lock), CRYPTO_THREAD_unlock)
+#define CRYPTO_w_lock(lock) openssl_port_lock((lock), CRYPTO_THREAD_write_lock)
+#define CRYPTO_w_unlock(lock) openssl_port_lock((lock), CRYPTO_THREAD_unlock)
+
+static inline void openssl_port_lock(CRYPTO_RWLOCK *lock, int (*change)(CRYPTO_RWLOCK *))
+{
+	if (lock)
+		change(lock);
+}
+
+/* ---- states of a handshake */
 
 #define SSL3_ST_SR_CLNT_HELLO_A TLS_ST_SR_CLNT_HELLO
 #define SSL23_ST_SR_CLNT_HELLO_A TLS_ST_SR_CLNT_HELLO
 
-/* ---- options -----------------------------------------------------------------------------------
- */
+/* ---- options */
 
-/* What parse_ssl_option() returns for a name it does not know: 0 is the value of many options now.
- */
+/* What parse_ssl_option() returns for an unknown name: 0 is the value of many options now. */
 #define OPENSSL_PORT_NO_OPTION (-1)
 
 /* Whether it did: its type is that of a release. */
 #define OPENSSL_PORT_IS_NO_OPTION(value) (!~(value))
 
-/* ---- reading -----------------------------------------------------------------------------------
+/* ---- contexts */
+
+/* What `curve` is where it is not set, as it is shown. */
+#define OPENSSL_PORT_CURVES "those of OpenSSL"
+
+/* As SSL_CTX_set_tmp_dh(), and tells of parameters that OpenSSL does not take. */
+void openssl_port_set_tmp_dh(SSL_CTX *context, DH *dh);
+
+/*
+ * 1 where a context that is ready otherwise could never shake hands, since its sslVersion is one
+ * that the level of security rules out, or without memory; what stands in the way is logged. Else
+ * 0.
  */
+int openssl_port_refuses(SSL_CTX *context);
+
+/* ---- reading */
 
 /*
  * As SSL_read(), also for the tree's other files: an end of the connection without close_notify is
@@ -75,15 +105,13 @@
 int openssl_port_read(SSL *ssl, void *into, int most);
 #define SSL_read openssl_port_read
 
-/* ---- sessions ----------------------------------------------------------------------------------
- */
+/* ---- sessions */
 
 /* The session's identifier, which stays its own, and how long it is in bytes. */
 const unsigned char *openssl_port_session_id(const SSL_SESSION *session);
 unsigned int openssl_port_session_id_length(const SSL_SESSION *session);
 
-/* ---- certificates and revocation lists ---------------------------------------------------------
- */
+/* ---- certificates and revocation lists */
 
 /* Stands on the stack where an X509_OBJECT stood. */
 struct openssl_port_object {

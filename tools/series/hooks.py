@@ -32,6 +32,7 @@ class Rule:
         self.releases = field.get("releases", "all releases")
         self.unless = field.get("unless", "").split()
         self.options = ["--macro-file", PATCHES / "stock.macros", *field.get("spatch", "").split()]
+        self.options = [re.sub(r"^@", f"{PATCHES}/", str(word)) for word in self.options]
         count, self.token = field["makes"].split(" ", 1)
         self.gone, self.stale = field.get("gone"), field.get("stale")
         self.least = int(count.rstrip("+"))

@@ -1,0 +1,4 @@
+static int has_method(COMP_METHOD *cm)
+{
+	return cm && cm->type != NID_undef;
+}

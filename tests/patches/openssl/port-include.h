@@ -1,0 +1,3 @@
+#include <stdio.h>
+#include <openssl/opensslconf.h>
+#include <openssl/ssl.h>

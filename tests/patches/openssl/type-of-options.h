@@ -1,0 +1,6 @@
+struct service_options_struct {
+	char *name;
+	long ssl_options_set;
+	long ssl_options_clear;
+	int depth;
+};
