@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import socket
 import ssl
 import struct
@@ -201,6 +202,28 @@ def test_reload_while_a_connection_runs(start):
         old.get("/4")
     lines = re.findall(rb"X-A: (\d)", b"".join(c.data for c in backend.connections))
     assert sorted(lines) == [b"1", b"1", b"1", b"2"]
+
+
+def test_a_file_that_is_refused_changes_no_section(start):
+    """Sections may share what the defaults say; what a refused file made of it is gone."""
+    backends = [start(Recorder()), start(Recorder())]
+    sections = [
+        service(backends[0].port, name="plain"),
+        service(backends[1].port, "httpAddHeader = X-Own: 1", name="own"),
+    ]
+    stunnel = start(Stunnel("httpAddHeader = X-All: 1\n" + "".join(sections)))
+    text = stunnel.config.read_text()
+    stunnel.config.write_text(text.replace(": 1\n", ": 2\n") + "httpMaxHead = 3\n")
+    stunnel.signal(signal.SIGHUP)
+    stunnel.wait_log("Illegal size of a head")
+    stunnel.config.write_text(text)
+    stunnel.reload()
+    for endpoint in stunnel.endpoints():
+        with TlsClient(int(endpoint.rsplit(":", 1)[1])) as client:
+            assert client.get("/").status == 200
+    plain, own = [re.findall(rb"X-\w+: \d", backend.data) for backend in backends]
+    assert plain == [b"X-All: 1"]
+    assert own == [b"X-All: 1", b"X-Own: 1"]
 
 
 def test_session_of_another_name_is_no_certificate(start):
