@@ -134,6 +134,7 @@ statement failed;
 // file: src/options.c
 // makes: 1 forward_context(
 // wants: the call of context_init()
+// spatch: --undefined USE_FIPS
 @@
 expression section;
 @@
