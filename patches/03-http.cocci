@@ -217,6 +217,32 @@ expression fd, p, n;
      ...>
  }
 
+// hook: hangup
+// file: src/client.c
+// makes: 1 FORWARD_HUNG_UP(
+// wants: the condition under which transfer() reads nothing more of a backend that hung up
+// releases: 4.55 to 5.11
+// unless: NEVER_HANGS_UP ASKS_FOR_REST
+//
+// Later ones look first whether something is left to be read.
+@@
+typedef CLI;
+identifier link, door, hup;
+expression level, text;
+@@
+ transfer(CLI *link)
+ {
+     <...
+     if(
+-        hup(link->fds, link->sock_rfd->fd)
++        FORWARD_HUNG_UP(link, hup(link->fds, link->sock_rfd->fd))
+     ) {
+         s_log(level, text);
+         door = 0;
+     }
+     ...>
+ }
+
 // hook: send shutdown
 // file: src/client.c
 // makes: 1 FORWARD_SHUTDOWN(

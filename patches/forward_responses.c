@@ -53,6 +53,15 @@ ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len)
 	return n;
 }
 
+/* Whether a backend that has ended has nothing left to be read: a response must not lose its end.
+ */
+int forward_hung_up(const CLI *c)
+{
+	char byte;
+
+	return recv(c->sock_rfd->fd, &byte, 1, MSG_PEEK) <= 0;
+}
+
 /* To ask is to take it: no read will fail any more, but find an end. */
 int forward_socket_error(CLI *c, SOCKET fd)
 {
