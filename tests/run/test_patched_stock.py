@@ -497,3 +497,27 @@ def test_started_programs_inherit_nothing(start, tmp_path):
         client.send(b"GET / HTTP/1.1\n\n")
         assert client.recv_all().startswith(b"HTTP/1.1 400 ")
         assert sockets() == before
+
+
+@pytest.mark.parametrize("size", [5000, 1_000_000])
+def test_answer_without_framing_is_whole_for_a_client_that_has_ended(start, size):
+    """Some releases read nothing more of a backend that poll() tells to have hung up."""
+    seen = threading.Event()
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+
+    def serve(connection):
+        read_only(connection)
+        connection.send(head)
+        seen.wait()
+        connection.send(bytes(size))
+
+    backend = start(Recorder(serve))
+    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    for _ in range(5):
+        with TlsClient(stunnel.port) as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.end()
+            data = client.recv()
+            seen.set()
+            assert data + client.recv_all() == head + bytes(size)
+            seen.clear()
