@@ -185,6 +185,23 @@ expression revoked;
 - revoked->serialNumber
 + X509_REVOKED_get0_serialNumber(revoked)
 
+// hook: certificate that is asked for
+// file: src/verify.c
+// makes: 0+ OCSP_CERTID_dup(
+// wants: OCSP_request_add0_id() of what is freed afterwards, which crashed with any OpenSSL
+// releases: 5.15 to 5.21
+@freed@
+expression asked;
+@@
+ OCSP_CERTID_free(asked)
+
+@depends on freed@
+expression request;
+identifier asked;
+@@
+- OCSP_request_add0_id(request, asked)
++ OCSP_request_add0_id(request, OCSP_CERTID_dup(asked))
+
 // hook: cache of a store
 // file: src/*.c
 // makes: 0 openssl_port
