@@ -82,7 +82,7 @@ static void read_header(CLI *c, struct forward_buffer *b, struct proxy_header *h
 
 		forward_buffer_reserve(b, PROXY_HEADER_MAX - had);
 		n = recv(c->local_rfd.fd, b->p + had, PROXY_HEADER_MAX - had, MSG_PEEK);
-		if (n < 0 && stock_must_wait()) {
+		if (n < 0 && stock_is_temporary(get_last_socket_error())) {
 			wait_for_peer(c, deadline);
 			continue;
 		}

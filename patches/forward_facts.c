@@ -12,7 +12,7 @@ static void address(struct facts_addr *to, const SOCKADDR_UNION *from)
 		memcpy(to->ip, &from->in.sin_addr, 4);
 		to->port = ntohs(from->in.sin_port);
 	}
-#if defined(USE_IPv6) || defined(USE_IPV6) /* to 5.75, and later */
+#if STOCK_IPV6
 	if (from->sa.sa_family == AF_INET6) {
 		to->family = FACTS_IPV6;
 		memcpy(to->ip, &from->in6.sin6_addr, 16);

@@ -46,7 +46,7 @@ void stock_set_client(CLI *c, const struct facts_addr *client)
 		to->in.sin_port = htons(client->port);
 		c->peer_addr_len = sizeof to->in;
 	}
-#ifdef USE_IPv6
+#if STOCK_IPV6
 	if (client->family == FACTS_IPV6) {
 		memset(to, 0, sizeof *to);
 		to->in6.sin6_family = AF_INET6;
@@ -62,7 +62,7 @@ void stock_set_client(CLI *c, const struct facts_addr *client)
 #endif
 }
 
-/* --- clocks and sockets ----------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 uint64_t stock_now(void)
 {
@@ -74,17 +74,6 @@ uint64_t stock_now(void)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + 1;
 #endif
-}
-
-bool stock_must_wait(void)
-{
-	int error = get_last_socket_error();
-
-#if S_EAGAIN != S_EWOULDBLOCK
-	if (error == S_EAGAIN)
-		return true;
-#endif
-	return error == S_EWOULDBLOCK || error == S_EINTR;
 }
 
 /* --- certificates ----------------------------------------------------------------------------- */

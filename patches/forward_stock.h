@@ -9,6 +9,7 @@
 
 #include "forward_era.h"
 
+struct facts_addr;
 struct tls_judging;
 
 /*
@@ -19,6 +20,13 @@ struct tls_judging;
 #if !STOCK_HAS_SOCKET && !defined(USE_WIN32)
 typedef int SOCKET;
 #define INVALID_SOCKET (-1)
+#endif
+
+/* Whether SOCKADDR_UNION has IPv6: the macro is spelt in two ways, the second from 5.76 on. */
+#if defined(USE_IPv6) || defined(USE_IPV6)
+#define STOCK_IPV6 1
+#else
+#define STOCK_IPV6 0
 #endif
 
 /* What a command of parse_service_option() is of enum forward_command; known in options.c only. */
@@ -68,14 +76,10 @@ unsigned long long stock_serial(const CLI *c);
 #define STOCK_CLIENT_TEXT_MAX 128
 
 /* The client is another one than who connected; without an IP address nothing is done. */
-struct facts_addr;
 void stock_set_client(CLI *c, const struct facts_addr *client);
 
 /* Milliseconds of a clock that nobody sets; never 0. */
 uint64_t stock_now(void);
-
-/* Whether a call of a socket that has just failed may be tried again when it is ready. */
-bool stock_must_wait(void);
 
 /* The client's address and port for the log; "a descriptor" if it has none. */
 const char *stock_client_text(CLI *c, char text[STOCK_CLIENT_TEXT_MAX]);
