@@ -222,7 +222,7 @@ bool stock_is_temporary(int error)
 void stock_write(CLI *c, SOCKET fd, const char *p, size_t len)
 {
 #if STOCK_HAS_S_WRITE
-	s_write(c, fd, p, len);
+	s_write(c, fd, (void *)(uintptr_t)p, len); /* not const before 5.02 */
 #else
 	write_blocking(c, fd, (void *)(uintptr_t)p, (int)len);
 #endif
