@@ -384,7 +384,7 @@ statement refusal;
 // file: src/options.c
 // makes: 0+ SSLv23_client_method(
 // wants: TLSv1_client_method() as what a client has by default: it speaks that version alone
-// stale: \bnew_service_options\.client_method\s*=\s*\(SSL_METHOD \*\)\s*TLSv1_client_method\b
+// stale: (\bnew_service_options\.|_CLIENT ""\s*section->)client_method\s*=\s*\(SSL_METHOD \*\)\s*TLSv1_client_method\b
 @@
 typedef SSL_METHOD;
 identifier presets;
@@ -392,6 +392,17 @@ identifier presets;
  presets.client_method =
 -    (SSL_METHOD *)TLSv1_client_method()
 +    (SSL_METHOD *)SSLv23_client_method()
+
+// In 4.46 to 4.52 the preset stands before that of an OpenSSL without TLS.
+@@
+typedef SSL_METHOD;
+expression section;
+@@
+ section->client_method =
+-    (SSL_METHOD *)TLSv1_client_method();
++    (SSL_METHOD *)SSLv23_client_method();
+ section->client_method =
+     (SSL_METHOD *)SSLv3_client_method();
 
 @@
 expression old;

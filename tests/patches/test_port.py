@@ -6,6 +6,7 @@ STUNNEL_PORTED names a stunnel that was built from such a tree, with this patch 
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -115,6 +116,9 @@ def test_server_speaks_what_the_client_speaks(start, version):
         assert client.get("/").status == 200
 
 
+@pytest.mark.skipif(
+    re.search(r"stunnel 4\.(4\d|5[0-3]) ", VERSION) is not None, reason="knows no TLSv1.2"
+)
 def test_one_version_alone(start):
     stock = front(start, "sslVersion = TLSv1.2")
     with TlsClient(stock.port) as client:
@@ -131,7 +135,8 @@ def test_version_that_openssl_lacks_is_refused(version):
 def test_version_that_the_level_rules_out_is_refused(version):
     """It could never shake hands."""
     said = Stock(service(1, f"sslVersion = {version}")).refusal()
-    assert f"sslVersion = {version} needs ciphers with @SECLEVEL=0" in said
+    unknown = f'"sslVersion = {version}": Incorrect version of SSL protocol'  # TLSv1.1 to a 4.46
+    assert f"sslVersion = {version} needs ciphers with @SECLEVEL=0" in said or unknown in said
 
 
 def test_old_version_at_level_0(start):
@@ -212,7 +217,7 @@ def test_end_without_close_notify_resets_nothing(start):
         client.sock.close()
     wait_for(lambda: backend.connections[0].ended, "the backend to see the end")
     assert backend.connections[0].ended == "eof"
-    stock.wait_log("socket closed (SSL_read)")
+    stock.wait_log("SSL socket closed ")
     stock.wait_log("Connection closed")
     assert "Connection reset" not in stock.report()
 
