@@ -55,8 +55,7 @@ static void wait_for_peer(CLI *c, uint64_t deadline)
 	int rc = 0;
 
 	if (deadline > now) {
-		s_poll_init(c->fds, 0);
-		s_poll_add(c->fds, c->local_rfd.fd, 1, 0);
+		stock_poll_for_input(c, c->local_rfd.fd);
 		rc = deadline == UINT64_MAX ? s_poll_wait(c->fds, -1, 0)
 					    : s_poll_wait(c->fds, (int)((deadline - now) / 1000),
 							  (int)((deadline - now) % 1000));

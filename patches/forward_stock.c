@@ -76,6 +76,16 @@ uint64_t stock_now(void)
 #endif
 }
 
+void stock_poll_for_input(CLI *c, SOCKET fd)
+{
+#if STOCK_HAS_POLL_OF_MAIN
+	s_poll_init(c->fds, 0);
+#else
+	s_poll_init(c->fds);
+#endif
+	s_poll_add(c->fds, fd, 1, 0);
+}
+
 /* --- certificates ----------------------------------------------------------------------------- */
 
 static bool has_redirect(const SERVICE_OPTIONS *section)

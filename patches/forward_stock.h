@@ -81,6 +81,9 @@ void stock_set_client(CLI *c, const struct facts_addr *client);
 /* Milliseconds of a clock that nobody sets; never 0. */
 uint64_t stock_now(void);
 
+/* What s_poll_wait() then waits for: input of one descriptor, and nothing else. */
+void stock_poll_for_input(CLI *c, SOCKET fd);
+
 /* The client's address and port for the log; "a descriptor" if it has none. */
 const char *stock_client_text(CLI *c, char text[STOCK_CLIENT_TEXT_MAX]);
 
