@@ -12,6 +12,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from series.patches import STEPS, step_core
+from series.place import write_debian
+from series.tree import Refusal, Tree
 
 TOP = Path(__file__).resolve().parents[2]
 MAKE_SERIES = TOP / "tools" / "make-series"
@@ -62,8 +65,9 @@ def tree(tmp_path):
     return tmp_path / "tree"
 
 
-def quilt(tree, series, *arguments):
-    result = run("quilt", *arguments, cwd=tree, env={**os.environ, "QUILT_PATCHES": str(series)})
+def quilt(tree, series, *arguments, quiltrc="-"):
+    env = {**os.environ, "QUILT_PATCHES": str(series)}
+    result = run("quilt", f"--quiltrc={quiltrc}", *arguments, cwd=tree, env=env)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -150,12 +154,44 @@ def test_manual_has_the_options(series, tree):
     assert "FORWARDING THE CLIENT" in re.sub(r".\x08", "", lint.stdout)
 
 
-def test_check_writes_nothing(tree):
+def test_a_refresh_changes_nothing(series, tree, tmp_path):
+    """With the options that Debian's guide for maintainers recommends."""
+    shutil.copytree(series, tmp_path / "patches")
+    settings = 'QUILT_DIFF_OPTS="-p"\nQUILT_REFRESH_ARGS="-p ab --no-timestamps --no-index"\n'
+    (tmp_path / "quiltrc").write_text(settings)
+    for _ in NAMES:
+        quilt(tree, tmp_path / "patches", "push", quiltrc=tmp_path / "quiltrc")
+        quilt(tree, tmp_path / "patches", "refresh", quiltrc=tmp_path / "quiltrc")
+    assert content(tmp_path / "patches") == content(series)
+
+
+def test_check_of_one_tree_lists_its_hooks(tree):
     before = content(tree)
     result = make_series("--check", tree)
     assert result.returncode == 0
     assert result.stdout.splitlines()[-1].endswith("all hooks find their place")
+    hooks = [line.split(": ")[1] for line in result.stdout.splitlines()[:-1]]
+    assert hooks == [hook.name for step in STEPS for hook in step.hooks]
     assert content(tree) == before
+
+
+def test_check_of_several_trees_is_a_table(tree, tmp_path):
+    broken = shutil.copytree(tree, tmp_path / "broken", symlinks=True)
+    edit(broken, "begin")
+    before = content(tmp_path)
+    result = make_series("--check", tmp_path, broken, tree)
+    assert result.returncode == 1
+    head, nothing, refused, good = (re.split(r"  +", line) for line in result.stdout.splitlines())
+    assert (head[0], head[-1]) == ("release", "verdict")
+    assert nothing[1:] == ["-"] * (len(head) - 2) + ["refused"]
+    assert refused[-1] == "refused" and good[-1] == "all hooks find their place"
+    shapes = {hook.name: {rule.since for rule in hook.rules} for step in STEPS for hook in step.hooks}
+    assert {name for name, shape in shapes.items() if len(shape) > 1} == set(head[1:-1])
+    assert all(cell in shapes[name] for name, cell in zip(head[1:-1], good[1:-1]))
+    reasons = result.stderr.splitlines()
+    assert len(reasons) == 2 and "there is no src/client.c" in reasons[0]
+    assert f"{broken}: hook 'begin'" in reasons[1]
+    assert content(tmp_path) == before
 
 
 # ---- hooks that are gone, or there twice ------------------------------------------------------
@@ -184,17 +220,49 @@ NEEDLESS = {
 }
 
 
-@pytest.mark.parametrize("hook", EDITS)
-def test_missing_hook(tree, tmp_path, hook):
+def edit(tree, hook):
     name, old, new = EDITS[hook]
     path = tree / name
-    assert old in path.read_text("latin-1")
-    path.write_text(path.read_text("latin-1").replace(old, new), "latin-1")
+    text = path.read_text("latin-1")
+    assert old in text
+    path.write_text(text.replace(old, new), "latin-1")
+
+
+def look_for(name, tree, folder):
+    """The outcome of one hook alone, and the copy of the tree in which it was looked for."""
+    (hook,) = (hook for step in STEPS for hook in step.hooks if hook.name == name)
+    copy = Tree(tree, folder)
+    return hook.apply(copy), copy
+
+
+@pytest.mark.parametrize("hook", sorted(set(EDITS) - {"build"}))
+def test_missing_hook(tree, tmp_path, hook):
+    edit(tree, hook)
+    outcome, copy = look_for(hook, tree, tmp_path / "copy")
+    name = EDITS[hook][0]
+    assert outcome.rule is None
+    assert f"hook '{hook}'" in outcome.refusal and Path(name).name in outcome.refusal
+    assert copy.path(name).read_bytes() == (tree / name).read_bytes()
+
+
+def test_missing_build(tree, tmp_path):
+    edit(tree, "build")
+    with pytest.raises(Refusal, match="hook 'build': .* was not found in src/Makefile.in"):
+        step_core(Tree(tree, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize("option", ["--out", "--debian"])
+def test_nothing_is_written_where_hooks_are_missing(tree, tmp_path, option):
+    """All that are missing are named, a line each."""
+    for hook in ("service option", "begin", "read", "proxy", "build"):
+        edit(tree, hook)
     before = content(tree)
-    result = make_series(tree, "--out", tmp_path / "out")
+    place = ["--out", tmp_path / "out"] if option == "--out" else [option]
+    result = make_series(tree, *place)
     assert (result.returncode, result.stdout) == (1, "")
-    assert f"hook '{hook}'" in result.stderr and Path(name).name in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    named = re.findall(r"^tools/make-series: hook '([\w ]+)'.*$", result.stderr, re.M)
+    assert named == ["build", "service option", "begin", "read", "proxy"]
+    assert len(result.stderr.splitlines()) == len(named)
     assert content(tree) == before and not (tmp_path / "out").exists()
 
 
@@ -211,38 +279,26 @@ def test_a_patch_that_nobody_needs_is_left_out(tree, tmp_path, hook):
     quilt(tree, tmp_path / "out", "push", "-a", "--fuzz=0")
 
 
-@pytest.mark.parametrize("option", ["--check", "--debian"])
-def test_nothing_is_written_where_a_hook_is_missing(tree, option):
-    path = tree / "src/client.c"
-    path.write_text(path.read_text().replace("    transfer(c);", "    relay(c);"))
-    before = content(tree)
-    result = make_series(tree, option)
-    assert result.returncode == 1 and "hook 'begin'" in result.stderr
-    assert content(tree) == before
-
-
-def test_what_cannot_be_parsed_is_told_as_such(tree):
+def test_what_cannot_be_parsed_is_told_as_such(tree, tmp_path):
     path = tree / "src/client.c"
     path.write_text(path.read_text().replace("    transfer(c);", "    transfer(c) else;"))
-    result = make_series("--check", tree)
-    assert result.returncode == 1 and "spatch cannot parse" in result.stderr
+    assert "spatch cannot parse" in look_for("begin", tree, tmp_path / "copy")[0].refusal
 
 
 def test_hook_that_is_there_twice(tree, tmp_path):
     path = tree / "src/client.c"
     path.write_text(path.read_text().replace("    transfer(c);", "    transfer(c);\n    transfer(c);"))
-    result = make_series(tree, "--out", tmp_path / "out")
-    assert result.returncode == 1
-    assert "hook 'begin'" in result.stderr and "was found 2 times (expected: 1)" in result.stderr
-    assert "src/client.c" in result.stderr
-    assert not (tmp_path / "out").exists()
+    refusal = look_for("begin", tree, tmp_path / "copy")[0].refusal
+    assert "hook 'begin'" in refusal and "was found 2 times (expected: 1)" in refusal
+    assert "src/client.c" in refusal
 
 
 def test_older_way_to_throw(tree, tmp_path):
     path = tree / "src/client.c"
     path.write_text(path.read_text().replace("throw_exception(c, 1)", "longjmp(c->err, 1)"))
-    assert make_series(tree, "--out", tmp_path / "out").returncode == 0
-    assert "+    longjmp(c->err, 1);" in (tmp_path / "out" / NAMES[1]).read_text()
+    outcome, copy = look_for("abort", tree, tmp_path / "copy")
+    assert outcome.found == 1
+    assert "    longjmp(c->err, 1);\n}\n\n" in copy.read("src/client.c")
 
 
 def test_not_a_tree_of_stunnel(tmp_path):
@@ -259,22 +315,27 @@ def test_tree_that_was_patched(series, tree):
 # ---- Debian -----------------------------------------------------------------------------------
 
 
-def test_debian_series_and_changelog(tree):
-    series = (tree / "debian/patches/series").read_text()
+def test_debian_series_and_changelog(series, tree, monkeypatch):
+    files = [(name, (series / name).read_text("latin-1")) for name in NAMES]
+    old = (tree / "debian/patches/series").read_text()
     log = (tree / "debian/changelog").read_text()
-    env = {**os.environ, "DEBFULLNAME": "A Packager", "DEBEMAIL": "a@example.test"}
-    env["SOURCE_DATE_EPOCH"] = "1800000000"
-    assert make_series(tree, "--debian", env=env).returncode == 0
-    assert (tree / "debian/patches/series").read_text() == series + "".join(f"{n}\n" for n in NAMES)
+    monkeypatch.setenv("DEBFULLNAME", "A Packager")
+    monkeypatch.setenv("DEBEMAIL", "a@example.test")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
+    assert write_debian(tree, files) == tree / "debian/patches"
+    assert (tree / "debian/patches/series").read_text() == old + "".join(f"{n}\n" for n in NAMES)
+    assert {name: (tree / "debian/patches" / name).read_bytes() for name in NAMES} == {
+        name: (series / name).read_bytes() for name in NAMES
+    }
     new = (tree / "debian/changelog").read_text()
     assert new.endswith(log)
     said = run("dpkg-parsechangelog", "-l", tree / "debian/changelog").stdout
-    old = run("dpkg-parsechangelog", "-l", "-", "-S", "Version", input=log).stdout.strip()
-    assert f"Version: {old}+http1\n" in said
+    version = run("dpkg-parsechangelog", "-l", "-", "-S", "Version", input=log).stdout.strip()
+    assert f"Version: {version}+http1\n" in said
     assert "Maintainer: A Packager <a@example.test>" in said
     assert "Date: Fri, 15 Jan 2027 08:00:00 +0000" in said
-    again = make_series(tree, "--debian")
-    assert again.returncode == 1 and "is there already" in again.stderr
+    with pytest.raises(Refusal, match="is there already"):
+        write_debian(tree, files)
     assert (tree / "debian/changelog").read_text() == new
 
 

@@ -21,6 +21,20 @@ def unparsed(tree, name, options):
     return f"; spatch cannot parse {bad[1]} lines of it{near}"
 
 
+def spatch(tree, name, rules):
+    """Applies rules to a file in one run; how often each of them found its place."""
+    before = tree.read(name, rules[0].name)
+    with tempfile.NamedTemporaryFile("w", suffix=".cocci") as file:
+        file.write("".join(rule.text for rule in rules))
+        file.flush()
+        run(
+            *("spatch", "--very-quiet", *rules[0].options),
+            *("--sp-file", file.name, "--in-place", tree.path(name)),
+        )
+    after = tree.read(name, rules[0].name)
+    return [after.count(rule.token) - before.count(rule.token) for rule in rules]
+
+
 class Rule:
     """One rule of a .cocci file, with what it must find."""
 
@@ -30,17 +44,35 @@ class Rule:
         self.origin = file.name
         self.name, self.file, self.wants = field["hook"], field["file"], field["wants"]
         self.releases = field.get("releases", "all releases")
+        self.since = self.releases.split()[0]
         self.unless = field.get("unless", "").split()
         self.options = ["--macro-file", PATCHES / "stock.macros", *field.get("spatch", "").split()]
         self.options = [re.sub(r"^@", f"{PATCHES}/", str(word)) for word in self.options]
+        self.names = set(re.findall(r"^@(\w+)[^@\n]*@$", text, re.M))  # that others could have, too
         count, self.token = field["makes"].split(" ", 1)
         self.gone, self.stale = field.get("gone"), field.get("stale")
+        self.replaces = bool(self.gone or self.stale)  # in any file, what OpenSSL has no more
         self.least = int(count.rstrip("+"))
         self.most = None if count.endswith("+") else self.least
 
+    def is_for(self, version):
+        """Whether it says so. What a tree has decides all the same: this is only what is tried first."""
+        ends = [number(end) for end in re.findall(r"\d+\.\d+", self.releases)]
+        if not ends or not number(version):
+            return False
+        return ends[0] <= number(version) and (len(ends) == 1 or number(version) <= ends[1])
+
+    def goes_with(self, rules):
+        """Whether one run of spatch can apply it with these."""
+        same = all((rule.file, rule.options) == (self.file, self.options) for rule in rules)
+        return same and not self.replaces and not any(rule.names & self.names for rule in rules)
+
+    def fits(self, found):
+        return self.least <= found and (self.most is None or found <= self.most)
+
     def apply(self, tree):
         """How often it found its place; the tree is as before where that is not what it must be."""
-        if not self.gone and not self.stale:
+        if not self.replaces:
             return self._apply_to(tree, self.file)
         return sum(self._replace_in(tree, name) for name in tree.names(self.file))
 
@@ -71,25 +103,23 @@ class Rule:
                 f"more, and the rule does not find it{unparsed(tree, name, self.options)}"
             )
 
-    def _apply_to(self, tree, file):
-        before = tree.read(file, self.name)
-        with tempfile.NamedTemporaryFile("w", suffix=".cocci") as rule:
-            rule.write(self.text)
-            rule.flush()
-            run(
-                *("spatch", "--very-quiet", *self.options),
-                *("--sp-file", rule.name, "--in-place", tree.path(file)),
-            )
-        found = tree.read(file, self.name).count(self.token) - before.count(self.token)
-        if self.least <= found and (self.most is None or found <= self.most):
+    def _apply_to(self, tree, name):
+        before = tree.read(name, self.name)
+        (found,) = spatch(tree, name, [self])
+        if self.fits(found):
             return found
-        tree.write(file, before)
+        tree.write(name, before)
         times = {0: "was not found", 1: "was found once"}.get(found, f"was found {found} times")
         expected = f"{self.least}" + (" or more" if self.most is None else "")
         raise Refusal(
-            f"hook '{self.name}' ({self.origin}): {self.wants} in {file} {times} "
-            f"(expected: {expected}){unparsed(tree, file, self.options)}"
+            f"hook '{self.name}' ({self.origin}): {self.wants} in {name} {times} "
+            f"(expected: {expected}){unparsed(tree, name, self.options)}"
         )
+
+
+def number(version):
+    match = re.match(r"(\d+)\.(\d+)", version)
+    return match and (int(match[1]), int(match[2]))
 
 
 class Hook:
@@ -103,18 +133,63 @@ class Hook:
         """Not in a tree with a fact that stands behind `unless:`, for which another hook does it."""
         return not any(facts.has(tree, name) for rule in self.rules for name in rule.unless)
 
+    def likely(self, version):
+        return next((rule for rule in self.rules if rule.is_for(version)), self.rules[0])
+
     def apply(self, tree):
-        """The rule that found its place, and how often."""
+        """The outcome, with the first rule that finds its place."""
         missed = []
         for rule in self.rules:
             try:
-                return rule, rule.apply(tree)
+                return Outcome(self, rule, rule.apply(tree))
             except Refusal as refusal:
                 missed.append(str(refusal))
-        raise Refusal("; nor, ".join(missed))
+        return Outcome(self, refusal="; nor, ".join(missed))
+
+
+class Outcome:
+    """Of looking for a hook: the rule that found its place and how often, or why there is none."""
+
+    def __init__(self, hook, rule=None, found=0, refusal=None):
+        self.hook, self.rule, self.found, self.refusal = hook, rule, found, refusal
 
 
 def hooks_of(path):
     parts = re.split(r"^(?=// hook: )", path.read_text(), flags=re.M)[1:]
     rules = [Rule(path, text) for text in parts]
     return [Hook(list(group)) for _, group in itertools.groupby(rules, lambda rule: rule.name)]
+
+
+def apply_hooks(hooks, tree):
+    """An outcome for each, in their order.
+
+    A run of spatch takes longer to read a file than to change it: the likely rules of a file are
+    applied in one. Where one does not fit, its hook is looked for on its own, in all its shapes.
+    """
+    batches = []
+    for hook in hooks:
+        rule = hook.likely(tree.version)
+        batch = next((one for one in batches if rule.goes_with(one.values())), None)
+        if batch is None:
+            batches.append(batch := {})
+        batch[hook] = rule
+    outcomes = {}
+    for batch in batches:
+        outcomes |= apply_batch(batch, tree)
+    return [outcomes[hook] for hook in hooks]
+
+
+def apply_batch(batch, tree):
+    """{hook: outcome} of {hook: rule}"""
+    rule = next(iter(batch.values()))
+    name = rule.file
+    if rule.replaces or not tree.path(name).is_file():
+        return {hook: hook.apply(tree) for hook in batch}
+    before = tree.read(name)
+    found = dict(zip(batch, spatch(tree, name, list(batch.values()))))
+    right = {hook: rule for hook, rule in batch.items() if rule.fits(found[hook])}
+    if len(right) == len(batch):
+        return {hook: Outcome(hook, rule, found[hook]) for hook, rule in batch.items()}
+    tree.write(name, before)
+    outcomes = apply_batch(right, tree) if right else {}
+    return outcomes | {hook: hook.apply(tree) for hook in batch if hook not in right}

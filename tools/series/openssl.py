@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What of a source file is compiled with an OpenSSL of today."""
 
+import functools
 import operator
 import re
 
@@ -82,12 +83,16 @@ def compiled_with(text, version):
     return "\n".join(lines)
 
 
+@functools.lru_cache(maxsize=512)
+def live_code(text, version):
+    return compiled_with(code_of(text), version)
+
+
 def places(text, pattern):
     """[(line, what matched)] in code that is compiled with any of the versions."""
-    code = code_of(text)
     found = {}
     for version in VERSIONS:
-        live = compiled_with(code, version)
+        live = live_code(text, version)
         for match in re.finditer(pattern, live):
             found[live.count("\n", 0, match.start()) + 1] = " ".join(match[0].split())
     return sorted(found.items())

@@ -4,11 +4,12 @@
 import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import facts
 from .build import Build
-from .hooks import hooks_of
+from .hooks import apply_hooks, hooks_of
 from .manual import Manual
 from .tree import CORE, GLUE, PATCHES, PORT, SHARED, Refusal, project_version, run
 
@@ -52,35 +53,37 @@ class Step:
     def __init__(self, name, title=None, act=None, optional=False):
         self.name, self.title, self.act = name, title, act
         self.optional = optional  # nobody needs it: left out where its place is missing
-
-    def hooks(self):
-        path = cocci_of(self.name)
-        return hooks_of(path) if path else []
+        path = cocci_of(name)
+        self.hooks = hooks_of(path) if path else []
 
     def is_for(self, tree):
         return True
 
-    def apply(self, tree, tell):
-        if self.act:
-            self.act(tree)
-        for hook in self.hooks():
-            if hook.needed(tree):
-                tell(hook, *hook.apply(tree))
+    def needed_hooks(self, tree):
+        return [hook for hook in self.hooks if hook.needed(tree)]
 
 
 class Port(Step):
     """Made for a tree that has something which OpenSSL has no more; nothing of it may be left."""
 
-    def rules(self):
-        return [rule for hook in self.hooks() for rule in hook.rules]
-
     def is_for(self, tree):
-        return any(rule.is_needed(tree) for rule in self.rules())
+        return any(rule.is_needed(tree) for hook in self.hooks for rule in hook.rules)
 
-    def apply(self, tree, tell):
-        super().apply(tree, tell)
-        for rule in self.rules():
-            rule.refuse_what_is_left(tree)
+    def apply(self, tree):
+        """(outcomes, {file: text}), in the tree itself: its hooks are in any file."""
+        outcomes = [hook.apply(tree) for hook in self.needed_hooks(tree)]
+        for outcome in outcomes:
+            for rule in outcome.hook.rules:
+                try:
+                    rule.refuse_what_is_left(tree)
+                except Refusal as refusal:
+                    outcome.refusal = outcome.refusal or str(refusal)
+        return outcomes, {name: tree.read(name) for name in tree.names("src/*.[ch]")}
+
+
+def cocci_of(name):
+    found = list(PATCHES.glob(f"{name[:2]}-*.cocci"))
+    return found[0] if found else None
 
 
 STEPS = [
@@ -94,11 +97,6 @@ STEPS = [
         "06-forward-manual", "Manual of the header and PROXY options", step_manual, optional=True
     ),
 ]
-
-
-def cocci_of(name):
-    found = list(PATCHES.glob(f"{name[:2]}-*.cocci"))
-    return found[0] if found else None
 
 
 def description(name, title):
@@ -148,7 +146,7 @@ def difference(old, new):
         label = f"a/{name}" if before.is_file() else "/dev/null"
         source = before if before.is_file() else Path("/dev/null")
         text += run(
-            *("diff", "-a", "-U3", "--label", label, "--label", f"b/{name}", source, after),
+            *("diff", "-a", "-p", "-U3", "--label", label, "--label", f"b/{name}", source, after),
             status=(1,),
             env=dict(os.environ, LC_ALL="C"),
             encoding="latin-1",
@@ -156,25 +154,110 @@ def difference(old, new):
     return text
 
 
-def make_series(tree, tell=lambda hook, rule, found: None):
-    """[(file name, text)] in order, and what is to be said of it."""
-    series, warnings = [], []
-    facts.refuse(tree)
-    for step in STEPS:
-        if not step.is_for(tree):
-            continue
+# ---- hooks first, side by side: spatch takes nearly all of the time --------------------------
+
+
+class Chain:
+    """Hooks, by step, that have no file in common with those of other chains."""
+
+    def __init__(self, step, hooks):
+        self.files = {rule.file for hook in hooks for rule in hook.rules}
+        self.hooks = {step: hooks}
+
+    def join(self, other):
+        self.files |= other.files
+        for step, hooks in other.hooks.items():
+            self.hooks[step] = self.hooks.get(step, []) + hooks
+
+    def apply(self, tree):
+        """{step: (outcomes, {file: text})}"""
+        result = {}
+        for step, hooks in self.hooks.items():
+            before = self._texts(tree)
+            outcomes = apply_hooks(hooks, tree)
+            if step.optional and any(outcome.refusal for outcome in outcomes):
+                for name, text in before.items():
+                    tree.write(name, text)
+            result[step] = outcomes, self._texts(tree)
+        return result
+
+    def _texts(self, tree):
+        return {name: tree.read(name) for name in self.files if tree.path(name).is_file()}
+
+
+def chains(steps, tree):
+    """As many as there can be. A step that may be left out is in one, to be left out as a whole."""
+    found = []
+    for step in steps:
+        hooks = step.needed_hooks(tree)
+        for part in [hooks] if step.optional else [[hook] for hook in hooks]:
+            chain = Chain(step, part)
+            for other in [one for one in found if one.files & chain.files]:
+                found.remove(other)
+                other.join(chain)
+                chain = other
+            found.append(chain)
+    return found
+
+
+def apply_all_hooks(steps, tree):
+    """{step: (outcomes, {file: text})}; the tree itself stays as it is."""
+    result = {step: ([], {}) for step in steps}
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = tree.copy(Path(folder))
+        ports = [step for step in steps if isinstance(step, Port)]
+        for step in ports:
+            result[step] = step.apply(scratch)
+        side_by_side = chains([step for step in steps if step not in ports], scratch)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for part in pool.map(lambda chain: chain.apply(scratch), side_by_side):
+                for step, (outcomes, texts) in part.items():
+                    result[step][0].extend(outcomes)
+                    result[step][1].update(texts)
+    for step, (outcomes, _) in result.items():
+        outcomes.sort(key=lambda outcome: step.hooks.index(outcome.hook))
+    return result
+
+
+# ---- the series ------------------------------------------------------------------------------
+
+
+class Series:
+    """What was found out of a tree, and the patches if it can have them."""
+
+    def __init__(self, tree):
+        self.version = tree.version
+        self.patches = []  # (file name, text) in order
+        self.outcomes = []  # of all hooks
+        self.refusals = []
+        self.warnings = []  # what is left out, and why
+        try:
+            facts.refuse(tree)
+        except Refusal as refusal:
+            self.refusals.append(str(refusal))
+            return
+        steps = [step for step in STEPS if step.is_for(tree)]
+        found = apply_all_hooks(steps, tree)
+        for step in steps:
+            self._add(tree, step, *found[step])
+
+    def _add(self, tree, step, outcomes, texts):
+        self.outcomes += outcomes
+        refusals = [outcome.refusal for outcome in outcomes if outcome.refusal]
         with tempfile.TemporaryDirectory() as folder:
-            before = Path(folder) / "before"
-            shutil.copytree(tree.work, before, symlinks=True)
+            before = tree.copy(Path(folder))
             try:
-                step.apply(tree, tell)
+                if step.act:
+                    step.act(tree)
             except Refusal as refusal:
-                if not step.optional:
-                    raise
-                warnings.append(f"{step.name} is left out: {refusal}")
-                shutil.rmtree(tree.work)
-                shutil.copytree(before, tree.work, symlinks=True)
-                continue
-            head = dep3(step.name, step.title, tree)
-            series.append((f"{step.name}.patch", head + difference(before, tree.work)))
-    return series, warnings
+                refusals.append(str(refusal))
+            if not refusals:
+                for name, text in texts.items():
+                    tree.write(name, text)
+                text = dep3(step.name, step.title, tree) + difference(before.work, tree.work)
+                self.patches.append((f"{step.name}.patch", text))
+            elif step.optional:
+                tree.restore(before)
+                self.warnings += [f"{step.name} is left out: {refusal}" for refusal in refusals]
+            else:
+                self.refusals += [refusal for refusal in refusals if refusal not in self.refusals]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """The files of this project, and a tree that is being patched."""
 
+import copy
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ PORT = [PATCHES / name for name in ("openssl_port.c", "openssl_port.h")]
 
 
 class Refusal(Exception):
-    """Something about the tree or the machine; nothing was written."""
+    """What is wrong with the tree or the machine, a line each; nothing was written."""
 
 
 def project_version():
@@ -23,16 +24,16 @@ def project_version():
     return match[1]
 
 
-def run(*command, status=(0,), **options):
+def run(*command, status=(0,), encoding="utf-8", **options):
+    """What it says, with the line ends that it has."""
     try:
-        result = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-        )
+        result = subprocess.run(command, capture_output=True, **options)
     except FileNotFoundError:
         raise Refusal(f"{command[0]} is not installed") from None
     if result.returncode not in status:
-        raise Refusal(f"{' '.join(map(str, command))}: {result.stderr.strip()}")
-    return result.stdout
+        said = result.stderr.decode(encoding, "replace").strip()
+        raise Refusal(f"{' '.join(map(str, command))}: {said}")
+    return result.stdout.decode(encoding)
 
 
 class Tree:
@@ -57,6 +58,18 @@ class Tree:
         path = self.source / "configure.ac"
         return path.read_text(errors="replace") if path.is_file() else ""
 
+    def copy(self, work):
+        """In a folder that is empty."""
+        other = copy.copy(self)
+        other.work = work
+        shutil.copytree(self.work, work, symlinks=True, dirs_exist_ok=True)
+        return other
+
+    def restore(self, other):
+        """Its files are those of a copy again."""
+        shutil.rmtree(self.work)
+        shutil.copytree(other.work, self.work, symlinks=True)
+
     def path(self, name):
         return self.work / name
 
@@ -64,7 +77,7 @@ class Tree:
         """Of the files that a pattern stands for, which may be one file's name."""
         return sorted(str(path.relative_to(self.work)) for path in self.work.glob(pattern))
 
-    def read(self, name, hook):
+    def read(self, name, hook=None):
         path = self.path(name)
         if not path.is_file():
             raise Refusal(f"hook '{hook}': there is no {name}")
