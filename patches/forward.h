@@ -26,7 +26,7 @@ enum forward_command {
 	FORWARD_CHECK,	  /* the section is complete */
 	FORWARD_FREE,	  /* and not needed any more; not every release says so */
 	FORWARD_DEFAULTS, /* to be printed */
-	FORWARD_HELP,
+	FORWARD_HELP
 };
 
 /* Not an error: the caller goes on. */

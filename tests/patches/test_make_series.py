@@ -26,6 +26,7 @@ NAMES = [
     "04-forward-proxy.patch",
     "05-forward-version.patch",
     "06-forward-manual.patch",
+    "07-forward-windows.patch",
 ]
 
 pytestmark = pytest.mark.skipif(

@@ -31,6 +31,10 @@ class Build:
         if not match:
             raise Refusal(f"hook '{self.HOOK}': no bin_PROGRAMS in src/Makefile.am")
         self.program = match[1]
+        own_flags = re.search(rf"^{self.program}_CPPFLAGS *=", self.automake, re.M)
+        self.flags_of = self.program if own_flags else "AM"
+        # automake names objects after their program where it has flags of its own.
+        self.prefix = f"{self.program}-" if own_flags else ""
 
     def add(self, title, files, flags=""):
         self._add_to_automake(title, files, flags)
@@ -41,14 +45,14 @@ class Build:
         text = self.tree.read("src/Makefile.am", self.HOOK)
         text += f"\n# {title}\n{self.program}_SOURCES += \\\n{wrapped(files)}"
         if flags:
-            text += f"{self.program}_CPPFLAGS += {flags}\n"
+            text += f"{self.flags_of}_CPPFLAGS += {flags}\n"
         self.tree.write("src/Makefile.am", text)
 
     def _add_to_makefile(self, files, flags):
         sources = [name for name in files if name.endswith(".c")]
-        objects = [f"{self.program}-{Path(name).stem}" for name in sources]
+        objects = [f"{self.prefix}{Path(name).stem}" for name in sources]
         self.lines = self.tree.read("src/Makefile.in", self.HOOK).splitlines(keepends=True)
-        model = f"{self.program}-client"
+        model = f"{self.prefix}client"
         self._extend_lists(f"{model}.$(OBJEXT)", [f"{name}.$(OBJEXT)" for name in objects])
         self._extend_lists("client.c", files)
         depfile = "./$(DEPDIR)/%s.Po"
@@ -90,20 +94,31 @@ class Build:
 
     def _clone_rules(self, model, targets):
         for suffix in ("obj", "o"):
-            head = f"{model}.{suffix}: client.c\n"
+            head = f"{model}.{suffix}: client.c\n" if self.prefix else f".c.{suffix}:\n"
             if head not in self.lines:
                 self._missing(f"the rule of {model}.{suffix}")
             first = self.lines.index(head)
             last = self.lines.index("\n", first) + 1
             rule = "".join(self.lines[first:last])
+            clone = self._clone_of_client if self.prefix else self._clone_of_suffix
             self.lines[last:last] = [
-                re.sub(r"\bclient\.c\b", source, rule.replace(model, target))
-                for target, source in targets
+                text for target, source in targets if (text := clone(rule, model, target, source, suffix))
             ]
+
+    def _clone_of_client(self, rule, model, target, source, _suffix):
+        return re.sub(r"\bclient\.c\b", source, rule.replace(model, target))
+
+    def _clone_of_suffix(self, rule, _model, target, source, suffix):
+        """A file of the folder itself needs no rule; VPATH's `$<` is that of a suffix rule only."""
+        if "/" not in source:
+            return ""
+        rule = rule.replace(f".c.{suffix}:", f"{target}.{suffix}: {source}", 1)
+        rule = rule.replace("source='$<'", f"source='{source}'").replace("$*", target)
+        return rule.replace("$<", f"$(srcdir)/{source}").replace(" -c $(srcdir)", " -c -o $@ $(srcdir)")
 
     def _add_flags(self, flags):
         for n, line in enumerate(self.lines):
-            if re.match(rf"{self.program}_CPPFLAGS *= ", line):
+            if re.match(rf"{self.flags_of}_CPPFLAGS *= ", line):
                 self.lines[n] = line.replace("= ", f"= {flags} ", 1)
                 return
-        self._missing(f"{self.program}_CPPFLAGS")
+        self._missing(f"{self.flags_of}_CPPFLAGS")

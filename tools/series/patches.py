@@ -12,6 +12,7 @@ from .build import Build
 from .hooks import apply_hooks, hooks_of
 from .manual import Manual
 from .tree import CORE, GLUE, PATCHES, PORT, SHARED, Refusal, project_version, run
+from .windows import add_to_makefiles
 
 
 def add_files(tree, files, folder):
@@ -45,6 +46,11 @@ def step_options(tree):
 
 def step_manual(tree):
     Manual(tree).add(PATCHES / "06-manual.pod")
+
+
+def step_windows(tree):
+    names = [path.name for path in SHARED + GLUE] + [facts.HEADER]
+    add_to_makefiles(tree, [f"core/{path.name}" for path in core_files()] + sorted(names))
 
 
 class Step:
@@ -96,6 +102,7 @@ STEPS = [
     Step(
         "06-forward-manual", "Manual of the header and PROXY options", step_manual, optional=True
     ),
+    Step("07-forward-windows", "Makefiles for Windows and OS/2", step_windows, optional=True),
 ]
 
 
