@@ -195,6 +195,21 @@ def test_check_of_several_trees_is_a_table(tree, tmp_path):
     assert content(tmp_path) == before
 
 
+def test_series_for_a_release_of_ours(series, tmp_path):
+    """Of the trees that are given, where Debian's cannot be had; one that is none stops no other."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/apt-get").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin/apt-get").chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    result = run(TOP / "tools/dist-series", tmp_path / "dist", tmp_path, STOCK, env=env)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"dist-series: {tmp_path}: ")
+    assert "there is no src/client.c" in result.stderr and len(result.stderr.splitlines()) == 1
+    (made,) = (tmp_path / "dist").iterdir()
+    assert re.fullmatch(r"(stunnel|debian)-.*\d\.\d+.*", made.name)
+    assert content(made) == content(series)
+
+
 # ---- hooks that are gone, or there twice ------------------------------------------------------
 
 EDITS = {

@@ -11,7 +11,7 @@ from . import facts
 from .build import Build
 from .hooks import apply_hooks, hooks_of
 from .manual import Manual
-from .tree import CORE, GLUE, PATCHES, PORT, SHARED, Refusal, project_version, run
+from .tree import CORE, GLUE, PATCHES, PORT, SHARED, Refusal, Tree, project_version, run
 from .windows import add_to_makefiles
 
 
@@ -268,3 +268,16 @@ class Series:
                 self.warnings += [f"{step.name} is left out: {refusal}" for refusal in refusals]
             else:
                 self.refusals += [refusal for refusal in refusals if refusal not in self.refusals]
+
+
+def series_of(path):
+    with tempfile.TemporaryDirectory() as folder:
+        return Series(Tree(path, Path(folder)))
+
+
+def series_or_refusal(path):
+    """For those who go on with other trees."""
+    try:
+        return series_of(path)
+    except Refusal as refusal:
+        return refusal

@@ -25,6 +25,12 @@ def series_text(names, old=""):
     return old + "".join(f"{name}\n" for name in names)
 
 
+def write_series(folder, files):
+    """Patches and the file that names them; the folder."""
+    write_all(folder, files + [("series", series_text([name for name, _ in files]))])
+    return folder
+
+
 def changelog_entry(old):
     match = re.match(r"(\S+) \(([^)]+)\) [^\n]*\n.*?^ -- [^\n]*?>  ([^\n]+)$", old, re.S | re.M)
     if not match:
