@@ -108,7 +108,7 @@ bool stock_name_leads_from(const SERVICE_OPTIONS *other, const SERVICE_OPTIONS *
 
 /* Has effect where the section's SSL_CTX is not made yet. */
 void stock_refuse_tickets(SERVICE_OPTIONS *section);
-void stock_refuse_renegotiation(SERVICE_OPTIONS *section);
+void stock_refuse_renegotiation(SERVICE_OPTIONS *s);
 
 /* Whether the last poll of transfer() found an end or an error that reading would tell of. */
 bool stock_socket_failed(const CLI *c, SOCKET fd);

