@@ -124,6 +124,26 @@ def test_upstreams_own_release(tmp_path):
     assert "proxyVersion" in (release / "doc/stunnel.8").read_text("latin-1")
 
 
+APPLIED_BY = {
+    "patch": ["patch", "-p1", "-F0", "-f", "--no-backup-if-mismatch", "-i"],
+    "git": ["git", "apply", "-p1"],
+    "busybox": ["busybox", "patch", "-p1", "-i"],
+}
+
+
+@pytest.mark.parametrize("program", APPLIED_BY)
+def test_other_programs_than_quilt_make_the_same_tree(series, tree, tmp_path, program):
+    if shutil.which(program) is None:
+        pytest.skip(f"there is no {program} here")
+    other = shutil.copytree(tree, tmp_path / "other", symlinks=True)
+    quilt(tree, series, "push", "-a", "--fuzz=0")
+    shutil.rmtree(tree / ".pc")
+    for name in NAMES:
+        said = run(*APPLIED_BY[program], series / name, cwd=other)
+        assert said.returncode == 0 and "fuzz" not in said.stdout, said.stdout + said.stderr
+    assert content(other) == content(tree)
+
+
 def test_every_patch_comes_off_again(series, tree):
     before = content(tree)
     quilt(tree, series, "push", "-a", "--fuzz=0")
