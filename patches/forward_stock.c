@@ -35,6 +35,15 @@ const char *stock_client_text(CLI *c, char text[STOCK_CLIENT_TEXT_MAX])
 	return text;
 }
 
+#if STOCK_HAS_CLIENT_TEXT
+static void replace_text(char **text, char *with)
+{
+	if (*text)
+		str_free(*text);
+	*text = with;
+}
+#endif
+
 void stock_set_client(CLI *c, const struct facts_addr *client)
 {
 	SOCKADDR_UNION *to = &c->peer_addr;
@@ -56,9 +65,7 @@ void stock_set_client(CLI *c, const struct facts_addr *client)
 	}
 #endif
 #if STOCK_HAS_CLIENT_TEXT
-	if (c->accepted_address)
-		str_free(c->accepted_address);
-	c->accepted_address = s_ntop(&c->peer_addr, c->peer_addr_len);
+	replace_text(&c->accepted_address, s_ntop(to, c->peer_addr_len));
 #endif
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 static DH *parameters(void)
 {
 	DH *dh = DH_new();

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 static void set_up(struct section *s)
 {
 	s->crl_store->cache = 0;

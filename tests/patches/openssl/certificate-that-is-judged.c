@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 static int judge(X509_STORE_CTX *callback_ctx)
 {
 	if (callback_ctx->error_depth > 0)

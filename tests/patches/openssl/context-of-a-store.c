@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 static int crl_check(struct client *c)
 {
 	X509_STORE_CTX lookup;

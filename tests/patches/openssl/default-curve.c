@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 static void preset(struct section *s)
 {
 #define DEFAULT_CURVE NID_some

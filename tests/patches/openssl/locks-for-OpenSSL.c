@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 static pthread_mutex_t some[CRYPTO_NUM_LOCKS];
 static pthread_mutex_t *more;
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 extern int stunnel_locks[MANY];
 int stunnel_locks[MANY];
 

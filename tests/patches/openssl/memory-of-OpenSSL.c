@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 NOEXPORT void give_back(void *);
 
 void set_up(void)

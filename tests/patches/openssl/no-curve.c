@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 static int set_curve(struct section *section)
 {
 	EC_KEY *k;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 static int has(X509_STORE_CTX *context, X509_NAME *name)
 {
 	X509_OBJECT found;

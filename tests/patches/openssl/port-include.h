@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #include <stdio.h>
 #include <openssl/opensslconf.h>
 #include <openssl/ssl.h>

@@ -1,5 +1,5 @@
-static SSL_SESSION *sess_get_cb(SSL *,
-				unsigned char *, int, int *);
+/* SPDX-License-Identifier: ISC */
+static SSL_SESSION *sess_get_cb(SSL *, unsigned char *, int, int *);
 
 NOEXPORT SSL_SESSION *cache_get(SSL *one, unsigned char *id, int len)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 struct service_options_struct {
 	char *name;
 	long ssl_options_set;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 static long parse_ssl_option(char *name)
 {
 	const struct row *row;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 int context_init(SERVICE_OPTIONS *section)
 {
 	if (!load(section))
