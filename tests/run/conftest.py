@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import signal
 
 import pytest
 
@@ -10,6 +11,9 @@ import peers
 
 
 def pytest_sessionstart():
+    # Peers inherit what is ignored, and a shell's background jobs ignore these two.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     if not os.access(peers.BINARY, os.X_OK):
         pytest.exit(f"there is no {peers.BINARY}: build it, or set STUNNEL", returncode=1)
 

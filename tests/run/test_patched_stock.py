@@ -296,8 +296,8 @@ def test_no_descriptor_is_left_behind(start):
     done = []
     talk(4)
     before = descriptors()
-    talk(40)
-    assert descriptors() == before
+    talk(40)  # of the last of either time the log tells before its descriptors are closed
+    wait_for(lambda: descriptors() <= before, f"no more than {before} descriptors")
 
 
 def test_expansion_by_far_more_than_the_buffers(start):
