@@ -283,7 +283,7 @@ expression many;
 + CRYPTO_THREAD_lock_new()
 
 // hook: memory of OpenSSL
-// file: src/tls.c
+// file: src/*.c
 // makes: 0 openssl_port
 // wants: CRYPTO_set_mem_ex_functions(): OpenSSL clears what is secret in its memory itself
 // spatch: --macro-file-builtins @stock.macros
@@ -350,12 +350,13 @@ symbol cm;
 // wants: parse_ssl_option(), which returns 0 for a name that it does not know, and where that is asked for
 // stale: =\s*parse_ssl_option\(\w+(?:\+1)?\);\s*if\s*\(!\w+\)
 @@
+type number;
 @@
- parse_ssl_option(...)
+ number parse_ssl_option(...)
  {
      <...
 -    return 0;
-+    return OPENSSL_PORT_NO_OPTION;
++    return (number)OPENSSL_PORT_NO_OPTION;
      ...>
  }
 
