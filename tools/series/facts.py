@@ -3,16 +3,12 @@
 
 import re
 
+from .openssl import code_of
 from .tree import PATCHES, Refusal
 
 TABLE = PATCHES / "stock.facts"
 REFUSED = PATCHES / "stock.refused"
 HEADER = "forward_era.h"
-
-
-def without_comments(text):
-    """C, in which nothing that stands in a comment is found."""
-    return re.sub(r"/\*.*?\*/|//[^\n]*", " ", text, flags=re.S)
 
 
 def rows(table):
@@ -22,7 +18,7 @@ def rows(table):
 
 
 def shows(tree, file, pattern):
-    text = without_comments(tree.read(file, f"what {file} shows"))
+    text = code_of(tree.read(file, f"what {file} shows"))
     return re.search(pattern, text) is not None
 
 
