@@ -7,12 +7,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "exchange.h"
+#include "conn/exchange.h"
 #include "h1.h"
 #include "ip.h"
 #include "proxy.h"
 #include "rewrite.h"
-#include "tls_facts.h"
+#include "tls/facts.h"
 
 #define FORWARD_INPUT_MAX 65536 /* bytes of requests that a connection holds back */
 #define FORWARD_BLOCKS_MAX 64	/* of trustedProxy, and of acceptProxyFrom */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "forward_stock.h"
 
-#include "tls_facts.h"
+#include "tls/facts.h"
 
 #if !STOCK_HAS_SERIAL
 #include <stdatomic.h>

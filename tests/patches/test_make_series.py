@@ -103,7 +103,7 @@ def test_every_patch_fits_exactly_and_builds(series, tree):
         assert "fuzz" not in said and "offset" not in said
         made = run("make", "-j2", "AUTOMAKE=false", "-C", "src", "stunnel", cwd=tree, env=env)
         assert made.returncode == 0, made.stderr
-        assert not re.findall(r"^(?:forward|core/|tls_facts).*warning:.*", made.stderr, re.M)
+        assert not re.findall(r"^(?:forward|core/|conn/|tls/).*warning:.*", made.stderr, re.M)
         assert run("src/stunnel", "-version", cwd=tree).returncode == 0
     said = run("src/stunnel", "-version", cwd=tree).stderr
     assert re.search(r"^Forward:HTTP,PROXY2 \(stunnel-http [\d.]+\)$", said, re.M)
@@ -160,7 +160,7 @@ def test_core_is_the_daemons_byte_for_byte(series, tree):
         TOP / "stunnel/core", tree / "src/core", core, shallow=False
     )
     assert (sorted(same), other, missing) == (core, [], [])
-    for name in ("exchange.c", "exchange.h", "tls_facts.c", "tls_facts.h"):
+    for name in ("conn/exchange.c", "conn/exchange.h", "tls/facts.c", "tls/facts.h"):
         assert filecmp.cmp(TOP / "stunnel" / name, tree / "src" / name, shallow=False)
 
 

@@ -64,8 +64,8 @@ def test_there_is_a_skeleton_of_each():
 @pytest.mark.parametrize(
     "name,command",
     [
-        ("mingw.mak", "gcc -I../src/core -Wall -o../out/{}.o -c ../src/{}.c"),
-        ("mingw.mk", "gcc -I./core -c -Wall -Wextra -Wpedantic -ansi -std=c11 -o ../out/{}.o {}.c"),
+        ("mingw.mak", "gcc -I../src/core -I../src -Wall -o../out/{}.o -c ../src/{}.c"),
+        ("mingw.mk", "gcc -I./core -I. -c -Wall -Wextra -Wpedantic -ansi -std=c11 -o ../out/{}.o {}.c"),
     ],
 )
 def test_ours_are_compiled_with_mingw(tree, name, command):
@@ -82,8 +82,8 @@ def test_ours_are_compiled_with_mingw(tree, name, command):
 def test_ours_are_compiled_beside_their_sources(tree, name):
     add_to_makefiles(tree, FILES)
     commands = tree.would_do(name)
-    assert "gcc -Icore -Wall -o core/in.o -c core/in.c" in commands
-    assert "gcc -Icore -Wall -o glue.o -c glue.c" in commands
+    assert "gcc -I./core -I. -Wall -o core/in.o -c core/in.c" in commands
+    assert "gcc -I./core -I. -Wall -o glue.o -c glue.c" in commands
     assert "$(OBJS): \\\n\tcore/in.h glue.h\n" in tree.read(f"src/{name}")
 
 
@@ -95,7 +95,7 @@ def test_ours_are_in_nmakes_files(tree, name, end):
     assert not any("\r" in line or "\n" in line for line in lines)
     place = lines.index("OBJS=$(OBJ)\\main.obj $(OBJ)\\client.obj \\")
     assert lines[place + 1] == "\t$(OBJ)\\in.obj $(OBJ)\\glue.obj \\"
-    command = "\t$(CC) -I$(SRC)\\core $(CFLAGS) -Fo$@ -c $<"
+    command = "\t$(CC) -I$(SRC)\\core -I$(SRC) $(CFLAGS) -Fo$@ -c $<"
     for head in ("{$(SRC)\\}.c{$(OBJ)\\}.obj:", "{$(SRC)\\core}.c{$(OBJ)\\}.obj:"):
         assert lines[lines.index(head) + 1] == command
     assert name == "evc.mak" or "$(OBJS): *.h core\\*.h vc.mak" in lines
@@ -107,8 +107,8 @@ def test_ours_are_compiled_for_windows_by_automakes_file(tree):
         assert "\n%.obj: $(srcdir)/core/%.c $(common_headers)\n" in tree.read(f"src/{name}")
     tree.write("src/Makefile.in", configured(tree))
     commands = tree.would_do("Makefile.in", "windows")
-    assert "gcc -I./core -Wall -c -o in.obj core/in.c" in commands
-    assert "gcc -I./core -Wall -c -o glue.obj glue.c" in commands
+    assert "gcc -I./core -I. -Wall -c -o in.obj core/in.c" in commands
+    assert "gcc -I./core -I. -Wall -c -o glue.obj glue.c" in commands
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SHAPES.iterdir()))

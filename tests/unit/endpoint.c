@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* What stands in accept and connect: addresses pass, with brackets or without, and mistakes do not.
  */
-#include "endpoint.h"
+#include "sys/endpoint.h"
 
 #include "harness.h"
 

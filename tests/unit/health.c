@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "health.h"
+#include "conn/health.h"
 
 #include <netinet/in.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "tls_bio.h"
+#include "tls/bio.h"
 
 #include <errno.h>
 #include <openssl/bio.h>

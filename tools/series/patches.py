@@ -11,14 +11,17 @@ from . import facts
 from .build import Build
 from .hooks import apply_hooks, hooks_of
 from .manual import Manual
-from .tree import CORE, GLUE, PATCHES, PORT, SHARED, Refusal, Tree, project_version, run
+from .tree import CORE, DAEMON, GLUE, PATCHES, PORT, SHARED, Refusal, Tree, project_version, run
 from .windows import add_to_makefiles
 
 
-def add_files(tree, files, folder):
+def add_files(tree, files):
+    """Each gets the path below src/ that it has in its folder of ours; their names there."""
+    names = []
     for path in files:
-        text = path.read_text().replace("@VERSION@", project_version())
-        tree.write(f"src/{folder}{path.name}", text)
+        names.append(str(path.relative_to(DAEMON if DAEMON in path.parents else PATCHES)))
+        tree.write(f"src/{names[-1]}", path.read_text().replace("@VERSION@", project_version()))
+    return names
 
 
 def core_files():
@@ -26,22 +29,21 @@ def core_files():
 
 
 def step_core(tree):
-    add_files(tree, core_files(), "core/")
-    add_files(tree, SHARED, "")
-    files = [f"core/{path.name}" for path in core_files()] + [path.name for path in SHARED]
-    Build(tree).add("HTTP and the PROXY protocol, and what TLS knows", files, "-I$(srcdir)/core")
+    files = add_files(tree, core_files() + SHARED)
+    Build(tree).add(
+        "HTTP and the PROXY protocol, and what TLS knows", files, "-I$(srcdir)/core -I$(srcdir)"
+    )
 
 
 def step_port(tree):
-    add_files(tree, PORT, "")
-    Build(tree).add("What OpenSSL 1.1.1 and later have in other places", [path.name for path in PORT])
+    files = add_files(tree, PORT)
+    Build(tree).add("What OpenSSL 1.1.1 and later have in other places", files)
 
 
 def step_options(tree):
-    add_files(tree, GLUE, "")
+    files = add_files(tree, GLUE)
     tree.write(f"src/{facts.HEADER}", facts.era_header(facts.facts_of(tree)))
-    files = sorted([facts.HEADER, *(path.name for path in GLUE)])
-    Build(tree).add("What calls them from stunnel", files)
+    Build(tree).add("What calls them from stunnel", sorted([facts.HEADER, *files]))
 
 
 def step_manual(tree):
@@ -49,9 +51,9 @@ def step_manual(tree):
 
 
 def step_windows(tree):
-    names = [path.name for path in SHARED + GLUE + PORT] + [facts.HEADER]
-    there = sorted(name for name in names if tree.path(f"src/{name}").is_file())
-    add_to_makefiles(tree, [f"core/{path.name}" for path in core_files()] + there)
+    ours = [path.relative_to(DAEMON) for path in core_files() + SHARED]
+    ours += sorted([*(path.name for path in GLUE + PORT), facts.HEADER])
+    add_to_makefiles(tree, [str(name) for name in ours if tree.path(f"src/{name}").is_file()])
 
 
 class Step:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 PATCHES = PROJECT / "patches"
-CORE = PROJECT / "stunnel" / "core"
-SHARED = [PROJECT / "stunnel" / f"{stem}{end}" for stem in ("exchange", "tls_facts") for end in (".c", ".h")]
+DAEMON = PROJECT / "stunnel"
+CORE = DAEMON / "core"
+# Of the daemon's other folders: files that a tree gets at the same path.
+SHARED = [DAEMON / f"{stem}{end}" for stem in ("conn/exchange", "tls/facts") for end in (".c", ".h")]
 GLUE = sorted(PATCHES.glob("forward*.[ch]"))
 PORT = [PATCHES / name for name in ("openssl_port.c", "openssl_port.h")]
 

@@ -50,7 +50,7 @@ class Makefile:
             return
         if not found:
             raise Refusal(f"hook '{HOOK}': a list with client's object was not found in {self.name}")
-        self._add_folder()
+        self._add_folders(sorted({str(Path(name).parent) for name in files if "/" in name}))
         self._add_language(sources)
         self._add_headers([name for name in files if name.endswith(".h")])
         self.tree.write(self.name, self.end.join(self.lines))
@@ -85,7 +85,7 @@ class Makefile:
 
     # ---- rules -------------------------------------------------------------------------------
 
-    def _add_folder(self):
+    def _add_folders(self, folders):
         """Ours are compiled, and found by those that include them."""
         heads = [n for n, line in enumerate(self.lines) if re.match(self.rule, line)]
         if len(heads) != 1:
@@ -102,21 +102,20 @@ class Makefile:
             for line in self.lines[first + 1 : last + 1]
         ]
         rules = [self.lines[first], *commands]
-        if not self.suffixes_only:
-            rules += ["", self._in_core(before, after), *commands]
+        for folder in [] if self.suffixes_only else folders:
+            rules += ["", self._in_folder(before, after, folder), *commands]
         self.lines[first : last + 1] = rules
 
-    def _in_core(self, before, after):
+    def _in_folder(self, before, after, folder):
         if after.startswith("}"):
-            return f"{before}core{after}"
-        folder = "$(srcdir)/" if self.automake else ""
-        return f"{before}{folder}core/{after}"
+            return f"{before}{folder}{after}"
+        return f"{before}{'$(srcdir)/' if self.automake else ''}{folder}/{after}"
 
     def _include(self, before):
-        folder = re.search(r"(\$\(SRC\)|\$\(srcdir\))([/\\])", before)
-        if folder:
-            return f"-I{folder[1]}{folder[2]}core"
-        return "-I$(srcdir)/core" if self.automake else "-Icore"
+        """The core's files name one another without their folder, all others with it."""
+        place = re.search(r"(\$\(SRC\)|\$\(srcdir\))([/\\])", before)
+        root = place[1] if place else "$(srcdir)" if self.automake else "."
+        return f"-I{root}{place[2] if place else '/'}core -I{root}"
 
     def _add_language(self, sources):
         """Ours are C11, where the rest is older C."""
@@ -132,7 +131,8 @@ class Makefile:
         separator = "\\" if "vc.mak" in self.name else "/"
         for n, line in reversed(list(enumerate(self.lines))):
             if re.match(r"[^#\t].*: \*\.h ", line):
-                self.lines[n] = line.replace("*.h ", f"*.h core{separator}*.h ", 1)
+                own = " ".join(sorted({str(Path(name).parent / "*.h") for name in headers if "/" in name}))
+                self.lines[n] = line.replace("*.h ", f"*.h {own.replace('/', separator)} ", 1)
             elif re.match(r"client\.o: client\.c ", line):
                 text = f"\n$(OBJS): \\\n{wrapped(headers)}"
                 self.lines[n:n] = text.strip("\n").split("\n")

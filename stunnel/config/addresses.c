@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: ISC */
+#include "config/addresses.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sys/endpoint.h"
+#include "config/prefetch.h"
+#include "conn/steps.h"
+
+struct job {
+	struct config *config;
+	struct report *report;
+	struct prefetch names;
+};
+
+static void out_of_memory(struct job *job, const struct conf_section *s)
+{
+	report_add(job->report, REPORT_ERROR, &(struct report_place){.service = s->title},
+		   "Out of memory");
+}
+
+/* Without a colon it is a port; a host that has none is taken for its name. */
+static const char *hint(const char *plain)
+{
+	return strchr(plain, ':') || *plain == '/' ? "" : " (a host needs a port: HOST:PORT)";
+}
+
+static void note_names(struct job *job, const struct conf_section *s, const struct conf_list *list,
+		       bool passive)
+{
+	char plain[ENDPOINT_MAX];
+
+	for (size_t i = 0; i < list->count; i++)
+		if (!endpoint_check(list->item[i], passive, plain) &&
+		    !prefetch_add(&job->names, plain, passive))
+			out_of_memory(job, s);
+}
+
+static void resolve_accept(struct job *job, struct conf_section *s)
+{
+	const struct conf_list *accept = &s->options.accept;
+	char plain[ENDPOINT_MAX], why[256];
+
+	for (size_t i = 0; i < accept->count; i++) {
+		struct report_place place = {.line = accept->line[i], .service = s->title};
+		const char *flaw = endpoint_check(accept->item[i], true, plain);
+
+		if (!flaw &&
+		    prefetch_resolve(&job->names, plain, true, &s->accept, why) == NET_RESOLVED)
+			continue;
+		report_add(job->report, REPORT_ERROR, &place, "Cannot resolve accept target: %s%s",
+			   flaw ? flaw : why, flaw ? "" : hint(plain));
+	}
+}
+
+/* Resolves one target for all connections, or finds that the workers are to look it up. */
+static enum net_answer resolve_target(struct job *job, struct conf_section *s, size_t index,
+				      char plain[static ENDPOINT_MAX])
+{
+	const struct conf_list *connect = &s->options.connect;
+	struct report_place place = {.line = connect->line[index], .service = s->title};
+	const char *flaw = endpoint_check(connect->item[index], false, plain);
+	enum net_answer answer = NET_MALFORMED;
+	char why[256];
+
+	if (!flaw && s->options.delay && net_is_name(plain))
+		return NET_NO_ANSWER;
+	if (!flaw)
+		answer = prefetch_resolve(&job->names, plain, false, &s->service.targets, why);
+	if (answer == NET_MALFORMED)
+		report_add(job->report, REPORT_FAULT, &place, "Cannot resolve connect target: %s%s",
+			   flaw ? flaw : why, flaw ? "" : hint(plain));
+	else if (answer != NET_RESOLVED)
+		report_add(job->report, REPORT_WARNING, &place,
+			   "Cannot resolve connect target - delaying DNS lookup: %s", why);
+	return answer;
+}
+
+/*
+ * What never can be a target is told where everybody sees it, but one such service among ten does
+ * not keep the others from starting. A name that is not known now may be at the next connection.
+ */
+static void resolve_connect(struct job *job, struct conf_section *s)
+{
+	const struct conf_list *connect = &s->options.connect;
+	const char **names =
+		conf_keep_block(job->config, calloc(connect->count + 1, sizeof *names));
+	bool delayed = false, ok = names != NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; ok && i < connect->count; i++) {
+		char plain[ENDPOINT_MAX];
+		enum net_answer answer = resolve_target(job, s, i, plain);
+
+		if (answer == NET_MALFORMED)
+			continue;
+		delayed |= answer != NET_RESOLVED;
+		names[count] = conf_keep(job->config, plain);
+		ok = names[count++] != NULL;
+	}
+	if (!ok) {
+		out_of_memory(job, s);
+	} else if (delayed || count == 0) {
+		s->service.target_names = names;
+		s->service.target_name_count = count;
+	}
+}
+
+void addresses_resolve(struct config *config, struct report *report)
+{
+	struct job job = {.config = config, .report = report};
+
+	for (size_t i = 0; i < config->count; i++) {
+		const struct conf_section *s = config->section[i];
+
+		note_names(&job, s, &s->options.accept, true);
+		if (!s->options.delay)
+			note_names(&job, s, &s->options.connect, false);
+	}
+	prefetch_run(&job.names);
+	for (size_t i = 0; i < config->count; i++) {
+		struct conf_section *s = config->section[i];
+
+		if (s->broken)
+			continue;
+		resolve_accept(&job, s);
+		resolve_connect(&job, s);
+		steps_plan(&s->service);
+	}
+	prefetch_free(&job.names);
+}

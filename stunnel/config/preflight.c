@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: ISC */
+#include "config/preflight.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sys/net.h"
+#include "config/options.h"
+
+static void complain(struct report *report, const struct conf_line *line, const char *title,
+		     const char *path, int error)
+{
+	report_add(report, REPORT_ERROR, &(struct report_place){.line = line, .service = title},
+		   "%.300s: %s (%d)", path, strerror(error), error);
+}
+
+static int check_folder(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return errno;
+	return S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+}
+
+/* A file that is to be opened or created: 0, or why that cannot be. */
+static int check_file(char *path)
+{
+	char *slash = strrchr(path, '/');
+	struct stat st;
+	int error;
+
+	if (stat(path, &st) == 0)
+		return S_ISDIR(st.st_mode) ? EISDIR : 0;
+	if (!slash || slash == path)
+		return 0;
+	*slash = '\0';
+	error = check_folder(path);
+	*slash = '/';
+	return error;
+}
+
+static void check_path(const struct config *config, struct report *report, const char *path,
+		       const struct conf_line *line, const char *title)
+{
+	char *full = conf_outside(&config->globals, path);
+	int error = full ? check_file(full) : 0;
+
+	if (error != 0)
+		complain(report, line, title, full, error);
+	free(full);
+}
+
+static void check_files(const struct config *config, struct report *report)
+{
+	const struct conf_globals *g = &config->globals;
+	const struct conf_options *d = &config->defaults;
+	int error = g->chroot ? check_folder(g->chroot) : 0;
+
+	if (error != 0) {
+		complain(report, options_line(d, "chroot"), "Global options", g->chroot, error);
+		return; /* every path would be missing with it */
+	}
+	check_path(config, report, g->output, options_line(d, "output"), "Global options");
+	check_path(config, report, g->pid, options_line(d, "pid"), "Global options");
+	for (size_t i = 0; i < config->count; i++) {
+		const struct conf_section *s = config->section[i];
+
+		if (s->service.access && s->service.access->file)
+			check_path(config, report, s->service.access->file->path,
+				   options_line(&s->options, "accessLog"), s->title);
+	}
+}
+
+/* Unix sockets are bound before the workers confine themselves. */
+static void check_socket_folders(const struct config *config, struct report *report)
+{
+	for (size_t i = 0; i < config->count; i++) {
+		const struct conf_section *s = config->section[i];
+
+		for (size_t j = 0; j < s->accept.count; j++) {
+			struct net_addr addr = s->accept.addr[j];
+			int error = net_is_unix(&addr) ? check_file(addr.u.un.sun_path) : 0;
+
+			if (error != 0)
+				complain(report, options_line(&s->options, "accept"), s->title,
+					 addr.u.un.sun_path, error);
+		}
+	}
+}
+
+/* A listener that would be there. */
+struct listener {
+	const struct net_addr *addr;
+	const struct conf_section *section;
+};
+
+static const struct listener *in_the_way(const struct listener *listeners, size_t count,
+					 const struct listener *wanted)
+{
+	for (size_t i = 0; i < count; i++)
+		if (net_collide(listeners[i].addr, &listeners[i].section->options.sockets,
+				wanted->addr, &wanted->section->options.sockets))
+			return &listeners[i];
+	return NULL;
+}
+
+/* Binds nothing, but goes through the addresses as a start does: of a section one is enough. */
+static size_t add_listeners(struct listener *listeners, size_t count, const struct conf_section *s,
+			    struct report *report)
+{
+	struct report_place place = {options_line(&s->options, "accept"), 0, s->title};
+	const struct conf_section *by = NULL;
+	size_t before = count;
+
+	for (size_t i = 0; i < s->accept.count; i++) {
+		struct listener wanted = {&s->accept.addr[i], s};
+		const struct listener *found = in_the_way(listeners, count, &wanted);
+
+		if (!found)
+			listeners[count++] = wanted;
+		else if (!by && found->section != s)
+			by = found->section;
+	}
+	if (by)
+		report_add(report, count == before ? REPORT_ERROR : REPORT_WARNING, &place,
+			   "%s listens on this address", by->title);
+	return count;
+}
+
+static void check_addresses(const struct config *config, struct report *report)
+{
+	struct listener *listeners;
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->count; i++)
+		count += config->section[i]->accept.count;
+	listeners = calloc(count + 1, sizeof *listeners);
+	if (!listeners) {
+		report_add(report, REPORT_ERROR, &(struct report_place){0}, "Out of memory");
+		return;
+	}
+	count = 0;
+	for (size_t i = 0; i < config->count; i++)
+		count = add_listeners(listeners, count, config->section[i], report);
+	free(listeners);
+}
+
+void preflight_check(const struct config *config, struct report *report)
+{
+	check_files(config, report);
+	check_socket_folders(config, report);
+	check_addresses(config, report);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/conf.h"
+
+/*
+ * What is wrong with a configuration: collected while it is read, told when all of it was, in the
+ * order of its lines, so that one start shows everything.
+ */
+
+enum report_kind {
+	REPORT_NOTE,	/* a line without effect: LOG_INFO */
+	REPORT_WARNING, /* it works, though perhaps not as it was meant: LOG_WARNING */
+	REPORT_FAULT,	/* it never can work, but keeps nothing else from starting: LOG_WARNING */
+	REPORT_ERROR,	/* nothing starts: LOG_ERR */
+};
+
+#define REPORT_KINDS 4
+#define REPORT_MAX 100 /* of one kind are told; more are counted */
+
+/* Zeroed: nothing was reported. */
+struct report {
+	struct report_entry *entry;
+	size_t entries;
+	size_t count[REPORT_KINDS]; /* of each kind, told or not */
+};
+
+/* What a report is about; every part may be missing. */
+struct report_place {
+	const struct conf_line *line;
+	size_t order;	     /* without a line: stands behind the line of this order */
+	const char *service; /* what to call the part at fault, as "Service [web]" */
+};
+
+/*
+ * Adds one. The line and the service's name outlive the report. Two of the same line with the same
+ * words, as of a default that several services share, are one.
+ */
+void report_add(struct report *report, enum report_kind kind, const struct report_place *place,
+		const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Logs them all as `FILE:LINE: "LINE": SERVICE: REASON`; strict: faults as the errors that they
+ * are. */
+void report_tell(struct report *report, bool strict);
+
+void report_free(struct report *report);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/access.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sys/confined.h"
+#include "sys/log.h"
+
+_Static_assert(ACCESS_BUFFER_MAX > EXCHANGE_LINE_MAX, "one line has room, with its end");
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+bool access_open(struct access_file *list, const char *root)
+{
+	bool all = true;
+
+	for (struct access_file *file = list; file; file = file->next) {
+		int rc = file->path ? log_file_open(&file->log, root, file->path, false) : 0;
+
+		if (rc != 0)
+			log_main(LOG_ERR, "Cannot open access log: %s%s: %s (%d)", root ? root : "",
+				 file->path, confined_why(rc), -rc);
+		all &= rc == 0;
+	}
+	return all;
+}
+
+void access_close(struct access_file *list)
+{
+	for (struct access_file *file = list; file; file = file->next)
+		log_file_close(&file->log);
+}
+
+void access_try(const struct access_file *list)
+{
+	for (const struct access_file *file = list; file; file = file->next) {
+		int rc = file->path ? log_file_try(&file->log, file->path) : 0;
+
+		if (rc != 0)
+			log_main(LOG_WARNING,
+				 "Workers cannot open access log after a rotation: %s: %s (%d)",
+				 file->path, confined_why(rc), -rc);
+	}
+}
+
+void access_own(const struct access_file *list, unsigned uid, unsigned gid)
+{
+	for (const struct access_file *file = list; file; file = file->next) {
+		const char *why = log_file_own(&file->log, uid, gid);
+
+		if (why)
+			log_main(LOG_WARNING, "Cannot hand access log %s to user %u: %s",
+				 file->path, uid, why);
+	}
+}
+
+static void say_failing(struct access_file *file)
+{
+	if (file->failing)
+		return;
+	file->failing = true;
+	log_main(LOG_ERR, "Cannot write access log: %s: %s (%d)", file->path, strerror(file->why),
+		 file->why);
+}
+
+static void flush(struct access_file *file)
+{
+	size_t written = log_file_write(&file->log, file->buffer, file->len);
+
+	if (written < file->len) {
+		file->why = errno;
+		if (file->why != EAGAIN) /* a reader that is slow costs nothing as yet */
+			say_failing(file);
+	}
+	file->len -= written;
+	memmove(file->buffer, file->buffer + written, file->len);
+	if (file->len != 0 || !file->failing)
+		return;
+	file->failing = false;
+	log_main(LOG_NOTICE, "Access log is written again: %s: %lu line(s) lost", file->path,
+		 file->lost);
+	file->lost = 0;
+}
+
+void access_flush(struct access_file *list)
+{
+	for (struct access_file *file = list; file; file = file->next)
+		if (file->len != 0)
+			flush(file);
+}
+
+void access_finish(struct access_file *list)
+{
+	access_flush(list);
+	for (struct access_file *file = list; file; file = file->next) {
+		for (size_t i = 0; i < file->len; i++)
+			file->lost += file->buffer[i] == '\n';
+		if (file->lost != 0)
+			log_main(LOG_ERR, "Access log %s: %lu line(s) lost", file->path,
+				 file->lost);
+	}
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+static bool add_line(const struct access_log *log, struct exchanges *all,
+		     const struct exchange *exchange)
+{
+	struct access_file *file = log->file;
+	struct out out = out_of(file->buffer, ACCESS_BUFFER_MAX);
+
+	out.len = file->len;
+	exchange_put(all, exchange, &out);
+	out_char(&out, file->path ? '\n' : '\0');
+	if (out.full)
+		return false;
+	if (file->path)
+		file->len = out.len;
+	else
+		log_syslog(LOG_INFO, file->buffer);
+	return true;
+}
+
+static void write_line(void *owner, struct exchanges *all, const struct exchange *exchange)
+{
+	const struct access_log *log = owner;
+	struct access_file *file = log->file;
+
+	if (add_line(log, all, exchange))
+		return;
+	flush(file); /* exchange_format() saw to it that one line has room */
+	if (!add_line(log, all, exchange)) {
+		file->lost++;
+		say_failing(file);
+	}
+}
+
+static void say_lost(void *owner)
+{
+	(void)owner;
+	log_main(LOG_ERR, "Out of memory: access log lines are lost");
+}
+
+void access_begin(struct exchanges *all, struct access_log *log, struct h1 *h1)
+{
+	static const struct exchange_sink sink = {write_line, say_lost};
+
+	exchange_begin(all, &log->format, &sink, log, h1);
+}

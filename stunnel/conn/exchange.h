@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef EXCHANGE_H
+#define EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "core/errors.h"
+#include "core/facts.h"
+#include "core/h1.h"
+#include "core/template.h"
+
+/*
+ * The lines of access logs: what is known of a request and its response, when both have passed or
+ * the connection has ended. Where a line goes is the carrier's to say; patches/ is the other one.
+ */
+
+#define EXCHANGE_LINE_MAX 65535 /* no line of a format that is taken is longer */
+
+/* Holds no pointer, so a plain copy is an independent one. */
+struct exchange_format {
+	enum template_place place;
+	struct template line;
+	struct template_pool pool;
+};
+
+/*
+ * `combined`, `json` or a template; one that begins with `{` is JSON, whose escapes it gets. NULL,
+ * or a static text that says what is wrong.
+ */
+const char *exchange_format(struct exchange_format *format, const char *text);
+
+/* Bytes of the longest line of a format. */
+size_t exchange_line_max(const struct exchange_format *format);
+
+struct exchange; /* one request, until it is answered */
+struct exchanges;
+
+/* What the carrier does with them. */
+struct exchange_sink {
+	/* One is over: exchange_put() makes its line, while this call lasts. */
+	void (*done)(void *owner, struct exchanges *all, const struct exchange *exchange);
+	/* There is no memory for one: no more is told of this connection's. */
+	void (*lost)(void *owner);
+};
+
+/* Those of one connection. Zeroed: nothing is logged, and exchange_end() has nothing to do. */
+struct exchanges {
+	const struct exchange_format *format;
+	struct h1 *h1;
+	const struct exchange_sink *sink;
+	void *owner;
+	struct exchange *first, **last;
+	time_t clock_second; /* of the text, which is kept for all requests of that second */
+	size_t clock_len;
+	char clock[40];
+};
+
+/* Watches the conversation from here on; everything that is given must outlive *all. */
+void exchange_begin(struct exchanges *all, const struct exchange_format *format,
+		    const struct exchange_sink *sink, void *owner, struct h1 *h1);
+
+/* The answer to `error` goes to the client, whose next expected response it is. */
+void exchange_answer(struct exchanges *all, enum error error);
+
+/* The connection is over: what was not answered is told, too. Its memory is freed. */
+void exchange_end(struct exchanges *all);
+
+/* Appends the line, without an end of line. */
+void exchange_put(struct exchanges *all, const struct exchange *exchange, struct out *out);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/target.h"
+
+#include "conn/health.h"
+#include "sys/log.h"
+#include "sys/net.h"
+
+static const struct net_addrs *targets(const struct conn *c)
+{
+	return c->service->target_names ? &c->found : &c->service->targets;
+}
+
+static const struct net_addr *current(const struct conn *c)
+{
+	return &targets(c)->addr[c->walk.at];
+}
+
+static size_t first(const struct conn *c, size_t count)
+{
+	if (c->service->failover != CONN_ROUND_ROBIN)
+		return 0;
+	return c->service->next_target++ % count;
+}
+
+#define PASSED_MAX 64 /* bits; an address behind them is never passed over */
+
+/* Whether the address at hand can wait until the others have been tried. */
+static bool pass_over(struct conn *c)
+{
+	struct conn_walk *w = &c->walk;
+
+	if (targets(c)->count == 1 || w->at >= PASSED_MAX ||
+	    health_try(&c->pool->shared->health, current(c), conn_now(c)))
+		return false;
+	w->passed |= (uint64_t)1 << w->at;
+	return true;
+}
+
+static bool was_passed_over(const struct conn_walk *w)
+{
+	return w->at < PASSED_MAX && w->passed >> w->at & 1;
+}
+
+/* Two rounds: the second one is for what the first one has passed over. */
+const struct net_addr *target_next(struct conn *c)
+{
+	size_t count = targets(c)->count;
+	struct conn_walk *w = &c->walk;
+
+	if (w->steps == 0 && count != 0)
+		w->first = first(c, count);
+	while (w->steps < 2 * count) {
+		bool second_round = w->steps >= count;
+
+		w->at = (w->first + w->steps++) % count;
+		if (second_round ? was_passed_over(w) : !pass_over(c))
+			return current(c);
+	}
+	return NULL;
+}
+
+void target_works(struct conn *c, int level)
+{
+	bool news = health_works(&c->pool->shared->health, current(c));
+	char text[NET_TEXT_MAX];
+	struct net_addr local;
+
+	if (c->service->log_level < LOG_NOTICE)
+		return;
+	net_text(current(c), text);
+	conn_log(c, level, "s_connect: connected %s", text);
+	if (news)
+		conn_log(c, LOG_NOTICE, "s_connect: %s works again", text);
+	if (net_local(c->relay.end[RELAY_BACKEND].fd, &local) == 0) {
+		net_text(&local, text);
+		conn_log(c, LOG_NOTICE, "Service [%s] connected remote server from %s",
+			 c->service->name, text);
+	}
+}
+
+void target_failed(struct conn *c, const char *reason, int code)
+{
+	char text[NET_TEXT_MAX];
+
+	net_text(current(c), text);
+	if (code != 0)
+		conn_log(c, LOG_ERR, "s_connect: connect %s: %s (%d)", text, reason, code);
+	else
+		conn_log(c, LOG_ERR, "s_connect: %s: %s", text, reason);
+	if (targets(c)->count == 1 || (code != 0 && !net_blames_peer(code)))
+		return;
+	if (health_failed(&c->pool->shared->health, current(c), conn_now(c)))
+		conn_log(c, LOG_WARNING, "s_connect: %s is tried after the others for %d seconds",
+			 text, HEALTH_HOLD_SECONDS);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: ISC */
+#include "process/bind.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sys/confined.h"
+#include "process/listen.h"
+#include "sys/log.h"
+#include "sys/net.h"
+
+/* A listening address, with a socket of its own for each worker (one for all on a Unix path). */
+struct bind_address {
+	struct bind_address *next;
+	struct net_addr wanted; /* as configured: the port may be 0 */
+	struct net_addr bound;
+	int *fd;
+	size_t count;
+	size_t kept;		      /* of these, those that the configuration in force uses */
+	struct conf_section *section; /* of the newest configuration; NULL: not in it */
+};
+
+static struct bind_address *find(struct bind_address **list, const struct net_addr *wanted)
+{
+	for (struct bind_address *a = *list; a; a = a->next)
+		if (!a->section && net_equal(&a->wanted, wanted))
+			return a;
+	return NULL;
+}
+
+static void free_address(struct bind_address *a)
+{
+	for (size_t i = 0; i < a->count; i++)
+		net_close(a->fd[i], false);
+	if (net_is_unix(&a->bound) && a->count != 0)
+		confined_unlink(NULL, a->bound.u.un.sun_path);
+	free(a->fd);
+	free(a);
+}
+
+/* Binds further sockets until there are `count`; 0 or -errno. */
+static int extend(struct bind_address *a, size_t count)
+{
+	int *grown;
+
+	if (a->count >= count || (net_is_unix(&a->wanted) && a->count == 1))
+		return 0;
+	grown = realloc(a->fd, count * sizeof *grown);
+	if (!grown)
+		return -ENOMEM;
+	a->fd = grown;
+	while (a->count < count) {
+		bool first = a->count == 0;
+		int fd = net_listen(first ? &a->wanted : &a->bound, &a->section->options.sockets,
+				    !net_is_unix(&a->wanted), !first);
+
+		if (fd < 0)
+			return fd;
+		a->fd[a->count++] = fd;
+		if (first)
+			net_local(fd, &a->bound);
+		if (net_is_unix(&a->wanted))
+			break;
+	}
+	return 0;
+}
+
+/* The listener of one address, new or taken over; NULL with -errno in *error. */
+static struct bind_address *get(struct bind_address **list, struct conf_section *section,
+				const struct net_addr *addr, size_t workers, int *error)
+{
+	struct bind_address *a = find(list, addr);
+
+	if (!a) {
+		a = calloc(1, sizeof *a);
+		if (!a) {
+			*error = -ENOMEM;
+			return NULL;
+		}
+		a->wanted = *addr;
+		a->next = *list;
+		*list = a;
+	}
+	a->section = section;
+	*error = extend(a, workers);
+	if (*error == 0)
+		return a;
+	a->section = NULL;
+	return NULL;
+}
+
+/*
+ * All addresses of a section. That `::` cannot be bound beside 0.0.0.0 is no failure where the
+ * system has it take IPv4 too: one bound address is enough, as for stock.
+ */
+static bool bind_section(struct bind_address **list, struct conf_section *section, size_t workers)
+{
+	size_t bound = 0;
+	char text[NET_TEXT_MAX];
+
+	for (size_t i = 0; i < section->accept.count; i++) {
+		const struct net_addr *addr = &section->accept.addr[i];
+		int error;
+		struct bind_address *a = get(list, section, addr, workers, &error);
+
+		net_text(a ? &a->bound : addr, text);
+		if (a) {
+			bound++;
+			log_main(LOG_INFO, "Service [%s] (FD=%d) bound to %s", section->name,
+				 a->fd[0], text);
+			continue;
+		}
+		log_main(bound != 0 ? LOG_NOTICE : LOG_ERR, "Binding service [%s] to %s: %s (%d)",
+			 section->name, text, strerror(-error), -error);
+	}
+	if (bound == 0 && section->accept.count != 0)
+		log_main(LOG_ERR, "Binding service [%s] failed", section->name);
+	return bound != 0 || section->accept.count == 0;
+}
+
+void bind_drop_unused(struct bind_address **list)
+{
+	struct bind_address **at = list;
+
+	while (*at) {
+		struct bind_address *a = *at;
+
+		a->kept = a->count;
+		if (a->section) {
+			at = &a->next;
+			continue;
+		}
+		*at = a->next;
+		free_address(a);
+	}
+}
+
+void bind_close(struct bind_address **list)
+{
+	for (struct bind_address *a = *list; a; a = a->next)
+		a->section = NULL;
+	bind_drop_unused(list);
+}
+
+void bind_restore(struct bind_address **list, struct config *config)
+{
+	for (struct bind_address *a = *list; a; a = a->next) {
+		a->section = NULL;
+		if (a->kept == 0) /* new, and not wanted: goes as a whole */
+			continue;
+		while (a->count > a->kept)
+			net_close(a->fd[--a->count], false);
+		for (size_t i = 0; i < config->count; i++)
+			for (size_t j = 0; j < config->section[i]->accept.count; j++)
+				if (net_equal(&a->wanted, &config->section[i]->accept.addr[j]))
+					a->section = config->section[i];
+	}
+	bind_drop_unused(list);
+}
+
+bool bind_all(struct bind_address **list, struct config *config, size_t workers)
+{
+	for (struct bind_address *a = *list; a; a = a->next)
+		a->section = NULL;
+	for (size_t i = 0; i < config->count; i++)
+		if (!bind_section(list, config->section[i], workers))
+			return false;
+	return true;
+}
+
+size_t bind_take(struct bind_address **list, size_t workers, struct worker_socket *sockets)
+{
+	size_t n = 0;
+
+	for (struct bind_address *a = *list; a; a = a->next) {
+		bool shared = a->count < workers;
+
+		for (size_t i = 0; i < a->count; i++) {
+			size_t worker = shared ? LISTEN_SHARED : i % workers;
+
+			if (a->section)
+				sockets[n++] = (struct worker_socket){a->fd[i], a->section, worker};
+			else
+				net_close(a->fd[i], false);
+		}
+		a->count = 0;
+	}
+	return n;
+}
+
+size_t bind_count(struct bind_address *const *list)
+{
+	size_t n = 0;
+
+	for (const struct bind_address *a = *list; a; a = a->next)
+		n += a->count;
+	return n;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: ISC */
+#include "process/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sys/confined.h"
+#include "sys/log.h"
+
+static char *pid_root, *pid_path; /* of the pid file that was written */
+static int ready_fd = -1;
+static int null_fd = -1; /* opened before any chroot, where there may be none */
+
+static bool failed(const char *what)
+{
+	log_main(LOG_ERR, "%s: %s (%d)", what, strerror(errno), errno);
+	return false;
+}
+
+bool daemon_standard_streams(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return false;
+	return true;
+}
+
+/* Ends as the child does: 0 as soon as it is ready, else with its status. */
+static void wait_for(pid_t child, int fd)
+{
+	char byte;
+	int status;
+
+	if (read(fd, &byte, 1) == 1)
+		_exit(0);
+	if (waitpid(child, &status, 0) == child && WIFEXITED(status))
+		_exit(WEXITSTATUS(status));
+	_exit(1);
+}
+
+bool daemon_fork(void)
+{
+	int fds[2];
+	pid_t child;
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return failed("pipe");
+	child = fork();
+	if (child < 0)
+		return failed("fork");
+	if (child > 0) {
+		close(fds[1]);
+		wait_for(child, fds[0]);
+	}
+	close(fds[0]);
+	ready_fd = fds[1];
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	setsid();
+	return true;
+}
+
+void daemon_detach(void)
+{
+	log_started();
+	if (ready_fd < 0)
+		return;
+	for (int fd = 0; null_fd >= 0 && fd <= 2; fd++)
+		dup2(null_fd, fd);
+	if (null_fd > 2)
+		close(null_fd);
+	null_fd = -1;
+	if (chdir("/") != 0)
+		failed("chdir");
+	close(ready_fd);
+	ready_fd = -1;
+}
+
+void daemon_ready(void)
+{
+	if (ready_fd >= 0 && write(ready_fd, "", 1) != 1)
+		failed("daemon");
+	daemon_detach();
+}
+
+static bool pid_failed(const char *root, const char *path, int rc)
+{
+	log_main(LOG_ERR, "Cannot create pid file %s%s: create: %s (%d)", root ? root : "", path,
+		 confined_why(rc), -rc);
+	return false;
+}
+
+bool daemon_pid_write(const char *root, const char *path)
+{
+	char text[32];
+	int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	int fd, rc = 0;
+
+	confined_unlink(root, path);
+	fd = confined_open(root, path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+	if (fd < 0)
+		return pid_failed(root, path, fd);
+	if (write(fd, text, (size_t)len) != len)
+		rc = -errno;
+	close(fd);
+	if (rc != 0)
+		return pid_failed(root, path, rc);
+	pid_root = root ? strdup(root) : NULL;
+	pid_path = !root || pid_root ? strdup(path) : NULL;
+	log_main(LOG_DEBUG, "Created pid file %s", path);
+	return true;
+}
+
+void daemon_pid_remove(void)
+{
+	int rc = pid_path ? confined_unlink(pid_root, pid_path) : -ENOENT;
+
+	if (rc == 0)
+		log_main(LOG_DEBUG, "Removed pid file %s", pid_path);
+	else if (rc == -ELOOP)
+		log_main(LOG_ERR, "Cannot remove pid file %s: %s", pid_path, confined_why(rc));
+	free(pid_path);
+	free(pid_root);
+	pid_path = pid_root = NULL;
+}
+
+static bool enter(const char *root)
+{
+	int fd = confined_open(NULL, root, O_PATH | O_DIRECTORY, 0), rc = fd;
+
+	if (fd >= 0) {
+		rc = fchdir(fd) == 0 && chroot(".") == 0 && chdir("/") == 0 ? 0 : -errno;
+		close(fd);
+	}
+	if (rc != 0)
+		log_main(LOG_ERR, "chroot: %s: %s (%d)", root, confined_why(rc), -rc);
+	return rc == 0;
+}
+
+bool daemon_confine(const char *root, unsigned uid, unsigned gid)
+{
+	gid_t group = gid;
+
+	if (root && !enter(root))
+		return false;
+	if (gid != 0 && (setgroups(1, &group) != 0 || setgid(gid) != 0))
+		return failed("setgid");
+	if (gid == 0 && uid != 0 && setgroups(0, NULL) != 0)
+		return failed("setgroups");
+	if (uid != 0 && setuid(uid) != 0)
+		return failed("setuid");
+	return true;
+}

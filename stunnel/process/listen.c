@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: ISC */
+#include "process/listen.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sys/log.h"
+#include "sys/net.h"
+
+#define ACCEPTS_MAX 32 /* in one go, before other connections have their turn */
+#define PAUSE_MS 1000
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+/* Ours; or of a worker that has ended, in whose place nobody serves yet. */
+static bool is_ours(const struct listen *l)
+{
+	const struct conn_pool *pool = l->pool;
+
+	return l->worker == LISTEN_SHARED || l->worker == pool->admit.worker ||
+	       !board_served(pool->admit.board, l->worker);
+}
+
+void listen_look(struct listen *l)
+{
+	bool active = uv_is_active((uv_handle_t *)&l->poll);
+
+	if (!is_ours(l))
+		uv_poll_stop(&l->poll);
+	else if (!active && !uv_is_active((uv_handle_t *)&l->pause))
+		uv_poll_start(&l->poll, UV_READABLE, on_readable);
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+	listen_look(timer->data);
+}
+
+/* As stock does: without a pause a full table of descriptors would cost a whole core. */
+static void suspend(struct listen *l, int error)
+{
+	log_main(LOG_ERR, "local socket: %s (%d)", strerror(error), error);
+	log_main(LOG_NOTICE, "Accepting new connections suspended for 1 second");
+	uv_poll_stop(&l->poll);
+	uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
+}
+
+/* What waits stays in the kernel's backlog until a connection ends, and listen_look() is called. */
+static void await_room(struct listen *l)
+{
+	admit_full(&l->pool->admit);
+	uv_poll_stop(&l->poll);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct listen *l = poll->data;
+
+	(void)status, (void)events;
+	if (!is_ours(l)) { /* any more: the one that has come says nothing to the others */
+		uv_poll_stop(poll);
+		return;
+	}
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		struct net_addr peer;
+		int fd;
+
+		if (!admit_has_room(&l->pool->admit)) {
+			if (i == 0)
+				await_room(l);
+			return;
+		}
+		fd = net_accept(l->fd, &peer);
+		if (fd >= 0) {
+			conn_open(l->pool, l->service, fd, &peer);
+			continue;
+		}
+		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
+			suspend(l, -fd);
+		return;
+	}
+}
+
+struct listen *listen_start(struct conn_pool *pool, struct conn_service *service, int fd,
+			    size_t worker)
+{
+	struct listen *l = calloc(1, sizeof *l);
+
+	if (!l || uv_poll_init(pool->loop, &l->poll, fd) != 0) {
+		free(l);
+		return NULL;
+	}
+	l->pool = pool;
+	l->service = service;
+	l->fd = fd;
+	l->worker = worker;
+	l->poll.data = l;
+	uv_timer_init(pool->loop, &l->pause);
+	l->pause.data = l;
+	listen_look(l);
+	return l;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct listen *l = handle->data;
+
+	if (--l->handles == 0)
+		free(l);
+}
+
+void listen_stop(struct listen *l)
+{
+	l->handles = 2;
+	uv_close((uv_handle_t *)&l->pause, on_closed);
+	uv_close((uv_handle_t *)&l->poll, on_closed);
+	/* Held on to, it would keep a port open that the master has given up. */
+	net_close(l->fd, false);
+}

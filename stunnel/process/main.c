@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config/conf.h"
+#include "config.h"
+#include "process/daemon.h"
+#include "sys/log.h"
+#include "process/master.h"
+#include "config/options.h"
+#include "tls/ctx.h"
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/usr/local/etc"
+#endif
+#define DEFAULT_FILE SYSCONFDIR "/stunnel/stunnel.conf"
+
+/* Scripts and log readers look for the shape of these lines, which is stock's. */
+static void say_banner(void (*say)(const char *line))
+{
+	const char *compiled = tls_compiled_with(), *running = tls_running_with();
+	bool same = !strcmp(compiled, running);
+	char line[256];
+
+	snprintf(line, sizeof line, "stunnel %s on %s platform (stunnel-http)", PACKAGE_VERSION,
+		 HOST_TRIPLE);
+	say(line);
+	snprintf(line, sizeof line, "%s with %s", same ? "Compiled/running" : "Compiled", compiled);
+	say(line);
+	snprintf(line, sizeof line, "Running  with %s", running);
+	if (!same)
+		say(line);
+	say("Threading:NONE Sockets:LIBUV,IPv6 TLS:SNI");
+}
+
+static void print_line(const char *line)
+{
+	fprintf(stderr, "%s\n", line);
+}
+
+static void log_line_of_banner(const char *line)
+{
+	log_main(LOG_NOTICE, "%s", line);
+}
+
+static void print_banner(void)
+{
+	say_banner(print_line);
+}
+
+static void print_syntax(void)
+{
+	fprintf(stderr,
+		"\nSyntax:\n"
+		"stunnel [-test] [FILE | -fd N]\n"
+		"stunnel -help | -version | -options | -sockets\n"
+		"    FILE     use this configuration instead of %s\n"
+		"    -fd N    read the configuration from descriptor N\n"
+		"    -test    check the configuration, tell all that is wrong, start nothing\n"
+		"    -help    list the configuration's options\n"
+		"    -version show version and defaults\n"
+		"    -options list the names that 'options' takes\n"
+		"    -sockets show the default socket options\n",
+		DEFAULT_FILE);
+}
+
+static int print_help(void)
+{
+	print_banner();
+	print_syntax();
+	fprintf(stderr, "\nOptions of the configuration: name, default, meaning\n");
+	options_print(stderr);
+	return 0;
+}
+
+static int print_version(void)
+{
+	print_banner();
+	fprintf(stderr, "\nDefault configuration file: %s\n", DEFAULT_FILE);
+	return 0;
+}
+
+static int print_tls_options(void)
+{
+	const char *name;
+
+	print_banner();
+	fprintf(stderr, "\nSupported TLS options:\n");
+	for (size_t i = 0; (name = tls_option_name(i)); i++)
+		fprintf(stderr, "options = %s\n", name);
+	return 0;
+}
+
+static int print_sockets(void)
+{
+	print_banner();
+	fprintf(stderr, "\nSocket options that are set unless 'socket' says otherwise:\n"
+			"    a:SO_REUSEADDR=1\n    l:TCP_NODELAY=1\n    r:TCP_NODELAY=1\n");
+	return 0;
+}
+
+/* Serves with a configuration, or only looks at it: the exit status. */
+static int use(const char *path, int fd, enum conf_use what)
+{
+	struct config *config;
+
+	if (what == CONF_START) {
+		say_banner(log_line_of_banner);
+		return master_run(path, fd);
+	}
+	config = conf_load(path, fd, CONF_TEST);
+	log_unopened(LOG_WARNING);
+	if (!config)
+		return 1;
+	fprintf(stderr, "[.] Configuration successful\n");
+	conf_free(config);
+	return 0;
+}
+
+static int use_fd(const char *number, enum conf_use what)
+{
+	char *end;
+	long fd;
+
+	if (!number) {
+		fprintf(stderr, "No file descriptor specified\n");
+		print_syntax();
+		return 1;
+	}
+	fd = strtol(number, &end, 10);
+	if (end == number || *end || fd < 0 || fd > 65535) {
+		fprintf(stderr, "Invalid file descriptor number\n");
+		print_syntax();
+		return 1;
+	}
+	return use(NULL, (int)fd, what);
+}
+
+static int use_file(const char *name, enum conf_use what)
+{
+	char *path = realpath(name, NULL); /* so that a reload finds it from any directory */
+	int status;
+
+	if (!path) {
+		fprintf(stderr,
+			"[!] Invalid configuration file name \"%s\"\n[!] realpath: %s (%d)\n", name,
+			strerror(errno), errno);
+		return 1;
+	}
+	status = use(path, -1, what);
+	free(path);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const char *first = argc > 1 ? argv[1] : DEFAULT_FILE;
+	enum conf_use what = CONF_START;
+
+	if (!daemon_standard_streams()) {
+		fprintf(stderr, "[!] Cannot open /dev/null: %s (%d)\n", strerror(errno), errno);
+		return 1;
+	}
+	if (!strcasecmp(first, "-help"))
+		return print_help();
+	if (!strcasecmp(first, "-version"))
+		return print_version();
+	if (!strcasecmp(first, "-options"))
+		return print_tls_options();
+	if (!strcasecmp(first, "-sockets"))
+		return print_sockets();
+	if (!strcasecmp(first, "-test")) {
+		what = CONF_TEST;
+		argc--;
+		argv++;
+		first = argc > 1 ? argv[1] : DEFAULT_FILE;
+	}
+	if (!strcasecmp(first, "-fd"))
+		return use_fd(argc > 2 ? argv[2] : NULL, what);
+	return use_file(first, what);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: ISC */
+#include "process/master.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "process/bind.h"
+#include "config/conf.h"
+#include "process/daemon.h"
+#include "process/generation.h"
+#include "sys/log.h"
+#include "tls/secret.h"
+#include "process/worker.h"
+
+#define LOG_RETRY_MS 100 /* of what syslog did not take */
+
+struct master {
+	const char *path;
+	int fd;
+	struct generations workers;
+	sigset_t signals;
+	bool ending;
+};
+
+/* --- configurations --------------------------------------------------------------------------- */
+
+static bool open_log(const struct generation *g)
+{
+	const struct conf_globals *globals = &g->config->globals;
+	struct log_sinks sinks = {
+		.level = g->config->defaults.log_level,
+		.to_syslog = globals->syslog,
+		.for_access = g->config->access != NULL,
+		.facility = globals->facility,
+		.ident = globals->service,
+		.to_stderr = globals->foreground == CONF_FOREGROUND,
+		.root = globals->chroot,
+		.path = globals->output,
+		.overwrite = globals->overwrite,
+	};
+
+	return log_open(&sinks);
+}
+
+static struct generation *load(struct master *m)
+{
+	struct config *config = conf_load(m->path, m->fd, CONF_START);
+	struct generation *g;
+
+	if (!config)
+		return NULL;
+	g = generation_new(&m->workers, config);
+	if (!g) {
+		conf_free(config);
+		return NULL;
+	}
+	return g;
+}
+
+/*
+ * What a reload leaves as it was, since workers and files depend on it from the start. False
+ * without memory: new workers must not go without the chroot that they were to have.
+ */
+static bool keep_fixed_globals(struct config *config, const struct config *old)
+{
+	const struct conf_globals *was = &old->globals;
+	struct conf_globals *g = &config->globals;
+
+	g->chroot = was->chroot ? conf_keep(config, was->chroot) : NULL;
+	g->uid = was->uid;
+	g->gid = was->gid;
+	g->pid = NULL;
+	return g->chroot || !was->chroot;
+}
+
+/* All of it or nothing: until the new workers accept connections the old ones do. */
+static void reload(struct master *m)
+{
+	struct generation *old = m->workers.first, *g;
+
+	if (!m->path) {
+		log_main(LOG_ERR, "A configuration read from a descriptor cannot be reloaded");
+		return;
+	}
+	g = load(m);
+	if (g && keep_fixed_globals(g->config, old->config) &&
+	    bind_all(&m->workers.addresses, g->config, g->count) &&
+	    access_open(g->config->access, g->config->globals.chroot) && open_log(g)) {
+		if (generation_start(&m->workers, g)) {
+			bind_drop_unused(&m->workers.addresses);
+			log_settle();
+			access_close(old->config->access); /* what is left writes to its own */
+			log_main(LOG_INFO, "Accepting new connections");
+			return;
+		}
+		log_revert();
+	}
+	bind_restore(&m->workers.addresses, old->config);
+	log_main(LOG_ERR, "Failed to reload the configuration file");
+	if (g)
+		generation_free(g);
+}
+
+/* --- signals ---------------------------------------------------------------------------------- */
+
+/* All files are tried and all workers are told, whatever fails; each failure is logged. */
+static void reopen_logs(struct master *m)
+{
+	const struct config *config = m->workers.first->config;
+	const struct conf_globals *g = &config->globals;
+	bool reopened = log_reopen(true);
+
+	access_open(config->access, g->chroot);
+	if (g->uid != 0 || g->gid != 0) {
+		unsigned uid = g->uid != 0 ? g->uid : geteuid();
+		unsigned gid = g->gid != 0 ? g->gid : getegid();
+
+		log_own(uid, gid);
+		access_own(config->access, uid, gid);
+	}
+	if (reopened)
+		log_main(LOG_NOTICE, "Log file reopened");
+	for (struct generation *each = m->workers.first; each; each = each->next)
+		generation_signal(each, WORKER_REOPEN);
+}
+
+static void handle_signal(struct master *m, int number)
+{
+	switch (number) {
+	case SIGHUP:
+		reload(m);
+		break;
+	case SIGUSR1:
+		reopen_logs(m);
+		break;
+	case SIGCHLD:
+		generation_reap(&m->workers);
+		break;
+	case SIGTERM:
+		log_main(LOG_NOTICE, "Terminated");
+		m->ending = true;
+		break;
+	case SIGINT:
+	case SIGQUIT:
+		log_main(LOG_ERR, "Received SIG%s; terminating", number == SIGINT ? "INT" : "QUIT");
+		m->ending = true;
+		break;
+	default:
+		break;
+	}
+}
+
+static void serve(struct master *m)
+{
+	while (!m->ending) {
+		int ms = generation_replace(&m->workers);
+		struct timespec wait;
+		int number;
+
+		if (log_flush() && (ms < 0 || ms > LOG_RETRY_MS))
+			ms = LOG_RETRY_MS;
+		wait = (struct timespec){ms / 1000, ms % 1000 * 1000000L};
+		number = ms >= 0 ? sigtimedwait(&m->signals, NULL, &wait)
+				 : sigwaitinfo(&m->signals, NULL);
+		if (number > 0)
+			handle_signal(m, number);
+	}
+}
+
+static void block_signals(struct master *m)
+{
+	static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGCHLD, SIGUSR2};
+
+	sigemptyset(&m->signals);
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		sigaddset(&m->signals, numbers[i]);
+	sigprocmask(SIG_BLOCK, &m->signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a log that may not grow any more is a full disk */
+	signal(SIGCHLD, SIG_DFL); /* inherited as ignored it would hide dead workers */
+}
+
+static void end(struct master *m)
+{
+	generation_stop(&m->workers);
+	generation_forget(&m->workers);
+	daemon_pid_remove();
+}
+
+static bool start(struct master *m, struct generation *g)
+{
+	const struct conf_globals *globals = &g->config->globals;
+
+	if (!bind_all(&m->workers.addresses, g->config, g->count))
+		return false;
+	bind_drop_unused(&m->workers.addresses);
+	if (globals->foreground == CONF_BACKGROUND && !daemon_fork())
+		return false;
+	log_name("main");
+	if (!tls_secret_settle())
+		return false;
+	if (!open_log(g) || !access_open(g->config->access, globals->chroot) ||
+	    !generation_start(&m->workers, g))
+		return false;
+	if (globals->chroot) /* said once, of all workers */
+		log_main(LOG_NOTICE, "Switched to chroot directory: %s", globals->chroot);
+	return !globals->pid || daemon_pid_write(globals->chroot, globals->pid);
+}
+
+/* Each connection takes two descriptors: the soft limit is for programs that use select(). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_main(LOG_WARNING, "Cannot raise the limit of descriptors: %s (%d)",
+			 strerror(errno), errno);
+}
+
+/*
+ * The start has failed, or was ended by a signal. In the foreground that is an end like any other;
+ * in the background, or before it is known which, 0 would tell somebody that everything runs.
+ */
+static int give_up(struct master *m, struct generation *g)
+{
+	bool told = generation_told_to_end();
+	bool in_foreground = g && g->config->globals.foreground != CONF_BACKGROUND;
+
+	if (told)
+		log_main(LOG_NOTICE, "Terminated");
+	log_unopened(LOG_ERR);
+	generation_stop(&m->workers);
+	if (g && m->workers.first != g)
+		generation_free(g);
+	generation_forget(&m->workers);
+	return told && in_foreground ? 0 : 1;
+}
+
+int master_run(const char *path, int fd)
+{
+	struct master m = {.path = path, .fd = fd};
+	struct generation *g;
+
+	block_signals(&m);
+	raise_descriptor_limit();
+	m.workers.shared = mmap(NULL, sizeof *m.workers.shared, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (m.workers.shared == MAP_FAILED || pipe2(m.workers.lifeline, O_CLOEXEC) != 0 ||
+	    getrandom(&m.workers.shared->start, sizeof m.workers.shared->start, 0) < 0) {
+		fprintf(stderr, "[!] Cannot start: %s (%d)\n", strerror(errno), errno);
+		return 1;
+	}
+	g = load(&m);
+	if (!g || !start(&m, g))
+		return give_up(&m, g);
+	log_main(LOG_INFO, "Accepting new connections");
+	daemon_ready();
+	serve(&m);
+	end(&m);
+	return 0;
+}

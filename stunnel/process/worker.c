@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: ISC */
+#include "process/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "conn/conn.h"
+#include "process/daemon.h"
+#include "process/listen.h"
+#include "sys/log.h"
+
+#define FLUSH_MS 1000 /* of access logs */
+#define RETRY_MS 50   /* of what syslog did not take */
+
+struct worker {
+	uv_loop_t loop;
+	struct conn_pool pool;
+	struct listen *listens;
+	struct config *config;
+	uv_timer_t flush, retry;
+	uv_prepare_t before_sleep;
+	uv_poll_t lifeline, signals;
+	int signal_fd;
+	bool draining, ended;
+};
+
+static void stop_listening(struct worker *w)
+{
+	while (w->listens) {
+		struct listen *next = w->listens->next;
+
+		listen_stop(w->listens);
+		w->listens = next;
+	}
+}
+
+/* Closes everything, so that the loop runs out of handles and uv_run() returns. */
+static void end(struct worker *w)
+{
+	if (w->ended)
+		return;
+	w->ended = true;
+	stop_listening(w);
+	conn_pool_close(&w->pool);
+	admit_close(&w->pool.admit);
+	access_finish(w->config->access);
+	uv_close((uv_handle_t *)&w->flush, NULL);
+	uv_close((uv_handle_t *)&w->retry, NULL);
+	uv_close((uv_handle_t *)&w->before_sleep, NULL);
+	uv_close((uv_handle_t *)&w->lifeline, NULL);
+	uv_close((uv_handle_t *)&w->signals, NULL);
+	close(w->signal_fd);
+}
+
+static void end_if_drained(struct worker *w)
+{
+	if (w->draining && w->pool.admit.held == 0)
+		end(w);
+}
+
+static void look_at_listens(struct worker *w)
+{
+	for (struct listen *l = w->listens; l; l = l->next)
+		listen_look(l);
+}
+
+static void on_connection_end(void *owner, bool room)
+{
+	struct worker *w = owner;
+
+	if (room)
+		look_at_listens(w);
+	end_if_drained(w);
+}
+
+static void start_draining(struct worker *w)
+{
+	w->draining = true;
+	stop_listening(w);
+	end_if_drained(w);
+}
+
+static void reopen_logs(struct worker *w)
+{
+	log_reopen(false);
+	/* What was gathered until now belongs to the old file. */
+	access_flush(w->config->access);
+	access_open(w->config->access, NULL);
+}
+
+static void on_flush(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+
+	access_flush(w->config->access);
+}
+
+/* Only wakes the loop: what is to be done then is done before it sleeps again. */
+static void on_retry(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+static void before_sleep(uv_prepare_t *handle)
+{
+	struct worker *w = handle->data;
+
+	if (log_flush())
+		uv_timer_start(&w->retry, on_retry, RETRY_MS, 0);
+}
+
+/* The master is gone, however that came about: nobody will tell us to stop. */
+static void on_lifeline(uv_poll_t *handle, int status, int events)
+{
+	(void)status, (void)events;
+	uv_poll_stop(handle);
+	start_draining(handle->data);
+}
+
+static void on_signal(uv_poll_t *handle, int status, int events)
+{
+	struct worker *w = handle->data;
+	struct signalfd_siginfo told;
+
+	(void)status, (void)events;
+	while (!w->ended && read(w->signal_fd, &told, sizeof told) == (ssize_t)sizeof told) {
+		if (told.ssi_signo == WORKER_REOPEN)
+			reopen_logs(w);
+		else if (told.ssi_signo == WORKER_LOOK)
+			look_at_listens(w);
+		else if (told.ssi_signo == WORKER_DRAIN)
+			start_draining(w);
+		else
+			end(w);
+	}
+}
+
+static void block_signals(sigset_t *told)
+{
+	signal(SIGINT, SIG_IGN); /* the terminal's is for the master */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(told);
+	sigaddset(told, WORKER_STOP);
+	sigaddset(told, WORKER_DRAIN);
+	sigaddset(told, WORKER_REOPEN);
+	sigaddset(told, WORKER_LOOK);
+	sigprocmask(SIG_SETMASK, told, NULL);
+}
+
+/*
+ * They are read as bytes, and blocked from before the fork to the exit, in all threads: one that
+ * comes before anybody listens waits, and one that comes when nobody does any more is not fatal.
+ */
+static bool watch_signals(struct worker *w)
+{
+	sigset_t told;
+
+	block_signals(&told);
+	w->signal_fd = signalfd(-1, &told, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (w->signal_fd < 0) {
+		log_main(LOG_ERR, "signalfd: %s (%d)", strerror(errno), errno);
+		return false;
+	}
+	uv_poll_init(&w->loop, &w->signals, w->signal_fd);
+	w->signals.data = w;
+	uv_poll_start(&w->signals, UV_READABLE, on_signal);
+	return true;
+}
+
+static bool start_listening(struct worker *w, const struct worker_task *task)
+{
+	for (size_t i = 0; i < task->socket_count; i++) {
+		const struct worker_socket *socket = &task->socket[i];
+		struct listen *l = listen_start(&w->pool, &socket->section->service, socket->fd,
+						socket->worker);
+
+		if (!l)
+			return false;
+		l->next = w->listens;
+		w->listens = l;
+	}
+	return true;
+}
+
+static bool start(struct worker *w, const struct worker_task *task)
+{
+	if (uv_loop_init(&w->loop) != 0 ||
+	    !conn_pool_open(&w->pool, &w->loop, task->config->out_cap, task->shared))
+		return false;
+	admit_open(&w->pool.admit, &w->loop, task->board, task->index,
+		   (uint32_t)task->config->globals.max_connections);
+	w->config = task->config;
+	uv_timer_init(&w->loop, &w->flush);
+	w->flush.data = w;
+	uv_timer_init(&w->loop, &w->retry);
+	uv_prepare_init(&w->loop, &w->before_sleep);
+	w->before_sleep.data = w;
+	uv_prepare_start(&w->before_sleep, before_sleep);
+	if (w->config->access)
+		uv_timer_start(&w->flush, on_flush, FLUSH_MS, FLUSH_MS);
+	w->pool.on_end = on_connection_end;
+	w->pool.owner = w;
+	uv_poll_init(&w->loop, &w->lifeline, task->lifeline);
+	w->lifeline.data = w;
+	uv_poll_start(&w->lifeline, UV_READABLE, on_lifeline);
+	return watch_signals(w) && start_listening(w, task);
+}
+
+static bool confine(const struct worker_task *task)
+{
+	const struct conf_globals *g = &task->config->globals;
+
+	log_forked();
+	/* A user without privileges must be able to open the log again inside the chroot. */
+	if (g->uid != 0 || g->gid != 0) {
+		unsigned uid = g->uid != 0 ? g->uid : geteuid();
+		unsigned gid = g->gid != 0 ? g->gid : getegid();
+
+		log_own(uid, gid);
+		access_own(task->config->access, uid, gid);
+	}
+	if (!daemon_confine(g->chroot, g->uid, g->gid))
+		return false;
+	log_confined();
+	if (task->index == 0) { /* said once, of all workers */
+		log_try();
+		access_try(task->config->access);
+	}
+	return true;
+}
+
+/*
+ * Needed now and then: two on the way to a log that is opened anew, two for what is found there, a
+ * FIFO, and two for each name that is looked up.
+ */
+static size_t spare_descriptors(const struct config *config)
+{
+	size_t spare = 4;
+
+	for (size_t i = 0; i < config->count; i++)
+		spare += 2 * config->section[i]->service.target_name_count;
+	return spare;
+}
+
+/* How many connections there are descriptors for; false: none, which nobody would be served by. */
+static bool find_room(struct worker *w)
+{
+	w->pool.admit.room = admit_room(spare_descriptors(w->config));
+	if (w->pool.admit.room == 0)
+		log_main(LOG_ERR, "The limit of descriptors leaves no room for a connection");
+	return w->pool.admit.room != 0;
+}
+
+/* From here on clients are served; false: whoever waited for us has given up. */
+static bool tell_ready(struct worker *w, const struct worker_task *task)
+{
+	daemon_detach();
+	board_serve(task->board, task->index, w->pool.admit.room);
+	return task->ready < 0 || write(task->ready, "", 1) == 1;
+}
+
+int worker_run(const struct worker_task *task)
+{
+	struct worker *w = confine(task) ? calloc(1, sizeof *w) : NULL;
+	bool ok;
+
+	if (!w || !start(w, task)) {
+		free(w);
+		return 1;
+	}
+	ok = find_room(w) && tell_ready(w, task);
+	if (!ok)
+		end(w);
+	if (task->ready >= 0)
+		close(task->ready);
+	uv_run(&w->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&w->loop);
+	conn_pool_free(&w->pool);
+	free(w);
+	return ok ? 0 : 1;
+}

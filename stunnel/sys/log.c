@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: ISC */
+#include "sys/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sys/confined.h"
+#include "sys/log_file.h"
+#include "sys/log_syslog.h"
+
+#define LINE_MAX (LOG_LINE_MAX + 128) /* with date, level and id */
+
+/* A line from before the sinks were open. */
+struct kept {
+	struct kept *next;
+	int level;
+	char text[];
+};
+
+/* Where lines go, and how many did not get there since the last one that did. */
+struct sink {
+	struct log_file file;
+	unsigned long lost;
+	int why; /* errno of the last loss */
+};
+
+#define NO_SINK                     \
+	{                           \
+		.file = {.fd = -1 } \
+	}
+
+/* Sinks that are open. */
+struct state {
+	struct log_sinks sinks;
+	char *ident, *root, *path; /* what the strings of sinks are: copies of our own */
+	struct sink file;
+};
+
+static struct state current = {.file = NO_SINK}, replaced = {.file = NO_SINK};
+static struct sink standard_error = NO_SINK;
+static bool open_yet, starting = true;
+static const char *name = "ui";
+static struct kept *kept_first, **kept_last = &kept_first;
+
+static void keep(int level, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct kept *k = malloc(sizeof *k + size);
+
+	if (!k)
+		return;
+	k->next = NULL;
+	k->level = level;
+	memcpy(k->text, text, size);
+	*kept_last = k;
+	kept_last = &k->next;
+}
+
+static void forget_kept(void)
+{
+	while (kept_first) {
+		struct kept *next = kept_first->next;
+
+		free(kept_first);
+		kept_first = next;
+	}
+	kept_last = &kept_first;
+}
+
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '.';
+}
+
+static const char *timestamp(void)
+{
+	static char text[32];
+	static time_t last;
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (now != last && localtime_r(&now, &tm)) {
+		strftime(text, sizeof text, "%Y.%m.%d %H:%M:%S", &tm);
+		last = now;
+	}
+	return text;
+}
+
+void log_syslog(int level, const char *text)
+{
+	log_syslog_send(level, text);
+}
+
+bool log_flush(void)
+{
+	return log_syslog_flush();
+}
+
+static size_t make_line(char line[static LINE_MAX], const char *id, int level, const char *text)
+{
+	int len = snprintf(line, LINE_MAX, "%s LOG%d[%s]: %s\n", timestamp(), level, id, text);
+
+	return len > 0 && len < LINE_MAX ? (size_t)len : 0;
+}
+
+/* What was lost is told where it was lost, before the first line that goes through again. */
+static bool tell_losses(struct sink *sink)
+{
+	char text[128], line[LINE_MAX];
+	size_t len;
+
+	if (sink->lost == 0)
+		return true;
+	snprintf(text, sizeof text, "%lu log line(s) lost: %s (%d)", sink->lost,
+		 strerror(sink->why), sink->why);
+	len = make_line(line, name, LOG_WARNING, text);
+	if (log_file_write(&sink->file, line, len) != len)
+		return false;
+	sink->lost = 0;
+	return true;
+}
+
+static void write_line(struct sink *sink, const char *line, size_t len)
+{
+	if (tell_losses(sink) && log_file_write(&sink->file, line, len) == len)
+		return;
+	sink->why = errno;
+	sink->lost++;
+}
+
+/* Whoever starts us may not read that, either. */
+static void show_error(const char *text)
+{
+	char line[LINE_MAX];
+	int len = snprintf(line, sizeof line, "[!] %s\n", text);
+
+	if (len > 0 && len < (int)sizeof line &&
+	    (standard_error.file.fd >= 0 ||
+	     log_file_adopt(&standard_error.file, STDERR_FILENO) == 0))
+		log_file_write(&standard_error.file, line, (size_t)len);
+}
+
+static void emit(const char *id, int level, const char *text)
+{
+	const struct log_sinks *to = &current.sinks;
+	char line[LINE_MAX];
+	size_t len;
+
+	if (starting && level <= LOG_ERR && !to->to_stderr)
+		show_error(text);
+	if (to->to_syslog && snprintf(line, sizeof line, "LOG%d[%s]: %s", level, id, text) > 0)
+		log_syslog_send(level, line);
+	len = make_line(line, id, level, text);
+	if (current.file.file.fd >= 0)
+		write_line(&current.file, line, len);
+	if (to->to_stderr)
+		write_line(&standard_error, line, len);
+}
+
+static void log_text(int threshold, const char *id, int level, const char *format, va_list ap)
+	__attribute__((format(printf, 4, 0)));
+
+static void log_text(int threshold, const char *id, int level, const char *format, va_list ap)
+{
+	char text[LOG_LINE_MAX];
+
+	if (open_yet && level > threshold)
+		return;
+	vsnprintf(text, sizeof text, format, ap);
+	make_printable(text);
+	if (open_yet)
+		emit(id, level, text);
+	else
+		keep(level, text);
+}
+
+void log_main(int level, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	log_text(current.sinks.level, name, level, format, ap);
+	va_end(ap);
+}
+
+void log_line(int threshold, const char *id, int level, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	log_text(threshold, id, level, format, ap);
+	va_end(ap);
+}
+
+static void free_state(struct state *s)
+{
+	log_file_close(&s->file.file);
+	free(s->ident);
+	free(s->root);
+	free(s->path);
+	*s = (struct state){.file = NO_SINK};
+}
+
+/* 0 or -errno, and then there is nothing to free. */
+static int make_state(struct state *s, const struct log_sinks *wanted)
+{
+	int rc = 0;
+
+	*s = (struct state){.sinks = *wanted, .file = NO_SINK};
+	if ((wanted->ident && !(s->ident = strdup(wanted->ident))) ||
+	    (wanted->root && !(s->root = strdup(wanted->root))) ||
+	    (wanted->path && !(s->path = strdup(wanted->path))))
+		rc = -ENOMEM;
+	s->sinks.ident = s->ident;
+	s->sinks.root = s->root;
+	s->sinks.path = s->path;
+	if (rc == 0 && s->path)
+		rc = log_file_open(&s->file.file, s->root, s->path, wanted->overwrite);
+	if (rc == 0 && wanted->to_stderr && standard_error.file.fd < 0)
+		rc = log_file_adopt(&standard_error.file, STDERR_FILENO);
+	if (rc != 0)
+		free_state(s);
+	return rc;
+}
+
+static void open_syslog(void)
+{
+	const struct log_sinks *s = &current.sinks;
+
+	if (s->to_syslog || s->for_access)
+		log_syslog_open(s->ident, s->facility);
+	else
+		log_syslog_close();
+}
+
+static bool say_failure(const struct log_sinks *s, int rc)
+{
+	log_main(LOG_ERR, "Cannot open log file: %s%s: %s (%d)", s->root ? s->root : "", s->path,
+		 confined_why(rc), -rc);
+	return false;
+}
+
+bool log_open(const struct log_sinks *wanted)
+{
+	struct state opened;
+	int rc = make_state(&opened, wanted);
+
+	if (rc != 0)
+		return say_failure(wanted, rc);
+	free_state(&replaced);
+	replaced = current;
+	current = opened;
+	open_syslog();
+	open_yet = true;
+	for (struct kept *k = kept_first; k; k = k->next)
+		if (k->level <= current.sinks.level)
+			emit(name, k->level, k->text);
+	forget_kept();
+	return true;
+}
+
+void log_settle(void)
+{
+	free_state(&replaced);
+}
+
+void log_revert(void)
+{
+	struct state given_up = current;
+
+	current = replaced;
+	replaced = (struct state){.file = NO_SINK};
+	open_syslog();
+	free_state(&given_up);
+}
+
+bool log_reopen(bool may_truncate)
+{
+	const struct log_sinks *s = &current.sinks;
+	int rc;
+
+	if (!s->path)
+		return true;
+	rc = log_file_open(&current.file.file, s->root, s->path, may_truncate && s->overwrite);
+	return rc == 0 || say_failure(s, rc);
+}
+
+void log_confined(void)
+{
+	free(current.root);
+	current.root = NULL;
+	current.sinks.root = NULL;
+}
+
+void log_try(void)
+{
+	const char *path = current.sinks.path;
+	int rc = path ? log_file_try(&current.file.file, path) : 0;
+
+	if (rc != 0)
+		log_main(LOG_WARNING,
+			 "Workers cannot open the log file after a rotation: %s: %s (%d)", path,
+			 confined_why(rc), -rc);
+}
+
+void log_forked(void)
+{
+	log_settle();
+	log_syslog_forked();
+}
+
+void log_own(unsigned uid, unsigned gid)
+{
+	const char *why = log_file_own(&current.file.file, uid, gid);
+
+	if (why)
+		log_main(LOG_WARNING, "Cannot hand the log file to user %u: %s", uid, why);
+}
+
+void log_started(void)
+{
+	starting = false;
+	if (!current.sinks.to_stderr)
+		log_file_close(&standard_error.file); /* which may be a terminal */
+}
+
+void log_name(const char *id)
+{
+	name = id;
+}
+
+/* As stock marks them. */
+static char mark(int level)
+{
+	return level < LOG_ERR	      ? '*'
+	       : level == LOG_ERR     ? '!'
+	       : level == LOG_WARNING ? ':'
+	       : level == LOG_NOTICE  ? '.'
+				      : ' ';
+}
+
+void log_unopened(int level)
+{
+	for (struct kept *k = kept_first; k; k = k->next)
+		if (k->level <= level)
+			fprintf(stderr, "[%c] %s\n", mark(k->level), k->text);
+	forget_kept();
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: ISC */
+#include "sys/log_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sys/confined.h"
+
+static int open_path(const char *root, const char *path, int flags, struct confined_file *found)
+{
+	flags |= O_APPEND | O_NOCTTY | O_NONBLOCK;
+	return confined_open_single(root, path, flags, 0640, found);
+}
+
+/*
+ * A FIFO is opened for reading, too, which Linux does without waiting for a reader: without one the
+ * lines stay in it, and none is refused because a reader has gone.
+ */
+static int open_any(const char *root, const char *path, struct confined_file *found)
+{
+	int fd = open_path(root, path, O_WRONLY | O_CREAT, found), both;
+
+	if (fd >= 0 && !S_ISFIFO(found->st.st_mode))
+		return fd;
+	if (fd < 0 && fd != -ENXIO)
+		return fd;
+	both = open_path(root, path, O_RDWR, found);
+	if (both < 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return both;
+}
+
+static int open_file(const char *root, const char *path, bool truncate, struct confined_file *found)
+{
+	int fd = open_any(root, path, found), rc;
+
+	if (fd < 0 || !truncate || !S_ISREG(found->st.st_mode) || ftruncate(fd, 0) == 0)
+		return fd;
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static void release(struct log_file *file)
+{
+	if (file->fd >= 0 && !file->not_ours)
+		close(file->fd);
+	file->fd = -1;
+	file->not_ours = false;
+}
+
+static int share(struct log_file *file)
+{
+	void *shared;
+
+	if (file->cut)
+		return 0;
+	shared = mmap(NULL, sizeof *file->cut, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	if (shared == MAP_FAILED)
+		return -errno;
+	file->cut = shared;
+	return 0;
+}
+
+int log_file_open(struct log_file *file, const char *root, const char *path, bool truncate)
+{
+	struct confined_file found;
+	int fd = open_file(root, path, truncate, &found);
+	int rc = fd < 0 ? fd : share(file);
+
+	if (rc != 0) {
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	release(file);
+	file->fd = fd;
+	file->disk = S_ISREG(found.st.st_mode);
+	file->safe = found.safe;
+	return 0;
+}
+
+/* Where there is none any more, the master creates one and hands it over. */
+int log_file_try(const struct log_file *file, const char *path)
+{
+	struct confined_file found;
+	int fd = file->disk ? open_path(NULL, path, O_WRONLY, &found) : -ENOENT;
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || fd == -ENOENT ? 0 : fd;
+}
+
+/*
+ * O_NONBLOCK would be set for everybody who has the same pipe or terminal: a description of our own
+ * has it alone. Where there is none, as of a socket, poll() has to do.
+ */
+static int reopen(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+int log_file_adopt(struct log_file *file, int fd)
+{
+	int rc = share(file), own = -1;
+	struct stat st;
+
+	if (rc != 0)
+		return rc;
+	release(file);
+	file->disk = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	if (!file->disk)
+		own = reopen(fd);
+	file->not_ours = own < 0;
+	file->fd = own < 0 ? fd : own;
+	return 0;
+}
+
+void log_file_close(struct log_file *file)
+{
+	release(file);
+	if (file->cut)
+		munmap(file->cut, sizeof *file->cut);
+	*file = (struct log_file){.fd = -1};
+}
+
+static bool may_write(const struct log_file *file)
+{
+	struct pollfd poll_fd = {.fd = file->fd, .events = POLLOUT};
+
+	if (!file->not_ours || file->disk || poll(&poll_fd, 1, 0) == 1)
+		return true;
+	errno = EAGAIN;
+	return false;
+}
+
+/* How much of it was written: all, or less with errno. */
+static size_t write_all(const struct log_file *file, const char *p, size_t len)
+{
+	size_t written = 0;
+
+	while (written < len && may_write(file)) {
+		ssize_t n = write(file->fd, p + written, len - written);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		written += (size_t)n;
+	}
+	return written;
+}
+
+/* Several processes may do that at the same time: better an empty line than two in one. */
+static bool begin_anew(struct log_file *file)
+{
+	if (!atomic_load(file->cut))
+		return true;
+	if (write_all(file, "\n", 1) != 1)
+		return false;
+	atomic_store(file->cut, false);
+	return true;
+}
+
+static size_t whole_lines(const char *p, size_t len)
+{
+	while (len != 0 && p[len - 1] != '\n')
+		len--;
+	return len;
+}
+
+/* A pipe takes up to PIPE_BUF bytes as a whole or not at all: as many lines as that are, or one. */
+static size_t portion(const struct log_file *file, const char *p, size_t len)
+{
+	const char *end;
+	size_t lines;
+
+	if (file->disk || len <= PIPE_BUF)
+		return len;
+	lines = whole_lines(p, PIPE_BUF);
+	end = memchr(p, '\n', len);
+	return lines != 0 || !end ? lines : (size_t)(end - p) + 1;
+}
+
+size_t log_file_write(struct log_file *file, const char *p, size_t len)
+{
+	size_t taken = 0;
+
+	if (!begin_anew(file))
+		return 0;
+	while (taken < len) {
+		size_t n = portion(file, p + taken, len - taken);
+		size_t written = write_all(file, p + taken, n);
+		size_t whole = whole_lines(p + taken, written);
+
+		taken += whole;
+		if (whole != written)
+			atomic_store(file->cut, true);
+		if (written < n || n == 0)
+			break;
+	}
+	return taken;
+}
+
+const char *log_file_own(const struct log_file *file, unsigned uid, unsigned gid)
+{
+	struct stat st;
+
+	if (file->fd < 0 || fstat(file->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid == uid)
+		return NULL;
+	if (!file->safe)
+		return "it was there before, in a directory that others may write to";
+	return fchown(file->fd, uid, gid) == 0 ? NULL : strerror(errno);
+}

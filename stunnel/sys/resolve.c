@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: ISC */
+#include "sys/resolve.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FRESH_MS 5000	 /* that an answer is not asked for again */
+#define RETRY_MS 1000	 /* the same, after a failure */
+#define PATIENCE_MS 1000 /* that a name is waited for while there are other addresses */
+
+struct resolve_name {
+	struct resolve_name *next;
+	const char *text;
+	struct net_addrs addrs; /* of the last answer */
+	uint64_t due;		/* when it may be asked for again */
+	uint64_t silent_since;	/* the begin of the first look-up since the last answer; or 0 */
+	struct job *job;	/* the look-up that is under way, or NULL */
+	char why[256];		/* the last failure */
+};
+
+struct resolve_set {
+	struct resolve_set *next;
+	struct resolve_wait *waiting;
+	size_t count;
+	struct resolve_name *name[];
+};
+
+/* What threads and the worker share. It belongs to all of them: either may end first. */
+struct resolve_mailbox {
+	pthread_mutex_t lock;
+	size_t holders;	  /* the worker, and each thread */
+	uv_async_t *mail; /* NULL: the worker does not read any more */
+	struct job *done;
+};
+
+struct job {
+	struct net_lookup lookup; /* the first member */
+	struct job *next;	  /* of what is done */
+	struct resolve_mailbox *mailbox;
+	struct resolve_name *name; /* for the worker only, as long as it reads */
+	char text[];
+};
+
+/* --- the mailbox ------------------------------------------------------------------------------ */
+
+static struct resolve_mailbox *mailbox_new(uv_async_t *mail)
+{
+	struct resolve_mailbox *box = calloc(1, sizeof *box);
+
+	if (!box)
+		return NULL;
+	pthread_mutex_init(&box->lock, NULL);
+	box->holders = 1;
+	box->mail = mail;
+	return box;
+}
+
+static void job_free(struct job *job)
+{
+	free(job->lookup.found.addr);
+	free(job);
+}
+
+/* Gives up a share of the mailbox, whose lock is held; the last one takes it down. */
+static void mailbox_leave(struct resolve_mailbox *box)
+{
+	size_t left = --box->holders;
+
+	pthread_mutex_unlock(&box->lock);
+	if (left != 0)
+		return;
+	pthread_mutex_destroy(&box->lock);
+	free(box);
+}
+
+/* In the look-up's thread. */
+static void deliver(struct net_lookup *lookup)
+{
+	struct job *job = (struct job *)lookup;
+	struct resolve_mailbox *box = job->mailbox;
+
+	pthread_mutex_lock(&box->lock);
+	if (box->mail) {
+		job->next = box->done;
+		box->done = job;
+		uv_async_send(box->mail);
+	} else {
+		job_free(job);
+	}
+	mailbox_leave(box);
+}
+
+static struct job *mailbox_take(struct resolve_mailbox *box)
+{
+	struct job *done;
+
+	pthread_mutex_lock(&box->lock);
+	done = box->done;
+	box->done = NULL;
+	pthread_mutex_unlock(&box->lock);
+	return done;
+}
+
+/* From here on threads throw away what they find. */
+static void mailbox_close(struct resolve_mailbox *box)
+{
+	struct job *done;
+
+	pthread_mutex_lock(&box->lock);
+	box->mail = NULL;
+	done = box->done;
+	mailbox_leave(box);
+	while (done) {
+		struct job *next = done->next;
+
+		job_free(done);
+		done = next;
+	}
+}
+
+/* --- look-ups --------------------------------------------------------------------------------- */
+
+static void failed(struct resolve *r, struct resolve_name *name, const char *why)
+{
+	snprintf(name->why, sizeof name->why, "%s", why);
+	name->due = uv_now(r->loop) + RETRY_MS;
+}
+
+static void take_answer(struct resolve *r, struct resolve_name *name, struct net_lookup *lookup)
+{
+	if (lookup->answer != NET_RESOLVED)
+		failed(r, name, lookup->why);
+	else
+		name->due = uv_now(r->loop) + FRESH_MS;
+	if (lookup->answer == NET_NO_ANSWER)
+		return;
+	name->silent_since = 0;
+	free(name->addrs.addr);
+	name->addrs = lookup->found;
+	lookup->found = (struct net_addrs){0};
+}
+
+/* Paths and addresses in figures. */
+static void convert(struct resolve *r, struct resolve_name *name)
+{
+	struct net_lookup lookup = {0};
+
+	lookup.answer = net_resolve(name->text, false, &lookup.found, lookup.why);
+	take_answer(r, name, &lookup);
+}
+
+static struct job *job_new(struct resolve *r, struct resolve_name *name)
+{
+	size_t size = strlen(name->text) + 1;
+	struct job *job = calloc(1, sizeof *job + size);
+
+	if (!job)
+		return NULL;
+	memcpy(job->text, name->text, size);
+	job->lookup = (struct net_lookup){.text = job->text, .done = deliver};
+	job->mailbox = r->mailbox;
+	job->name = name;
+	return job;
+}
+
+/* 0 or -errno. */
+static int send_out(struct resolve *r, struct resolve_name *name)
+{
+	struct job *job = job_new(r, name);
+	int rc;
+
+	if (!job)
+		return -ENOMEM;
+	pthread_mutex_lock(&r->mailbox->lock);
+	r->mailbox->holders++;
+	pthread_mutex_unlock(&r->mailbox->lock);
+	rc = net_lookup_start(&job->lookup);
+	if (rc == 0) {
+		name->job = job;
+		return 0;
+	}
+	pthread_mutex_lock(&r->mailbox->lock);
+	mailbox_leave(r->mailbox);
+	job_free(job);
+	return rc;
+}
+
+static void begin(struct resolve *r, struct resolve_name *name)
+{
+	int rc;
+
+	if (!net_is_name(name->text)) {
+		convert(r, name);
+		return;
+	}
+	if (name->silent_since == 0)
+		name->silent_since = uv_now(r->loop);
+	rc = send_out(r, name);
+	if (rc != 0)
+		failed(r, name, strerror(-rc));
+}
+
+static bool is_member(const struct resolve_set *set, const struct resolve_name *name)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->name[i] == name)
+			return true;
+	return false;
+}
+
+/* Who is woken may wait again, and others may leave, so the list is taken from the set first. */
+static void wake_all(struct resolve_set *set)
+{
+	struct resolve_wait *list = set->waiting;
+
+	set->waiting = NULL;
+	if (list)
+		list->at = &list;
+	while (list) {
+		struct resolve_wait *wait = list;
+
+		resolve_cancel(wait);
+		wait->wake(wait->owner);
+	}
+}
+
+static void on_mail(uv_async_t *mail)
+{
+	struct resolve *r = mail->data;
+	struct job *done = mailbox_take(r->mailbox);
+
+	while (done) {
+		struct job *job = done;
+		struct resolve_name *name = job->name;
+
+		done = job->next;
+		name->job = NULL;
+		take_answer(r, name, &job->lookup);
+		job_free(job);
+		for (struct resolve_set *set = r->sets; set; set = set->next)
+			if (is_member(set, name))
+				wake_all(set);
+	}
+}
+
+/* --- what connections ask --------------------------------------------------------------------- */
+
+static bool has_addresses(const struct resolve_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->name[i]->addrs.count != 0)
+			return true;
+	return false;
+}
+
+bool resolve_ready(struct resolve *r, struct resolve_set *set, struct resolve_wait *wait)
+{
+	uint64_t now = uv_now(r->loop);
+	bool waits = false;
+
+	for (size_t i = 0; i < set->count; i++) {
+		if (!set->name[i]->job && set->name[i]->due <= now)
+			begin(r, set->name[i]);
+		waits |= set->name[i]->job != NULL;
+	}
+	if (!waits || resolve_patience(set) <= now) {
+		resolve_cancel(wait);
+		return true;
+	}
+	if (wait->at)
+		return false;
+	wait->at = &set->waiting;
+	wait->next = set->waiting;
+	if (wait->next)
+		wait->next->at = &wait->next;
+	set->waiting = wait;
+	return false;
+}
+
+uint64_t resolve_patience(const struct resolve_set *set)
+{
+	uint64_t end = 0;
+
+	if (!has_addresses(set))
+		return UINT64_MAX;
+	for (size_t i = 0; i < set->count; i++)
+		if (set->name[i]->job && set->name[i]->silent_since + PATIENCE_MS > end)
+			end = set->name[i]->silent_since + PATIENCE_MS;
+	return end;
+}
+
+bool resolve_take(const struct resolve_set *set, struct net_addrs *found, const char **why)
+{
+	*why = set->count != 0 ? "No answer yet" : "none of the targets can be an address";
+	for (size_t i = 0; i < set->count; i++) {
+		if (!net_append(found, &set->name[i]->addrs))
+			*why = "Out of memory";
+		if (set->name[i]->why[0])
+			*why = set->name[i]->why;
+	}
+	return found->count != 0;
+}
+
+void resolve_cancel(struct resolve_wait *wait)
+{
+	if (!wait->at)
+		return;
+	*wait->at = wait->next;
+	if (wait->next)
+		wait->next->at = wait->at;
+	wait->at = NULL;
+}
+
+/* --- names and sets --------------------------------------------------------------------------- */
+
+static struct resolve_name *find_name(struct resolve *r, const char *text)
+{
+	struct resolve_name *name = r->names;
+
+	while (name && strcmp(name->text, text) != 0)
+		name = name->next;
+	if (name)
+		return name;
+	name = calloc(1, sizeof *name);
+	if (!name)
+		return NULL;
+	name->text = text;
+	name->next = r->names;
+	r->names = name;
+	return name;
+}
+
+struct resolve_set *resolve_set(struct resolve *r, const char *const *texts, size_t count)
+{
+	struct resolve_set *set = calloc(1, sizeof *set + count * sizeof set->name[0]);
+
+	if (!set)
+		return NULL;
+	for (; set->count < count; set->count++) {
+		set->name[set->count] = find_name(r, texts[set->count]);
+		if (!set->name[set->count]) {
+			free(set);
+			return NULL;
+		}
+	}
+	set->next = r->sets;
+	r->sets = set;
+	return set;
+}
+
+bool resolve_open(struct resolve *r, uv_loop_t *loop)
+{
+	*r = (struct resolve){.loop = loop};
+	r->mailbox = mailbox_new(&r->mail);
+	if (!r->mailbox)
+		return false;
+	if (uv_async_init(loop, &r->mail, on_mail) != 0) {
+		free(r->mailbox);
+		return false;
+	}
+	r->mail.data = r;
+	return true;
+}
+
+void resolve_close(struct resolve *r)
+{
+	mailbox_close(r->mailbox);
+	uv_close((uv_handle_t *)&r->mail, NULL);
+}
+
+void resolve_free(struct resolve *r)
+{
+	while (r->sets) {
+		struct resolve_set *next = r->sets->next;
+
+		free(r->sets);
+		r->sets = next;
+	}
+	while (r->names) {
+		struct resolve_name *next = r->names->next;
+
+		free(r->names->addrs.addr);
+		free(r->names);
+		r->names = next;
+	}
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: ISC */
+#include "tls/bio.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Bytes written, or -errno. Workers ignore SIGPIPE. */
+static ssize_t write_to(int fd, const char *p, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = write(fd, p, len);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static bool is_again(ssize_t n)
+{
+	return n == -EAGAIN || n == -EWOULDBLOCK;
+}
+
+/* Keeps all of it, or nothing. */
+static bool keep(struct tls_bio *b, const char *p, unsigned len)
+{
+	if (!b->kept)
+		b->kept = malloc(TLS_BIO_MAX);
+	if (!b->kept)
+		return false;
+	if (b->at != 0)
+		memmove(b->kept, b->kept + b->at, b->len - b->at);
+	b->len -= b->at;
+	b->at = 0;
+	if (len > TLS_BIO_MAX - b->len)
+		return false;
+	memcpy(b->kept + b->len, p, len);
+	b->len += len;
+	return true;
+}
+
+bool tls_bio_keeps(const struct tls_bio *b)
+{
+	return b->len != 0;
+}
+
+int tls_bio_flush(struct tls_bio *b)
+{
+	while (b->at < b->len) {
+		ssize_t n = write_to(b->fd, b->kept + b->at, b->len - b->at);
+
+		if (n < 0)
+			return is_again(n) ? -EAGAIN : (int)n;
+		b->at += (unsigned)n;
+	}
+	free(b->kept);
+	b->kept = NULL;
+	b->at = b->len = 0;
+	return 0;
+}
+
+/* --- OpenSSL's side --------------------------------------------------------------------------- */
+
+/* The call failed with -n; OpenSSL tells a retry from an error by the BIO's flag. */
+static int failed(BIO *bio, ssize_t n, int retry)
+{
+	if (is_again(n))
+		BIO_set_flags(bio, retry | BIO_FLAGS_SHOULD_RETRY);
+	errno = (int)-n;
+	return -1;
+}
+
+static int on_write(BIO *bio, const char *p, int len)
+{
+	struct tls_bio *b = BIO_get_data(bio);
+	ssize_t n;
+
+	BIO_clear_retry_flags(bio);
+	if (b->state == TLS_BIO_REFUSES)
+		return failed(bio, -ECONNABORTED, 0);
+	n = tls_bio_flush(b);
+	if (n == 0)
+		n = write_to(b->fd, p, (size_t)len);
+	if (b->state == TLS_BIO_KEEPS && is_again(n))
+		n = 0;
+	if (n < 0)
+		return failed(bio, n, BIO_FLAGS_WRITE);
+	if (n == len || b->state == TLS_BIO_PASSES)
+		return (int)n;
+	if (keep(b, p + n, (unsigned)(len - n)))
+		return len;
+	/* What has gone out must not go out again: OpenSSL offers the rest later. */
+	return n > 0 ? (int)n : failed(bio, -EAGAIN, BIO_FLAGS_WRITE);
+}
+
+static int on_read(BIO *bio, char *p, int len)
+{
+	struct tls_bio *b = BIO_get_data(bio);
+	ssize_t n;
+
+	BIO_clear_retry_flags(bio);
+	if (b->state == TLS_BIO_REFUSES)
+		return failed(bio, -ECONNABORTED, 0);
+	if (b->reads == 0)
+		return failed(bio, -EAGAIN, BIO_FLAGS_READ);
+	b->reads--;
+	do
+		n = read(b->fd, p, (size_t)len);
+	while (n < 0 && errno == EINTR);
+	b->ended = n == 0;
+	return n < 0 ? failed(bio, -errno, BIO_FLAGS_READ) : (int)n;
+}
+
+static long on_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+	const struct tls_bio *b = BIO_get_data(bio);
+
+	(void)number, (void)pointer;
+	if (command == BIO_CTRL_EOF)
+		return b->ended;
+	return command == BIO_CTRL_FLUSH; /* what is kept is the owner's to flush */
+}
+
+static const BIO_METHOD *method(void)
+{
+	static BIO_METHOD *made;
+	BIO_METHOD *m;
+
+	if (made)
+		return made;
+	m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
+	if (!m || BIO_meth_set_write(m, on_write) != 1 || BIO_meth_set_read(m, on_read) != 1 ||
+	    BIO_meth_set_ctrl(m, on_ctrl) != 1) {
+		BIO_meth_free(m);
+		return NULL;
+	}
+	made = m;
+	return made;
+}
+
+BIO *tls_bio_open(struct tls_bio *b, int fd)
+{
+	const BIO_METHOD *m = method();
+	BIO *bio = m ? BIO_new(m) : NULL;
+
+	*b = (struct tls_bio){.fd = fd};
+	if (!bio)
+		return NULL;
+	BIO_set_data(bio, b);
+	BIO_set_init(bio, 1);
+	return bio;
+}
+
+void tls_bio_close(struct tls_bio *b)
+{
+	free(b->kept);
+	*b = (struct tls_bio){0};
+}

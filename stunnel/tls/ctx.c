@@ -1,0 +1,633 @@
+/* SPDX-License-Identifier: ISC */
+#include "tls/ctx.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "tls/file.h"
+#include "tls/peer.h"
+#include "tls/session.h"
+
+/* stunnel 5.75's defaults */
+#define DEFAULT_CIPHERS "HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK"
+#define DEFAULT_CIPHERSUITES \
+	"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
+#define DEFAULT_CURVES "X25519:P-256:X448:P-521:P-384"
+#define LEAST_SECURITY_LEVEL 2
+
+struct tls_ctx {
+	SSL_CTX *ssl_ctx;
+	struct tls_verify verify;
+	/* What SSL_set_SSL_CTX() leaves behind when a server name moves a connection here. */
+	char *ciphersuites;
+	char *curves;
+	/* ALPN protocol names, each behind its length (RFC 7301 3.1); alpn_len 0: ignored */
+	unsigned alpn_len;
+	unsigned char alpn[256];
+};
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+int tls_version(const char *name)
+{
+	static const struct {
+		const char *name;
+		int version;
+	} versions[] = {
+		{"all", 0},
+		{"SSLv3", SSL3_VERSION},
+		{"TLSv1", TLS1_VERSION},
+		{"TLSv1.1", TLS1_1_VERSION},
+		{"TLSv1.2", TLS1_2_VERSION},
+		{"TLSv1.3", TLS1_3_VERSION},
+	};
+
+	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++)
+		if (!strcasecmp(name, versions[i].name))
+			return versions[i].version;
+	return -1;
+}
+
+#define OP(name)                     \
+	{                            \
+#name, SSL_OP_##name \
+	}
+/* Those that newer libraries define away; they are taken and do nothing, as stock does. */
+#define NO_OP(name)      \
+	{                \
+#name, 0 \
+	}
+
+static const struct {
+	const char *name;
+	uint64_t bit;
+} op_names[] = {
+	OP(ALL),
+	OP(ALLOW_CLIENT_RENEGOTIATION),
+	OP(ALLOW_NO_DHE_KEX),
+	OP(ALLOW_UNSAFE_LEGACY_RENEGOTIATION),
+	OP(CIPHER_SERVER_PREFERENCE),
+	OP(CISCO_ANYCONNECT),
+	OP(CLEANSE_PLAINTEXT),
+	OP(COOKIE_EXCHANGE),
+	OP(CRYPTOPRO_TLSEXT_BUG),
+	OP(DISABLE_TLSEXT_CA_NAMES),
+	OP(DONT_INSERT_EMPTY_FRAGMENTS),
+	OP(ENABLE_KTLS),
+	OP(ENABLE_MIDDLEBOX_COMPAT),
+	NO_OP(EPHEMERAL_RSA),
+	OP(IGNORE_UNEXPECTED_EOF),
+	OP(LEGACY_SERVER_CONNECT),
+	NO_OP(MICROSOFT_BIG_SSLV3_BUFFER),
+	NO_OP(MICROSOFT_SESS_ID_BUG),
+	NO_OP(MSIE_SSLV2_RSA_PADDING),
+	NO_OP(NETSCAPE_CA_DN_BUG),
+	NO_OP(NETSCAPE_CHALLENGE_BUG),
+	NO_OP(NETSCAPE_DEMO_CIPHER_CHANGE_BUG),
+	NO_OP(NETSCAPE_REUSE_CIPHER_CHANGE_BUG),
+	OP(NO_ANTI_REPLAY),
+	OP(NO_COMPRESSION),
+	OP(NO_DTLS_MASK),
+	OP(NO_DTLSv1),
+	OP(NO_DTLSv1_2),
+	OP(NO_ENCRYPT_THEN_MAC),
+	OP(NO_EXTENDED_MASTER_SECRET),
+	OP(NO_QUERY_MTU),
+	OP(NO_RENEGOTIATION),
+	OP(NO_SESSION_RESUMPTION_ON_RENEGOTIATION),
+	OP(NO_SSL_MASK),
+	NO_OP(NO_SSLv2),
+	OP(NO_SSLv3),
+	OP(NO_TICKET),
+	OP(NO_TLSv1),
+	OP(NO_TLSv1_1),
+	OP(NO_TLSv1_2),
+	OP(NO_TLSv1_3),
+	NO_OP(PKCS1_CHECK_1),
+	NO_OP(PKCS1_CHECK_2),
+	OP(PRIORITIZE_CHACHA),
+	OP(SAFARI_ECDHE_ECDSA_BUG),
+	NO_OP(SINGLE_DH_USE),
+	NO_OP(SINGLE_ECDH_USE),
+	NO_OP(SSLEAY_080_CLIENT_DH_BUG),
+	NO_OP(SSLREF2_REUSE_CERT_TYPE_BUG),
+	NO_OP(TLS_BLOCK_PADDING_BUG),
+	NO_OP(TLS_D5_BUG),
+	OP(TLSEXT_PADDING),
+	NO_OP(TLS_ROLLBACK_BUG),
+};
+
+#define OP_NAMES (sizeof op_names / sizeof op_names[0])
+
+/* Any case; up to stunnel 5.60 NO_TLSv1_2 was spelled NO_TLSv1.2. */
+static bool same_option(const char *name, const char *known)
+{
+	for (; *name && *known; name++, known++)
+		if (tolower((unsigned char)*name) != tolower((unsigned char)*known) &&
+		    !(*name == '.' && *known == '_'))
+			return false;
+	return *name == *known;
+}
+
+bool tls_option(const char *name, uint64_t *bit)
+{
+	for (size_t i = 0; i < OP_NAMES; i++) {
+		if (!same_option(name, op_names[i].name))
+			continue;
+		*bit = op_names[i].bit;
+		return true;
+	}
+	return false;
+}
+
+const char *tls_option_name(size_t index)
+{
+	return index < OP_NAMES ? op_names[index].name : NULL;
+}
+
+const char *tls_compiled_with(void)
+{
+	return OPENSSL_VERSION_TEXT;
+}
+
+const char *tls_running_with(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION);
+}
+
+void tls_error(char text[static TLS_WHY_MAX])
+{
+	const char *file, *func, *data;
+	int line, flags;
+	unsigned long code = ERR_get_error_all(&file, &line, &func, &data, &flags);
+	char reason[256];
+
+	if (code == 0) {
+		snprintf(text, TLS_WHY_MAX, "Peer suddenly disconnected");
+		return;
+	}
+	ERR_error_string_n(code, reason, sizeof reason);
+	snprintf(text, TLS_WHY_MAX, "%s@%s:%d: %s", func, file, line, reason);
+	ERR_clear_error();
+}
+
+/* --- making a context ------------------------------------------------------------------------- */
+
+/* Where a failure is told. */
+struct failure {
+	void (*told)(void *arg, enum tls_trouble trouble, const char *option, const char *why);
+	void *arg;
+};
+
+/* What failed, by which option, about which value or file, and OpenSSL's reason. */
+static bool refuse(const struct failure *f, const char *option, const char *what, const char *about)
+{
+	unsigned long first = ERR_peek_error();
+	const char *reason = ERR_SYSTEM_ERROR(first)
+				     ? strerror(ERR_GET_REASON(first))
+				     : ERR_reason_error_string(ERR_peek_last_error());
+	char why[TLS_WHY_MAX];
+
+	snprintf(why, sizeof why, "%s%s%.200s%s%s", what, *about ? ": " : "", about,
+		 reason ? ": " : "", reason ? reason : "");
+	ERR_clear_error();
+	f->told(f->arg, TLS_TROUBLE_ERROR, option, why);
+	return false;
+}
+
+/* What about a file, where the reason is known in words. */
+static bool refuse_file(const struct failure *f, const char *option, const char *what,
+			const char *path, const char *reason)
+{
+	char why[TLS_WHY_MAX];
+
+	snprintf(why, sizeof why, "%s: %.200s: %.250s", what, path, reason);
+	ERR_clear_error();
+	f->told(f->arg, TLS_TROUBLE_ERROR, option, why);
+	return false;
+}
+
+/* A certificate that OpenSSL does not take: what its security level asks for is said. */
+static bool refuse_weak(const struct failure *f, const char *what, const char *path)
+{
+	unsigned long error = ERR_peek_last_error();
+	int reason = ERR_GET_REASON(error);
+	char why[TLS_WHY_MAX];
+
+	if (ERR_GET_LIB(error) != ERR_LIB_SSL ||
+	    (reason != SSL_R_EE_KEY_TOO_SMALL && reason != SSL_R_CA_KEY_TOO_SMALL &&
+	     reason != SSL_R_CA_MD_TOO_WEAK))
+		return refuse(f, "cert", what, path);
+	snprintf(why, sizeof why,
+		 "%s: OpenSSL's security level %d asks for RSA of 2048 bits, EC of 224 bits and "
+		 "SHA-256 at least",
+		 ERR_reason_error_string(error), LEAST_SECURITY_LEVEL);
+	return refuse_file(f, "cert", what, path, why);
+}
+
+static bool use_certificates(SSL_CTX *ctx, struct tls_file *file, const char *path,
+			     const struct failure *f)
+{
+	char why[TLS_WHY_MAX];
+	STACK_OF(X509) *certs = tls_file_certs(file, why);
+
+	if (!certs)
+		return refuse_file(f, "cert", "Failed to load certificate from", path, why);
+	ERR_clear_error();
+	if (SSL_CTX_use_certificate(ctx, sk_X509_value(certs, 0)) != 1)
+		return refuse_weak(f, "Failed to use certificate from", path);
+	for (int i = 1; i < sk_X509_num(certs); i++)
+		if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(certs, i)) != 1)
+			return refuse_weak(f, "Failed to use intermediate certificate from", path);
+	return true;
+}
+
+/* Says it where the key is another certificate's of the file. */
+static bool refuse_key(const struct failure *f, const struct tls_settings *s,
+		       STACK_OF(X509) * certs, EVP_PKEY *key)
+{
+	static const char what[] = "Private key does not match the certificate";
+	char why[TLS_WHY_MAX];
+
+	for (int i = 1; i < sk_X509_num(certs); i++) {
+		if (X509_check_private_key(sk_X509_value(certs, i), key) != 1)
+			continue;
+		snprintf(why, sizeof why,
+			 "it is the key of certificate %d in %.200s: its own certificate has to "
+			 "be the first",
+			 i + 1, s->cert);
+		return refuse_file(f, "cert", what, s->key ? s->key : s->cert, why);
+	}
+	return refuse(f, s->key ? "key" : "cert", what, s->key ? s->key : s->cert);
+}
+
+static bool use_key(SSL_CTX *ctx, struct tls_file *file, struct tls_file *cert_file,
+		    const struct tls_settings *s, const struct failure *f)
+{
+	char why[TLS_WHY_MAX];
+	EVP_PKEY *key = tls_file_key(file, why);
+
+	if (!key)
+		return refuse_file(f, s->key ? "key" : "cert", "Failed to load private key from",
+				   s->key ? s->key : s->cert, why);
+	ERR_clear_error();
+	if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) != 1)
+		return refuse_key(f, s, tls_file_certs(cert_file, why), key);
+	return SSL_CTX_use_PrivateKey(ctx, key) == 1 ||
+	       refuse(f, s->key ? "key" : "cert", "Failed to use private key from",
+		      s->key ? s->key : s->cert);
+}
+
+/* A file that holds both is read once: it may be a pipe, and its pass phrase is asked for once. */
+static bool load_certificate(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
+{
+	bool apart = s->key && s->cert && strcmp(s->key, s->cert) != 0;
+	char why[TLS_WHY_MAX];
+	struct tls_file *cert, *key;
+	bool ok;
+
+	if (!s->cert)
+		return false;
+	cert = key = tls_file_open(s->cert, why);
+	if (!cert)
+		return refuse_file(f, "cert", "Failed to load certificate from", s->cert, why);
+	ok = use_certificates(ctx, cert, s->cert, f);
+	if (ok && apart) {
+		key = tls_file_open(s->key, why);
+		ok = key || refuse_file(f, "key", "Failed to load private key from", s->key, why);
+	}
+	ok = ok && use_key(ctx, key, cert, s, f);
+	if (key != cert)
+		tls_file_close(key);
+	tls_file_close(cert);
+	return ok;
+}
+
+static bool set_versions(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
+{
+	if (s->version_max != 0 && s->version_min > s->version_max)
+		return refuse(f, "sslVersion", "Invalid protocol version range", "");
+	if (SSL_CTX_set_min_proto_version(ctx, s->version_min) != 1 ||
+	    SSL_CTX_set_max_proto_version(ctx, s->version_max) != 1)
+		return refuse(f, "sslVersion", "Failed to set the protocol versions", "");
+	return true;
+}
+
+static bool refuse_curves(const struct tls_settings *s, const struct failure *f)
+{
+	bool old = s->curves_option && !strcmp(s->curves_option, "curve");
+
+	return refuse(f, s->curves_option,
+		      old ? "Invalid groups list in 'curve'" : "Invalid groups list in 'curves'",
+		      s->curves ? s->curves : DEFAULT_CURVES);
+}
+
+static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s,
+			   const struct failure *f)
+{
+	const char *ciphers = s->ciphers ? s->ciphers : DEFAULT_CIPHERS;
+	bool ok = true;
+
+	ctx->ciphersuites = strdup(s->ciphersuites ? s->ciphersuites : DEFAULT_CIPHERSUITES);
+	ctx->curves = strdup(s->curves ? s->curves : DEFAULT_CURVES);
+	if (!ctx->ciphersuites || !ctx->curves)
+		return refuse(f, NULL, "Out of memory", s->service);
+	if (SSL_CTX_set_cipher_list(ctx->ssl_ctx, ciphers) != 1)
+		ok = refuse(f, "ciphers", "Invalid cipher list in 'ciphers'", ciphers);
+	if (SSL_CTX_set_ciphersuites(ctx->ssl_ctx, ctx->ciphersuites) != 1)
+		ok = refuse(f, "ciphersuites", "Invalid list in 'ciphersuites'", ctx->ciphersuites);
+	if (SSL_CTX_set1_groups_list(ctx->ssl_ctx, ctx->curves) != 1)
+		ok = refuse_curves(s, f);
+	return ok;
+}
+
+static bool encode_alpn(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
+{
+	const char *names = s->alpn;
+
+	while (*names) {
+		size_t skip = strspn(names, ", \t"), len = strcspn(names + skip, ", \t");
+
+		names += skip;
+		if (ctx->alpn_len + 1 + len > sizeof ctx->alpn)
+			return refuse(f, "alpn", "The names of 'alpn' are too long", s->service);
+		if (len != 0) {
+			ctx->alpn[ctx->alpn_len] = (unsigned char)len;
+			memcpy(ctx->alpn + ctx->alpn_len + 1, names, len);
+			ctx->alpn_len += (unsigned)len + 1;
+		}
+		names += len;
+	}
+	return ctx->alpn_len != 0 || refuse(f, "alpn", "'alpn' names no protocol", s->alpn);
+}
+
+/* Our order decides; RFC 7301 3.2 has a server refuse a client with which it shares nothing. */
+static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+		       const unsigned char *in, unsigned in_len, void *arg)
+{
+	struct tls_ctx *ctx = arg;
+	unsigned char *selected;
+
+	(void)ssl;
+	if (SSL_select_next_proto(&selected, out_len, ctx->alpn, ctx->alpn_len, in, in_len) !=
+	    OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = selected;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* The name was acted on at the ClientHello; this only acknowledges it to the client. */
+static int acknowledge_name(SSL *ssl, int *alert, void *arg)
+{
+	(void)ssl, (void)alert, (void)arg;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
+{
+	SSL_CTX *c = ctx->ssl_ctx;
+
+	/* One read(2) takes a whole record; an idle connection holds no record buffers. */
+	SSL_CTX_set_read_ahead(c, 1);
+	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				    SSL_MODE_RELEASE_BUFFERS);
+	if (SSL_CTX_get_security_level(c) < LEAST_SECURITY_LEVEL)
+		SSL_CTX_set_security_level(c, LEAST_SECURITY_LEVEL);
+	SSL_CTX_set_options(c, SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+				       SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+	SSL_CTX_set_options(c, s->options_set);
+	SSL_CTX_clear_options(c, s->options_clear);
+	/* A second ClientHello would change name, service and certificate behind what was told. */
+	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_clear_options(c, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
+	SSL_CTX_set_dh_auto(c, 1); /* for whoever names DHE in `ciphers` */
+	SSL_CTX_set_tlsext_servername_callback(c, acknowledge_name);
+	if (ctx->alpn_len != 0)
+		SSL_CTX_set_alpn_select_cb(c, select_alpn, ctx);
+}
+
+/* --- whom to trust ---------------------------------------------------------------------------- */
+
+/* A folder's trouble, in words. */
+static void tell_folder(const struct failure *f, enum tls_trouble trouble, const char *option,
+			const char *path, const char *reason)
+{
+	char why[TLS_WHY_MAX];
+
+	snprintf(why, sizeof why, "%sFailed to use directory: %.200s: %s",
+		 trouble == TLS_TROUBLE_NOBODY ? "no client gets in: " : "", path, reason);
+	ERR_clear_error();
+	f->told(f->arg, trouble, option, why);
+}
+
+/*
+ * The subjects go into the list that clients are shown. Where nothing is verified nobody is let in
+ * by what the file holds, and stock goes on without it.
+ */
+static bool load_trusted_file(SSL_CTX *ctx, const struct tls_verify *v,
+			      STACK_OF(X509_NAME) * *names, const struct failure *f)
+{
+	bool verified = v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER);
+	char why[TLS_WHY_MAX], reason[TLS_WHY_MAX];
+
+	if (X509_STORE_load_file(SSL_CTX_get_cert_store(ctx), v->ca_file) == 1)
+		*names = SSL_load_client_CA_file(v->ca_file);
+	if (*names)
+		return true;
+	tls_file_explain(v->ca_file, TLS_FILE_CERT, reason);
+	snprintf(why, sizeof why, "Failed to load trusted certificates from: %.200s: %.250s",
+		 v->ca_file, reason);
+	ERR_clear_error();
+	f->told(f->arg, verified ? TLS_TROUBLE_ERROR : TLS_TROUBLE_WARNING, "CAfile", why);
+	return !verified;
+}
+
+/*
+ * OpenSSL opens the folder when the first client comes, and a folder that is not there then only is
+ * one in which no certificate was found. One that is empty may be filled at any time, and may have
+ * been emptied so that nobody gets in any more.
+ */
+static bool load_trusted_folder(SSL_CTX *ctx, const struct tls_settings *s,
+				STACK_OF(X509_NAME) * names, const struct failure *f)
+{
+	const struct tls_verify *v = &s->verify;
+	bool needed = v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER) && !sk_X509_NAME_num(names);
+	bool inside = strcmp(s->ca_folder, v->ca_path) != 0;
+	int files;
+
+	if (X509_STORE_load_path(SSL_CTX_get_cert_store(ctx), v->ca_path) != 1)
+		return refuse(f, "CApath", "Failed to use directory", v->ca_path);
+	files = tls_file_subjects(s->ca_folder, names);
+	if (files < 0) {
+		tell_folder(f, needed ? TLS_TROUBLE_ERROR : TLS_TROUBLE_WARNING, "CApath",
+			    s->ca_folder, strerror(errno));
+		return !needed;
+	}
+	/* Links may lead to other files inside chroot. */
+	if (needed && !sk_X509_NAME_num(names) && (files == 0 || !inside))
+		tell_folder(f, TLS_TROUBLE_NOBODY, "CApath", s->ca_folder,
+			    "it holds no certificate under a name that openssl-rehash makes");
+	return true;
+}
+
+static bool load_trusted(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
+{
+	STACK_OF(X509_NAME) *names = NULL;
+	bool ok = !s->verify.ca_file || load_trusted_file(ctx, &s->verify, &names, f);
+
+	if (!names)
+		names = sk_X509_NAME_new_null();
+	if (!names)
+		return refuse(f, NULL, "Out of memory", s->service);
+	SSL_CTX_set_client_CA_list(ctx, names);
+	return (!s->verify.ca_path || load_trusted_folder(ctx, s, names, f)) && ok;
+}
+
+static bool load_revoked(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
+{
+	const struct tls_verify *v = &s->verify;
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	X509_LOOKUP *files, *folders;
+	char why[TLS_WHY_MAX];
+
+	if (!v->crl_file && !v->crl_path)
+		return true;
+	files = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+	folders = X509_STORE_add_lookup(store, X509_LOOKUP_hash_dir());
+	if (v->crl_file &&
+	    (!files || X509_load_crl_file(files, v->crl_file, X509_FILETYPE_PEM) < 1)) {
+		tls_file_explain(v->crl_file, TLS_FILE_CRL, why);
+		return refuse_file(f, "CRLfile", "Failed to load revocation lookup file",
+				   v->crl_file, why);
+	}
+	if (v->crl_path &&
+	    (!folders || X509_LOOKUP_add_dir(folders, v->crl_path, X509_FILETYPE_PEM) != 1))
+		return refuse(f, "CRLpath", "Failed to use directory", v->crl_path);
+	if (v->crl_path && tls_file_subjects(s->crl_folder, NULL) < 0)
+		tell_folder(f, TLS_TROUBLE_WARNING, "CRLpath", s->crl_folder, strerror(errno));
+	return X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1 ||
+	       refuse(f, NULL, "Failed to initialize TLS context", "revocation lists");
+}
+
+static bool check_addresses(const struct tls_verify *v, const struct failure *f)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < v->ip.count; i++) {
+		ASN1_OCTET_STRING *ip = a2i_IPADDRESS(v->ip.item[i]);
+
+		ASN1_OCTET_STRING_free(ip);
+		if (!ip)
+			ok = refuse(f, "checkIP", "Not an IP address", v->ip.item[i]);
+	}
+	return ok;
+}
+
+static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
+			     const struct failure *f)
+{
+	int mode = SSL_VERIFY_NONE;
+	bool ok;
+
+	ctx->verify = s->verify;
+	if (s->verify.bits & TLS_VERIFY_REQUEST)
+		mode |= SSL_VERIFY_PEER;
+	if (s->verify.bits & TLS_VERIFY_REQUIRE)
+		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+	SSL_CTX_set_verify(ctx->ssl_ctx, mode, tls_peer_verify);
+	/* A ticket keeps the leaf only: a resumed session would be without its chain. */
+	if (mode != SSL_VERIFY_NONE && s->cert_texts & TLS_CERT_CHAIN)
+		SSL_CTX_set_options(ctx->ssl_ctx, SSL_OP_NO_TICKET);
+	ok = load_trusted(ctx->ssl_ctx, s, f);
+	ok = load_revoked(ctx->ssl_ctx, s, f) && ok;
+	return check_addresses(&s->verify, f) && ok;
+}
+
+/* --- the context ------------------------------------------------------------------------------ */
+
+static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
+{
+	bool ok;
+
+	ctx->ssl_ctx = SSL_CTX_new(TLS_server_method());
+	if (!ctx->ssl_ctx || SSL_CTX_set_app_data(ctx->ssl_ctx, ctx) != 1)
+		return refuse(f, NULL, "Failed to initialize TLS context", s->service);
+	/* What is wrong with one of them must not hide what is wrong with the next. */
+	ok = !s->alpn || encode_alpn(ctx, s, f);
+	set_behaviour(ctx, s);
+	ok = set_versions(ctx->ssl_ctx, s, f) && ok;
+	ok = set_algorithms(ctx, s, f) && ok;
+	ok = load_certificate(ctx->ssl_ctx, s, f) && ok;
+	ok = set_verification(ctx, s, f) && ok;
+	if (!ok)
+		return false;
+	return (tls_session_key() && tls_session_use(ctx->ssl_ctx, s->session_seconds) &&
+		tls_session_bind(ctx->ssl_ctx, s)) ||
+	       refuse(f, NULL, "Failed to initialize TLS context", s->service);
+}
+
+struct tls_ctx *tls_ctx_new(const struct tls_settings *settings,
+			    void (*told)(void *arg, enum tls_trouble trouble, const char *option,
+					 const char *why),
+			    void *arg)
+{
+	const struct failure f = {told, arg};
+	struct tls_ctx *ctx = calloc(1, sizeof *ctx);
+
+	ERR_clear_error();
+	if (!ctx)
+		refuse(&f, NULL, "Out of memory", settings->service);
+	else if (fill(ctx, settings, &f))
+		return ctx;
+	tls_ctx_free(ctx);
+	return NULL;
+}
+
+void tls_ctx_free(struct tls_ctx *ctx)
+{
+	if (!ctx)
+		return;
+	SSL_CTX_free(ctx->ssl_ctx);
+	free(ctx->ciphersuites);
+	free(ctx->curves);
+	free(ctx);
+}
+
+struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
+				  int (*on_hello)(struct ssl_st *, int *alert, void *))
+{
+	SSL_CTX_set_client_hello_cb(ctx->ssl_ctx, on_hello, NULL);
+	return SSL_new(ctx->ssl_ctx);
+}
+
+bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl)
+{
+	SSL_CTX *c = ctx->ssl_ctx;
+
+	if (!SSL_set_SSL_CTX(ssl, c))
+		return false;
+	SSL_clear_options(ssl, SSL_get_options(ssl));
+	SSL_set_options(ssl, SSL_CTX_get_options(c));
+	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(c), SSL_CTX_get_verify_callback(c));
+	if (SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(c)) != 1)
+		return false;
+	return SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(c)) == 1 &&
+	       SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(c)) == 1 &&
+	       SSL_set_ciphersuites(ssl, ctx->ciphersuites) == 1 &&
+	       SSL_set1_groups_list(ssl, ctx->curves) == 1;
+}
+
+const struct tls_verify *tls_ctx_verify(const struct ssl_st *ssl)
+{
+	const struct tls_ctx *ctx = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	return &ctx->verify;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TLS_FACTS_H
+#define TLS_FACTS_H
+
+#include <stdbool.h>
+
+#include "core/facts.h"
+#include "core/proxy.h"
+#include "core/template.h"
+
+/*
+ * What OpenSSL knows of a server's connection, as the core's facts. The one file beside core/ that
+ * the daemon and a patched stock share.
+ */
+
+#define TLS_WHY_MAX 512
+
+struct ssl_st;
+
+/* Texts on the client's certificate; bits. */
+enum tls_cert_text {
+	TLS_CERT_NAMES = 1, /* facts_cert's short ones, and facts.client_verify */
+	TLS_CERT_PEM = 2,
+	TLS_CERT_RFC9440 = 4,
+	TLS_CERT_CHAIN = 8,
+	TLS_CERT_CN = 16,
+	TLS_CERT_DER = 32,
+};
+
+/* Which of them the templates of a pool use, and a PROXY header. */
+unsigned tls_texts_of_templates(const struct template_pool *pool);
+unsigned tls_texts_of_proxy(const struct proxy *proxy);
+
+/* How certificates of clients are judged on a connection. */
+struct tls_judging {
+	bool judged;	  /* at all: else a result counts as none */
+	bool leads_to_ca; /* by the chain that was built */
+	bool pinned;	  /* the leaf itself is trusted: who issued it is of no account */
+};
+
+struct tls_cert_block;
+
+/* What the spans of facts point at, beside memory of OpenSSL's. Zeroed: nothing. */
+struct tls_kept {
+	char key_alg[32];
+	struct tls_cert_block *cert;
+};
+
+void tls_kept_free(struct tls_kept *kept);
+
+/*
+ * After the handshake: fills the TLS part of facts but for sni, whose spans live as long as ssl and
+ * kept. texts (enum tls_cert_text) are made of the client's certificate; without any it counts as
+ * none. False with the reason in why if one is longer than a header may have.
+ */
+bool tls_facts(struct ssl_st *ssl, struct tls_judging judging, unsigned texts, struct facts *facts,
+	       struct tls_kept *kept, char why[static TLS_WHY_MAX]);
+
+/* Likewise what PROXY headers tell of our certificate and of the handshake. */
+void tls_own_facts(struct ssl_st *ssl, struct facts *facts, struct tls_kept *kept);
+
+/* The server name that a client sent, as a fact: nothing if it is NULL or too long for one. */
+struct span tls_server_name(const char *name);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC */
+#include "tls/session.h"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tls/ctx.h"
+
+/* SSL_get_default_timeout(), which cannot be asked without a connection. */
+#define DEFAULT_LIFE 7200
+
+/* Name, HMAC-SHA256 and AES-256 key, in OpenSSL's layout. */
+static unsigned char ticket_key[80];
+static bool key_made;
+
+bool tls_session_key(void)
+{
+	if (!key_made)
+		key_made = RAND_bytes(ticket_key, sizeof ticket_key) == 1;
+	return key_made;
+}
+
+/* On a clock that nobody sets, and that the key does not outlive. */
+static int64_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
+
+/*
+ * TLS 1.3 answers each ticket with a younger one, so that a session could outlive by any time the
+ * certificate that was verified for it. Its tickets therefore carry when that was, on from the
+ * session that is resumed to all that follow; OpenSSL authenticates it with the rest of the ticket.
+ */
+static int on_new_ticket(SSL *ssl, void *arg)
+{
+	int64_t shown = seconds();
+
+	(void)arg;
+	/* OpenSSL goes by the service that accepted, where a server name has led to another one. */
+	SSL_SESSION_set_timeout(SSL_get_session(ssl), SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)));
+	if (SSL_session_reused(ssl) || !SSL_get0_peer_certificate(ssl))
+		return 1;
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &shown, sizeof shown);
+}
+
+/* Whether the certificate of a session, if there is one, was shown recently enough for a service.
+ */
+static bool is_recent(SSL_SESSION *session, const SSL_CTX *ctx)
+{
+	int64_t shown, now = seconds();
+	void *data;
+	size_t len;
+
+	if (!SSL_SESSION_get0_peer(session))
+		return true;
+	if (SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 || len != sizeof shown)
+		return false;
+	memcpy(&shown, data, sizeof shown);
+	return now >= shown && now - shown < SSL_CTX_get_timeout(ctx);
+}
+
+/* A client whose ticket is not taken gets new ones with the handshake that follows. */
+static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *key_name,
+				   size_t key_name_len, SSL_TICKET_STATUS status, void *arg)
+{
+	(void)key_name, (void)key_name_len, (void)arg;
+	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	if (!is_recent(session, SSL_get_SSL_CTX(ssl)))
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
+bool tls_session_use(SSL_CTX *ctx, int life)
+{
+	/* OpenSSL fails a handshake that is to end in a ticket of no time at all. */
+	SSL_CTX_set_timeout(ctx, life != 0 ? life : DEFAULT_LIFE);
+	/* A cache in one worker's memory would answer only the share of clients that it gets. */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	/* In TLS 1.3 the option means tickets that name an entry of that cache. */
+	if (SSL_CTX_get_options(ctx) & SSL_OP_NO_TICKET && SSL_CTX_set_num_tickets(ctx, 0) != 1)
+		return false;
+	if (SSL_CTX_set_session_ticket_cb(ctx, on_new_ticket, on_ticket, NULL) != 1)
+		return false;
+	return SSL_CTX_set_tlsext_ticket_keys(ctx, ticket_key, sizeof ticket_key) == 1;
+}
+
+/* --- what sessions are bound to --------------------------------------------------------------- */
+
+static bool digest_text(EVP_MD_CTX *md, const char *text)
+{
+	/* With its NUL, so that no two lists of texts look alike. */
+	return text ? EVP_DigestUpdate(md, text, strlen(text) + 1) == 1
+		    : EVP_DigestUpdate(md, "", 1) == 1;
+}
+
+static bool digest_names(EVP_MD_CTX *md, const struct tls_names *names)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (!digest_text(md, names->item[i]))
+			return false;
+	return digest_text(md, NULL);
+}
+
+/* What was read from CAfile and CRLfile: a reload may have found others under the old names. */
+static bool digest_store(EVP_MD_CTX *md, SSL_CTX *ctx)
+{
+	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
+
+	for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+		const X509_OBJECT *o = sk_X509_OBJECT_value(objects, i);
+		const X509_CRL *crl = X509_OBJECT_get0_X509_CRL(o);
+		unsigned char digest[EVP_MAX_MD_SIZE];
+		unsigned len;
+		int ok = crl ? X509_CRL_digest(crl, EVP_sha256(), digest, &len)
+			     : X509_digest(X509_OBJECT_get0_X509(o), EVP_sha256(), digest, &len);
+
+		if (ok != 1 || EVP_DigestUpdate(md, digest, len) != 1)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What lies in folders is read as clients come, and may have changed at any time before a reload:
+ * each load then is another one. The workers of one load have it in common, as they are forked
+ * behind it.
+ */
+static bool digest_folders(EVP_MD_CTX *md, const struct tls_verify *v)
+{
+	unsigned char load[16];
+
+	if (!(v->bits & TLS_VERIFY_REQUEST) || (!v->ca_path && !v->crl_path))
+		return true;
+	return RAND_bytes(load, sizeof load) == 1 && EVP_DigestUpdate(md, load, sizeof load) == 1;
+}
+
+static bool digest_settings(EVP_MD_CTX *md, SSL_CTX *ctx, const struct tls_settings *s)
+{
+	const struct tls_verify *v = &s->verify;
+	const char *texts[] = {s->service, s->ciphers, s->ciphersuites, s->curves,  s->alpn,
+			       v->ca_file, v->ca_path, v->crl_file,	v->crl_path};
+	char numbers[128];
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		if (!digest_text(md, texts[i]))
+			return false;
+	snprintf(numbers, sizeof numbers, "%d %d %llx %llx %x", s->version_min, s->version_max,
+		 (unsigned long long)s->options_set, (unsigned long long)s->options_clear, v->bits);
+	return digest_text(md, numbers) && digest_names(md, &v->host) &&
+	       digest_names(md, &v->email) && digest_names(md, &v->ip) && digest_store(md, ctx) &&
+	       digest_folders(md, v);
+}
+
+bool tls_session_bind(SSL_CTX *ctx, const struct tls_settings *s)
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	unsigned char id[EVP_MAX_MD_SIZE];
+	unsigned id_len;
+	bool ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+		  digest_settings(md, ctx, s) && EVP_DigestFinal_ex(md, id, &id_len) == 1 &&
+		  SSL_CTX_set_session_id_context(ctx, id, id_len) == 1;
+
+	EVP_MD_CTX_free(md);
+	return ok;
+}

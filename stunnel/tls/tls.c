@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The traps of non-blocking TLS, explained once:
+ *
+ * A read may have to write, its answer to a KeyUpdate, at any time and whatever is being written.
+ * tls_bio.c therefore takes every record whole, and reads and writes wait for nothing of each
+ * other's. What it keeps is the owner's to flush: tls_keeps(), tls_flush().
+ *
+ * The reverse, a write that must read first, there is while a message of the client's behind the
+ * handshake has come in part: tls_midway().
+ *
+ * A record can hold more than was asked for: the rest is inside OpenSSL and no poll event tells of
+ * it, so the owner asks tls_pending() before it sleeps.
+ *
+ * A read goes on while records come that hold no application data. A client could keep the worker
+ * busy with them: the reads of the socket in one call are counted, and so are the messages that
+ * make us work.
+ */
+#include "tls/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/*
+ * Of the socket, in one tls_read(): a record that came in pieces is mostly complete with the
+ * second, and each takes up to 16 KiB.
+ */
+#define READS_MAX 4
+
+/* Of a client's handshake messages after the handshake, in one second of one connection. */
+#define MESSAGES_MAX 100
+
+/* The host_name of a server_name extension (RFC 6066 3), or NULL. The caller frees it. */
+static char *server_name(SSL *ssl)
+{
+	const unsigned char *p;
+	size_t len, name_len;
+
+	if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &len) || len < 5)
+		return NULL;
+	name_len = (size_t)p[3] << 8 | p[4];
+	if ((size_t)(p[0] << 8 | p[1]) != len - 2 || p[2] != TLSEXT_NAMETYPE_host_name)
+		return NULL;
+	if (name_len != len - 5 || name_len > TLSEXT_MAXLEN_host_name || memchr(p + 5, 0, name_len))
+		return NULL; /* OpenSSL refuses these a moment later */
+	return strndup((const char *)p + 5, name_len);
+}
+
+static int on_client_hello(SSL *ssl, int *alert, void *arg)
+{
+	struct tls *tls = SSL_get_app_data(ssl);
+	struct tls_ctx *ctx;
+
+	(void)arg;
+	free(tls->sni); /* a second ClientHello follows a HelloRetryRequest */
+	tls->sni = server_name(ssl);
+	ctx = tls->calls->choose(tls->owner, tls->sni);
+	if (!ctx || tls_ctx_switch(ctx, ssl))
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*alert = SSL_AD_INTERNAL_ERROR;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
+bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_calls *calls,
+	      void *owner)
+{
+	BIO *bio;
+
+	*tls = (struct tls){.calls = calls, .owner = owner};
+	tls->ssl = tls_ctx_connection(ctx, on_client_hello);
+	bio = tls_bio_open(&tls->bio, fd);
+	if (!tls->ssl || !bio || SSL_set_app_data(tls->ssl, tls) != 1) {
+		BIO_free(bio);
+		tls_free(tls);
+		return false;
+	}
+	SSL_set_bio(tls->ssl, bio, bio);
+	SSL_set_accept_state(tls->ssl);
+	return true;
+}
+
+void tls_free(struct tls *tls)
+{
+	SSL_free(tls->ssl);
+	tls_bio_close(&tls->bio);
+	free(tls->sni);
+	tls_kept_free(&tls->kept);
+	*tls = (struct tls){0};
+}
+
+/* What an unsuccessful call means; the error queue is empty afterwards. */
+static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
+		   char why[static TLS_WHY_MAX])
+{
+	char reason[TLS_WHY_MAX];
+	int kind = SSL_get_error(tls->ssl, rc);
+
+	if (tls->state == TLS_REFUSED) {
+		snprintf(why, TLS_WHY_MAX, "%s: %s", call, tls->refusal);
+		ERR_clear_error();
+		return TLS_FAILED;
+	}
+	if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE)
+		return TLS_AGAIN;
+	if (kind == SSL_ERROR_ZERO_RETURN)
+		return TLS_END;
+	tls->state = TLS_DEAD;
+	if (kind == SSL_ERROR_SSL &&
+	    ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+		tls_error(reason);
+		snprintf(why, TLS_WHY_MAX, "%s: %.400s", call, reason);
+		return TLS_CUT;
+	}
+	if (kind == SSL_ERROR_SYSCALL && saved_errno != 0) {
+		snprintf(why, TLS_WHY_MAX, "%s: %s (%d)", call, strerror(saved_errno), saved_errno);
+		ERR_clear_error();
+		return TLS_FAILED;
+	}
+	tls_error(reason);
+	snprintf(why, TLS_WHY_MAX, "%s: %.400s", call, reason);
+	return TLS_FAILED;
+}
+
+/* --- what a client may ask for ---------------------------------------------------------------- */
+
+/* Nothing more is read or written: the present call of OpenSSL's fails, or else the next one. */
+static void refuse(struct tls *tls, const char *refusal)
+{
+	tls->bio.state = TLS_BIO_REFUSES;
+	tls->state = TLS_REFUSED;
+	tls->refusal = refusal;
+}
+
+static int64_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/*
+ * Sees each message behind the handshake. A KeyUpdate (RFC 8446 4.6.3) costs us new keys and mostly
+ * an answer, an attempt to renegotiate (TLS 1.2) an alert, and the client next to nothing.
+ */
+static void on_message(int sent, int version, int type, const void *p, size_t len, SSL *ssl,
+		       void *arg)
+{
+	struct tls *tls = arg;
+	int64_t now;
+
+	(void)version, (void)p, (void)len, (void)ssl;
+	if (type != (sent ? SSL3_RT_ALERT : SSL3_RT_HANDSHAKE))
+		return;
+	now = seconds();
+	if (now != tls->messages_since)
+		tls->messages = 0;
+	tls->messages_since = now;
+	if (++tls->messages > MESSAGES_MAX)
+		refuse(tls, "The client sends more than 100 KeyUpdates a second");
+}
+
+/* --- the calls -------------------------------------------------------------------------------- */
+
+int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX])
+{
+	int rc;
+
+	ERR_clear_error();
+	errno = 0;
+	tls->bio.reads = READS_MAX;
+	rc = SSL_accept(tls->ssl);
+	if (rc != 1)
+		return explain(tls, rc, errno, "SSL_accept", why);
+	ERR_clear_error(); /* from here on only failures leave something there */
+	tls->bio.state = TLS_BIO_KEEPS;
+	SSL_set_msg_callback(tls->ssl, on_message);
+	SSL_set_msg_callback_arg(tls->ssl, tls);
+	return 1;
+}
+
+ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_MAX])
+{
+	size_t n;
+	int rc;
+
+	errno = 0;
+	tls->bio.reads = READS_MAX;
+	if (SSL_read_ex(tls->ssl, p, len, &n) == 1)
+		return (ssize_t)n;
+	if (tls_wants_write(tls) && tls->state != TLS_REFUSED)
+		refuse(tls, "The client sends KeyUpdates and reads no answer");
+	rc = explain(tls, 0, errno, "SSL_read", why);
+	if (rc != TLS_END || !tls_midway(tls))
+		return rc;
+	/* Nothing can be written any more: the rest of the message will never come. */
+	tls->state = TLS_DEAD;
+	snprintf(why, TLS_WHY_MAX, "SSL_read: close_notify inside a handshake message");
+	return TLS_FAILED;
+}
+
+int tls_flush(struct tls *tls, char why[static TLS_WHY_MAX])
+{
+	int rc;
+
+	if (!tls_keeps(tls))
+		return 1;
+	rc = tls_bio_flush(&tls->bio);
+	if (rc == 0)
+		return 1;
+	if (rc == -EAGAIN)
+		return TLS_AGAIN;
+	tls->state = TLS_DEAD;
+	snprintf(why, TLS_WHY_MAX, "SSL_write: %s (%d)", strerror(-rc), -rc);
+	return TLS_FAILED;
+}
+
+ssize_t tls_write(struct tls *tls, const char *p, size_t len, char why[static TLS_WHY_MAX])
+{
+	size_t n;
+	int rc = tls_flush(tls, why);
+
+	if (rc != 1)
+		return rc;
+	/* It would read, and leave in OpenSSL's buffer what no poll event tells of. */
+	if (tls_midway(tls))
+		return TLS_AGAIN;
+	errno = 0;
+	if (SSL_write_ex(tls->ssl, p, len, &n) == 1)
+		return (ssize_t)n;
+	rc = explain(tls, 0, errno, "SSL_write", why);
+	return rc == TLS_END ? TLS_CUT : rc;
+}
+
+int tls_shutdown(struct tls *tls)
+{
+	char why[TLS_WHY_MAX];
+	int rc;
+
+	if (tls->state >= TLS_DEAD || tls->bio.state == TLS_BIO_PASSES)
+		return TLS_FAILED;
+	if (tls_midway(tls))
+		return TLS_AGAIN;
+	rc = tls_flush(tls, why);
+	if (rc != 1 || tls->state == TLS_TOLD_END)
+		return rc;
+	errno = 0;
+	rc = SSL_shutdown(tls->ssl);
+	if (rc < 0) {
+		explain(tls, rc, errno, "SSL_shutdown", why);
+		return TLS_FAILED;
+	}
+	tls->state = TLS_TOLD_END;
+	return tls_flush(tls, why);
+}
+
+bool tls_pending(const struct tls *tls)
+{
+	return SSL_has_pending(tls->ssl) == 1;
+}
+
+bool tls_keeps(const struct tls *tls)
+{
+	return tls->state < TLS_DEAD && tls_bio_keeps(&tls->bio);
+}
+
+bool tls_midway(const struct tls *tls)
+{
+	return tls->bio.state != TLS_BIO_PASSES && SSL_in_init(tls->ssl);
+}
+
+bool tls_wants_write(const struct tls *tls)
+{
+	return SSL_want_write(tls->ssl);
+}

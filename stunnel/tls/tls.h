@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TLS_TLS_H
+#define TLS_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "tls/bio.h"
+#include "tls/ctx.h"
+#include "tls/facts.h"
+
+struct ssl_st;
+
+/*
+ * The server name asks for a context: returns the one to go on with, which may be the present
+ * one. name is NULL if the client sent none.
+ */
+typedef struct tls_ctx *tls_choose_fn(void *owner, const char *name);
+
+/* What the owner of a connection does for its TLS. */
+struct tls_calls {
+	tls_choose_fn *choose;
+	void (*say)(void *owner, int level, const char *text); /* a line for its log */
+};
+
+enum tls_state {
+	TLS_LIVE = 0,
+	TLS_TOLD_END, /* close_notify was written */
+	TLS_DEAD,     /* after a fatal error, with which OpenSSL mostly sent an alert */
+	TLS_REFUSED,  /* by us, without a word */
+};
+
+/* One connection's TLS over a non-blocking socket, which stays the caller's. Zeroed: none. */
+struct tls {
+	struct ssl_st *ssl;
+	const struct tls_calls *calls;
+	void *owner;
+	struct tls_bio bio;
+	struct tls_kept kept; /* what the connection's facts point at */
+	char *sni;	      /* what the ClientHello named, or NULL */
+	enum tls_state state;
+	const char *refusal;	/* of TLS_REFUSED */
+	unsigned messages;	/* that made us work behind the handshake, in one second: */
+	int64_t messages_since; /* on the monotonic clock */
+};
+
+/* Beside a count of bytes. */
+enum {
+	TLS_AGAIN = -1, /* wait for the socket */
+	TLS_END = 0,	/* close_notify came */
+	TLS_CUT = -2,	/* the peer's socket ended without one */
+	TLS_FAILED = -3,
+};
+
+/* Begins on fd; false if memory ran out. `tls` must not move any more. */
+bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_calls *calls,
+	      void *owner);
+void tls_free(struct tls *tls);
+
+/* 1: done; else one of the above, with the reason of a failure as stock words it in why. */
+int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX]);
+
+/* Bytes read or written, at least 1, or one of the above with the reason of TLS_FAILED in why. */
+ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_MAX]);
+ssize_t tls_write(struct tls *tls, const char *p, size_t len, char why[static TLS_WHY_MAX]);
+
+/*
+ * tls_write() may have taken bytes that the socket did not: they are kept, and no more are taken
+ * (TLS_AGAIN) until they have gone. An answer to a KeyUpdate, given in tls_read(), may be kept too.
+ * While tls_keeps(), wait for the socket to be writable and flush.
+ */
+bool tls_keeps(const struct tls *tls);
+
+/* 1 when nothing is kept any more; TLS_AGAIN, or TLS_FAILED with the reason in why. */
+int tls_flush(struct tls *tls, char why[static TLS_WHY_MAX]);
+
+/*
+ * Sends close_notify behind what is kept: 1 when the socket has taken all of it, TLS_AGAIN: call
+ * again when the socket is writable (or readable, if tls_midway()), or TLS_FAILED: it will not be
+ * sent.
+ */
+int tls_shutdown(struct tls *tls);
+
+/*
+ * Whether the client is in the middle of a handshake message that may not be interrupted (RFC 8446
+ * 5.1): nothing new can be written before tls_read() has got the rest of it.
+ */
+bool tls_midway(const struct tls *tls);
+
+/* Bytes that were taken from the socket and not read yet: no poll event will tell of them. */
+bool tls_pending(const struct tls *tls);
+
+/* Whether the tls_accept() that has just returned TLS_AGAIN waits for the socket to be writable. */
+bool tls_wants_write(const struct tls *tls);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: ISC */
+#include "tls/trial.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ROUNDS_MAX 20 /* of records to and fro: a handshake takes three at most */
+
+/* What clients offer, whatever the server has. */
+#define CLIENT_GROUPS "X25519:P-256:X448:P-521:P-384"
+#define GROUPS_BYTES 1024
+
+/* What OpenSSL speaks at the security level below which we never are. */
+static const struct version {
+	int number;
+	uint64_t off; /* the option that switches it off */
+	const char *name;
+} versions[] = {
+	{TLS1_2_VERSION, SSL_OP_NO_TLSv1_2, "TLSv1.2"},
+	{TLS1_3_VERSION, SSL_OP_NO_TLSv1_3, "TLSv1.3"},
+};
+
+#define VERSIONS (sizeof versions / sizeof versions[0])
+
+/* --- a client that takes everything ----------------------------------------------------------- */
+
+static SSL_CTX *make_client(void)
+{
+	static const char suites[] =
+		"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:"
+		"TLS_AES_128_CCM_SHA256:TLS_AES_128_CCM_8_SHA256";
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	if (!ctx)
+		return NULL;
+	SSL_CTX_set_security_level(ctx, 0);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+	if (SSL_CTX_set_cipher_list(ctx, "ALL:COMPLEMENTOFALL") == 1 &&
+	    SSL_CTX_set_ciphersuites(ctx, suites) == 1)
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+/* Each reads what the other wrote, and both own what is between them. */
+static bool join(SSL *one, SSL *other)
+{
+	BIO *there = BIO_new(BIO_s_mem()), *back = BIO_new(BIO_s_mem());
+
+	if (!there || !back || BIO_up_ref(there) != 1 || BIO_up_ref(back) != 1) {
+		BIO_free(there);
+		BIO_free(back);
+		return false;
+	}
+	SSL_set_bio(one, back, there);
+	SSL_set_bio(other, there, back);
+	return true;
+}
+
+static bool step(SSL *ssl, bool *done)
+{
+	int rc = SSL_do_handshake(ssl);
+
+	*done = rc == 1;
+	return rc == 1 || SSL_get_error(ssl, rc) == SSL_ERROR_WANT_READ;
+}
+
+static bool shake_hands(SSL *server, SSL *client)
+{
+	bool server_done = false, client_done = false;
+
+	for (int i = 0; i < ROUNDS_MAX; i++)
+		if (!step(client, &client_done) || !step(server, &server_done))
+			return false;
+		else if (server_done && client_done)
+			return true;
+	return false;
+}
+
+/* Has a client offer more groups: those of a list that it knows and does not offer yet. */
+static void offer(SSL *client, char list[static GROUPS_BYTES], const char *more)
+{
+	while (*more) {
+		size_t had = strlen(list), len;
+
+		more += strspn(more, ":/?*"); /* OpenSSL 3.5 groups and marks them */
+		len = strcspn(more, ":/");
+		snprintf(list + had, GROUPS_BYTES - had, "%s%.*s", had ? ":" : "", (int)len, more);
+		if (SSL_set1_groups_list(client, list) != 1)
+			list[had] = '\0';
+		more += len;
+	}
+}
+
+/*
+ * A client that offers what the server has, what others offer, and the curve of the certificate: it
+ * counts as one of those that the client can verify.
+ */
+static void offer_groups(SSL *client, const struct tls_settings *s, SSL *server)
+{
+	X509 *cert = SSL_get_certificate(server);
+	EVP_PKEY *key = cert ? X509_get0_pubkey(cert) : NULL;
+	char list[GROUPS_BYTES] = "", curve[64];
+
+	offer(client, list, CLIENT_GROUPS);
+	if (s->curves)
+		offer(client, list, s->curves);
+	if (key && EVP_PKEY_is_a(key, "EC") &&
+	    EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL) == 1)
+		offer(client, list, curve);
+}
+
+/* version: 0 is any. OpenSSL's error queue says why not. */
+static bool gets_in(struct tls_ctx *ctx, const struct tls_settings *s, SSL_CTX *client_ctx,
+		    int version)
+{
+	SSL *server = tls_ctx_connection(ctx, NULL), *client = SSL_new(client_ctx);
+	bool ok = false;
+
+	if (server && client && join(server, client)) {
+		offer_groups(client, s, server);
+		ERR_clear_error();
+		SSL_set_verify(server, SSL_VERIFY_NONE, NULL);
+		SSL_set_accept_state(server);
+		SSL_set_connect_state(client);
+		ok = SSL_set_min_proto_version(client, version) == 1 &&
+		     SSL_set_max_proto_version(client, version) == 1 && shake_hands(server, client);
+	}
+	SSL_free(server);
+	SSL_free(client);
+	return ok;
+}
+
+/* --- what that means -------------------------------------------------------------------------- */
+
+static bool in_range(const struct tls_settings *s, const struct version *v)
+{
+	return v->number >= s->version_min && (s->version_max == 0 || v->number <= s->version_max);
+}
+
+static bool switched_off(struct tls_ctx *ctx, const struct version *v)
+{
+	SSL *ssl = tls_ctx_connection(ctx, NULL);
+	bool off = ssl && (SSL_get_options(ssl) & v->off);
+
+	SSL_free(ssl);
+	return off;
+}
+
+/* Why a version that the settings allow is of no use. */
+static const char *option_at_fault(const struct tls_settings *s, const struct version *v,
+				   unsigned long error)
+{
+	int reason = ERR_GET_REASON(error);
+
+	if (reason == SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM)
+		return "cert";
+	if (v->number == TLS1_2_VERSION)
+		return s->ciphers ? "ciphers" : s->curves ? s->curves_option : NULL;
+	if (reason == SSL_R_NO_SUITABLE_KEY_SHARE)
+		return s->curves ? s->curves_option : NULL;
+	return s->ciphersuites ? "ciphersuites" : NULL;
+}
+
+static const char *reason_of(unsigned long error)
+{
+	const char *reason = ERR_reason_error_string(error);
+
+	return reason ? reason : "the handshake fails";
+}
+
+/* No version is left that OpenSSL speaks at this security level. */
+static void tell_versions(const struct tls_settings *s,
+			  void (*told)(void *arg, bool nobody, const char *option, const char *why),
+			  void *arg)
+{
+	char why[TLS_WHY_MAX];
+	bool ranged = true;
+
+	for (size_t i = 0; i < VERSIONS; i++)
+		ranged &= !in_range(s, &versions[i]);
+	snprintf(why, sizeof why,
+		 "no client gets in: at security level 2 OpenSSL speaks TLSv1.2 and TLSv1.3 only, "
+		 "and %s: write \"%s\" instead",
+		 ranged ? "neither is in this range" : "both are switched off",
+		 ranged ? "sslVersionMin = TLSv1.2" : "options = -NO_TLSv1_2");
+	told(arg, true, ranged ? "sslVersion" : "options", why);
+}
+
+void tls_trial(struct tls_ctx *ctx, const struct tls_settings *settings,
+	       void (*told)(void *arg, bool nobody, const char *option, const char *why), void *arg)
+{
+	const struct version *failed[VERSIONS];
+	unsigned long error[VERSIONS];
+	size_t failures = 0, tried = 0;
+	SSL_CTX *client = make_client();
+
+	for (size_t i = 0; i < VERSIONS && client; i++) {
+		if (!in_range(settings, &versions[i]) || switched_off(ctx, &versions[i]))
+			continue;
+		tried++;
+		if (gets_in(ctx, settings, client, versions[i].number))
+			continue;
+		error[failures] = ERR_peek_error();
+		failed[failures++] = &versions[i];
+	}
+	for (size_t i = 0; i < failures; i++) {
+		char why[TLS_WHY_MAX];
+
+		snprintf(why, sizeof why, "no client gets in by %s: %s", failed[i]->name,
+			 reason_of(error[i]));
+		told(arg, failures == tried, option_at_fault(settings, failed[i], error[i]), why);
+	}
+	if (client && tried == 0 && !gets_in(ctx, settings, client, 0))
+		tell_versions(settings, told, arg);
+	ERR_clear_error();
+	SSL_CTX_free(client);
+}
