@@ -16,6 +16,7 @@
 #include "sys/net.h"
 #include "core/proxy.h"
 #include "conn/relay.h"
+#include "conn/service.h"
 #include "sys/resolve.h"
 #include "core/rewrite.h"
 #include "tls/ctx.h"
@@ -24,8 +25,6 @@
  * A connection's life is a plan: an array of steps that is compiled from the configuration. A
  * step runs at every event until it says that the next one may begin.
  */
-
-#define CONN_STEPS_MAX 8
 
 struct conn;
 
@@ -51,68 +50,6 @@ struct conn_step {
 	enum conn_result (*run)(struct conn *c, unsigned events);
 	uint64_t (*deadline)(const struct conn *c); /* on conn_now()'s clock; UINT64_MAX: none */
 	enum conn_result (*expired)(struct conn *c);
-};
-
-enum conn_failover {
-	CONN_PRIORITY = 0, /* every connection tries the targets from the first one on */
-	CONN_ROUND_ROBIN,
-};
-
-/* Whether a PROXY header is expected of the peers in conn_service.proxy_peers. */
-enum conn_accept_proxy {
-	CONN_PROXY_NO = 0,
-	CONN_PROXY_YES,
-	CONN_PROXY_REQUIRED, /* and nobody else is served */
-};
-
-/* Seconds; 0 expires at once, a negative value never. */
-struct conn_timeouts {
-	int proxy;   /* a whole PROXY header */
-	int busy;    /* the TLS handshake */
-	int resolve; /* the look-up of names */
-	int connect; /* each attempt to connect */
-	int idle;    /* no byte in either direction */
-	int close;   /* after one direction has ended */
-	int request; /* a whole request head */
-};
-
-struct conn_service;
-
-/* A service that a server name leads to. */
-struct conn_sni {
-	const char *pattern; /* exact, or a leading `*` and what the name must end in */
-	struct conn_service *service;
-};
-
-/* What connections need to know of a service; a worker changes little of it, and for itself. */
-struct conn_service {
-	const char *name;
-	struct admit_service admit;
-	int log_level;
-	struct tls_ctx *tls;
-	unsigned cert_texts; /* enum tls_cert_text: what templates use */
-	struct conn_timeouts timeout;
-	const struct conn_step *plan[CONN_STEPS_MAX]; /* ends with NULL */
-	struct net_addrs targets;
-	const char *const *target_names; /* to be resolved for each connection; NULL: they are */
-	size_t target_name_count;
-	struct resolve_set *resolve_set; /* of these names, in one worker; NULL before the first */
-	enum conn_failover failover;
-	size_t next_target;
-	struct net_options options;
-	struct rewrite rewrite;
-	struct h1_limits limits;
-	struct conn_sni *sni; /* in the order of the file */
-	size_t sni_count;
-	struct access_log *access; /* NULL: none */
-	bool send_proxy;
-	struct proxy proxy;
-	bool proxy_warned; /* that a header was too long */
-	enum conn_accept_proxy accept_proxy;
-	struct ip_block *proxy_peers;
-	size_t proxy_peer_count;
-	struct ip_block *trusted; /* proxies whose X-Forwarded-For is believed */
-	size_t trusted_count;
 };
 
 /* What all workers of all generations share: one mapping, made before the first fork. */

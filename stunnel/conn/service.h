@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CONN_SERVICE_H
+#define CONN_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conn/access.h"
+#include "conn/admit.h"
+#include "core/h1.h"
+#include "core/ip.h"
+#include "core/proxy.h"
+#include "core/rewrite.h"
+#include "sys/net.h"
+#include "tls/ctx.h"
+
+#define CONN_STEPS_MAX 8
+
+struct conn_service;
+struct conn_step; /* conn.h */
+struct resolve_set;
+
+enum conn_failover {
+	CONN_PRIORITY = 0, /* every connection tries the targets from the first one on */
+	CONN_ROUND_ROBIN,
+};
+
+/* Whether a PROXY header is expected of the peers in conn_service.proxy_peers. */
+enum conn_accept_proxy {
+	CONN_PROXY_NO = 0,
+	CONN_PROXY_YES,
+	CONN_PROXY_REQUIRED, /* and nobody else is served */
+};
+
+/* Seconds; 0 expires at once, a negative value never. */
+struct conn_timeouts {
+	int proxy;   /* a whole PROXY header */
+	int busy;    /* the TLS handshake */
+	int resolve; /* the look-up of names */
+	int connect; /* each attempt to connect */
+	int idle;    /* no byte in either direction */
+	int close;   /* after one direction has ended */
+	int request; /* a whole request head */
+};
+
+/* A service that a server name leads to. */
+struct conn_sni {
+	const char *pattern; /* exact, or a leading `*` and what the name must end in */
+	struct conn_service *service;
+};
+
+/* What connections need to know of a service; a worker changes little of it, and for itself. */
+struct conn_service {
+	const char *name;
+	struct admit_service admit;
+	int log_level;
+	struct tls_ctx *tls;
+	unsigned cert_texts; /* enum tls_cert_text: what templates use */
+	struct conn_timeouts timeout;
+	const struct conn_step *plan[CONN_STEPS_MAX]; /* ends with NULL */
+	struct net_addrs targets;
+	const char *const *target_names; /* to be resolved for each connection; NULL: they are */
+	size_t target_name_count;
+	struct resolve_set *resolve_set; /* of these names, in one worker; NULL before the first */
+	enum conn_failover failover;
+	size_t next_target;
+	struct net_options options;
+	struct rewrite rewrite;
+	struct h1_limits limits;
+	struct conn_sni *sni; /* in the order of the file */
+	size_t sni_count;
+	struct access_log *access; /* NULL: none */
+	bool send_proxy;
+	struct proxy proxy;
+	bool proxy_warned; /* that a header was too long */
+	enum conn_accept_proxy accept_proxy;
+	struct ip_block *proxy_peers;
+	size_t proxy_peer_count;
+	struct ip_block *trusted; /* proxies whose X-Forwarded-For is believed */
+	size_t trusted_count;
+};
+
+#endif
