@@ -243,6 +243,11 @@ identifier locks, allocate = {str_alloc, str_alloc_detached};
 
 @@
 identifier table.locks;
+@@
+- str_detach(locks);
+
+@@
+identifier table.locks;
 type lock;
 @@
 - static lock *locks;

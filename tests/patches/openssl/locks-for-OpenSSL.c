@@ -22,6 +22,7 @@ int set_up(void)
 	int n;
 
 	more = str_alloc(CRYPTO_num_locks() * sizeof(pthread_mutex_t));
+	str_detach(more);
 	for (n = 0; n < CRYPTO_num_locks(); n++)
 		pthread_mutex_init(more + n, NULL);
 	for (n = 0; n < CRYPTO_NUM_LOCKS; n++)
