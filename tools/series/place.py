@@ -31,11 +31,32 @@ def write_series(folder, files):
     return folder
 
 
-def changelog_entry(old):
-    match = re.match(r"(\S+) \(([^)]+)\) [^\n]*\n.*?^ -- [^\n]*?>  ([^\n]+)$", old, re.S | re.M)
+# The first line of a changelog; its version may have an epoch.
+HEAD = re.compile(r"(\S+) \(([^)]+)\) [^\n]*\n")
+
+
+def package_of(source):
+    """(package, version without epoch) of a packager's tree; None of upstream's."""
+    path = source / "debian" / "changelog"
+    if not path.is_file():
+        return None
+    package, version = first_line(path.read_text(errors="replace"))
+    return package, version.split(":", 1)[-1]
+
+
+def first_line(changelog):
+    match = HEAD.match(changelog)
     if not match:
         raise Refusal("debian/changelog: the first entry is not understood")
-    package, version, date = match.groups()
+    return match.groups()
+
+
+def changelog_entry(old):
+    package, version = first_line(old)
+    match = re.search(r"^ -- [^\n]*?>  ([^\n]+)$", old, re.M)
+    if not match:
+        raise Refusal("debian/changelog: the first entry has no date")
+    date = match[1]
     if "SOURCE_DATE_EPOCH" in os.environ:
         date = run("date", "-uR", "-d", f"@{os.environ['SOURCE_DATE_EPOCH']}", env={"LC_ALL": "C"}).strip()
     version = os.environ.get("DEBVERSION", f"{version}+http1")
