@@ -28,6 +28,8 @@ NAMES = [
     "06-forward-manual.patch",
     "07-forward-windows.patch",
 ]
+# What is there already need not be made anew.
+NO_AUTOTOOLS = {**os.environ, "AUTOCONF": "false", "ACLOCAL": "false", "AUTOHEADER": "false"}
 
 pytestmark = pytest.mark.skipif(
     not (STOCK / "src" / "client.c").exists(), reason="STOCK names no tree of stunnel"
@@ -73,6 +75,18 @@ def quilt(tree, series, *arguments, quiltrc="-"):
     return result.stdout
 
 
+@pytest.fixture(scope="module")
+def configure(tmp_path_factory):
+    """What it finds out of this machine once is known to the other trees."""
+    cache = tmp_path_factory.mktemp("configure") / "cache"
+
+    def run_it(folder):
+        made = run("./configure", "--quiet", f"--cache-file={cache}", cwd=folder, env=NO_AUTOTOOLS)
+        assert made.returncode == 0, made.stderr
+
+    return run_it
+
+
 # ---- what a series is -------------------------------------------------------------------------
 
 
@@ -94,14 +108,13 @@ def test_patch_has_a_dep3_header(series, name):
     assert not re.search(r"^(diff|index|Index:) ", (series / name).read_text(), re.M)
 
 
-def test_every_patch_fits_exactly_and_builds(series, tree):
+def test_every_patch_fits_exactly_and_builds(series, tree, configure):
     """Nor does it need autoconf or automake."""
-    env = {**os.environ, "AUTOCONF": "false", "ACLOCAL": "false", "AUTOHEADER": "false"}
-    assert run("./configure", cwd=tree, env=env).returncode == 0
+    configure(tree)
     for _ in NAMES:
         said = quilt(tree, series, "push", "--fuzz=0")
         assert "fuzz" not in said and "offset" not in said
-        made = run("make", "-j2", "AUTOMAKE=false", "-C", "src", "stunnel", cwd=tree, env=env)
+        made = run("make", "-j2", "AUTOMAKE=false", "-C", "src", "stunnel", cwd=tree, env=NO_AUTOTOOLS)
         assert made.returncode == 0, made.stderr
         assert not re.findall(r"^(?:forward|core/|conn/|tls/).*warning:.*", made.stderr, re.M)
         assert run("src/stunnel", "-version", cwd=tree).returncode == 0
@@ -110,16 +123,15 @@ def test_every_patch_fits_exactly_and_builds(series, tree):
     assert "xForwardedFor" in said
 
 
-def test_upstreams_own_release(tmp_path):
+def test_upstreams_own_release(tmp_path, configure):
     """As published, without what Debian changed."""
     (tarball,) = STOCK.parent.glob("*.orig.tar.*z")
     shutil.unpack_archive(tarball, tmp_path)
     (release,) = [path for path in tmp_path.iterdir() if path.is_dir()]
     assert make_series(release).returncode == 0
     quilt(release, "patches", "push", "-a", "--fuzz=0")
-    env = {**os.environ, "AUTOCONF": "false", "ACLOCAL": "false", "AUTOHEADER": "false"}
-    assert run("./configure", cwd=release, env=env).returncode == 0
-    made = run("make", "-j2", "AUTOMAKE=false", cwd=release, env=env)
+    configure(release)
+    made = run("make", "-j2", "AUTOMAKE=false", cwd=release, env=NO_AUTOTOOLS)
     assert made.returncode == 0, made.stderr
     assert "proxyVersion" in (release / "doc/stunnel.8").read_text("latin-1")
 
