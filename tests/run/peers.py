@@ -307,7 +307,8 @@ class Stunnel(Program):
 
     def stop(self):
         super().stop()
-        assert self.process.returncode == 0 or self._died_as_stock_may(), self.report()
+        status = self.process.returncode
+        assert status == 0 or self._died_as_stock_may(), f"it ended with {status}\n{self.report()}"
         assert not self.sanitizer_report(), self.sanitizer_report()
         assert "INTERNAL ERROR" not in self.log_text()
 
