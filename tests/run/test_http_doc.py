@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""doc/http.md names every wire case, and shows each class of attack by some that exist."""
+"""doc/http.md names every folder of wire cases, and shows each class of attack by what exists."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from peers import daemon_only
-from wire_case import CORPUS
+from wire_case import CORPUS, paths_of_cases
 
 pytestmark = daemon_only
 
@@ -33,8 +33,9 @@ def rows():
     return [line.strip("| ").split(" | ") for line in lines]
 
 
-def cases(text):
-    return [name for name, target in links(text) if target.endswith(".wire")]
+def folders(text):
+    """The folders of cases that are linked."""
+    return [name for name, target in links(text) if re.search(r"/wire/[^.]*$", target)]
 
 
 def number(constant):
@@ -58,22 +59,34 @@ def test_every_link_leads_somewhere():
     assert [target for target in targets if not (TOP / "doc" / target).exists()] == []
 
 
-def test_links_of_cases_say_their_names():
-    wires = [(name, target) for name, target in links(PAGE) if target.endswith(".wire")]
-    assert wires
-    for name, target in wires:
-        assert target == f"../tests/wire/{name}.wire"
+def test_links_of_folders_say_their_names():
+    linked = [(name, target) for name, target in links(PAGE) if name in folders(PAGE)]
+    assert linked
+    for name, target in linked:
+        assert target == f"../tests/wire/{name}"
 
 
-def test_every_case_is_listed():
-    listed = cases(section("Classes of attack")) + cases(section("Ordinary traffic"))
-    assert sorted(set(listed)) == sorted(path.stem for path in CORPUS.glob("*.wire"))
+def test_every_case_is_in_a_folder_that_is_listed():
+    listed = folders(section("Classes of attack")) + folders(section("Ordinary traffic"))
+    assert sorted(set(listed)) == sorted(path.name for path in CORPUS.iterdir() if path.is_dir())
+    assert {path.parent.name for path in paths_of_cases()} == set(listed)
+    assert sorted(CORPUS.rglob("*.wire")) == sorted(paths_of_cases())
 
 
-def test_ordinary_traffic_is_no_attack():
-    ordinary = cases(section("Ordinary traffic"))
+def test_ordinary_traffic_has_folders_of_its_own():
+    ordinary = folders(section("Ordinary traffic"))
     assert len(ordinary) == len(set(ordinary))
-    assert not set(ordinary) & set(cases(section("Classes of attack")))
+    classes = [folders(row[3])[:1] for row in rows()]
+    first = [name for names in classes for name in names]
+    assert len(first) == len(set(first)) and not set(ordinary) & set(first)
+    assert set(ordinary) | set(first) == set(folders(PAGE))
+
+
+def test_first_line_of_a_case_says_what_goes_wrong():
+    """A reader who knows no RFC by its number is told; the number stands behind."""
+    for path in paths_of_cases():
+        first = path.read_text("ascii").splitlines()[0]
+        assert re.match(r"# (?!RFC|CVE|CWE)\S+ \S+ \S+ \S+", first), path
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,12 @@ def read_case(path):
     return case
 
 
+def paths_of_cases():
+    """A folder a class; a case's name alone is the id of its tests, and the name of a seed."""
+    paths = sorted(CORPUS.glob("*/*.wire"), key=lambda path: path.stem)
+    assert len({path.stem for path in paths}) == len(paths) > 0
+    return paths
+
+
 def read_corpus():
-    cases = [read_case(path) for path in sorted(CORPUS.glob("*.wire"))]
-    assert cases
-    return cases
+    return [read_case(path) for path in paths_of_cases()]

@@ -174,7 +174,7 @@ static glob_t find_files(int argc, char **argv)
 	char pattern[4096];
 	glob_t files = {0};
 
-	snprintf(pattern, sizeof pattern, "%s/tests/wire/*.wire", srcdir ? srcdir : ".");
+	snprintf(pattern, sizeof pattern, "%s/tests/wire/*/*.wire", srcdir ? srcdir : ".");
 	if (argc < 2)
 		glob(pattern, 0, NULL, &files);
 	for (int i = 1; i < argc; i++)

@@ -4,7 +4,7 @@
 
 #include "harness.h"
 
-/* One case of the corpus, tests/wire/NAME.wire; tests/wire/README.md describes the format. */
+/* One case of the corpus, tests/wire/CLASS/NAME.wire; tests/wire/README.md describes the format. */
 
 #define WIRE_SECTIONS_MAX 32
 
