@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from peers import Stunnel, as_root, daemon_only, service, wait_for
+from peers import PATCHED, Stunnel, as_root, daemon_only, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient
 
@@ -21,7 +21,6 @@ def can_mount():
 
 
 pytestmark = [
-    daemon_only,
     as_root,
     pytest.mark.skipif(not can_mount(), reason="needs a /dev of its own"),
 ]
@@ -88,10 +87,11 @@ class Syslog:
 
 
 def stunnel_with_syslog(config):
-    """The daemon sees a /dev that has nothing but log."""
+    """The daemon sees a /dev that has nothing but log, and null, which stock opens."""
     stunnel = Stunnel("syslog = yes\n" + config)
-    mount = f'mount -t tmpfs none /dev && ln -s {stunnel.folder}/dev-log /dev/log && exec "$@"'
-    stunnel.wrapper = ["unshare", "-m", "sh", "-c", mount, "sh"]
+    mount = "mount -t tmpfs none /dev && mknod /dev/null c 1 3"
+    link = f"ln -s {stunnel.folder}/dev-log /dev/log"
+    stunnel.wrapper = ["unshare", "-m", "sh", "-c", f'{mount} && {link} && exec "$@"', "sh"]
     return stunnel
 
 
@@ -117,6 +117,7 @@ def lost(syslog):
     return sum(int(match[1]) for match in matches if match)
 
 
+@daemon_only
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM], ids=["dgram", "stream"])
 def test_lines_are_those_of_syslog(start, kind):
     config = "debug = local3.info\nservice = front\nworkers = 2\n"
@@ -134,6 +135,7 @@ def test_lines_are_those_of_syslog(start, kind):
     assert any(text.endswith("Configuration successful") for text in syslog.texts())
 
 
+@daemon_only
 def test_a_syslog_that_nobody_reads_stops_no_request(start):
     """What is missing is counted as soon as somebody reads."""
     stunnel, syslog = start_both(start)
@@ -151,6 +153,7 @@ def test_a_syslog_that_nobody_reads_stops_no_request(start):
     assert len(found) + lost(syslog) == sent + 1
 
 
+@daemon_only
 def test_a_burst_is_not_lost(start):
     """More lines than the socket takes wait for the reader."""
     stunnel, syslog = start_both(start)
@@ -161,6 +164,7 @@ def test_a_burst_is_not_lost(start):
     assert numbers(syslog) == list(range(600))
 
 
+@daemon_only
 def test_a_syslog_that_nobody_reads_does_not_stop_term(start):
     stunnel, _ = start_both(start, config="debug = debug\nworkers = 2\n")
     for _ in range(3):
@@ -169,6 +173,7 @@ def test_a_syslog_that_nobody_reads_does_not_stop_term(start):
     stunnel.stop()
 
 
+@daemon_only
 def test_a_syslog_that_is_started_again_gets_lines_again(start):
     stunnel, syslog = start_both(start)
     with TlsClient(stunnel.port) as client:
@@ -189,3 +194,17 @@ def test_a_syslog_that_is_started_again_gets_lines_again(start):
 
         wait_for(arrived, "a line over the new socket")
         wait_for(lambda: len(numbers(syslog)) == sent, "all lines")
+
+
+@pytest.mark.skipif(not PATCHED, reason="the daemon's lines are tried above")
+def test_a_patched_stock_writes_lines_of_the_access_log(start):
+    """Beside its own, whose names and facility they have."""
+    stunnel, syslog = start_both(start, config="debug = local3.info\n")
+    syslog.read()
+    with TlsClient(stunnel.port) as client:
+        get(client, 0, 3, "%s%n")
+    wait_for(lambda: len(numbers(syslog)) == 3, "the lines")
+    fields = [RECORD.fullmatch(record).groups() for record in syslog.records]
+    own = {name for _, _, name, text in fields if text.endswith("Configuration successful")}
+    lines = [(int(priority), name, text) for priority, _, name, text in fields if text[:3] != "LOG"]
+    assert [(19 * 8 + 6, *own, f"GET /{n}/%s%n HTTP/1.1") for n in range(3)] == lines
