@@ -14,27 +14,19 @@ struct job {
 	struct prefetch names;
 };
 
-static void out_of_memory(struct job *job, const struct conf_section *s)
-{
-	report_add(job->report, REPORT_ERROR, &(struct report_place){.service = s->title},
-		   "Out of memory");
-}
-
 /* Without a colon it is a port; a host that has none is taken for its name. */
 static const char *hint(const char *plain)
 {
 	return strchr(plain, ':') || *plain == '/' ? "" : " (a host needs a port: HOST:PORT)";
 }
 
-static void note_names(struct job *job, const struct conf_section *s, const struct conf_list *list,
-		       bool passive)
+static void note_names(struct job *job, const struct conf_list *list, bool passive)
 {
 	char plain[ENDPOINT_MAX];
 
 	for (size_t i = 0; i < list->count; i++)
-		if (!endpoint_check(list->item[i], passive, plain) &&
-		    !prefetch_add(&job->names, plain, passive))
-			out_of_memory(job, s);
+		if (!endpoint_check(list->item[i], passive, plain))
+			prefetch_add(&job->names, plain, passive);
 }
 
 static void resolve_accept(struct job *job, struct conf_section *s)
@@ -84,39 +76,45 @@ static enum net_answer resolve_target(struct job *job, struct conf_section *s, s
 static void resolve_connect(struct job *job, struct conf_section *s)
 {
 	const struct conf_list *connect = &s->options.connect;
-	const char **names =
-		conf_keep_block(job->config, calloc(connect->count + 1, sizeof *names));
-	bool delayed = false, ok = names != NULL;
+	struct arena *arena = &job->config->arena;
+	const char **names = arena_alloc(arena, (connect->count + 1) * sizeof *names);
+	bool delayed = false;
 	size_t count = 0;
 
-	for (size_t i = 0; ok && i < connect->count; i++) {
+	for (size_t i = 0; names && i < connect->count; i++) {
 		char plain[ENDPOINT_MAX];
 		enum net_answer answer = resolve_target(job, s, i, plain);
 
 		if (answer == NET_MALFORMED)
 			continue;
 		delayed |= answer != NET_RESOLVED;
-		names[count] = conf_keep(job->config, plain);
-		ok = names[count++] != NULL;
+		names[count++] = arena_text(arena, plain);
 	}
-	if (!ok) {
-		out_of_memory(job, s);
-	} else if (delayed || count == 0) {
+	if (delayed || count == 0) {
 		s->service.target_names = names;
 		s->service.target_name_count = count;
 	}
 }
 
+/* What the resolver has allocated lives on in the arena. */
+static void keep(struct arena *arena, struct net_addrs *list)
+{
+	struct net_addr *copy = arena_grown(arena, list->addr, list->count, sizeof *copy);
+
+	free(list->addr);
+	*list = (struct net_addrs){copy, copy ? list->count : 0};
+}
+
 void addresses_resolve(struct config *config, struct report *report)
 {
-	struct job job = {.config = config, .report = report};
+	struct job job = {config, report, {.arena = &config->arena}};
 
 	for (size_t i = 0; i < config->count; i++) {
 		const struct conf_section *s = config->section[i];
 
-		note_names(&job, s, &s->options.accept, true);
+		note_names(&job, &s->options.accept, true);
 		if (!s->options.delay)
-			note_names(&job, s, &s->options.connect, false);
+			note_names(&job, &s->options.connect, false);
 	}
 	prefetch_run(&job.names);
 	for (size_t i = 0; i < config->count; i++) {
@@ -126,6 +124,8 @@ void addresses_resolve(struct config *config, struct report *report)
 			continue;
 		resolve_accept(&job, s);
 		resolve_connect(&job, s);
+		keep(&config->arena, &s->accept);
+		keep(&config->arena, &s->service.targets);
 		steps_plan(&s->service);
 	}
 	prefetch_free(&job.names);

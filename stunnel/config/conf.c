@@ -23,11 +23,6 @@
 #define PATH_BYTES 4096
 #define SHOWN_BYTES 400 /* of a line: the reason behind it must not fall off the log's line */
 
-struct conf_kept {
-	struct conf_kept *next;
-	void *p;
-};
-
 struct reader {
 	struct options_target target;
 	struct conf_section *section; /* the open one, or NULL */
@@ -37,78 +32,24 @@ struct reader {
 	bool unread;  /* there was a file that could not be */
 };
 
-/* --- memory ----------------------------------------------------------------------------------- */
-
-static void *keep(struct config *config, void *p)
-{
-	struct conf_kept *kept = malloc(sizeof *kept);
-
-	if (!p || !kept) {
-		free(p);
-		free(kept);
-		return NULL;
-	}
-	kept->p = p;
-	kept->next = config->kept;
-	config->kept = kept;
-	return p;
-}
-
-const char *conf_keep(struct config *config, const char *text)
-{
-	return keep(config, strdup(text));
-}
-
-void *conf_keep_block(struct config *config, void *block)
-{
-	return keep(config, block);
-}
-
-static void free_section(struct conf_section *s)
-{
-	tls_ctx_free(s->service.tls);
-	free(s->service.targets.addr);
-	free(s->service.sni);
-	free(s->service.trusted);
-	free(s->service.proxy_peers);
-	free(s->service.access);
-	free(s->accept.addr);
-	free(s);
-}
-
 void conf_free(struct config *config)
 {
 	if (!config)
 		return;
 	for (size_t i = 0; i < config->count; i++)
-		free_section(config->section[i]);
-	free(config->section);
+		tls_ctx_free(config->section[i]->service.tls);
 	access_close(config->access);
-	while (config->access) {
-		struct access_file *next = config->access->next;
-
-		free(config->access);
-		config->access = next;
-	}
-	while (config->kept) {
-		struct conf_kept *next = config->kept->next;
-
-		free(config->kept->p);
-		free(config->kept);
-		config->kept = next;
-	}
+	arena_free(&config->arena);
 	free(config);
 }
 
-char *conf_outside(const struct conf_globals *g, const char *path)
+const char *conf_outside(struct config *config, const char *path)
 {
-	size_t size = (g->chroot ? strlen(g->chroot) : 0) + (path ? strlen(path) : 0) + 2;
-	char *full = path ? malloc(size) : NULL;
+	const char *root = config->globals.chroot;
 
-	if (full)
-		snprintf(full, size, "%s%s%s", g->chroot ? g->chroot : "",
-			 g->chroot && path[0] != '/' ? "/" : "", path);
-	return full;
+	return path && root
+		       ? arena_format(&config->arena, path[0] == '/' ? "%s%s" : "%s/%s", root, path)
+		       : path;
 }
 
 /* --- the file's grammar ----------------------------------------------------------------------- */
@@ -130,38 +71,29 @@ static void finish_section(struct reader *r, size_t last_line)
 
 static struct conf_section *new_section(struct config *config, const char *name)
 {
-	struct conf_section **grown, *s = calloc(1, sizeof *s);
-	char title[256];
+	struct arena *arena = &config->arena;
+	struct conf_section *s = arena_alloc(arena, sizeof *s);
+	struct conf_section **grown = arena_grow(arena, config->section, config->count, sizeof s);
 
-	grown = realloc(config->section, (config->count + 1) * sizeof(struct conf_section *));
-	if (grown)
-		config->section = grown;
-	if (!s || !grown) {
-		free(s);
+	if (!s || !grown)
 		return NULL;
-	}
-	snprintf(title, sizeof title, "Service [%.200s]", name);
-	s->name = conf_keep(config, name);
-	s->title = conf_keep(config, title);
-	if (!s->name || !s->title) {
-		free(s);
-		return NULL;
-	}
+	s->name = arena_text(arena, name);
+	s->title = arena_format(arena, "Service [%.200s]", name);
 	s->options = config->defaults;
+	config->section = grown;
 	config->section[config->count++] = s;
 	return s;
 }
 
-static const char *open_section(struct reader *r, const char *name)
+static void open_section(struct reader *r, const char *name)
 {
 	struct conf_section *s = new_section(r->target.config, name);
 
 	if (!s)
-		return "Out of memory";
+		return;
 	r->section = s;
 	r->target.options = &s->options;
 	r->target.global = false;
-	return NULL;
 }
 
 static bool is_blank(char c)
@@ -203,13 +135,12 @@ static const char *apply_header(struct reader *r, char *line)
 {
 	size_t len = strlen(line);
 	bool whole = line[len - 1] == ']';
-	const char *why;
 
 	line[whole ? len - 1 : strcspn(line, "]")] = '\0';
 	finish_section(r, r->order - 1);
-	why = open_section(r, line + 1);
-	if (why || whole)
-		return why;
+	open_section(r, line + 1);
+	if (whole || !r->section)
+		return NULL;
 	r->section->broken = true;
 	return "No '=' found, nor a ']' at the end of a section's name";
 }
@@ -234,30 +165,28 @@ static const char *apply_line(struct reader *r, char *line)
 	return read_directory(r, trim(value));
 }
 
-/* A line as it is called in messages. */
+/* A line as it is called in messages; NULL without memory. */
 static struct conf_line *new_line(struct reader *r, const char *file, size_t number,
 				  const char *text)
 {
-	struct config *config = r->target.config;
-	struct conf_line *line = conf_keep_block(config, calloc(1, sizeof *line));
+	struct arena *arena = &r->target.config->arena;
+	struct conf_line *line = arena_alloc(arena, sizeof *line);
 	size_t len = options_is_secret(text) ? strcspn(text, " \t\v\f=:") : strlen(text);
 	bool secret = len != strlen(text), cut = len > SHOWN_BYTES;
-	char shown[300 + SHOWN_BYTES + 64];
 
-	snprintf(shown, sizeof shown, "%.300s:%zu: \"%.*s%s\"", file, number,
-		 cut ? SHOWN_BYTES : (int)len, text,
-		 cut	  ? "..."
-		 : secret ? " = ..."
-			  : "");
-	if (line) {
-		line->text = conf_keep(config, shown);
-		line->order = ++r->order;
-	}
-	return line && line->text ? line : NULL;
+	if (!line)
+		return NULL;
+	line->order = ++r->order;
+	line->text = arena_format(arena, "%.300s:%zu: \"%.*s%s\"", file, number,
+				  cut ? SHOWN_BYTES : (int)len, text,
+				  cut	   ? "..."
+				  : secret ? " = ..."
+					   : "");
+	return line;
 }
 
 /* The line as it stood there goes into messages: apply_line() writes into it. */
-static bool read_line(struct reader *r, const char *file, size_t number, char *text, size_t len)
+static void read_line(struct reader *r, const char *file, size_t number, char *text, size_t len)
 {
 	bool too_long = len > LINE_MAX_BYTES, cut = strlen(text) != len;
 	const char *why;
@@ -266,16 +195,15 @@ static bool read_line(struct reader *r, const char *file, size_t number, char *t
 	drop_cr(text);
 	line = trim(text);
 	if (!too_long && !cut && (!*line || *line == ';' || *line == '#'))
-		return true;
+		return;
 	r->target.line = new_line(r, file, number, line);
 	if (!r->target.line)
-		return false;
+		return;
 	why = too_long ? "The line is too long"
 	      : cut    ? "The line holds a NUL byte"
 		       : apply_line(r, line);
 	if (why)
 		refuse(r, why);
-	return true;
 }
 
 static char *skip_bom(char *line)
@@ -286,26 +214,18 @@ static char *skip_bom(char *line)
 	return found ? line + 3 : line;
 }
 
-static void out_of_memory(struct reader *r)
-{
-	report_add(&r->report, REPORT_ERROR, &(struct report_place){.order = r->order},
-		   "Out of memory");
-}
-
 static void read_stream(struct reader *r, FILE *stream, const char *file)
 {
+	const struct arena *arena = &r->target.config->arena;
 	char *text = NULL;
 	size_t size = 0, number = 0;
-	bool ok = true;
 	ssize_t len;
 
-	while (ok && (len = getline(&text, &size, stream)) > 0) {
+	while (!arena->failed && (len = getline(&text, &size, stream)) > 0) {
 		char *begin = ++number == 1 ? skip_bom(text) : text;
 
-		ok = read_line(r, file, number, begin, (size_t)(text + len - begin));
+		read_line(r, file, number, begin, (size_t)(text + len - begin));
 	}
-	if (!ok)
-		out_of_memory(r);
 	free(text);
 }
 
@@ -405,18 +325,34 @@ static void read_fd(struct reader *r, int fd)
 		fclose(stream);
 }
 
-/* Whether it may be used. */
+/* Whether it may be used. What a load without memory found out is nothing to go by. */
 static bool judge(struct reader *r, enum conf_use use)
 {
 	bool strict = use == CONF_TEST;
-	bool ok = r->report.count[REPORT_ERROR] == 0 &&
-		  !(strict && r->report.count[REPORT_FAULT] != 0);
+	bool ok;
 
+	if (r->target.config->arena.failed) {
+		report_free(&r->report);
+		report_add(&r->report, REPORT_ERROR, &(struct report_place){0}, "Out of memory");
+	}
+	ok = r->report.count[REPORT_ERROR] == 0 && !(strict && r->report.count[REPORT_FAULT] != 0);
 	report_tell(&r->report, strict);
 	report_free(&r->report);
 	log_main(ok ? LOG_NOTICE : LOG_ERR,
 		 ok ? "Configuration successful" : "Configuration failed");
 	return ok;
+}
+
+/* What only all lines together show. */
+static void finish(struct reader *r, enum conf_use use)
+{
+	struct config *config = r->target.config;
+
+	finish_section(r, r->order);
+	addresses_resolve(config, &r->report);
+	check_globals(r);
+	if (use == CONF_TEST)
+		preflight_check(config, &r->report);
 }
 
 struct config *conf_load(const char *path, int fd, enum conf_use use)
@@ -435,11 +371,8 @@ struct config *conf_load(const char *path, int fd, enum conf_use use)
 		read_fd(&r, fd);
 	else
 		read_file(&r, path);
-	finish_section(&r, r.order);
-	addresses_resolve(config, &r.report);
-	check_globals(&r);
-	if (use == CONF_TEST)
-		preflight_check(config, &r.report);
+	if (!config->arena.failed)
+		finish(&r, use);
 	if (judge(&r, use))
 		return config;
 	conf_free(config);

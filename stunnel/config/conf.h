@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/arena.h"
 #include "conn/conn.h"
 #include "sys/net.h"
 #include "core/rewrite.h"
@@ -93,7 +94,7 @@ struct config {
 	size_t count;
 	size_t out_cap; /* the largest output buffer that a section's HTTP machine needs */
 	struct access_file *access; /* all of them */
-	struct conf_kept *kept;	    /* owns every string and list */
+	struct arena arena;	    /* owns every string, list and block */
 };
 
 enum conf_use {
@@ -110,15 +111,9 @@ struct config *conf_load(const char *path, int fd, enum conf_use use);
 void conf_free(struct config *config);
 
 /*
- * A path of the configuration, which counts from the chroot directory, as it is called outside;
- * NULL for NULL and without memory, else to be freed.
+ * A path of the configuration, which counts from the chroot directory, as it is called outside. It
+ * lives as long as the configuration; NULL for NULL.
  */
-char *conf_outside(const struct conf_globals *globals, const char *path);
-
-/* A string that lives as long as the configuration; NULL without memory. */
-const char *conf_keep(struct config *config, const char *text);
-
-/* Takes over a block from malloc(), for as long; NULL without memory, and then it is freed. */
-void *conf_keep_block(struct config *config, void *block);
+const char *conf_outside(struct config *config, const char *path);
 
 #endif

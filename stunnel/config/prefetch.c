@@ -38,23 +38,21 @@ static struct net_lookup *find(const struct prefetch *p, const char *text, bool 
 	return NULL;
 }
 
-bool prefetch_add(struct prefetch *p, const char *text, bool passive)
+void prefetch_add(struct prefetch *p, const char *text, bool passive)
 {
 	struct net_lookup *grown, *lookup;
 
 	if (!net_is_name(text) || find(p, text, passive))
-		return true;
-	grown = realloc(p->lookup, (p->count + 1) * sizeof *grown);
+		return;
+	grown = arena_grow(p->arena, p->lookup, p->count, sizeof *grown);
 	if (!grown)
-		return false;
+		return;
 	p->lookup = grown;
-	lookup = &grown[p->count];
+	lookup = &grown[p->count++];
 	*lookup = (struct net_lookup){
-		.text = strdup(text), .passive = passive, .answer = NET_NO_ANSWER};
+		.text = arena_text(p->arena, text), .passive = passive, .answer = NET_NO_ANSWER};
 	snprintf(lookup->why, sizeof lookup->why,
 		 "Error resolving \"%.180s\": no answer within %d seconds", text, PATIENCE_SECONDS);
-	p->count += lookup->text != NULL;
-	return lookup->text != NULL;
 }
 
 enum net_answer prefetch_resolve(const struct prefetch *p, const char *text, bool passive,
@@ -72,11 +70,8 @@ enum net_answer prefetch_resolve(const struct prefetch *p, const char *text, boo
 
 void prefetch_free(struct prefetch *p)
 {
-	for (size_t i = 0; i < p->count; i++) {
+	for (size_t i = 0; i < p->count; i++)
 		free(p->lookup[i].found.addr);
-		free((char *)(uintptr_t)p->lookup[i].text);
-	}
-	free(p->lookup);
 	*p = (struct prefetch){0};
 }
 
@@ -222,7 +217,7 @@ void prefetch_run(struct prefetch *p)
 	pid_t master = getpid(), child;
 	int ends[2];
 
-	if (p->count == 0)
+	if (p->count == 0 || p->arena->failed)
 		return;
 	if (pipe2(ends, O_CLOEXEC) != 0) {
 		log_main(LOG_ERR, "pipe: %s (%d)", strerror(errno), errno);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "config/arena.h"
 #include "sys/net.h"
 
 /*
@@ -16,14 +17,15 @@
  * that it can have no threads.
  */
 
-/* Zeroed: no names. */
+/* Zeroed but for the arena: no names. */
 struct prefetch {
+	struct arena *arena; /* of the configuration, which outlives it */
 	struct net_lookup *lookup;
 	size_t count;
 };
 
-/* Notes an address in net_resolve()'s form, if it takes a look-up. False without memory. */
-bool prefetch_add(struct prefetch *p, const char *text, bool passive);
+/* Notes an address in net_resolve()'s form, if it takes a look-up. */
+void prefetch_add(struct prefetch *p, const char *text, bool passive);
 
 void prefetch_run(struct prefetch *p);
 

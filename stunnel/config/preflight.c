@@ -2,7 +2,8 @@
 #include "config/preflight.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -26,34 +27,33 @@ static int check_folder(const char *path)
 }
 
 /* A file that is to be opened or created: 0, or why that cannot be. */
-static int check_file(char *path)
+static int check_file(const char *path)
 {
-	char *slash = strrchr(path, '/');
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
 	struct stat st;
-	int error;
 
 	if (stat(path, &st) == 0)
 		return S_ISDIR(st.st_mode) ? EISDIR : 0;
 	if (!slash || slash == path)
 		return 0;
-	*slash = '\0';
-	error = check_folder(path);
-	*slash = '/';
-	return error;
+	if ((size_t)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path) >=
+	    sizeof folder)
+		return ENAMETOOLONG;
+	return check_folder(folder);
 }
 
-static void check_path(const struct config *config, struct report *report, const char *path,
+static void check_path(struct config *config, struct report *report, const char *path,
 		       const struct conf_line *line, const char *title)
 {
-	char *full = conf_outside(&config->globals, path);
+	const char *full = conf_outside(config, path);
 	int error = full ? check_file(full) : 0;
 
 	if (error != 0)
 		complain(report, line, title, full, error);
-	free(full);
 }
 
-static void check_files(const struct config *config, struct report *report)
+static void check_files(struct config *config, struct report *report)
 {
 	const struct conf_globals *g = &config->globals;
 	const struct conf_options *d = &config->defaults;
@@ -75,7 +75,7 @@ static void check_files(const struct config *config, struct report *report)
 }
 
 /* Unix sockets are bound before the workers confine themselves. */
-static void check_socket_folders(const struct config *config, struct report *report)
+static void check_socket_folders(struct config *config, struct report *report)
 {
 	for (size_t i = 0; i < config->count; i++) {
 		const struct conf_section *s = config->section[i];
@@ -130,25 +130,22 @@ static size_t add_listeners(struct listener *listeners, size_t count, const stru
 	return count;
 }
 
-static void check_addresses(const struct config *config, struct report *report)
+static void check_addresses(struct config *config, struct report *report)
 {
 	struct listener *listeners;
 	size_t count = 0;
 
 	for (size_t i = 0; i < config->count; i++)
 		count += config->section[i]->accept.count;
-	listeners = calloc(count + 1, sizeof *listeners);
-	if (!listeners) {
-		report_add(report, REPORT_ERROR, &(struct report_place){0}, "Out of memory");
+	listeners = arena_alloc(&config->arena, count * sizeof *listeners);
+	if (!listeners)
 		return;
-	}
 	count = 0;
 	for (size_t i = 0; i < config->count; i++)
 		count = add_listeners(listeners, count, config->section[i], report);
-	free(listeners);
 }
 
-void preflight_check(const struct config *config, struct report *report)
+void preflight_check(struct config *config, struct report *report)
 {
 	check_files(config, report);
 	check_socket_folders(config, report);

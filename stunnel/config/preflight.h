@@ -9,6 +9,6 @@
  * What a start would find beyond the file, as far as that can be seen without opening anything for
  * writing or binding: folders that are not there, two services on one address.
  */
-void preflight_check(const struct config *config, struct report *report);
+void preflight_check(struct config *config, struct report *report);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -147,9 +146,10 @@ static bool join_primary(struct check *r, struct conf_section *s)
 	if (s->options.protocol && s->options.proxy.version == 1)
 		check_ip_clients(r, &primary->options.accept);
 	check_early(r, s, primary);
-	grown = realloc(primary->service.sni, (primary->service.sni_count + 1) * sizeof *grown);
+	grown = arena_grow(&r->config->arena, primary->service.sni, primary->service.sni_count,
+			   sizeof *grown);
 	if (!grown)
-		return refuse(r, NULL, "Out of memory");
+		return false;
 	primary->service.sni = grown;
 	grown[primary->service.sni_count++] = (struct conn_sni){colon + 1, &s->service};
 	return true;
@@ -225,18 +225,6 @@ static void check_endpoints(struct check *r, const struct conf_section *s)
 					 : "'accept' and 'connect' are missing");
 }
 
-static bool add_block(struct check *r, const struct ip_block *block, struct ip_block **blocks,
-		      size_t *count)
-{
-	struct ip_block *grown = realloc(*blocks, (*count + 1) * sizeof *block);
-
-	if (!grown)
-		return refuse(r, NULL, "Out of memory");
-	*blocks = grown;
-	grown[(*count)++] = *block;
-	return true;
-}
-
 static void parse_blocks(struct check *r, const struct conf_list *lines, struct ip_block **blocks,
 			 size_t *count)
 {
@@ -246,9 +234,12 @@ static void parse_blocks(struct check *r, const struct conf_list *lines, struct 
 		size_t had = *count;
 		int rc;
 
-		while ((rc = ip_block_next(&list, &text, &block)) > 0)
-			if (!add_block(r, &block, blocks, count))
+		while ((rc = ip_block_next(&list, &text, &block)) > 0) {
+			*blocks = arena_grow(&r->config->arena, *blocks, *count, sizeof block);
+			if (!*blocks)
 				return;
+			(*blocks)[(*count)++] = block;
+		}
 		if (rc < 0)
 			tell(r, REPORT_ERROR, lines->line[i],
 			     "Not an address or block of addresses: %.*s",
@@ -283,7 +274,7 @@ static struct access_file *access_file(struct config *config, const char *path)
 	for (; *last; last = &(*last)->next)
 		if (path && (*last)->path ? !strcmp(path, (*last)->path) : path == (*last)->path)
 			return *last;
-	file = calloc(1, sizeof *file);
+	file = arena_alloc(&config->arena, sizeof *file);
 	if (!file)
 		return NULL;
 	file->path = path;
@@ -305,21 +296,15 @@ static void make_access(struct check *r, struct conf_section *s)
 {
 	struct config *config = r->config;
 	const char *path = s->options.access;
-	struct access_log *log = calloc(1, sizeof *log);
+	struct access_log *log = arena_alloc(&config->arena, sizeof *log);
 
-	if (!log) {
-		refuse(r, NULL, "Out of memory");
+	if (!log)
 		return;
-	}
 	check_format(r, log, s->options.access_format);
-	if (!path) {
-		free(log);
+	if (!path)
 		return;
-	}
 	s->service.access = log;
 	log->file = access_file(config, path);
-	if (!log->file)
-		refuse(r, NULL, "Out of memory");
 	if (config->globals.foreground == CONF_BACKGROUND && strcasecmp(path, "syslog") != 0 &&
 	    path[0] != '/')
 		refuse(r, "accessLog", "Access log must include full path name");
@@ -400,23 +385,14 @@ static uint64_t no_tickets(void)
 
 static void make_context(struct check *r, struct tls_settings *settings)
 {
-	const struct conf_globals *globals = &r->config->globals;
-	const struct tls_verify *v = &settings->verify;
-	char *ca_folder = conf_outside(globals, v->ca_path);
-	char *crl_folder = conf_outside(globals, v->crl_path);
-	struct tls_ctx *ctx = NULL;
+	struct tls_ctx *ctx;
 
-	settings->ca_folder = ca_folder;
-	settings->crl_folder = crl_folder;
-	if ((v->ca_path && !ca_folder) || (v->crl_path && !crl_folder))
-		refuse(r, NULL, "Out of memory");
-	else
-		ctx = tls_ctx_new(settings, tell_tls, r);
+	settings->ca_folder = conf_outside(r->config, settings->verify.ca_path);
+	settings->crl_folder = conf_outside(r->config, settings->verify.crl_path);
+	ctx = tls_ctx_new(settings, tell_tls, r);
 	if (ctx)
 		tls_trial(ctx, settings, tell_trial, r);
 	r->section->service.tls = ctx;
-	free(ca_folder);
-	free(crl_folder);
 }
 
 static void make_tls(struct check *r, struct conf_section *s)

@@ -37,32 +37,20 @@ const char *values_integer(const char *value, int min, int max, const char *erro
 
 const char *values_text(struct config *config, const char *value, const char **slot)
 {
-	*slot = *value ? conf_keep(config, value) : NULL;
-	return *slot || !*value ? NULL : "Out of memory";
-}
-
-/* The array is copied, not grown in place: a section's may still be the defaults'. */
-static void *grown(struct config *config, const void *array, size_t count, size_t size)
-{
-	void *copy = malloc((count + 1) * size);
-
-	if (copy && count != 0)
-		memcpy(copy, array, count * size);
-	return conf_keep_block(config, copy);
+	*slot = *value ? arena_text(&config->arena, value) : NULL;
+	return NULL;
 }
 
 const char *values_add(struct config *config, const char *value, struct conf_line *line,
 		       struct conf_list *list)
 {
-	const char **items, *item;
-	struct conf_line **lines;
+	struct arena *arena = &config->arena;
+	const char **items = arena_grown(arena, list->item, list->count, sizeof *items);
+	struct conf_line **lines = arena_grown(arena, list->line, list->count, sizeof *lines);
 
-	item = conf_keep(config, value);
-	items = grown(config, list->item, list->count, sizeof *items);
-	lines = grown(config, list->line, list->count, sizeof *lines);
-	if (!item || !items || !lines)
-		return "Out of memory";
-	items[list->count] = item;
+	if (!items || !lines)
+		return NULL;
+	items[list->count] = arena_text(arena, value);
 	lines[list->count] = line;
 	*list = (struct conf_list){items, lines, list->count + 1};
 	return NULL;

@@ -74,7 +74,7 @@ static bool keep_fixed_globals(struct config *config, const struct config *old)
 	const struct conf_globals *was = &old->globals;
 	struct conf_globals *g = &config->globals;
 
-	g->chroot = was->chroot ? conf_keep(config, was->chroot) : NULL;
+	g->chroot = arena_text(&config->arena, was->chroot);
 	g->uid = was->uid;
 	g->gid = was->gid;
 	g->pid = NULL;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef ARENA_H
+#define ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Memory of a configuration: blocks that live as long as it does and are freed together. Failure is
+ * sticky: after an allocation that failed all others fail, so that a load need ask only once, at
+ * its end, whether it had memory. Until then NULL means "unset" wherever it is stored.
+ */
+
+/* Zeroed: empty. */
+struct arena {
+	struct arena_chunk *chunk; /* the newest, from which blocks are cut */
+	bool failed;
+};
+
+/* A zeroed block, aligned for any type; NULL if the arena has failed. */
+void *arena_alloc(struct arena *arena, size_t size);
+
+/* A copy; NULL for NULL, or if the arena has failed. */
+const char *arena_text(struct arena *arena, const char *text);
+
+/* What printf() would print; NULL if the arena has failed. */
+const char *arena_format(struct arena *arena, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Room for one item more behind `count` of `size` bytes each: a copy of the array, which stays as
+ * it is for whoever shares it. NULL if the arena has failed.
+ */
+void *arena_grown(struct arena *arena, const void *array, size_t count, size_t size);
+
+/* The same for an array that nobody shares: copied only when `count` is a power of two. */
+void *arena_grow(struct arena *arena, void *array, size_t count, size_t size);
+
+/* The arena is empty afterwards. */
+void arena_free(struct arena *arena);
+
+#endif
