@@ -77,7 +77,7 @@ void forward_end(CLI *c)
 static void log_refusal(CLI *c)
 {
 	struct forward *f = c->forward;
-	const struct error_info *e = &error_info[f->h1.error];
+	const struct errors_info *e = &errors_info[f->h1.error];
 	char client[STOCK_CLIENT_TEXT_MAX];
 
 	if (f->logged)

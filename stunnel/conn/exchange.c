@@ -234,7 +234,7 @@ void exchange_answer(struct exchanges *all, enum error error)
 		add(all, span_of(NULL, 0), span_of(NULL, 0), span_of(NULL, 0));
 	if (!all->first)
 		return;
-	on_response(all, error_info[error].status);
+	on_response(all, errors_info[error].status);
 	on_done(all, h1_answers_head(all->h1) ? 0 : http_error_length(error));
 }
 

@@ -53,7 +53,7 @@ static void client_text(const struct conn *c, char text[static NET_TEXT_MAX])
 /* One line, once: what happened, who the client is, and by which rule. */
 static void log_error(struct conn *c, enum conn_told told, const char *what, enum error error)
 {
-	const struct error_info *e = &error_info[error];
+	const struct errors_info *e = &errors_info[error];
 	char text[NET_TEXT_MAX];
 
 	if (error == ERR_NONE || c->told & told)

@@ -84,7 +84,7 @@ enum error {
 	/* clang-format on */
 };
 
-struct error_info {
+struct errors_info {
 	const char *name;
 	int status;	    /* HTTP status that answers it */
 	const char *source; /* RFC and section */
@@ -92,7 +92,7 @@ struct error_info {
 	uint8_t text_len;
 };
 
-/* One row an error, by enum error; the row of ERR_NONE is zeroed. Defined in http.c. */
-extern const struct error_info error_info[ERR_COUNT];
+/* One row an error, by enum error; the row of ERR_NONE is zeroed. */
+extern const struct errors_info errors_info[ERR_COUNT];
 
 #endif

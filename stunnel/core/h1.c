@@ -3,7 +3,8 @@
 
 #include <assert.h>
 
-#include "h1_request.h"
+#include "h1_judge.h"
+#include "h1_requests.h"
 #include "h1_responses.h"
 #include "h1_side.h"
 
@@ -17,237 +18,10 @@ void h1_init(struct h1 *h, const struct rewrite *rewrite, const struct facts *fa
 size_t h1_out_min(const struct rewrite *rewrite, struct h1_limits limits)
 {
 	size_t request = limits.max_head + rewrite_insertion(rewrite);
-
 	size_t response = H1_RESPONSE_HEAD_MAX + H1_RESPONSE_INSERTION;
 
 	return request > response ? request : response;
 }
-
-/* --- requests --------------------------------------------------------------------------------- */
-
-/*
- * What a client sends behind a request that may open a tunnel is tunnel data or a request; which,
- * only the response tells. Taking it for either at once is how requests are smuggled.
- */
-static void request_done(struct h1 *h)
-{
-	if (h->tunnel_asked && !h->tunnel_refused)
-		h->side[H1_REQUEST].state = H1_STATE_HELD;
-	else
-		h1_next_request(h);
-}
-
-static void queue_push(struct h1 *h, unsigned kind)
-{
-	unsigned at = (unsigned)(h->queue_first + h->queue_count) % H1_PIPELINE_MAX;
-
-	h->tunnel_asked = kind & (H1_KIND_UPGRADE | H1_KIND_CONNECT);
-	h->tunnel_refused = false;
-	h->queue[at] = (uint8_t)kind;
-	h->queue_count++;
-	h->requests++;
-}
-
-/* Takes empty lines before a request line: 0, or an error if they are too many. */
-static int skip_empty_lines(struct h1_side *s, struct span *in)
-{
-	while (in->len >= 2 && in->p[0] == '\r' && in->p[1] == '\n') {
-		if (s->empty_lines == H1_EMPTY_LINES_MAX)
-			return -ERR_LEADING_CRLF;
-		s->empty_lines++;
-		span_skip(in, 2);
-	}
-	return 0;
-}
-
-/*
- * The length of the head at the front of `in` into *end, 0 while it is incomplete. What can be
- * judged early is judged, in an order that does not depend on how the bytes arrive.
- */
-static int scan_request(struct h1 *h, struct span in, size_t *end)
-{
-	struct h1_side *s = &h->side[H1_REQUEST];
-	struct h1_head head;
-	struct span line;
-	int rc;
-
-	*end = 0;
-	if (in.len == 0 || (in.len == 1 && in.p[0] == '\r'))
-		return 0;
-	if (!http_is(in.p[0], HTTP_TOKEN) && in.p[0] != '\n')
-		return -ERR_METHOD_INVALID;
-	rc = h1_scan(&s->scan, in, h->limits.max_head, end);
-	if (*end != 0)
-		return 0;
-	line = h1_scan_first_line(&s->scan, in);
-	if (line.p) {
-		int line_rc = h1_request_line(line, &head);
-
-		if (line_rc != 0)
-			return line_rc;
-	}
-	return rc;
-}
-
-static void watch_request(const struct h1 *h, const struct h1_head *head)
-{
-	/* They stand beside one another, or the head had been refused. */
-	size_t len = head->method.len + 1 + head->target.len + SPAN(" HTTP/1.1").len;
-
-	if (h->watch)
-		h->watch->request(h->watch_owner, span_of(head->method.p, len), head);
-}
-
-static int request_head(struct h1 *h, struct span *in, struct out *out)
-{
-	struct h1_side *s = &h->side[H1_REQUEST];
-	size_t mark = out_mark(out), end;
-	struct h1_verdict verdict;
-	struct h1_head head;
-	int rc;
-
-	if (h->response_error != ERR_NONE)
-		return in->len != 0 ? -ERR_ANSWER_UNFRAMED : H1_WAITING;
-	if (h1_blocked(h))
-		return H1_WAITING;
-	rc = skip_empty_lines(s, in);
-	s->partial = in->len != 0;
-	if (rc != 0)
-		return rc;
-	rc = scan_request(h, *in, &end);
-	if (rc != 0 || end == 0)
-		return rc;
-	s->scan = (struct h1_scan){0};
-
-	rc = h1_head(span_of(in->p, end), h->limits.max_fields, h1_request_line, &head);
-	if (rc != 0)
-		return rc;
-	rc = h1_request_judge(h->rewrite, &head, h->limits.connect, &verdict);
-	if (rc != 0)
-		return rc;
-	rewrite_request(h->rewrite, h->facts, &head, h->requests + 1, out);
-	if (out->full) {
-		assert(mark != 0); /* h1_out_min() */
-		out_rollback(out, mark);
-		return H1_WAITING;
-	}
-	h->head_len = out_mark(out) - mark;
-	span_skip(in, end);
-	s->partial = false;
-	s->empty_lines = 0;
-	s->body = verdict.body;
-	s->state = H1_STATE_BODY;
-	h->last = verdict.last;
-	watch_request(h, &head);
-	queue_push(h, verdict.kind);
-	if (verdict.kind & H1_KIND_UPGRADE) {
-		h->protocol_len = (uint8_t)verdict.protocol.len;
-		memcpy(h->protocol, verdict.protocol.p, verdict.protocol.len);
-	}
-	if (verdict.body.state == H1_BODY_COMPLETE)
-		request_done(h);
-	return H1_MOVED;
-}
-
-/* Content is copied as far as there is room; chunk lines are written anew. */
-static int request_body(struct h1 *h, struct span *in, struct out *out)
-{
-	struct h1_side *s = &h->side[H1_REQUEST];
-	struct span data;
-	int event;
-
-	if (out_room(out) < H1_CHUNK_LINE_MAX)
-		return H1_WAITING;
-	event = h1_body_step(&s->body, in, out_room(out), &data);
-	switch (event) {
-	case H1_BODY_DATA:
-		out_put(out, data);
-		break;
-	case H1_BODY_CHUNK:
-		out_hex(out, s->body.left);
-		out_put(out, SPAN("\r\n"));
-		break;
-	case H1_BODY_CHUNK_END:
-		out_put(out, SPAN("\r\n"));
-		break;
-	case H1_BODY_LAST:
-		s->state = H1_STATE_TRAILERS;
-		return H1_MOVED;
-	default:
-		if (event < 0)
-			return event;
-	}
-	if (s->body.state == H1_BODY_COMPLETE) {
-		request_done(h);
-		return H1_MOVED;
-	}
-	return event == H1_BODY_MORE ? H1_WAITING : H1_MOVED;
-}
-
-static int request_trailers(struct h1 *h, struct span *in, struct out *out)
-{
-	struct h1_side *s = &h->side[H1_REQUEST];
-	size_t mark = out_mark(out), end;
-	struct h1_head head;
-	int rc = h1_scan(&s->scan, *in, h->limits.max_head, &end);
-
-	if (rc != 0 || end == 0)
-		return rc;
-	s->scan = (struct h1_scan){0};
-	rc = h1_fields(span_of(in->p, end), h->limits.max_fields, &head);
-	if (rc != 0)
-		return rc;
-	out_put(out, SPAN("0\r\n"));
-	for (size_t i = 0; i < head.count; i++)
-		if (h1_request_trailer(h->rewrite, &head.field[i]))
-			rewrite_field(out, head.field[i].name, head.field[i].value);
-	out_put(out, SPAN("\r\n"));
-	if (out->full) {
-		assert(mark != 0);
-		out_rollback(out, mark);
-		return H1_WAITING;
-	}
-	span_skip(in, end);
-	request_done(h);
-	return H1_MOVED;
-}
-
-/* Of a request that is refused the watcher gets what there is of its first line. */
-static int request_head_watched(struct h1 *h, struct span *in, struct out *out)
-{
-	int rc = request_head(h, in, out);
-	size_t len = 0;
-
-	if (rc >= 0 || !h->watch)
-		return rc;
-	while (len < in->len && in->p[len] != '\r' && in->p[len] != '\n')
-		len++;
-	h->watch->request(h->watch_owner, span_of(in->p, len), NULL);
-	return rc;
-}
-
-static int request_step(struct h1 *h, struct span *in, struct out *out)
-{
-	switch ((enum h1_state)h->side[H1_REQUEST].state) {
-	case H1_STATE_HEAD:
-		return request_head_watched(h, in, out);
-	case H1_STATE_BODY:
-		return request_body(h, in, out);
-	case H1_STATE_TRAILERS:
-		return request_trailers(h, in, out);
-	case H1_STATE_HELD:
-		return H1_WAITING;
-	case H1_STATE_TUNNEL:
-		return h1_pass(in, out);
-	case H1_STATE_UNFRAMED:
-	case H1_STATE_CLOSED:
-		break;
-	}
-	span_skip(in, in->len); /* after `close` nothing is forwarded, RFC 9112 9.6 */
-	return H1_WAITING;
-}
-
-/* --- the conversation ------------------------------------------------------------------------- */
 
 int h1_feed(struct h1 *h, enum h1_dir dir, struct span *in, struct out *out)
 {
@@ -255,14 +29,14 @@ int h1_feed(struct h1 *h, enum h1_dir dir, struct span *in, struct out *out)
 
 	if (dir == H1_RESPONSE) {
 		do
-			rc = h1_response_step(h, in, out);
+			rc = h1_responses_step(h, in, out);
 		while (rc == H1_MOVED);
 		return 0;
 	}
 	if (h->error != ERR_NONE)
 		return -(int)h->error;
 	do
-		rc = request_step(h, in, out);
+		rc = h1_requests_step(h, in, out);
 	while (rc == H1_MOVED);
 	if (rc < 0)
 		h1_fail(h, (enum error) - rc);
@@ -292,9 +66,9 @@ void h1_bypassed(struct h1 *h, enum h1_dir dir, size_t n)
 	if (s->body.state != H1_BODY_COMPLETE)
 		return;
 	if (dir == H1_REQUEST)
-		request_done(h);
+		h1_requests_done(h);
 	else
-		h1_response_done(h);
+		h1_responses_done(h);
 }
 
 enum h1_phase h1_phase(const struct h1 *h, enum h1_dir dir)
@@ -321,14 +95,7 @@ enum h1_phase h1_phase(const struct h1 *h, enum h1_dir dir)
 
 bool h1_blocked(const struct h1 *h)
 {
-	unsigned most = h->limits.keep_client ? 1 : H1_PIPELINE_MAX;
-
-	if (h->response_error != ERR_NONE)
-		return false;
-	/* A body that is under way belongs to a request that was let through. */
-	if (h->side[H1_REQUEST].state != H1_STATE_HEAD)
-		return h->side[H1_REQUEST].state == H1_STATE_HELD;
-	return h->queue_count >= most || h->renewing;
+	return h1_requests_blocked(h);
 }
 
 unsigned h1_in_flight(const struct h1 *h)
@@ -345,7 +112,7 @@ enum h1_end h1_backend_end(const struct h1 *h)
 		return H1_END_CLOSE;
 	if (h->queue_count != 0)
 		return H1_END_UNANSWERED;
-	return h1_client_goes_on(h) ? H1_END_RENEW : H1_END_CLOSE;
+	return h1_responses_client_stays(h) ? H1_END_RENEW : H1_END_CLOSE;
 }
 
 bool h1_backend_done(const struct h1 *h)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "h1_head.h"
 
-int h1_scan(struct h1_scan *scan, struct span in, size_t limit, size_t *end)
+int h1_head_scan(struct h1_head_scan *scan, struct span in, size_t limit, size_t *end)
 {
 	size_t n = in.len < limit ? in.len : limit;
 
@@ -27,7 +27,7 @@ int h1_scan(struct h1_scan *scan, struct span in, size_t limit, size_t *end)
 	return in.len >= limit ? -ERR_HEAD_TOO_LARGE : 0;
 }
 
-struct span h1_scan_first_line(const struct h1_scan *scan, struct span in)
+struct span h1_head_first_line(const struct h1_head_scan *scan, struct span in)
 {
 	const char *lf;
 
@@ -50,7 +50,7 @@ static int parse_version(struct span s, int *minor)
 	return 0;
 }
 
-int h1_request_line(struct span line, struct h1_head *head)
+int h1_head_request_line(struct span line, struct h1_head *head)
 {
 	const char *space = memchr(line.p, ' ', line.len);
 
@@ -73,7 +73,7 @@ int h1_request_line(struct span line, struct h1_head *head)
 	return parse_version(line, &head->minor);
 }
 
-int h1_status_line(struct span line, struct h1_head *head)
+int h1_head_status_line(struct span line, struct h1_head *head)
 {
 	/* "HTTP/1.1 200 OK"; many servers leave out the space before an empty reason. */
 	if (line.len < 12 || line.p[8] != ' ' || (line.len > 12 && line.p[12] != ' '))
@@ -135,7 +135,7 @@ static const char *field_line(const char *p, bool first, struct h1_field *field,
 	return p + 2;
 }
 
-int h1_fields(struct span section, size_t max_fields, struct h1_head *head)
+int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head)
 {
 	const char *p = section.p;
 	const char *end = section.p + section.len - 2; /* its empty line */
@@ -157,15 +157,15 @@ int h1_fields(struct span section, size_t max_fields, struct h1_head *head)
 	return 0;
 }
 
-int h1_head(struct span bytes, size_t max_fields, int (*first_line)(struct span, struct h1_head *),
-	    struct h1_head *head)
+int h1_head_parse(struct span bytes, size_t max_fields,
+		  int (*first_line)(struct span, struct h1_head *), struct h1_head *head)
 {
 	const char *lf = memchr(bytes.p, '\n', bytes.len);
-	size_t len = (size_t)(lf - bytes.p) - 1; /* h1_scan() saw the CR before it */
+	size_t len = (size_t)(lf - bytes.p) - 1; /* h1_head_scan() saw the CR before it */
 	int rc = first_line(span_of(bytes.p, len), head);
 
 	if (rc != 0)
 		return rc;
 	span_skip(&bytes, len + 2);
-	return h1_fields(bytes, max_fields, head);
+	return h1_head_fields(bytes, max_fields, head);
 }

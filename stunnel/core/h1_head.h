@@ -34,7 +34,7 @@ struct h1_head {
  * How far a head that is still incomplete was looked at, so that a sender of single bytes costs
  * linear time. Zero it for each new head. Offsets count from the first byte of the head.
  */
-struct h1_scan {
+struct h1_head_scan {
 	uint32_t seen;
 	uint32_t line; /* where the current line begins */
 };
@@ -45,31 +45,33 @@ struct h1_scan {
  * Returns 0 and in *end the section's length with that empty line, or 0 in *end if it has not
  * arrived yet; -ERR_BARE_LF, or -ERR_HEAD_TOO_LARGE if `limit` bytes hold no end.
  */
-int h1_scan(struct h1_scan *scan, struct span in, size_t limit, size_t *end);
+int h1_head_scan(struct h1_head_scan *scan, struct span in, size_t limit, size_t *end);
 
 /*
  * The first line of an incomplete head if all of it has arrived, without CRLF; else empty with
  * p = NULL. So not-HTTP is refused at its first line instead of at the time limit.
  */
-struct span h1_scan_first_line(const struct h1_scan *scan, struct span in);
+struct span h1_head_first_line(const struct h1_head_scan *scan, struct span in);
 
 /*
  * Parse a line without its CRLF into head->method, target, minor or head->status, minor.
  * Strict: RFC 9112 3 and 4, HTTP/1.0 and HTTP/1.1 only. 0 or -ERR_x.
  */
-int h1_request_line(struct span line, struct h1_head *head);
-int h1_status_line(struct span line, struct h1_head *head);
+int h1_head_request_line(struct span line, struct h1_head *head);
+int h1_head_status_line(struct span line, struct h1_head *head);
 
 /*
- * Parses the field lines of `section`, which ends with its empty line as h1_scan() found it, into
- * head->field[0..count). At most max_fields of them, itself at most H1_FIELDS_MAX. 0 or -ERR_x.
+ * Parses the field lines of `section`, which ends with its empty line as h1_head_scan() found it,
+ * into head->field[0..count). At most max_fields of them, itself at most H1_FIELDS_MAX. 0 or
+ * -ERR_x.
  */
-int h1_fields(struct span section, size_t max_fields, struct h1_head *head);
+int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head);
 
 /*
- * A complete head, of the length that h1_scan() found: first line by `first_line`, then fields.
+ * A complete head, of the length that h1_head_scan() found: first line by `first_line`, then
+ * fields.
  */
-int h1_head(struct span bytes, size_t max_fields, int (*first_line)(struct span, struct h1_head *),
-	    struct h1_head *head);
+int h1_head_parse(struct span bytes, size_t max_fields,
+		  int (*first_line)(struct span, struct h1_head *), struct h1_head *head);
 
 #endif

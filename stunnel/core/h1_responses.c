@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "h1_responses.h"
 
-#include "h1_request.h"
+#include "h1_judge.h"
 #include "h1_side.h"
 
 /* What says to a client of any version that its connection goes on. */
@@ -35,7 +35,7 @@ static void response_failed(struct h1 *h, int error)
 	response_unframed(h, H1_STATE_HEAD);
 }
 
-void h1_response_done(struct h1 *h)
+void h1_responses_done(struct h1 *h)
 {
 	if (h1_answered_kind(h) & (H1_KIND_UPGRADE | H1_KIND_CONNECT)) {
 		h->tunnel_refused = true;
@@ -54,7 +54,7 @@ static bool opens_tunnel(const struct h1 *h, const struct h1_head *response)
 	if (h1_answered_kind(h) & H1_KIND_CONNECT)
 		return response->status >= 200 && response->status < 300;
 	return (h1_answered_kind(h) & H1_KIND_UPGRADE) && response->status == 101 &&
-	       h1_request_switched(response, span_of(h->protocol, h->protocol_len));
+	       h1_judge_switch(response, span_of(h->protocol, h->protocol_len));
 }
 
 /* RFC 9112 9.3: whether the sender of this response will close. */
@@ -106,7 +106,7 @@ static int frame_response(struct h1 *h, struct span bytes, bool *keep)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];
 	struct h1_head head;
-	int rc = h1_head(bytes, H1_FIELDS_MAX, h1_status_line, &head);
+	int rc = h1_head_parse(bytes, H1_FIELDS_MAX, h1_head_status_line, &head);
 
 	if (rc != 0)
 		return rc;
@@ -134,7 +134,7 @@ static int frame_response(struct h1 *h, struct span bytes, bool *keep)
 	}
 	*keep = outlives_backend(h, &head);
 	if (s->body.state == H1_BODY_COMPLETE)
-		h1_response_done(h);
+		h1_responses_done(h);
 	else
 		s->state = H1_STATE_BODY;
 	return 0;
@@ -164,7 +164,7 @@ static void put_kept(struct span head, struct out *out)
 	out_put(out, head);
 }
 
-bool h1_client_goes_on(const struct h1 *h)
+bool h1_responses_client_stays(const struct h1 *h)
 {
 	return h->limits.keep_client && !h->last && h->error == ERR_NONE &&
 	       h->side[H1_REQUEST].state == H1_STATE_HEAD;
@@ -179,7 +179,7 @@ static void watch_failed_head(struct h1 *h, struct span in)
 
 	if (len != 0 && in.p[len - 1] == '\r')
 		len--;
-	if (h1_status_line(span_of(in.p, len), &head) == 0)
+	if (h1_head_status_line(span_of(in.p, len), &head) == 0)
 		watch_response(h, head.status);
 }
 
@@ -194,7 +194,7 @@ static int response_head(struct h1 *h, struct span *in, struct out *out)
 	if (in->len == 0)
 		return H1_WAITING;
 	if (h->queue_count == 0) { /* unasked, as a 408 before the close of an idle connection */
-		if (!h1_client_goes_on(h)) {
+		if (!h1_responses_client_stays(h)) {
 			response_failed(h, -ERR_ANSWER_UNASKED);
 			return H1_MOVED;
 		}
@@ -203,16 +203,16 @@ static int response_head(struct h1 *h, struct span *in, struct out *out)
 		span_skip(in, in->len);
 		return H1_WAITING;
 	}
-	rc = h1_scan(&s->scan, *in, H1_RESPONSE_HEAD_MAX, &end);
+	rc = h1_head_scan(&s->scan, *in, H1_RESPONSE_HEAD_MAX, &end);
 	if (rc == 0 && end == 0)
 		return H1_WAITING;
 	if (rc == 0 && out_room(out) < end + kept.len) {
-		s->scan = (struct h1_scan){0};
+		s->scan = (struct h1_head_scan){0};
 		return H1_WAITING;
 	}
 	if (rc == 0)
 		rc = frame_response(h, span_of(in->p, end), &keep);
-	s->scan = (struct h1_scan){0};
+	s->scan = (struct h1_head_scan){0};
 	s->partial = false;
 	if (rc != 0) {
 		watch_failed_head(h, *in);
@@ -246,7 +246,7 @@ static int response_body(struct h1 *h, struct span *in, struct out *out)
 	else if (event == H1_BODY_LAST)
 		s->state = H1_STATE_TRAILERS;
 	else if (s->body.state == H1_BODY_COMPLETE)
-		h1_response_done(h);
+		h1_responses_done(h);
 	else if (event == H1_BODY_MORE)
 		return H1_WAITING;
 	return H1_MOVED;
@@ -256,15 +256,15 @@ static int response_trailers(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];
 	size_t end;
-	int rc = h1_scan(&s->scan, *in, H1_RESPONSE_HEAD_MAX, &end);
+	int rc = h1_head_scan(&s->scan, *in, H1_RESPONSE_HEAD_MAX, &end);
 
 	if (rc == 0 && end == 0)
 		return H1_WAITING;
 	if (rc == 0 && out_room(out) < end) {
-		s->scan = (struct h1_scan){0};
+		s->scan = (struct h1_head_scan){0};
 		return H1_WAITING;
 	}
-	s->scan = (struct h1_scan){0};
+	s->scan = (struct h1_head_scan){0};
 	if (rc != 0) {
 		response_failed(h, rc);
 		return H1_MOVED;
@@ -272,11 +272,11 @@ static int response_trailers(struct h1 *h, struct span *in, struct out *out)
 	out_put(out, span_of(in->p, end));
 	span_skip(in, end);
 	h->response_bytes += end;
-	h1_response_done(h);
+	h1_responses_done(h);
 	return H1_MOVED;
 }
 
-int h1_response_step(struct h1 *h, struct span *in, struct out *out)
+int h1_responses_step(struct h1 *h, struct span *in, struct out *out)
 {
 	size_t before = in->len;
 

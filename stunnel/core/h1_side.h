@@ -2,9 +2,10 @@
 #ifndef H1_SIDE_H
 #define H1_SIDE_H
 
-#include "h1.h"
+#include "h1_state.h"
+#include "out.h"
 
-/* For h1.c and h1_responses.c: what the two sides of a conversation share. */
+/* For h1.c, h1_requests.c and h1_responses.c: what the two sides of a conversation share. */
 
 enum h1_state {
 	H1_STATE_HEAD = 0,

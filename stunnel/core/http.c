@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "http.h"
 
-const struct error_info error_info[ERR_COUNT] = {
-#define X(id, name, status, source, text) \
-	[ERR_##id] = {name, status, source, text, sizeof text - 1},
-	ERRORS(X)
-#undef X
-};
-
 /* Written out, since nothing may be computed at start-up; tests/unit/http.c derives it anew. */
 /* clang-format off */
 const uint8_t http_class[256] = {
@@ -165,20 +158,20 @@ static struct span reason_phrase(int status)
 
 size_t http_error_length(enum error error)
 {
-	return error_info[error].text_len + (size_t)1;
+	return errors_info[error].text_len + (size_t)1;
 }
 
 void http_error_reply(enum error error, bool to_head, struct out *out)
 {
-	struct span text = span_of(error_info[error].text, error_info[error].text_len);
+	struct span text = span_of(errors_info[error].text, errors_info[error].text_len);
 
 	out_put(out, SPAN("HTTP/1.1 "));
-	out_decimal(out, (uint64_t)error_info[error].status);
+	out_decimal(out, (uint64_t)errors_info[error].status);
 	out_char(out, ' ');
-	out_put(out, reason_phrase(error_info[error].status));
+	out_put(out, reason_phrase(errors_info[error].status));
 	out_put(out, SPAN("\r\n"));
 	/* RFC 9110 15.5.6: a 405 must carry Allow; an empty one would forbid every method. */
-	if (error_info[error].status == 405)
+	if (errors_info[error].status == 405)
 		out_put(out, SPAN("Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"));
 	out_put(out, SPAN("Content-Type: text/plain\r\nContent-Length: "));
 	out_decimal(out, http_error_length(error));

@@ -161,7 +161,7 @@ void conversation_state(const struct conversation *c, struct text *text)
 	const struct h1 *h = &c->h1;
 
 	if (h->error != ERR_NONE)
-		text_printf(text, "%s, answered %s: ", error_info[h->error].name,
+		text_printf(text, "%s, answered %s: ", errors_info[h->error].name,
 			    replies[h1_reply(h)]);
 	text_printf(text, "requests %s, responses %s", phases[h1_phase(h, H1_REQUEST)],
 		    phases[h1_phase(h, H1_RESPONSE)]);

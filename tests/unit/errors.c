@@ -70,10 +70,10 @@ static void check_refused(enum error e)
 	bool in_body = e >= ERR_CHUNK_SIZE && e <= ERR_CHUNK_END;
 	const char *before = in_body ? POST "Transfer-Encoding: chunked\r\n\r\n" : GET "\r\n";
 	struct text state = {0}, sent = {0}, input = refused_input(e);
-	struct dialogue row = {error_info[e].name, "cc", {before, input.p}, NULL, "", NULL};
+	struct dialogue row = {errors_info[e].name, "cc", {before, input.p}, NULL, "", NULL};
 
 	text_printf(&state, "%s, answered %s: requests %s, responses idle, 1 of 1 in flight",
-		    error_info[e].name, in_body ? "now" : "later", in_body ? "body" : "head");
+		    errors_info[e].name, in_body ? "now" : "later", in_body ? "body" : "head");
 	text_printf(&sent, "%s%s",
 		    in_body ? POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n" : GET ADDED "\r\n",
 		    e == ERR_CHUNK_END ? "1\r\na" : "");
@@ -83,7 +83,7 @@ static void check_refused(enum error e)
 
 	state.len = 0;
 	text_printf(&state, "%s, answered now: requests head, responses idle, 0 of 0 in flight",
-		    error_info[e].name);
+		    errors_info[e].name);
 	row.state = state.p;
 	row.bytes[0] = "";
 	row.backend = "";

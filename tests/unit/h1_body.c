@@ -13,7 +13,7 @@ static struct h1_head head_of(int minor, int status, const char *fields)
 
 	text_free(&section);
 	text_printf(&section, "%s\r\n", fields);
-	rc = h1_fields(text_span(&section), H1_FIELDS_MAX, &head);
+	rc = h1_head_fields(text_span(&section), H1_FIELDS_MAX, &head);
 	assert_int_equal(rc, 0);
 	head.minor = minor;
 	head.status = status;
@@ -23,7 +23,7 @@ static struct h1_head head_of(int minor, int status, const char *fields)
 static void describe_rule(struct text *t, int rc, const struct h1_body *body)
 {
 	if (rc < 0)
-		text_printf(t, "%s", error_info[-rc].name);
+		text_printf(t, "%s", errors_info[-rc].name);
 	else if (body->state == H1_BODY_COMPLETE)
 		text_printf(t, "none");
 	else if (body->state == H1_BODY_LENGTH)
@@ -217,7 +217,7 @@ static int step(struct walk *w, struct span *in)
 	int event = h1_body_step(&w->body, in, w->max_data, &data);
 
 	if (event < 0) {
-		saw(w, error_info[-event].name, 0);
+		saw(w, errors_info[-event].name, 0);
 		return -1;
 	}
 	if (event == H1_BODY_DATA) {

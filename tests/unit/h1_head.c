@@ -13,13 +13,13 @@ struct reading {
 	first_line_parser *first_line;
 	size_t limit;
 	size_t max_fields;
-	struct h1_scan scan;
+	struct h1_head_scan scan;
 	struct text *seen;
 };
 
 static void describe(struct text *seen, const struct h1_head *head, first_line_parser *parser)
 {
-	if (parser == h1_request_line)
+	if (parser == h1_head_request_line)
 		text_printf(seen, "%.*s %.*s %d", (int)head->method.len, head->method.p,
 			    (int)head->target.len, head->target.p, head->minor);
 	else
@@ -40,7 +40,7 @@ static long offer_head(struct span in, void *arg)
 	struct reading *r = arg;
 	static struct h1_head head;
 	size_t end;
-	int rc = h1_scan(&r->scan, in, r->limit, &end);
+	int rc = h1_head_scan(&r->scan, in, r->limit, &end);
 
 	if (rc == 0 && end == 0) {
 		/* Else a sender of single bytes would cost quadratic time. */
@@ -48,9 +48,9 @@ static long offer_head(struct span in, void *arg)
 		return 0;
 	}
 	if (rc == 0)
-		rc = h1_head(span_of(in.p, end), r->max_fields, r->first_line, &head);
+		rc = h1_head_parse(span_of(in.p, end), r->max_fields, r->first_line, &head);
 	if (rc < 0)
-		text_printf(r->seen, "%s", error_info[-rc].name);
+		text_printf(r->seen, "%s", errors_info[-rc].name);
 	else
 		describe(r->seen, &head, r->first_line);
 	return -1;
@@ -78,7 +78,7 @@ static void check_with(struct reading reading, const char *expected)
 static void check(struct span input, const char *expected)
 {
 	check_with((struct reading){.input = input,
-				    .first_line = h1_request_line,
+				    .first_line = h1_head_request_line,
 				    .limit = LIMIT,
 				    .max_fields = H1_FIELDS_MAX},
 		   expected);
@@ -87,7 +87,7 @@ static void check(struct span input, const char *expected)
 static void check_status(const char *input, const char *expected)
 {
 	check_with((struct reading){.input = span_str(input),
-				    .first_line = h1_status_line,
+				    .first_line = h1_head_status_line,
 				    .limit = LIMIT,
 				    .max_fields = H1_FIELDS_MAX},
 		   expected);
@@ -276,7 +276,7 @@ static struct text head_of(size_t len)
 static void check_limit(struct span input, const char *expected_prefix)
 {
 	struct reading r = {.input = input,
-			    .first_line = h1_request_line,
+			    .first_line = h1_head_request_line,
 			    .limit = LIMIT,
 			    .max_fields = H1_FIELDS_MAX};
 	struct text seen = {0};
@@ -328,7 +328,7 @@ static void check_fields(size_t count, size_t max, const char *expected)
 	}
 	text_printf(&head, "\r\n");
 	check_with((struct reading){.input = text_span(&head),
-				    .first_line = h1_request_line,
+				    .first_line = h1_head_request_line,
 				    .limit = 4096,
 				    .max_fields = max},
 		   expected ? expected : description.p);
@@ -351,25 +351,25 @@ static void trailer_sections(void **state)
 {
 	static struct h1_head head;
 	struct guard guard = guard_new(64);
-	struct h1_scan scan = {0};
+	struct h1_head_scan scan = {0};
 	struct span in = guard_place(&guard, SPAN("\r\n"));
 	size_t end;
 
 	(void)state;
-	assert_int_equal(h1_scan(&scan, in, LIMIT, &end), 0);
+	assert_int_equal(h1_head_scan(&scan, in, LIMIT, &end), 0);
 	assert_int_equal(end, 2);
-	assert_int_equal(h1_fields(in, H1_FIELDS_MAX, &head), 0);
+	assert_int_equal(h1_head_fields(in, H1_FIELDS_MAX, &head), 0);
 	assert_int_equal(head.count, 0);
 
 	in = guard_place(&guard, SPAN("A: b\r\nC:d\r\n\r\n"));
-	scan = (struct h1_scan){0};
-	assert_int_equal(h1_scan(&scan, in, LIMIT, &end), 0);
+	scan = (struct h1_head_scan){0};
+	assert_int_equal(h1_head_scan(&scan, in, LIMIT, &end), 0);
 	assert_int_equal(end, in.len);
-	assert_int_equal(h1_fields(in, H1_FIELDS_MAX, &head), 0);
+	assert_int_equal(h1_head_fields(in, H1_FIELDS_MAX, &head), 0);
 	assert_int_equal(head.count, 2);
 	assert_bytes(head.field[1].name, SPAN("C"), "name");
 	assert_bytes(head.field[1].value, SPAN("d"), "value");
-	assert_int_equal(h1_fields(guard_place(&guard, SPAN(" A: b\r\n\r\n")), 4, &head),
+	assert_int_equal(h1_head_fields(guard_place(&guard, SPAN(" A: b\r\n\r\n")), 4, &head),
 			 -ERR_LEADING_SPACE);
 }
 
@@ -377,7 +377,7 @@ static void the_first_line_is_known_before_the_head_is_complete(void **state)
 {
 	struct guard guard = guard_new(64);
 	const struct span input = SPAN("SSH-2.0-x\r\nX: a\r\n");
-	struct h1_scan scan = {0};
+	struct h1_head_scan scan = {0};
 	size_t end;
 
 	(void)state;
@@ -385,8 +385,8 @@ static void the_first_line_is_known_before_the_head_is_complete(void **state)
 		struct span in = guard_place(&guard, span_of(input.p, n));
 		struct span line;
 
-		assert_int_equal(h1_scan(&scan, in, LIMIT, &end), 0);
-		line = h1_scan_first_line(&scan, in);
+		assert_int_equal(h1_head_scan(&scan, in, LIMIT, &end), 0);
+		line = h1_head_first_line(&scan, in);
 		if (n < 11)
 			assert_null(line.p);
 		else

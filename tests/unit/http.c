@@ -216,7 +216,7 @@ static const char *phrase_of(int status)
 
 static void check_reply(enum error error, bool to_head)
 {
-	const struct error_info *info = &error_info[error];
+	const struct errors_info *info = &errors_info[error];
 	char buffer[HTTP_REPLY_MAX + 1];
 	struct out out = out_of(buffer, HTTP_REPLY_MAX);
 	char *head_end, *length;
@@ -242,14 +242,14 @@ static void check_reply(enum error error, bool to_head)
 static void every_error_has_a_row_and_a_reply(void **state)
 {
 	(void)state;
-	assert_null(error_info[ERR_NONE].name);
+	assert_null(errors_info[ERR_NONE].name);
 	for (int e = ERR_NONE + 1; e < ERR_COUNT; e++) {
-		assert_non_null(error_info[e].name);
-		assert_int_equal(error_info[e].text_len, strlen(error_info[e].text));
-		assert_in_range(error_info[e].status, 400, 599);
-		assert_int_equal(strncmp(error_info[e].source, "RFC ", 4), 0);
+		assert_non_null(errors_info[e].name);
+		assert_int_equal(errors_info[e].text_len, strlen(errors_info[e].text));
+		assert_in_range(errors_info[e].status, 400, 599);
+		assert_int_equal(strncmp(errors_info[e].source, "RFC ", 4), 0);
 		for (int other = ERR_NONE + 1; other < e; other++)
-			assert_string_not_equal(error_info[e].name, error_info[other].name);
+			assert_string_not_equal(errors_info[e].name, errors_info[other].name);
 		check_reply((enum error)e, false);
 		check_reply((enum error)e, true);
 	}

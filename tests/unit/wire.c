@@ -53,7 +53,7 @@ static void expect(struct conversation *c, enum h1_dir dir, struct span bytes, c
 
 static void expect_error(const struct conversation *c, const struct wire_section *section)
 {
-	const char *name = c->h1.error == ERR_NONE ? "none" : error_info[c->h1.error].name;
+	const char *name = c->h1.error == ERR_NONE ? "none" : errors_info[c->h1.error].name;
 
 	assert_bytes(span_str(name), text_span(&section->bytes), "error");
 	assert_int_equal(h1_reply(&c->h1) == H1_REPLY_NEVER, section->unanswered);
@@ -90,7 +90,7 @@ static void run_case(struct cut cut, struct text *seen, void *arg)
 	expect(&c, H1_REQUEST, SPAN(""), "the backend, more than expected");
 	expect(&c, H1_RESPONSE, SPAN(""), "the client, more than expected");
 	if (!error_expected && c.h1.error != ERR_NONE)
-		fail_msg("not expected: %s", error_info[c.h1.error].name);
+		fail_msg("not expected: %s", errors_info[c.h1.error].name);
 	conversation_state(&c, seen);
 	conversation_end(&c);
 }
@@ -159,12 +159,12 @@ static void every_error_has_a_case(void **state)
 		for (size_t n = 0; n < wire.count; n++)
 			for (int e = 1; e < ERR_COUNT && wire.section[n].kind == WIRE_ERROR; e++)
 				seen[e] |= span_eq(text_span(&wire.section[n].bytes),
-						   span_str(error_info[e].name));
+						   span_str(errors_info[e].name));
 		wire_free(&wire);
 	}
 	for (int e = 1; e < ERR_COUNT; e++)
 		if (!seen[e])
-			fail_msg("no case for %s", error_info[e].name);
+			fail_msg("no case for %s", errors_info[e].name);
 }
 
 /* Files to run, of the corpus or named on the command line. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "h1_request.h"
+#include "h1_judge.h"
 
 /* Of a port: none or up to five digits. */
 static bool is_port(struct span s)
@@ -325,7 +325,7 @@ static bool is_idempotent(struct span method)
 	return false;
 }
 
-int h1_request_judge(const struct rewrite *rw, struct h1_head *head, bool connect,
+int h1_judge_request(const struct rewrite *rw, struct h1_head *head, bool connect,
 		     struct h1_verdict *verdict)
 {
 	const struct h1_field *host;
@@ -382,7 +382,7 @@ static const struct span head_only[] = {
 	{"If-Range", 8},       {"If-Unmodified-Since", 19},
 };
 
-bool h1_request_trailer(const struct rewrite *rw, const struct h1_field *field)
+bool h1_judge_trailer(const struct rewrite *rw, const struct h1_field *field)
 {
 	for (size_t i = 0; i < sizeof head_only / sizeof head_only[0]; i++)
 		if (http_alias(field->name, head_only[i]))
@@ -390,7 +390,7 @@ bool h1_request_trailer(const struct rewrite *rw, const struct h1_field *field)
 	return !http_frames(field->name) && !rewrite_protects(rw, field->name);
 }
 
-bool h1_request_switched(const struct h1_head *response, struct span offered)
+bool h1_judge_switch(const struct h1_head *response, struct span offered)
 {
 	bool connection = false, upgrade = false;
 

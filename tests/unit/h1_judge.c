@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "h1_request.h"
+#include "h1_judge.h"
 
 #include "conversation.h"
 
@@ -92,8 +92,8 @@ static bool switched(const char *fields)
 	bool is;
 
 	text_printf(&section, "%s\r\n", fields);
-	assert_int_equal(h1_fields(text_span(&section), H1_FIELDS_MAX, &head), 0);
-	is = h1_request_switched(&head, SPAN("websocket"));
+	assert_int_equal(h1_head_fields(text_span(&section), H1_FIELDS_MAX, &head), 0);
+	is = h1_judge_switch(&head, SPAN("websocket"));
 	text_free(&section);
 	return is;
 }
@@ -130,8 +130,8 @@ static bool host_is_taken(const char *host)
 	int rc;
 
 	text_printf(&request, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host);
-	assert_int_equal(h1_head(text_span(&request), 8, h1_request_line, &head), 0);
-	rc = h1_request_judge(&rw, &head, false, &verdict);
+	assert_int_equal(h1_head_parse(text_span(&request), 8, h1_head_request_line, &head), 0);
+	rc = h1_judge_request(&rw, &head, false, &verdict);
 	text_free(&request);
 	assert_true(rc == 0 || rc == -ERR_HOST_INVALID);
 	return rc == 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef H1_REQUEST_H
-#define H1_REQUEST_H
+#ifndef H1_JUDGE_H
+#define H1_JUDGE_H
 
 #include <stdbool.h>
 
@@ -28,13 +28,13 @@ struct h1_verdict {
  * length rule, Connection. Marks fields of head as dropped and sets the values of others to what
  * is to be forwarded. connect: whether CONNECT is served. 0, or -ERR_x with *verdict unspecified.
  */
-int h1_request_judge(const struct rewrite *rw, struct h1_head *head, bool connect,
+int h1_judge_request(const struct rewrite *rw, struct h1_head *head, bool connect,
 		     struct h1_verdict *verdict);
 
 /* Whether a trailer of the client's may be forwarded. */
-bool h1_request_trailer(const struct rewrite *rw, const struct h1_field *field);
+bool h1_judge_trailer(const struct rewrite *rw, const struct h1_field *field);
 
 /* Whether a 101 response really switches protocols, and to the one that was offered. */
-bool h1_request_switched(const struct h1_head *response, struct span offered);
+bool h1_judge_switch(const struct h1_head *response, struct span offered);
 
 #endif

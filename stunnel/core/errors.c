@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+#include "errors.h"
+
+const struct errors_info errors_info[ERR_COUNT] = {
+#define X(id, name, status, source, text) \
+	[ERR_##id] = {name, status, source, text, sizeof text - 1},
+	ERRORS(X)
+#undef X
+};

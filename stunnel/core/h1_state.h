@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef H1_STATE_H
+#define H1_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "errors.h"
+#include "facts.h"
+#include "h1_body.h"
+#include "h1_head.h"
+#include "rewrite.h"
+
+/* A conversation as it stands, for h1.h and for the two sides of the machine. */
+
+#define H1_HEAD_LIMIT 32768	   /* h1_limits.max_head unless a service says otherwise */
+#define H1_PIPELINE_MAX 32	   /* requests in flight; more wait for responses */
+#define H1_EMPTY_LINES_MAX 4	   /* before a request line, RFC 9112 2.2 */
+#define H1_RESPONSE_HEAD_MAX 65536 /* a longer one is relayed, and the connection ends after it */
+
+enum h1_dir {
+	H1_REQUEST = 0,
+	H1_RESPONSE = 1,
+};
+
+struct h1_limits {
+	unsigned max_head;   /* bytes of a head or trailer section */
+	unsigned max_fields; /* at most H1_FIELDS_MAX */
+	bool connect;	     /* CONNECT is forwarded */
+	bool keep_client;    /* the client stays when its backend closes; see h1_backend_end() */
+};
+
+struct h1_side {
+	struct h1_head_scan scan;
+	struct h1_body body;
+	uint8_t state;	     /* enum h1_state, in h1_side.h */
+	uint8_t empty_lines; /* eaten before the head to come */
+	bool partial;	     /* bytes of an incomplete head were seen and not consumed */
+};
+
+/*
+ * Told what passes, for logs: in the order of the requests, each of which has one response at most.
+ * What is pointed at is gone when the call returns.
+ */
+struct h1_watch {
+	/* A request was let through, or (head NULL) refused: its first line, as far as it came. */
+	void (*request)(void *owner, struct span line, const struct h1_head *head);
+	/* The first request that waits for it gets its final response, or its tunnel. */
+	void (*response)(void *owner, int status);
+	/* And has got it, with so many bytes behind the head. */
+	void (*done)(void *owner, uint64_t bytes);
+};
+
+/* No memory of its own beside this struct; zeroed and h1_init()ed it is a new conversation. */
+struct h1 {
+	const struct rewrite *rewrite;
+	const struct facts *facts;
+	const struct h1_watch *watch; /* NULL: nobody watches */
+	void *watch_owner;
+	struct h1_limits limits;
+	struct h1_side side[2];
+	enum error error;	   /* of the requests: no further one goes on */
+	enum error response_error; /* why nobody can tell where the responses end; see h1_feed() */
+	uint8_t queue[H1_PIPELINE_MAX]; /* of requests in flight: enum h1_request_kind */
+	uint8_t queue_first;
+	uint8_t queue_count;
+	uint64_t response_bytes; /* of the response under way, behind its head */
+	uint64_t requests;	 /* heads that were forwarded so far */
+	size_t head_len;	 /* of the newest request, as it was written */
+	bool tunnel_asked;	 /* by the newest request in the queue */
+	bool tunnel_refused;	 /* and its response has come already */
+	bool last; /* the current request is the last: close, or HTTP/1.0 without keep-alive */
+	uint8_t protocol_len;
+	char protocol[H1_PROTOCOL_MAX]; /* that the newest Upgrade in the queue offers */
+	bool renewing;		 /* the backend takes no more requests, the client may send them */
+	uint64_t before_renewal; /* requests that went to earlier backend connections */
+};
+
+#endif
