@@ -68,7 +68,7 @@ void forward_end(CLI *c)
 	forward_buffer_drop(&f->response);
 	forward_buffer_drop(&f->sink);
 	forward_buffer_drop(&f->header);
-	tls_kept_free(&f->kept);
+	tls_facts_free(&f->kept);
 	str_free(f);
 }
 

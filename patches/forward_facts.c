@@ -66,7 +66,7 @@ static void make_id(struct forward *f, unsigned long long number)
 /* Copies: OpenSSL's own would not outlive a renegotiation. */
 static void keep_names(struct forward *f, const char *sni)
 {
-	struct span name = tls_server_name(sni), alpn = f->facts.alpn;
+	struct span name = tls_facts_server_name(sni), alpn = f->facts.alpn;
 
 	if (name.len != 0)
 		memcpy(f->sni, name.p, name.len);
@@ -102,7 +102,7 @@ struct forward *forward_prepare(CLI *c)
 	f->facts.client_trusted = forward_is_among(&o->trusted, &f->facts.client);
 	make_id(f, stock_serial(c));
 	if (o->proxy.tlvs != 0)
-		tls_own_facts(c->ssl, &f->facts, &f->kept);
+		tls_facts_own(c->ssl, &f->facts, &f->kept);
 	if (stock_asks_for_certificates(c->opt) && !was_made_here(c->ssl)) {
 		s_log(LOG_ERR, "The TLS session was made under another server name");
 		forward_abort(c);

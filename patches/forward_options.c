@@ -343,9 +343,9 @@ static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 		why = check_http(s);
 	if (!why)
 		why = check_proxy(s, o);
-	o->texts = tls_texts_of_templates(&o->rewrite.pool) | tls_texts_of_proxy(&o->proxy);
+	o->texts = tls_facts_of_templates(&o->rewrite.pool) | tls_facts_of_proxy(&o->proxy);
 	if (o->log[0])
-		o->texts |= tls_texts_of_templates(&o->log_format.pool);
+		o->texts |= tls_facts_of_templates(&o->log_format.pool);
 	if (o->http)
 		stock_refuse_renegotiation(s); /* it could change what was told of the client */
 	if (o->texts & TLS_CERT_CHAIN)

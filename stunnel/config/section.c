@@ -10,6 +10,7 @@
 #include "config/options.h"
 #include "conn/steps.h"
 #include "tls/ctx.h"
+#include "tls/library.h"
 #include "tls/trial.h"
 
 /* What is looked at, and where a reason goes. */
@@ -312,12 +313,12 @@ static void make_access(struct check *r, struct conf_section *s)
 
 static unsigned texts_on_cert(const struct conn_service *service)
 {
-	unsigned texts = tls_texts_of_templates(&service->rewrite.pool);
+	unsigned texts = tls_facts_of_templates(&service->rewrite.pool);
 
 	if (service->access)
-		texts |= tls_texts_of_templates(&service->access->format.pool);
+		texts |= tls_facts_of_templates(&service->access->format.pool);
 	if (service->send_proxy)
-		texts |= tls_texts_of_proxy(&service->proxy);
+		texts |= tls_facts_of_proxy(&service->proxy);
 	return texts;
 }
 
@@ -379,7 +380,7 @@ static uint64_t no_tickets(void)
 {
 	uint64_t bit = 0;
 
-	tls_option("NO_TICKET", &bit);
+	tls_library_option("NO_TICKET", &bit);
 	return bit;
 }
 

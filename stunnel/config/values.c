@@ -11,6 +11,7 @@
 #include <syslog.h>
 
 #include "tls/ctx.h"
+#include "tls/library.h"
 
 const char *values_flag(const char *value, bool *slot)
 {
@@ -152,7 +153,7 @@ const char *values_group(const char *value, unsigned *slot)
 
 const char *values_versions(const char *value, int *min, int *max)
 {
-	int version = tls_version(value);
+	int version = tls_library_version(value);
 
 	if (version < 0)
 		return "Invalid protocol version: one of all, SSLv3, TLSv1, TLSv1.1, TLSv1.2 and "
@@ -169,7 +170,7 @@ const char *values_tls_option(const char *value, struct conf_options *options)
 	bool clear = value[0] == '-';
 	uint64_t bit;
 
-	if (!tls_option(clear ? value + 1 : value, &bit))
+	if (!tls_library_option(clear ? value + 1 : value, &bit))
 		return "Illegal TLS option";
 	if (clear)
 		options->tls_clear |= bit;

@@ -8,7 +8,6 @@
 #include <strings.h>
 
 #include "conn/target.h"
-#include "tls/peer.h"
 
 /* An answer without a clear end counts as over, for whoever asks for more, when it has paused so
  * long. */
@@ -284,7 +283,7 @@ static bool handshake_done(struct conn *c)
 
 	bool own = c->service->send_proxy && c->service->proxy.tlvs != 0;
 
-	if (!tls_peer_facts(&c->tls, c->service->cert_texts, own, &c->facts, c->pool->scratch.why))
+	if (!tls_tell_facts(&c->tls, c->service->cert_texts, own, &c->facts, c->pool->scratch.why))
 		return false;
 	make_id(c);
 	if (steps_http(c->service)) {

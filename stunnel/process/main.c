@@ -11,7 +11,7 @@
 #include "sys/log.h"
 #include "process/master.h"
 #include "config/options.h"
-#include "tls/ctx.h"
+#include "tls/library.h"
 
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/usr/local/etc"
@@ -21,7 +21,7 @@
 /* Scripts and log readers look for the shape of these lines, which is stock's. */
 static void say_banner(void (*say)(const char *line))
 {
-	const char *compiled = tls_compiled_with(), *running = tls_running_with();
+	const char *compiled = tls_library_compiled_with(), *running = tls_library_running_with();
 	bool same = !strcmp(compiled, running);
 	char line[256];
 
@@ -89,7 +89,7 @@ static int print_tls_options(void)
 
 	print_banner();
 	fprintf(stderr, "\nSupported TLS options:\n");
-	for (size_t i = 0; (name = tls_option_name(i)); i++)
+	for (size_t i = 0; (name = tls_library_option_name(i)); i++)
 		fprintf(stderr, "options = %s\n", name);
 	return 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "tls/ctx.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -10,10 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "tls/file.h"
-#include "tls/peer.h"
 #include "tls/session.h"
 
 /* stunnel 5.75's defaults */
@@ -33,151 +30,6 @@ struct tls_ctx {
 	unsigned alpn_len;
 	unsigned char alpn[256];
 };
-
-/* --- names ------------------------------------------------------------------------------------ */
-
-int tls_version(const char *name)
-{
-	static const struct {
-		const char *name;
-		int version;
-	} versions[] = {
-		{"all", 0},
-		{"SSLv3", SSL3_VERSION},
-		{"TLSv1", TLS1_VERSION},
-		{"TLSv1.1", TLS1_1_VERSION},
-		{"TLSv1.2", TLS1_2_VERSION},
-		{"TLSv1.3", TLS1_3_VERSION},
-	};
-
-	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++)
-		if (!strcasecmp(name, versions[i].name))
-			return versions[i].version;
-	return -1;
-}
-
-#define OP(name)                     \
-	{                            \
-#name, SSL_OP_##name \
-	}
-/* Those that newer libraries define away; they are taken and do nothing, as stock does. */
-#define NO_OP(name)      \
-	{                \
-#name, 0 \
-	}
-
-static const struct {
-	const char *name;
-	uint64_t bit;
-} op_names[] = {
-	OP(ALL),
-	OP(ALLOW_CLIENT_RENEGOTIATION),
-	OP(ALLOW_NO_DHE_KEX),
-	OP(ALLOW_UNSAFE_LEGACY_RENEGOTIATION),
-	OP(CIPHER_SERVER_PREFERENCE),
-	OP(CISCO_ANYCONNECT),
-	OP(CLEANSE_PLAINTEXT),
-	OP(COOKIE_EXCHANGE),
-	OP(CRYPTOPRO_TLSEXT_BUG),
-	OP(DISABLE_TLSEXT_CA_NAMES),
-	OP(DONT_INSERT_EMPTY_FRAGMENTS),
-	OP(ENABLE_KTLS),
-	OP(ENABLE_MIDDLEBOX_COMPAT),
-	NO_OP(EPHEMERAL_RSA),
-	OP(IGNORE_UNEXPECTED_EOF),
-	OP(LEGACY_SERVER_CONNECT),
-	NO_OP(MICROSOFT_BIG_SSLV3_BUFFER),
-	NO_OP(MICROSOFT_SESS_ID_BUG),
-	NO_OP(MSIE_SSLV2_RSA_PADDING),
-	NO_OP(NETSCAPE_CA_DN_BUG),
-	NO_OP(NETSCAPE_CHALLENGE_BUG),
-	NO_OP(NETSCAPE_DEMO_CIPHER_CHANGE_BUG),
-	NO_OP(NETSCAPE_REUSE_CIPHER_CHANGE_BUG),
-	OP(NO_ANTI_REPLAY),
-	OP(NO_COMPRESSION),
-	OP(NO_DTLS_MASK),
-	OP(NO_DTLSv1),
-	OP(NO_DTLSv1_2),
-	OP(NO_ENCRYPT_THEN_MAC),
-	OP(NO_EXTENDED_MASTER_SECRET),
-	OP(NO_QUERY_MTU),
-	OP(NO_RENEGOTIATION),
-	OP(NO_SESSION_RESUMPTION_ON_RENEGOTIATION),
-	OP(NO_SSL_MASK),
-	NO_OP(NO_SSLv2),
-	OP(NO_SSLv3),
-	OP(NO_TICKET),
-	OP(NO_TLSv1),
-	OP(NO_TLSv1_1),
-	OP(NO_TLSv1_2),
-	OP(NO_TLSv1_3),
-	NO_OP(PKCS1_CHECK_1),
-	NO_OP(PKCS1_CHECK_2),
-	OP(PRIORITIZE_CHACHA),
-	OP(SAFARI_ECDHE_ECDSA_BUG),
-	NO_OP(SINGLE_DH_USE),
-	NO_OP(SINGLE_ECDH_USE),
-	NO_OP(SSLEAY_080_CLIENT_DH_BUG),
-	NO_OP(SSLREF2_REUSE_CERT_TYPE_BUG),
-	NO_OP(TLS_BLOCK_PADDING_BUG),
-	NO_OP(TLS_D5_BUG),
-	OP(TLSEXT_PADDING),
-	NO_OP(TLS_ROLLBACK_BUG),
-};
-
-#define OP_NAMES (sizeof op_names / sizeof op_names[0])
-
-/* Any case; up to stunnel 5.60 NO_TLSv1_2 was spelled NO_TLSv1.2. */
-static bool same_option(const char *name, const char *known)
-{
-	for (; *name && *known; name++, known++)
-		if (tolower((unsigned char)*name) != tolower((unsigned char)*known) &&
-		    !(*name == '.' && *known == '_'))
-			return false;
-	return *name == *known;
-}
-
-bool tls_option(const char *name, uint64_t *bit)
-{
-	for (size_t i = 0; i < OP_NAMES; i++) {
-		if (!same_option(name, op_names[i].name))
-			continue;
-		*bit = op_names[i].bit;
-		return true;
-	}
-	return false;
-}
-
-const char *tls_option_name(size_t index)
-{
-	return index < OP_NAMES ? op_names[index].name : NULL;
-}
-
-const char *tls_compiled_with(void)
-{
-	return OPENSSL_VERSION_TEXT;
-}
-
-const char *tls_running_with(void)
-{
-	return OpenSSL_version(OPENSSL_VERSION);
-}
-
-void tls_error(char text[static TLS_WHY_MAX])
-{
-	const char *file, *func, *data;
-	int line, flags;
-	unsigned long code = ERR_get_error_all(&file, &line, &func, &data, &flags);
-	char reason[256];
-
-	if (code == 0) {
-		snprintf(text, TLS_WHY_MAX, "Peer suddenly disconnected");
-		return;
-	}
-	ERR_error_string_n(code, reason, sizeof reason);
-	snprintf(text, TLS_WHY_MAX, "%s@%s:%d: %s", func, file, line, reason);
-	ERR_clear_error();
-}
 
 /* --- making a context ------------------------------------------------------------------------- */
 
@@ -542,7 +394,7 @@ static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
 		mode |= SSL_VERIFY_PEER;
 	if (s->verify.bits & TLS_VERIFY_REQUIRE)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-	SSL_CTX_set_verify(ctx->ssl_ctx, mode, tls_peer_verify);
+	SSL_CTX_set_verify(ctx->ssl_ctx, mode, tls_verify_certificate);
 	/* A ticket keeps the leaf only: a resumed session would be without its chain. */
 	if (mode != SSL_VERIFY_NONE && s->cert_texts & TLS_CERT_CHAIN)
 		SSL_CTX_set_options(ctx->ssl_ctx, SSL_OP_NO_TICKET);
@@ -558,7 +410,7 @@ static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct
 	bool ok;
 
 	ctx->ssl_ctx = SSL_CTX_new(TLS_server_method());
-	if (!ctx->ssl_ctx || SSL_CTX_set_app_data(ctx->ssl_ctx, ctx) != 1)
+	if (!ctx->ssl_ctx)
 		return refuse(f, NULL, "Failed to initialize TLS context", s->service);
 	/* What is wrong with one of them must not hide what is wrong with the next. */
 	ok = !s->alpn || encode_alpn(ctx, s, f);
@@ -625,9 +477,7 @@ bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl)
 	       SSL_set1_groups_list(ssl, ctx->curves) == 1;
 }
 
-const struct tls_verify *tls_ctx_verify(const struct ssl_st *ssl)
+const struct tls_verify *tls_ctx_verify(const struct tls_ctx *ctx)
 {
-	const struct tls_ctx *ctx = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-
 	return &ctx->verify;
 }

@@ -7,37 +7,18 @@
 #include <stdint.h>
 
 #include "tls/facts.h"
-
-/* What is asked of a client's certificate; bits. */
-enum tls_verify_bit {
-	TLS_VERIFY_REQUEST = 1, /* the client is asked for one */
-	TLS_VERIFY_REQUIRE = 2, /* and must have one */
-	TLS_VERIFY_CHAIN = 4,	/* what it sends must lead to a trusted one */
-	TLS_VERIFY_PEER = 8,	/* it must be among the trusted ones itself */
-};
-
-struct tls_names {
-	const char *const *item;
-	size_t count;
-};
-
-/* The names outlive the context. */
-struct tls_verify {
-	unsigned bits; /* enum tls_verify_bit */
-	const char *ca_file, *ca_path, *crl_file, *crl_path;
-	struct tls_names host, email, ip; /* one of them all must be the certificate's */
-};
+#include "tls/verify.h"
 
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */
 struct tls_settings {
 	const char *service; /* sessions of services are kept apart */
-	const char *cert; /* a file as tls_file.h reads it; NULL: no context, all else is checked */
+	const char *cert; /* a file as tls/file.h reads it; NULL: no context, all else is checked */
 	const char *key;  /* likewise; NULL: in that of cert */
 	const char *ciphers; /* up to TLS 1.2 */
 	const char *ciphersuites;
 	const char *curves;
 	const char *curves_option; /* which of its two names they were given by */
-	int version_min;	   /* as from tls_version(); 0: no bound */
+	int version_min;	   /* as from tls_library_version(); 0: no bound */
 	int version_max;
 	uint64_t options_set;
 	uint64_t options_clear;
@@ -74,32 +55,19 @@ void tls_ctx_free(struct tls_ctx *ctx);
 struct ssl_st;
 
 /*
- * For tls_io.c: a new connection of the context, or NULL; on_hello is called with the ClientHello
+ * A new connection of the context, or NULL; on_hello is called with the ClientHello
  * before anything of it is acted on.
  */
 struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
 				  int (*on_hello)(struct ssl_st *, int *alert, void *));
 
-/* Moves a connection that has just sent its ClientHello to another context, with all it means. */
+/*
+ * Moves a connection whose ClientHello has just come to another context: its certificate, and each
+ * of its settings that OpenSSL copies when a connection begins. False after an error of OpenSSL's.
+ */
 bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl);
 
-/* For tls_peer.c: what the connection's context asks of a client's certificate. */
-const struct tls_verify *tls_ctx_verify(const struct ssl_st *ssl);
-
-/* The protocol version of a name of sslVersion, any case: 0 for `all`, -1 if unknown. */
-int tls_version(const char *name);
-
-/* The bit of a name of `options`, any case, without SSL_OP_; false if unknown. */
-bool tls_option(const char *name, uint64_t *bit);
-
-/* The names of these options one by one; NULL behind the last. */
-const char *tls_option_name(size_t index);
-
-/* "OpenSSL 3.0.17 1 Jul 2025", of the headers and of the library. */
-const char *tls_compiled_with(void);
-const char *tls_running_with(void);
-
-/* The reason of the oldest error that OpenSSL has queued, and empties the queue. */
-void tls_error(char text[static TLS_WHY_MAX]);
+/* What a context asks of a client's certificate; it lasts as long as the context. */
+const struct tls_verify *tls_ctx_verify(const struct tls_ctx *ctx);
 
 #endif

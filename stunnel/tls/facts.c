@@ -267,7 +267,7 @@ static bool cert_facts(const struct source *from, unsigned uses, struct facts *f
 	return true;
 }
 
-void tls_kept_free(struct tls_kept *kept)
+void tls_facts_free(struct tls_kept *kept)
 {
 	free(kept->cert);
 	*kept = (struct tls_kept){0};
@@ -282,7 +282,7 @@ static struct span bounded(const char *text, size_t max)
 	return span_of(text, len <= max ? len : max);
 }
 
-struct span tls_server_name(const char *name)
+struct span tls_facts_server_name(const char *name)
 {
 	return bounded(name, FACTS_NAME_MAX);
 }
@@ -371,7 +371,7 @@ static struct span key_group(SSL *ssl)
 #endif
 }
 
-void tls_own_facts(SSL *ssl, struct facts *facts, struct tls_kept *kept)
+void tls_facts_own(SSL *ssl, struct facts *facts, struct tls_kept *kept)
 {
 	X509 *cert = SSL_get_certificate(ssl);
 
@@ -386,7 +386,7 @@ void tls_own_facts(SSL *ssl, struct facts *facts, struct tls_kept *kept)
 
 /* --- what is asked for ------------------------------------------------------------------------ */
 
-unsigned tls_texts_of_templates(const struct template_pool *pool)
+unsigned tls_facts_of_templates(const struct template_pool *pool)
 {
 	static const struct {
 		struct span variable;
@@ -409,7 +409,7 @@ unsigned tls_texts_of_templates(const struct template_pool *pool)
 	return found;
 }
 
-unsigned tls_texts_of_proxy(const struct proxy *proxy)
+unsigned tls_facts_of_proxy(const struct proxy *proxy)
 {
 	unsigned found = 0;
 

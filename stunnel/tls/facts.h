@@ -28,8 +28,8 @@ enum tls_cert_text {
 };
 
 /* Which of them the templates of a pool use, and a PROXY header. */
-unsigned tls_texts_of_templates(const struct template_pool *pool);
-unsigned tls_texts_of_proxy(const struct proxy *proxy);
+unsigned tls_facts_of_templates(const struct template_pool *pool);
+unsigned tls_facts_of_proxy(const struct proxy *proxy);
 
 /* How certificates of clients are judged on a connection. */
 struct tls_judging {
@@ -46,7 +46,7 @@ struct tls_kept {
 	struct tls_cert_block *cert;
 };
 
-void tls_kept_free(struct tls_kept *kept);
+void tls_facts_free(struct tls_kept *kept);
 
 /*
  * After the handshake: fills the TLS part of facts but for sni, whose spans live as long as ssl and
@@ -57,9 +57,9 @@ bool tls_facts(struct ssl_st *ssl, struct tls_judging judging, unsigned texts, s
 	       struct tls_kept *kept, char why[static TLS_WHY_MAX]);
 
 /* Likewise what PROXY headers tell of our certificate and of the handshake. */
-void tls_own_facts(struct ssl_st *ssl, struct facts *facts, struct tls_kept *kept);
+void tls_facts_own(struct ssl_st *ssl, struct facts *facts, struct tls_kept *kept);
 
 /* The server name that a client sent, as a fact: nothing if it is NULL or too long for one. */
-struct span tls_server_name(const char *name);
+struct span tls_facts_server_name(const char *name);
 
 #endif

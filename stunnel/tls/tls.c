@@ -26,6 +26,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "sys/log.h"
+#include "tls/library.h"
+
 /*
  * Of the socket, in one tls_read(): a record that came in pieces is mostly complete with the
  * second, and each takes up to 16 KiB.
@@ -59,11 +62,15 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
 	(void)arg;
 	free(tls->sni); /* a second ClientHello follows a HelloRetryRequest */
 	tls->sni = server_name(ssl);
-	ctx = tls->calls->choose(tls->owner, tls->sni);
-	if (!ctx || tls_ctx_switch(ctx, ssl))
+	ctx = tls->calls->choose(tls->judge.owner, tls->sni);
+	if (!ctx)
 		return SSL_CLIENT_HELLO_SUCCESS;
-	*alert = SSL_AD_INTERNAL_ERROR;
-	return SSL_CLIENT_HELLO_ERROR;
+	if (!tls_ctx_switch(ctx, ssl)) {
+		*alert = SSL_AD_INTERNAL_ERROR;
+		return SSL_CLIENT_HELLO_ERROR;
+	}
+	tls->judge.verify = tls_ctx_verify(ctx);
+	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
 bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_calls *calls,
@@ -71,7 +78,7 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_cal
 {
 	BIO *bio;
 
-	*tls = (struct tls){.calls = calls, .owner = owner};
+	*tls = (struct tls){.judge = {tls_ctx_verify(ctx), calls->say, owner}, .calls = calls};
 	tls->ssl = tls_ctx_connection(ctx, on_client_hello);
 	bio = tls_bio_open(&tls->bio, fd);
 	if (!tls->ssl || !bio || SSL_set_app_data(tls->ssl, tls) != 1) {
@@ -89,7 +96,7 @@ void tls_free(struct tls *tls)
 	SSL_free(tls->ssl);
 	tls_bio_close(&tls->bio);
 	free(tls->sni);
-	tls_kept_free(&tls->kept);
+	tls_facts_free(&tls->kept);
 	*tls = (struct tls){0};
 }
 
@@ -112,7 +119,7 @@ static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 	tls->state = TLS_DEAD;
 	if (kind == SSL_ERROR_SSL &&
 	    ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-		tls_error(reason);
+		tls_library_error(reason);
 		snprintf(why, TLS_WHY_MAX, "%s: %.400s", call, reason);
 		return TLS_CUT;
 	}
@@ -121,7 +128,7 @@ static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 		ERR_clear_error();
 		return TLS_FAILED;
 	}
-	tls_error(reason);
+	tls_library_error(reason);
 	snprintf(why, TLS_WHY_MAX, "%s: %.400s", call, reason);
 	return TLS_FAILED;
 }
@@ -182,6 +189,31 @@ int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX])
 	SSL_set_msg_callback(tls->ssl, on_message);
 	SSL_set_msg_callback_arg(tls->ssl, tls);
 	return 1;
+}
+
+bool tls_tell_facts(struct tls *tls, unsigned texts, bool own, struct facts *facts,
+		    char why[static TLS_WHY_MAX])
+{
+	unsigned bits = tls->judge.verify->bits;
+	struct tls_judging judging = {
+		.judged = bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER),
+		.leads_to_ca = bits & TLS_VERIFY_CHAIN,
+	};
+
+	facts->sni = tls_facts_server_name(tls->sni);
+	if (own)
+		tls_facts_own(tls->ssl, facts, &tls->kept);
+	if (!tls_facts(tls->ssl, judging, texts, facts, &tls->kept, why))
+		return false;
+	if (!facts->cert_in_session && SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_PEER)
+		tls->calls->say(tls->judge.owner, LOG_INFO, "No peer certificate received");
+	return true;
+}
+
+void tls_describe(const struct tls *tls, char text[static 128])
+{
+	snprintf(text, 128, "%s ciphersuite: %s (%d-bit encryption)", SSL_get_version(tls->ssl),
+		 SSL_get_cipher_name(tls->ssl), SSL_get_cipher_bits(tls->ssl, NULL));
 }
 
 ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_MAX])

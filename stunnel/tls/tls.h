@@ -22,7 +22,7 @@ typedef struct tls_ctx *tls_choose_fn(void *owner, const char *name);
 /* What the owner of a connection does for its TLS. */
 struct tls_calls {
 	tls_choose_fn *choose;
-	void (*say)(void *owner, int level, const char *text); /* a line for its log */
+	void (*say)(void *owner, int level, const char *text); /* a line for the log */
 };
 
 enum tls_state {
@@ -34,9 +34,9 @@ enum tls_state {
 
 /* One connection's TLS over a non-blocking socket, which stays the caller's. Zeroed: none. */
 struct tls {
+	struct tls_judge judge; /* the first member, and so what OpenSSL's callbacks get */
 	struct ssl_st *ssl;
 	const struct tls_calls *calls;
-	void *owner;
 	struct tls_bio bio;
 	struct tls_kept kept; /* what the connection's facts point at */
 	char *sni;	      /* what the ClientHello named, or NULL */
@@ -61,6 +61,15 @@ void tls_free(struct tls *tls);
 
 /* 1: done; else one of the above, with the reason of a failure as stock words it in why. */
 int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX]);
+
+/*
+ * After the handshake: tls_facts(), with the server name, and if `own` tls_facts_own(): see there.
+ */
+bool tls_tell_facts(struct tls *tls, unsigned texts, bool own, struct facts *facts,
+		    char why[static TLS_WHY_MAX]);
+
+/* "TLSv1.3 ciphersuite: NAME (256-bit encryption)". */
+void tls_describe(const struct tls *tls, char text[static 128]);
 
 /* Bytes read or written, at least 1, or one of the above with the reason of TLS_FAILED in why. */
 ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_MAX]);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TLS_LIBRARY_H
+#define TLS_LIBRARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tls/facts.h"
+
+/* OpenSSL itself: what it is called, what it calls its versions and options, what it complains of.
+ */
+
+/* The protocol version of a name of sslVersion, any case: 0 for `all`, -1 if unknown. */
+int tls_library_version(const char *name);
+
+/* The bit of a name of `options`, any case, without SSL_OP_; false if unknown. */
+bool tls_library_option(const char *name, uint64_t *bit);
+
+/* The names of these options one by one; NULL behind the last. */
+const char *tls_library_option_name(size_t index);
+
+/* "OpenSSL 3.0.17 1 Jul 2025", of the headers and of the library. */
+const char *tls_library_compiled_with(void);
+const char *tls_library_running_with(void);
+
+/* The reason of the oldest error that OpenSSL has queued, and empties the queue. */
+void tls_library_error(char text[static TLS_WHY_MAX]);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TLS_VERIFY_H
+#define TLS_VERIFY_H
+
+#include <stddef.h>
+
+/* What is asked of a client's certificate; bits. */
+enum tls_verify_bit {
+	TLS_VERIFY_REQUEST = 1, /* the client is asked for one */
+	TLS_VERIFY_REQUIRE = 2, /* and must have one */
+	TLS_VERIFY_CHAIN = 4,	/* what it sends must lead to a trusted one */
+	TLS_VERIFY_PEER = 8,	/* it must be among the trusted ones itself */
+};
+
+struct tls_names {
+	const char *const *item;
+	size_t count;
+};
+
+/* The names outlive the context. */
+struct tls_verify {
+	unsigned bits; /* enum tls_verify_bit */
+	const char *ca_file, *ca_path, *crl_file, *crl_path;
+	struct tls_names host, email, ip; /* one of them all must be the certificate's */
+};
+
+/* Who judges the certificates on one connection. It is the app data of the SSL. */
+struct tls_judge {
+	const struct tls_verify *verify; /* of the context that the connection has now */
+	void (*say)(void *owner, int level, const char *text); /* a line for the log */
+	void *owner;
+};
+
+struct x509_store_ctx_st;
+
+/* OpenSSL's verify callback of every context: judges and tells each certificate of the client. */
+int tls_verify_certificate(int ok, struct x509_store_ctx_st *store);
+
+#endif
