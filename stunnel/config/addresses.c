@@ -56,7 +56,7 @@ static enum net_answer resolve_target(struct job *job, struct conf_section *s, s
 	enum net_answer answer = NET_MALFORMED;
 	char why[256];
 
-	if (!flaw && s->options.delay && net_is_name(plain))
+	if (!flaw && s->options.delay && net_lookup_blocks(plain))
 		return NET_NO_ANSWER;
 	if (!flaw)
 		answer = prefetch_resolve(&job->names, plain, false, &s->service.targets, why);

@@ -42,7 +42,7 @@ void prefetch_add(struct prefetch *p, const char *text, bool passive)
 {
 	struct net_lookup *grown, *lookup;
 
-	if (!net_is_name(text) || find(p, text, passive))
+	if (!net_lookup_blocks(text) || find(p, text, passive))
 		return;
 	grown = arena_grow(p->arena, p->lookup, p->count, sizeof *grown);
 	if (!grown)
@@ -61,7 +61,7 @@ enum net_answer prefetch_resolve(const struct prefetch *p, const char *text, boo
 	const struct net_lookup *lookup = find(p, text, passive);
 
 	if (!lookup)
-		return net_resolve(text, passive, list, why);
+		return net_lookup(text, passive, list, why);
 	if (lookup->answer == NET_RESOLVED && net_append(list, &lookup->found))
 		return NET_RESOLVED;
 	snprintf(why, 256, "%s", lookup->answer == NET_RESOLVED ? "Out of memory" : lookup->why);

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "config/arena.h"
-#include "sys/net.h"
+#include "sys/net_lookup.h"
 
 /*
  * The names of a whole configuration, looked up together and for two seconds at most: a start or a
@@ -24,13 +24,13 @@ struct prefetch {
 	size_t count;
 };
 
-/* Notes an address in net_resolve()'s form, if it takes a look-up. */
+/* Notes an address in net_lookup()'s form, if it takes a look-up. */
 void prefetch_add(struct prefetch *p, const char *text, bool passive);
 
 void prefetch_run(struct prefetch *p);
 
 /*
- * As net_resolve(), but never blocks for what was added: what has not been answered in time is
+ * As net_lookup(), but never blocks for what was added: what has not been answered in time is
  * NET_NO_ANSWER.
  */
 enum net_answer prefetch_resolve(const struct prefetch *p, const char *text, bool passive,

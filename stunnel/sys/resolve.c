@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sys/net_lookup.h"
+
 #define FRESH_MS 5000	 /* that an answer is not asked for again */
 #define RETRY_MS 1000	 /* the same, after a failure */
 #define PATIENCE_MS 1000 /* that a name is waited for while there are other addresses */
@@ -148,7 +150,7 @@ static void convert(struct resolve *r, struct resolve_name *name)
 {
 	struct net_lookup lookup = {0};
 
-	lookup.answer = net_resolve(name->text, false, &lookup.found, lookup.why);
+	lookup.answer = net_lookup(name->text, false, &lookup.found, lookup.why);
 	take_answer(r, name, &lookup);
 }
 
@@ -192,7 +194,7 @@ static void begin(struct resolve *r, struct resolve_name *name)
 {
 	int rc;
 
-	if (!net_is_name(name->text)) {
+	if (!net_lookup_blocks(name->text)) {
 		convert(r, name);
 		return;
 	}
