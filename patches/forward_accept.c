@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "forward_connection.h"
 #include "forward_stock.h"
+#include "proxy_decode.h"
 
 /* --- ALPN ------------------------------------------------------------------------------------- */
 

@@ -49,7 +49,7 @@ const char *exchange_format(struct exchange_format *format, const char *text)
 		return why;
 	if (format->line.count == 0)
 		return "The format is empty";
-	if (format->pool.variables == UINT32_C(1)) /* literals */
+	if (!template_varies(&format->pool))
 		return "Neither 'combined' nor 'json' nor a template: it has no variable, as "
 		       "%{time}, %{client_ip}, %{request} or %{status}";
 	if (exchange_line_max(format) > EXCHANGE_LINE_MAX)

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/steps.h"
 
+#include "core/proxy_decode.h"
+
+#include "core/proxy_encode.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "h1_body.h"
 
+#include "text.h"
+
 /* The only field with that id; NULL if there is none, *duplicate if there is more than one. */
 static struct h1_field *single_field(struct h1_head *head, enum http_field id, bool *duplicate)
 {
@@ -20,21 +22,9 @@ static struct h1_field *single_field(struct h1_head *head, enum http_field id, b
 /* 1*DIGIT up to 2^63 - 1: more is refused by some receiver or wraps in it. */
 static int parse_length(struct span *value, uint64_t *length)
 {
-	uint64_t n = 0;
-
-	if (value->len == 0)
-		return -ERR_LENGTH_INVALID;
 	while (value->len > 1 && value->p[0] == '0')
 		span_skip(value, 1);
-	for (size_t i = 0; i < value->len; i++) {
-		unsigned digit = (unsigned)(unsigned char)value->p[i] - '0';
-
-		if (digit > 9 || n > ((uint64_t)INT64_MAX - digit) / 10)
-			return -ERR_LENGTH_INVALID;
-		n = n * 10 + digit;
-	}
-	*length = n;
-	return 0;
+	return text_decimal(*value, INT64_MAX, length) ? 0 : -ERR_LENGTH_INVALID;
 }
 
 /* The rules that requests and responses share; *framed tells whether one of the fields is there. */
@@ -90,14 +80,6 @@ int h1_body_of_response(struct h1_head *head, bool to_head, struct h1_body *body
 	return 0;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = http_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* A byte of an extension, or of the white space before it, against the limits. */
 static int count_extension(struct h1_body *body)
 {
@@ -121,7 +103,7 @@ static int extension_start(struct h1_body *body, char c)
 /* One byte of 1*HEXDIG; no white space before it, no sign, no prefix. */
 static int size_byte(struct h1_body *body, char c)
 {
-	int digit = hex_value(c);
+	int digit = text_hex_digit(c);
 
 	if (digit >= 0) {
 		if (body->digits == H1_CHUNK_DIGITS_MAX)

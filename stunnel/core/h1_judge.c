@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include "h1_judge.h"
 
+#include "text.h"
+
 /* Of a port: none or up to five digits. */
 static bool is_port(struct span s)
 {
-	unsigned port = 0;
+	uint64_t port;
 
-	if (s.len > 5)
-		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return false;
-		port = 10 * port + (unsigned)(s.p[i] - '0');
-	}
-	return port <= 65535;
+	return s.len == 0 || (s.len <= 5 && text_decimal(s, 65535, &port));
 }
 
 /* The bytes of an IPv6 or later address between its brackets: the rest is the backend's to judge.
@@ -24,18 +19,14 @@ static bool is_ip_literal(struct span s)
 	       !memchr(s.p, '%', s.len);
 }
 
-static bool is_hex(char c)
-{
-	return (c >= '0' && c <= '9') || (http_lower(c) >= 'a' && http_lower(c) <= 'f');
-}
-
 /* A registered name or IPv4 address. */
 static bool is_name(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		if (s.p[i] == '[' || s.p[i] == ']' || s.p[i] == ':')
 			return false;
-		if (s.p[i] == '%' && (s.len - i < 3 || !is_hex(s.p[i + 1]) || !is_hex(s.p[i + 2])))
+		if (s.p[i] == '%' && (s.len - i < 3 || text_hex_digit(s.p[i + 1]) < 0 ||
+				      text_hex_digit(s.p[i + 2]) < 0))
 			return false;
 	}
 	return s.len != 0;
@@ -71,7 +62,7 @@ static bool is_host(struct span s)
 /* The authority of an absolute-form target, or empty if it is not one of http or https. */
 static struct span target_authority(struct span target)
 {
-	static const struct span schemes[] = {{"http://", 7}, {"https://", 8}};
+	static const struct span schemes[] = {SPAN_INIT("http://"), SPAN_INIT("https://")};
 
 	for (size_t i = 0; i < 2; i++) {
 		size_t len = schemes[i].len;
@@ -144,22 +135,22 @@ enum {
 
 /* By the bits above; close beats keep-alive. */
 static const struct span connection_values[16] = {
-	{"", 0},
-	{"close", 5},
-	{"keep-alive", 10},
-	{"close", 5},
-	{"TE", 2},
-	{"close, TE", 9},
-	{"keep-alive, TE", 14},
-	{"close, TE", 9},
-	{"Upgrade", 7},
-	{"close, Upgrade", 14},
-	{"keep-alive, Upgrade", 19},
-	{"close, Upgrade", 14},
-	{"Upgrade, TE", 11},
-	{"close, Upgrade, TE", 18},
-	{"keep-alive, Upgrade, TE", 23},
-	{"close, Upgrade, TE", 18},
+	SPAN_INIT(""),
+	SPAN_INIT("close"),
+	SPAN_INIT("keep-alive"),
+	SPAN_INIT("close"),
+	SPAN_INIT("TE"),
+	SPAN_INIT("close, TE"),
+	SPAN_INIT("keep-alive, TE"),
+	SPAN_INIT("close, TE"),
+	SPAN_INIT("Upgrade"),
+	SPAN_INIT("close, Upgrade"),
+	SPAN_INIT("keep-alive, Upgrade"),
+	SPAN_INIT("close, Upgrade"),
+	SPAN_INIT("Upgrade, TE"),
+	SPAN_INIT("close, Upgrade, TE"),
+	SPAN_INIT("keep-alive, Upgrade, TE"),
+	SPAN_INIT("close, Upgrade, TE"),
 };
 
 static void drop_fields(struct h1_head *head, struct span name)
@@ -249,7 +240,7 @@ static void write_connection(struct h1_head *head, unsigned options)
  */
 static bool may_switch_to(struct span protocol)
 {
-	static const struct span http[] = {{"h2", 2}, {"http", 4}, {"tls", 3}};
+	static const struct span http[] = {SPAN_INIT("h2"), SPAN_INIT("http"), SPAN_INIT("tls")};
 	const char *slash = memchr(protocol.p, '/', protocol.len);
 	struct span name = span_of(protocol.p, slash ? (size_t)(slash - protocol.p) : protocol.len);
 	struct span version = span_of(name.p + name.len, protocol.len - name.len);
@@ -316,8 +307,9 @@ static void drop_hop_fields(struct h1_head *head)
 
 static bool is_idempotent(struct span method)
 {
-	static const struct span methods[] = {{"GET", 3},    {"HEAD", 4}, {"OPTIONS", 7},
-					      {"DELETE", 6}, {"PUT", 3},  {"TRACE", 5}};
+	static const struct span methods[] = {SPAN_INIT("GET"),	    SPAN_INIT("HEAD"),
+					      SPAN_INIT("OPTIONS"), SPAN_INIT("DELETE"),
+					      SPAN_INIT("PUT"),	    SPAN_INIT("TRACE")};
 
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
 		if (span_eq(method, methods[i]))
@@ -372,14 +364,14 @@ int h1_judge_request(const struct rewrite *rw, struct h1_head *head, bool connec
  * nor say what its content is: a backend that merges trailers into the head would act on it.
  */
 static const struct span head_only[] = {
-	{"Authorization", 13}, {"Proxy-Authorization", 19},
-	{"Cookie", 6},	       {"Expect", 6},
-	{"Content-Type", 12},  {"Content-Encoding", 16},
-	{"Content-Range", 13}, {"Range", 5},
-	{"Cache-Control", 13}, {"Max-Forwards", 12},
-	{"Pragma", 6},	       {"If-Match", 8},
-	{"If-None-Match", 13}, {"If-Modified-Since", 17},
-	{"If-Range", 8},       {"If-Unmodified-Since", 19},
+	SPAN_INIT("Authorization"), SPAN_INIT("Proxy-Authorization"),
+	SPAN_INIT("Cookie"),	    SPAN_INIT("Expect"),
+	SPAN_INIT("Content-Type"),  SPAN_INIT("Content-Encoding"),
+	SPAN_INIT("Content-Range"), SPAN_INIT("Range"),
+	SPAN_INIT("Cache-Control"), SPAN_INIT("Max-Forwards"),
+	SPAN_INIT("Pragma"),	    SPAN_INIT("If-Match"),
+	SPAN_INIT("If-None-Match"), SPAN_INIT("If-Modified-Since"),
+	SPAN_INIT("If-Range"),	    SPAN_INIT("If-Unmodified-Since"),
 };
 
 bool h1_judge_trailer(const struct rewrite *rw, const struct h1_field *field)

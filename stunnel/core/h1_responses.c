@@ -5,7 +5,7 @@
 #include "h1_side.h"
 
 /* What says to a client of any version that its connection goes on. */
-static const struct span kept = {"Connection: keep-alive\r\n", H1_RESPONSE_INSERTION};
+static const struct span kept = SPAN_INIT("Connection: keep-alive\r\n");
 
 /* Nobody can tell where the response ends: no request may be sent on behind those in flight. */
 static void response_unframed(struct h1 *h, enum h1_state requests)
@@ -146,7 +146,7 @@ static int frame_response(struct h1 *h, struct span bytes, bool *keep)
  */
 static void put_kept(struct span head, struct out *out)
 {
-	static const struct span version = {"HTTP/1.1", 8};
+	static const struct span version = SPAN_INIT("HTTP/1.1");
 
 	out_put(out, version);
 	span_skip(&head, version.len);

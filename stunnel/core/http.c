@@ -81,14 +81,14 @@ static const struct known_field {
 	struct span name;
 	enum http_field id;
 } known_fields[] = {
-	{{"Host", 4}, HTTP_HOST_FIELD},
-	{{"Connection", 10}, HTTP_CONNECTION},
-	{{"Content-Length", 14}, HTTP_CONTENT_LENGTH},
-	{{"Transfer-Encoding", 17}, HTTP_TRANSFER_ENCODING},
-	{{"Upgrade", 7}, HTTP_UPGRADE},
-	{{"HTTP2-Settings", 14}, HTTP_HTTP2_SETTINGS},
-	{{"TE", 2}, HTTP_TE},
-	{{"Trailer", 7}, HTTP_TRAILER},
+	{SPAN_INIT("Host"), HTTP_HOST_FIELD},
+	{SPAN_INIT("Connection"), HTTP_CONNECTION},
+	{SPAN_INIT("Content-Length"), HTTP_CONTENT_LENGTH},
+	{SPAN_INIT("Transfer-Encoding"), HTTP_TRANSFER_ENCODING},
+	{SPAN_INIT("Upgrade"), HTTP_UPGRADE},
+	{SPAN_INIT("HTTP2-Settings"), HTTP_HTTP2_SETTINGS},
+	{SPAN_INIT("TE"), HTTP_TE},
+	{SPAN_INIT("Trailer"), HTTP_TRAILER},
 };
 
 #define KNOWN_FIELDS (sizeof known_fields / sizeof known_fields[0])

@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 #include "ip.h"
 
-int ip_hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "out.h"
+#include "text.h"
+
+const struct span ip_mapped_prefix = SPAN_INIT("\0\0\0\0\0\0\0\0\0\0\xff\xff");
 
 bool ip_parse_number(struct span s, unsigned max, unsigned *n)
 {
-	*n = 0;
-	if (s.len == 0 || s.len > 5 || (s.len > 1 && s.p[0] == '0'))
+	uint64_t number;
+
+	if (s.len > 5 || (s.len > 1 && s.p[0] == '0') || !text_decimal(s, max, &number))
 		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return false;
-		*n = 10 * *n + (unsigned)(s.p[i] - '0');
-	}
-	return *n <= max;
+	*n = (unsigned)number;
+	return true;
 }
 
 bool ip_parse_v4(struct span s, uint8_t *ip)
@@ -42,8 +35,8 @@ static bool take_group(struct span *s, uint8_t *two)
 {
 	unsigned n = 0, digits = 0;
 
-	for (; digits < 4 && s->len != 0 && ip_hex_digit(s->p[0]) >= 0; digits++) {
-		n = n << 4 | (unsigned)ip_hex_digit(s->p[0]);
+	for (; digits < 4 && s->len != 0 && text_hex_digit(s->p[0]) >= 0; digits++) {
+		n = n << 4 | (unsigned)text_hex_digit(s->p[0]);
 		span_skip(s, 1);
 	}
 	two[0] = (uint8_t)(n >> 8);
@@ -95,37 +88,18 @@ bool ip_parse_v6(struct span s, uint8_t *ip)
 
 /* --- text ------------------------------------------------------------------------------------- */
 
-static char *put_v4(char *p, const uint8_t *ip)
+static void put_v4(const uint8_t *ip, struct out *out)
 {
 	for (int i = 0; i < 4; i++) {
-		if (ip[i] >= 100)
-			*p++ = (char)('0' + ip[i] / 100);
-		if (ip[i] >= 10)
-			*p++ = (char)('0' + ip[i] / 10 % 10);
-		*p++ = (char)('0' + ip[i] % 10);
-		if (i < 3)
-			*p++ = '.';
+		if (i != 0)
+			out_char(out, '.');
+		out_decimal(out, ip[i]);
 	}
-	return p;
 }
 
 static unsigned group_at(const uint8_t *ip, unsigned i)
 {
 	return (unsigned)ip[2 * i] << 8 | ip[2 * i + 1];
-}
-
-static char *put_group(char *p, unsigned group)
-{
-	bool begun = false;
-
-	for (int shift = 12; shift >= 0; shift -= 4) {
-		unsigned digit = group >> shift & 15;
-
-		begun |= digit != 0 || shift == 0;
-		if (begun)
-			*p++ = "0123456789abcdef"[digit];
-	}
-	return p;
 }
 
 /* RFC 5952 4.2: the longest run of two zero groups or more, the first of equal ones. */
@@ -144,43 +118,48 @@ static unsigned longest_gap(const uint8_t *ip, unsigned *length)
 	return at;
 }
 
-static char *put_v6(char *p, const uint8_t *ip)
+static void put_v6(const uint8_t *ip, struct out *out)
 {
 	unsigned length, gap = longest_gap(ip, &length);
 
 	for (unsigned i = 0; i < 8; i++) {
 		if (i == gap) {
-			*p++ = ':';
 			i += length - 1;
-			if (i == 7)
-				*p++ = ':';
+			out_put(out, i == 7 ? SPAN("::") : SPAN(":"));
 			continue;
 		}
 		if (i != 0)
-			*p++ = ':';
-		if (i == 6 && gap == 0 && length == 6) /* IPv4-compatible, RFC 4291 2.5.5.1 */
-			return put_v4(p, ip + 12);
-		p = put_group(p, group_at(ip, i));
+			out_char(out, ':');
+		if (i == 6 && gap == 0 && length == 6) { /* IPv4-compatible, RFC 4291 2.5.5.1 */
+			put_v4(ip + 12, out);
+			return;
+		}
+		out_hex(out, group_at(ip, i));
 	}
-	return p;
 }
 
-static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+static bool is_mapped(const uint8_t *ip)
+{
+	return memcmp(ip, ip_mapped_prefix.p, ip_mapped_prefix.len) == 0;
+}
 
 void ip_facts(struct facts_addr *addr)
 {
-	char *end = addr->text;
+	struct out out = out_of(addr->text, FACTS_IP_TEXT_MAX);
 
 	if (addr->family == FACTS_NONE)
 		return;
-	if (addr->family == FACTS_IPV6 && memcmp(addr->ip, mapped_prefix, 12) == 0) {
+	if (addr->family == FACTS_IPV6 && is_mapped(addr->ip)) {
 		addr->family = FACTS_IPV4;
 		addr->mapped = true;
 		memmove(addr->ip, addr->ip + 12, 4);
 	}
-	end = addr->family == FACTS_IPV4 ? put_v4(end, addr->ip) : put_v6(end, addr->ip);
-	*end = '\0';
-	addr->text_len = (uint8_t)(end - addr->text);
+	if (addr->family == FACTS_IPV4)
+		put_v4(addr->ip, &out);
+	else
+		put_v6(addr->ip, &out);
+	addr->text[out.len] = '\0';
+	addr->text_len = (uint8_t)out.len;
 }
 
 /* --- blocks ----------------------------------------------------------------------------------- */
@@ -212,7 +191,7 @@ bool ip_block_parse(struct span text, struct ip_block *block)
 	if (slash &&
 	    !ip_parse_number(span_of(slash + 1, text.len - ip.len - 1), block->bits, &block->bits))
 		return false;
-	if (v6 && block->bits >= 96 && memcmp(block->ip, mapped_prefix, 12) == 0) {
+	if (v6 && block->bits >= 96 && is_mapped(block->ip)) {
 		block->family = FACTS_IPV4;
 		block->bits -= 96;
 		memmove(block->ip, block->ip + 12, 4);

@@ -10,9 +10,6 @@
 
 /* IP addresses and ports as strict text: nothing before, nothing behind, no spelling but one. */
 
-/* The value of a hexadecimal digit of either case, or -1. */
-int ip_hex_digit(char c);
-
 /* Up to five decimal digits without leading zeros, at most max. */
 bool ip_parse_number(struct span s, unsigned max, unsigned *n);
 
@@ -21,6 +18,9 @@ bool ip_parse_v4(struct span s, uint8_t *ip);
 
 /* RFC 4291 2.2: groups, at most one `::`, a dotted tail at most; into 16 bytes. */
 bool ip_parse_v6(struct span s, uint8_t *ip);
+
+/* ::ffff:0:0/96, RFC 4291 2.5.5.2: the first 12 bytes of an IPv6 address that is an IPv4 one. */
+extern const struct span ip_mapped_prefix;
 
 /*
  * Fills the text of an address whose bytes and family are set, in the form of RFC 5952; one that is

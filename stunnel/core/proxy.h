@@ -2,12 +2,15 @@
 #ifndef PROXY_H
 #define PROXY_H
 
-#include "facts.h"
-#include "out.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "span.h"
+#include "text.h"
 
 /*
- * The PROXY protocol, versions 1 and 2, in and out. Sections are those of haproxy's
- * proxy-protocol.txt.
+ * The PROXY protocol, versions 1 and 2: what a service sends. Headers are made by proxy_encode.h
+ * and read by proxy_decode.h. Sections are those of haproxy's proxy-protocol.txt.
  */
 
 #define PROXY_V1_MAX 107	 /* longest version 1 line with its CRLF, 2.1 */
@@ -77,7 +80,16 @@ struct proxy_error_info {
 };
 extern const struct proxy_error_info proxy_error_info[PROXY_ERROR_COUNT];
 
-/* --- out -------------------------------------------------------------------------------------- */
+#define PROXY_BIT(id) (UINT32_C(1) << (id))
+
+/* A row of the table of TLVs, by enum proxy_tlv_id. */
+struct proxy_tlv_row {
+	uint8_t type;
+	struct span name; /* in `proxyTLV` */
+	bool in_ssl;
+	int drop; /* which goes first */
+};
+extern const struct proxy_tlv_row proxy_tlvs[PROXY_TLV_COUNT];
 
 /* What a service sends. Holds no pointer; zeroed but for `version` and `max_length` it is plain. */
 struct proxy {
@@ -85,15 +97,13 @@ struct proxy {
 	int keep_mapped; /* an IPv4-mapped address stays IPv6, as stock has it */
 	int max_length;	 /* bytes of the header */
 	bool pass;	 /* TLVs that came in go out again, but for those that are ours */
-	uint32_t tlvs;	 /* 1 << enum proxy_tlv_id */
+	uint32_t tlvs;	 /* PROXY_BIT() of each */
 	uint16_t noop;	 /* bytes of padding */
-	struct span_at {
-		uint16_t at, len;
-	} netns;
+	struct text_at netns;
 	uint8_t custom_count;
 	struct proxy_custom {
 		uint8_t type;
-		struct span_at value;
+		struct text_at value;
 	} custom[PROXY_CUSTOM_MAX];
 	uint16_t text_len;
 	char text[PROXY_TEXT_MAX];
@@ -105,34 +115,9 @@ struct proxy {
  */
 int proxy_option(struct proxy *p, struct span list, const char **why);
 
-/*
- * Appends the header that says who the client is: at most max_length bytes, unless addresses, SSL
- * version and CRC alone are more. What does not fit is left out, in the table's order, and *dropped
- * has its bits (PROXY_CUSTOM stands for TLVs that came in, too). False with nothing written: a peer
- * has no IP address, which version 1 cannot say; version 2 says LOCAL.
- */
-bool proxy_encode(const struct proxy *p, const struct facts *facts, struct out *out,
-		  uint32_t *dropped);
-
 /* Bytes of the longest header that the options ask for, with everything a peer chooses at `name`.
  */
 size_t proxy_estimate(const struct proxy *p, size_t name);
-
-/* --- in --------------------------------------------------------------------------------------- */
-
-struct proxy_header {
-	int version;
-	bool local; /* LOCAL, UNKNOWN or UNSPEC: the peer speaks for itself */
-	/* Bytes and port; no text. Without a family: the client came over a Unix socket. */
-	struct facts_addr client, server;
-	struct span tlvs; /* within the input */
-};
-
-/*
- * The header at the front of `in`: its length, 0 while it is incomplete (everything in `in` then
- * belongs to it), or -PROXY_BAD_x. The result does not depend on how the bytes arrive.
- */
-int proxy_decode(struct span in, struct proxy_header *header);
 
 struct proxy_tlv {
 	uint8_t type;

@@ -14,7 +14,7 @@ enum rewrite_op {
 
 static struct span rule_name(const struct rewrite *rw, const struct rewrite_rule *rule)
 {
-	return span_of(rw->pool.text + rule->name_at, rule->name_len);
+	return text_kept(rw->pool.text, rule->name);
 }
 
 static uint64_t initial_bit(struct span name)
@@ -52,8 +52,8 @@ static const char *add_rule(struct rewrite *rw, enum rewrite_op op, struct span 
 		return "This service has too many header rules";
 	if (!http_all(template, HTTP_VALUE))
 		return "The header value holds a control character";
-	*rule = (struct rewrite_rule){.op = (uint8_t)op, .name_len = (uint16_t)name.len};
-	if (!template_keep(&rw->pool, name, &rule->name_at))
+	*rule = (struct rewrite_rule){.op = (uint8_t)op};
+	if (!template_keep(&rw->pool, name, &rule->name))
 		return "The header rules of this service are too long";
 	why = template_compile(&rw->pool, template, TEMPLATE_IN_HEADER, &rule->template);
 	if (!why && http_frames(name) && rule->template.void_without_cert)
@@ -78,13 +78,14 @@ static const char *rule_from_line(struct rewrite *rw, enum rewrite_op op, struct
 	return add_rule(rw, op, name, http_trim(line));
 }
 
+/* clang-format off: one row a line, so that it reads as the table that it is */
 static const struct mode {
 	struct span value;
 	enum rewrite_op op;
 } modes[] = {
-	{{"append", 6}, REWRITE_APPEND}, {{"chain", 5}, REWRITE_CHAIN},
-	{{"replace", 7}, REWRITE_SET},	 {{"trusted", 7}, REWRITE_TRUST},
-	{{"no", 2}, REWRITE_NONE},
+	{SPAN_INIT("append"), REWRITE_APPEND}, {SPAN_INIT("chain"), REWRITE_CHAIN},
+	{SPAN_INIT("replace"), REWRITE_SET},   {SPAN_INIT("trusted"), REWRITE_TRUST},
+	{SPAN_INIT("no"), REWRITE_NONE},
 };
 
 /*
@@ -95,13 +96,19 @@ static const struct short_form {
 	struct span option, header, template;
 	enum rewrite_op yes;
 } short_forms[] = {
-	{{"xForwardedFor", 13}, {"X-Forwarded-For", 15}, {"%{client_ip}", 12}, REWRITE_APPEND},
-	{{"xForwardedProto", 15}, {"X-Forwarded-Proto", 17}, {"https", 5}, REWRITE_SET},
-	{{"xForwardedPort", 14}, {"X-Forwarded-Port", 16}, {"%{server_port}", 14}, REWRITE_SET},
-	{{"xRealIP", 7}, {"X-Real-IP", 9}, {"%{client_ip}", 12}, REWRITE_SET},
-	{{"forwarded", 9}, {"Forwarded", 9}, {"%{forwarded}", 12}, REWRITE_APPEND},
-	{{"requestId", 9}, {"X-Request-ID", 12}, {"%{request_id}", 13}, REWRITE_SET},
+#define FORM(option, header, template, yes)                                    \
+	{                                                                      \
+		SPAN_INIT(option), SPAN_INIT(header), SPAN_INIT(template), yes \
+	}
+	FORM("xForwardedFor", "X-Forwarded-For", "%{client_ip}", REWRITE_APPEND),
+	FORM("xForwardedProto", "X-Forwarded-Proto", "https", REWRITE_SET),
+	FORM("xForwardedPort", "X-Forwarded-Port", "%{server_port}", REWRITE_SET),
+	FORM("xRealIP", "X-Real-IP", "%{client_ip}", REWRITE_SET),
+	FORM("forwarded", "Forwarded", "%{forwarded}", REWRITE_APPEND),
+	FORM("requestId", "X-Request-ID", "%{request_id}", REWRITE_SET),
+#undef FORM
 };
+/* clang-format on */
 
 static const char *rule_of_form(struct rewrite *rw, const struct short_form *form,
 				enum rewrite_op op)

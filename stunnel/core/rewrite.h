@@ -12,9 +12,8 @@
 #define REWRITE_RULES_MAX 64
 
 struct rewrite_rule {
-	uint8_t op;	  /* enum rewrite_op, in rewrite.c; 0: was replaced by a later rule */
-	uint16_t name_at; /* in the pool's text */
-	uint16_t name_len;
+	uint8_t op;	     /* enum rewrite_op, in rewrite.c; 0: was replaced by a later rule */
+	struct text_at name; /* in the pool's text */
 	struct template template;
 };
 

@@ -15,7 +15,12 @@ struct span {
 	size_t len;
 };
 
+/* A literal: as a value, and as the initialiser of an object that is static. */
 #define SPAN(literal) ((struct span){(literal), sizeof(literal) - 1})
+#define SPAN_INIT(literal)                     \
+	{                                      \
+		(literal), sizeof(literal) - 1 \
+	}
 
 static inline struct span span_of(const char *p, size_t len)
 {

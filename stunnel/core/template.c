@@ -9,13 +9,10 @@
 
 /* --- values that a peer chose -------------------------------------------------------- */
 
-static const char upper_hex[] = "0123456789ABCDEF";
-
 static void put_hex_byte(struct out *out, struct span prefix, unsigned char c)
 {
 	out_put(out, prefix);
-	out_char(out, upper_hex[c >> 4]);
-	out_char(out, upper_hex[c & 15]);
+	text_put_byte(out, c, true);
 }
 
 /* A control would break the field line, and these two a quoted string around the value. */
@@ -270,42 +267,40 @@ struct variable {
 
 /* clang-format off: one row a line, so that it reads as the table that it is */
 static const struct variable variables[] = {
-	{{"alpn", 4}, 3 * FACTS_ALPN_MAX, ANYWHERE, FACT(alpn)},
-	{{"bytes", 5}, 20, IN_LOGS, BY(put_bytes)},
-	{{"client_cert_chain", 17}, 3 * FACTS_CHAIN_MAX, IN_HEADERS, CERT(chain)},
-	{{"client_cert_issuer", 18}, 3 * FACTS_DN_MAX, ANYWHERE, CERT_DN(issuer)},
-	{{"client_cert_pem", 15}, 3 * FACTS_PEM_MAX, IN_HEADERS, FROM_CERT, 0, put_cert_pem},
-	{{"client_cert_rfc9440", 19}, 3 * FACTS_PEM_MAX, IN_HEADERS, CERT(rfc9440)},
-	{{"client_cert_serial", 18}, 3 * FACTS_SERIAL_MAX, ANYWHERE, CERT(serial)},
-	{{"client_cert_sha256", 18}, 3 * 64, ANYWHERE, CERT(sha256)},
-	{{"client_cert_subject", 19}, 3 * FACTS_DN_MAX, ANYWHERE, CERT_DN(subject)},
-	{{"client_cert_verify", 18}, 3 * FACTS_VERIFY_MAX, ANYWHERE, FACT(client_verify)},
-	{{"client_ip", 9}, FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_client_ip)},
-	{{"client_port", 11}, 5, ANYWHERE, BY(put_client_port)},
-	{{"forwarded", 9}, FORWARDED_MAX, IN_HEADERS, BY(put_forwarded)},
-	{{"peer_ip", 7}, FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_peer_ip)},
-	{{"referer", 7}, 3 * TEMPLATE_REFERER_MAX, IN_LOGS, EXCHANGE(referer)},
-	{{"request", 7}, 3 * TEMPLATE_REQUEST_MAX, IN_LOGS, EXCHANGE(request_line)},
-	{{"request_id", 10}, FACTS_ID_MAX + 17, ANYWHERE, BY(put_request_id)},
-	{{"server_ip", 9}, FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_server_ip)},
-	{{"server_port", 11}, 5, ANYWHERE, BY(put_server_port)},
-	{{"session_reused", 14}, 1, ANYWHERE, BY(put_session_reused)},
-	{{"sni", 3}, 3 * FACTS_NAME_MAX, ANYWHERE, BY(put_sni)},
-	{{"status", 6}, 20, IN_LOGS, BY(put_status)},
-	{{"time", 4}, 40, IN_LOGS, EXCHANGE(time)},
-	{{"time_first_byte", 15}, 27, IN_LOGS, BY(put_first_byte)},
-	{{"time_iso8601", 12}, 40, IN_LOGS, EXCHANGE(iso_time)},
-	{{"time_total", 10}, 27, IN_LOGS, BY(put_total)},
-	{{"tls_cipher", 10}, 3 * FACTS_TLS_MAX, ANYWHERE, FACT(tls_cipher)},
-	{{"tls_version", 11}, 3 * FACTS_TLS_MAX, ANYWHERE, FACT(tls_version)},
-	{{"user_agent", 10}, 3 * TEMPLATE_AGENT_MAX, IN_LOGS, EXCHANGE(user_agent)},
+	{SPAN_INIT("alpn"), 3 * FACTS_ALPN_MAX, ANYWHERE, FACT(alpn)},
+	{SPAN_INIT("bytes"), 20, IN_LOGS, BY(put_bytes)},
+	{SPAN_INIT("client_cert_chain"), 3 * FACTS_CHAIN_MAX, IN_HEADERS, CERT(chain)},
+	{SPAN_INIT("client_cert_issuer"), 3 * FACTS_DN_MAX, ANYWHERE, CERT_DN(issuer)},
+	{SPAN_INIT("client_cert_pem"), 3 * FACTS_PEM_MAX, IN_HEADERS, FROM_CERT, 0, put_cert_pem},
+	{SPAN_INIT("client_cert_rfc9440"), 3 * FACTS_PEM_MAX, IN_HEADERS, CERT(rfc9440)},
+	{SPAN_INIT("client_cert_serial"), 3 * FACTS_SERIAL_MAX, ANYWHERE, CERT(serial)},
+	{SPAN_INIT("client_cert_sha256"), 3 * 64, ANYWHERE, CERT(sha256)},
+	{SPAN_INIT("client_cert_subject"), 3 * FACTS_DN_MAX, ANYWHERE, CERT_DN(subject)},
+	{SPAN_INIT("client_cert_verify"), 3 * FACTS_VERIFY_MAX, ANYWHERE, FACT(client_verify)},
+	{SPAN_INIT("client_ip"), FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_client_ip)},
+	{SPAN_INIT("client_port"), 5, ANYWHERE, BY(put_client_port)},
+	{SPAN_INIT("forwarded"), FORWARDED_MAX, IN_HEADERS, BY(put_forwarded)},
+	{SPAN_INIT("peer_ip"), FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_peer_ip)},
+	{SPAN_INIT("referer"), 3 * TEMPLATE_REFERER_MAX, IN_LOGS, EXCHANGE(referer)},
+	{SPAN_INIT("request"), 3 * TEMPLATE_REQUEST_MAX, IN_LOGS, EXCHANGE(request_line)},
+	{SPAN_INIT("request_id"), FACTS_ID_MAX + 17, ANYWHERE, BY(put_request_id)},
+	{SPAN_INIT("server_ip"), FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_server_ip)},
+	{SPAN_INIT("server_port"), 5, ANYWHERE, BY(put_server_port)},
+	{SPAN_INIT("session_reused"), 1, ANYWHERE, BY(put_session_reused)},
+	{SPAN_INIT("sni"), 3 * FACTS_NAME_MAX, ANYWHERE, BY(put_sni)},
+	{SPAN_INIT("status"), 20, IN_LOGS, BY(put_status)},
+	{SPAN_INIT("time"), 40, IN_LOGS, EXCHANGE(time)},
+	{SPAN_INIT("time_first_byte"), 27, IN_LOGS, BY(put_first_byte)},
+	{SPAN_INIT("time_iso8601"), 40, IN_LOGS, EXCHANGE(iso_time)},
+	{SPAN_INIT("time_total"), 27, IN_LOGS, BY(put_total)},
+	{SPAN_INIT("tls_cipher"), 3 * FACTS_TLS_MAX, ANYWHERE, FACT(tls_cipher)},
+	{SPAN_INIT("tls_version"), 3 * FACTS_TLS_MAX, ANYWHERE, FACT(tls_version)},
+	{SPAN_INIT("user_agent"), 3 * TEMPLATE_AGENT_MAX, IN_LOGS, EXCHANGE(user_agent)},
 };
 /* clang-format on */
 
 #define VARIABLES (sizeof variables / sizeof variables[0])
 #define LITERAL 0 /* in template_part.variable; else a row's number from 1 on */
-
-_Static_assert(VARIABLES < 32, "template_pool.variables has a bit for each");
 
 static struct span span_at(const void *base, size_t offset)
 {
@@ -332,20 +327,14 @@ static void put_variable(const struct variable *v, const struct template_source 
 
 /* --- compiling -------------------------------------------------------------------------------- */
 
-bool template_keep(struct template_pool *pool, struct span text, uint16_t *at)
+bool template_keep(struct template_pool *pool, struct span text, struct text_at *at)
 {
-	if (text.len > TEMPLATE_TEXT_MAX - (size_t)pool->text_len)
-		return false;
-	*at = pool->text_len;
-	if (text.len != 0)
-		memcpy(pool->text + pool->text_len, text.p, text.len);
-	pool->text_len = (uint16_t)(pool->text_len + text.len);
-	return true;
+	return text_keep(pool->text, sizeof pool->text, &pool->text_len, text, at);
 }
 
 static bool of_cert(const struct variable *v)
 {
-	static const struct span prefix = {"client_cert", 11};
+	static const struct span prefix = SPAN_INIT("client_cert");
 
 	return v->name.len > prefix.len && span_eq(span_of(v->name.p, prefix.len), prefix);
 }
@@ -357,10 +346,9 @@ static const char *add_part(struct template_pool *pool, struct template *t, unsi
 
 	if (pool->part_count == TEMPLATE_PARTS_MAX)
 		return "The templates of this service have too many parts";
-	*part = (struct template_part){(uint8_t)variable, 0, (uint16_t)literal.len};
-	if (!template_keep(pool, literal, &part->at))
+	part->variable = (uint16_t)variable;
+	if (!template_keep(pool, literal, &part->literal))
 		return "The templates of this service are too long";
-	pool->variables |= UINT32_C(1) << variable;
 	pool->part_count++;
 	t->count++;
 	t->max += (uint32_t)literal.len;
@@ -420,9 +408,20 @@ const char *template_compile(struct template_pool *pool, struct span text,
 
 bool template_uses(const struct template_pool *pool, struct span name)
 {
-	for (unsigned i = 0; i < VARIABLES; i++)
-		if (span_eq(name, variables[i].name))
-			return pool->variables & (UINT32_C(1) << (i + 1));
+	for (size_t i = 0; i < pool->part_count; i++) {
+		unsigned variable = pool->part[i].variable;
+
+		if (variable != LITERAL && span_eq(name, variables[variable - 1].name))
+			return true;
+	}
+	return false;
+}
+
+bool template_varies(const struct template_pool *pool)
+{
+	for (size_t i = 0; i < pool->part_count; i++)
+		if (pool->part[i].variable != LITERAL)
+			return true;
 	return false;
 }
 
@@ -435,7 +434,7 @@ void template_put(const struct template_pool *pool, const struct template *t,
 		const struct template_part *part = &pool->part[t->first + i];
 
 		if (part->variable == LITERAL)
-			out_put(out, span_of(pool->text + part->at, part->len));
+			out_put(out, text_kept(pool->text, part->literal));
 		else
 			put_variable(&variables[part->variable - 1], from, out);
 	}

@@ -7,6 +7,7 @@
 #include "facts.h"
 #include "h1_head.h"
 #include "out.h"
+#include "text.h"
 
 /*
  * Templates: literal text and %{variables} over what is known of a connection and of a request.
@@ -24,9 +25,8 @@
 
 /* A piece of a template. */
 struct template_part {
-	uint8_t variable; /* 0: literal */
-	uint16_t at;	  /* of the literal in the text */
-	uint16_t len;
+	uint16_t variable; /* 0: literal */
+	struct text_at literal;
 };
 
 /*
@@ -34,7 +34,6 @@ struct template_part {
  * one. Zeroed: none.
  */
 struct template_pool {
-	uint32_t variables; /* that any template uses: a bit each, and bit 0 for literals */
 	uint16_t part_count;
 	uint16_t text_len;
 	struct template_part part[TEMPLATE_PARTS_MAX];
@@ -82,12 +81,15 @@ const char *template_compile(struct template_pool *pool, struct span text,
 			     enum template_place place, struct template *t);
 
 /* Appends to the pool's text, for names that belong to templates; false if it is full. */
-bool template_keep(struct template_pool *pool, struct span text, uint16_t *at);
+bool template_keep(struct template_pool *pool, struct span text, struct text_at *at);
 
 void template_put(const struct template_pool *pool, const struct template *t,
 		  const struct template_source *from, struct out *out);
 
 /* Whether any template of the pool uses a variable: what need not be known otherwise. */
 bool template_uses(const struct template_pool *pool, struct span name);
+
+/* Whether any template of the pool uses any variable. */
+bool template_varies(const struct template_pool *pool);
 
 #endif

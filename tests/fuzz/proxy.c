@@ -7,6 +7,8 @@
  */
 
 #include "proxy.h"
+#include "proxy_decode.h"
+#include "proxy_encode.h"
 
 #include <stdio.h>
 #include <stdlib.h>

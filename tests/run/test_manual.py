@@ -135,7 +135,7 @@ def test_manual_is_well_formed():
 
 @pytest.mark.parametrize("text", [MANUAL, README], ids=["manual", "README"])
 def test_templates(text):
-    known = re.findall(r'^\t\{\{"(\w+)", \d+\}.*(?:ANYWHERE|IN_HEADERS|IN_LOGS)', TEMPLATE, re.M)
+    known = re.findall(r'^\t\{SPAN_INIT\("(\w+)"\).*(?:ANYWHERE|IN_HEADERS|IN_LOGS)', TEMPLATE, re.M)
     assert known
     assert set(re.findall(r"%\{(\w+)\}", text)) == set(known)
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proxy.h"
+#include "proxy_decode.h"
+#include "proxy_encode.h"
 
 #include "harness.h"
 #include "ip.h"
@@ -276,7 +278,7 @@ static void unescape(const char *p, struct text *bytes)
 		if (name) {
 			c = values[name - names];
 		} else if (p[-1] == '\\' && *p == 'x') {
-			c = (char)(ip_hex_digit(p[1]) << 4 | ip_hex_digit(p[2]));
+			c = (char)(text_hex_digit(p[1]) << 4 | text_hex_digit(p[2]));
 			p += 2;
 		}
 		text_add(bytes, span_of(&c, 1));
