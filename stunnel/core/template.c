@@ -250,10 +250,8 @@ enum {
 };
 
 struct variable {
-	struct span name;
-	uint32_t max; /* bytes in a header; what a peer chose may be percent-encoded: three for one
-		       */
-	int places;   /* enum template_place, bits */
+	struct template_variable is;
+	uint32_t max; /* bytes in a header, where each byte that a peer chose may become %XX */
 	enum origin origin;
 	size_t offset;
 	void (*put)(const struct template_source *from, struct out *out);
@@ -265,42 +263,74 @@ struct variable {
 #define EXCHANGE(field) FROM_EXCHANGE, offsetof(struct template_exchange, field), NULL
 #define BY(function) FROM_FUNCTION, 0, function
 
-/* clang-format off: one row a line, so that it reads as the table that it is */
+/* One row a line or two, so that it reads as the table that it is. */
+/* clang-format off */
 static const struct variable variables[] = {
-	{SPAN_INIT("alpn"), 3 * FACTS_ALPN_MAX, ANYWHERE, FACT(alpn)},
-	{SPAN_INIT("bytes"), 20, IN_LOGS, BY(put_bytes)},
-	{SPAN_INIT("client_cert_chain"), 3 * FACTS_CHAIN_MAX, IN_HEADERS, CERT(chain)},
-	{SPAN_INIT("client_cert_issuer"), 3 * FACTS_DN_MAX, ANYWHERE, CERT_DN(issuer)},
-	{SPAN_INIT("client_cert_pem"), 3 * FACTS_PEM_MAX, IN_HEADERS, FROM_CERT, 0, put_cert_pem},
-	{SPAN_INIT("client_cert_rfc9440"), 3 * FACTS_PEM_MAX, IN_HEADERS, CERT(rfc9440)},
-	{SPAN_INIT("client_cert_serial"), 3 * FACTS_SERIAL_MAX, ANYWHERE, CERT(serial)},
-	{SPAN_INIT("client_cert_sha256"), 3 * 64, ANYWHERE, CERT(sha256)},
-	{SPAN_INIT("client_cert_subject"), 3 * FACTS_DN_MAX, ANYWHERE, CERT_DN(subject)},
-	{SPAN_INIT("client_cert_verify"), 3 * FACTS_VERIFY_MAX, ANYWHERE, FACT(client_verify)},
-	{SPAN_INIT("client_ip"), FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_client_ip)},
-	{SPAN_INIT("client_port"), 5, ANYWHERE, BY(put_client_port)},
-	{SPAN_INIT("forwarded"), FORWARDED_MAX, IN_HEADERS, BY(put_forwarded)},
-	{SPAN_INIT("peer_ip"), FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_peer_ip)},
-	{SPAN_INIT("referer"), 3 * TEMPLATE_REFERER_MAX, IN_LOGS, EXCHANGE(referer)},
-	{SPAN_INIT("request"), 3 * TEMPLATE_REQUEST_MAX, IN_LOGS, EXCHANGE(request_line)},
-	{SPAN_INIT("request_id"), FACTS_ID_MAX + 17, ANYWHERE, BY(put_request_id)},
-	{SPAN_INIT("server_ip"), FACTS_IP_TEXT_MAX, ANYWHERE, BY(put_server_ip)},
-	{SPAN_INIT("server_port"), 5, ANYWHERE, BY(put_server_port)},
-	{SPAN_INIT("session_reused"), 1, ANYWHERE, BY(put_session_reused)},
-	{SPAN_INIT("sni"), 3 * FACTS_NAME_MAX, ANYWHERE, BY(put_sni)},
-	{SPAN_INIT("status"), 20, IN_LOGS, BY(put_status)},
-	{SPAN_INIT("time"), 40, IN_LOGS, EXCHANGE(time)},
-	{SPAN_INIT("time_first_byte"), 27, IN_LOGS, BY(put_first_byte)},
-	{SPAN_INIT("time_iso8601"), 40, IN_LOGS, EXCHANGE(iso_time)},
-	{SPAN_INIT("time_total"), 27, IN_LOGS, BY(put_total)},
-	{SPAN_INIT("tls_cipher"), 3 * FACTS_TLS_MAX, ANYWHERE, FACT(tls_cipher)},
-	{SPAN_INIT("tls_version"), 3 * FACTS_TLS_MAX, ANYWHERE, FACT(tls_version)},
-	{SPAN_INIT("user_agent"), 3 * TEMPLATE_AGENT_MAX, IN_LOGS, EXCHANGE(user_agent)},
+	{{SPAN_INIT("alpn"), ANYWHERE, "application protocol that was agreed on"},
+	 3 * FACTS_ALPN_MAX, FACT(alpn)},
+	{{SPAN_INIT("bytes"), IN_LOGS, "bytes of the answer behind its head"}, 20, BY(put_bytes)},
+	{{SPAN_INIT("client_cert_chain"), IN_HEADERS, "certificates above the client's, as Client-Cert-Chain holds them (RFC 9440)"},
+	 3 * FACTS_CHAIN_MAX, CERT(chain)},
+	{{SPAN_INIT("client_cert_issuer"), ANYWHERE, "issuer of the client's certificate (RFC 4514)"},
+	 3 * FACTS_DN_MAX, CERT_DN(issuer)},
+	{{SPAN_INIT("client_cert_pem"), IN_HEADERS, "the client's certificate, PEM, percent-encoded"},
+	 3 * FACTS_PEM_MAX, FROM_CERT, 0, put_cert_pem},
+	{{SPAN_INIT("client_cert_rfc9440"), IN_HEADERS, "the client's certificate, as Client-Cert holds it (RFC 9440)"},
+	 3 * FACTS_PEM_MAX, CERT(rfc9440)},
+	{{SPAN_INIT("client_cert_serial"), ANYWHERE, "serial number of the client's certificate, hexadecimal"},
+	 3 * FACTS_SERIAL_MAX, CERT(serial)},
+	{{SPAN_INIT("client_cert_sha256"), ANYWHERE, "SHA-256 digest of the client's certificate, hexadecimal"},
+	 3 * 64, CERT(sha256)},
+	{{SPAN_INIT("client_cert_subject"), ANYWHERE, "subject of the client's certificate (RFC 4514)"},
+	 3 * FACTS_DN_MAX, CERT_DN(subject)},
+	{{SPAN_INIT("client_cert_verify"), ANYWHERE, "what was found of the client's certificate: NONE, SUCCESS or FAILED:REASON"},
+	 3 * FACTS_VERIFY_MAX, FACT(client_verify)},
+	{{SPAN_INIT("client_ip"), ANYWHERE, "the client's address"},
+	 FACTS_IP_TEXT_MAX, BY(put_client_ip)},
+	{{SPAN_INIT("client_port"), ANYWHERE, "the client's port"}, 5, BY(put_client_port)},
+	{{SPAN_INIT("forwarded"), IN_HEADERS, "for=...;by=...;host=\"...\";proto=https (RFC 7239)"},
+	 FORWARDED_MAX, BY(put_forwarded)},
+	{{SPAN_INIT("peer_ip"), ANYWHERE, "who connected: the client, or the sender of a PROXY header"},
+	 FACTS_IP_TEXT_MAX, BY(put_peer_ip)},
+	{{SPAN_INIT("referer"), IN_LOGS, "Referer of the request"},
+	 3 * TEMPLATE_REFERER_MAX, EXCHANGE(referer)},
+	{{SPAN_INIT("request"), IN_LOGS, "first line of the request"},
+	 3 * TEMPLATE_REQUEST_MAX, EXCHANGE(request_line)},
+	{{SPAN_INIT("request_id"), ANYWHERE, "what requestId sends"},
+	 FACTS_ID_MAX + 17, BY(put_request_id)},
+	{{SPAN_INIT("server_ip"), ANYWHERE, "our address that the client connected to"},
+	 FACTS_IP_TEXT_MAX, BY(put_server_ip)},
+	{{SPAN_INIT("server_port"), ANYWHERE, "our port"}, 5, BY(put_server_port)},
+	{{SPAN_INIT("session_reused"), ANYWHERE, "1 for a resumed session, else 0"},
+	 1, BY(put_session_reused)},
+	{{SPAN_INIT("sni"), ANYWHERE, "server name that the client asked for"},
+	 3 * FACTS_NAME_MAX, BY(put_sni)},
+	{{SPAN_INIT("status"), IN_LOGS, "status of the answer, 000 without one"},
+	 20, BY(put_status)},
+	{{SPAN_INIT("time"), IN_LOGS, "when the request came, as in Apache's logs"},
+	 40, EXCHANGE(time)},
+	{{SPAN_INIT("time_first_byte"), IN_LOGS, "seconds to the answer's first byte"},
+	 27, BY(put_first_byte)},
+	{{SPAN_INIT("time_iso8601"), IN_LOGS, "when the request came (ISO 8601)"},
+	 40, EXCHANGE(iso_time)},
+	{{SPAN_INIT("time_total"), IN_LOGS, "seconds to the answer's last byte"},
+	 27, BY(put_total)},
+	{{SPAN_INIT("tls_cipher"), ANYWHERE, "cipher, as OpenSSL calls it"},
+	 3 * FACTS_TLS_MAX, FACT(tls_cipher)},
+	{{SPAN_INIT("tls_version"), ANYWHERE, "such as TLSv1.3"},
+	 3 * FACTS_TLS_MAX, FACT(tls_version)},
+	{{SPAN_INIT("user_agent"), IN_LOGS, "User-Agent of the request"},
+	 3 * TEMPLATE_AGENT_MAX, EXCHANGE(user_agent)},
 };
 /* clang-format on */
 
 #define VARIABLES (sizeof variables / sizeof variables[0])
 #define LITERAL 0 /* in template_part.variable; else a row's number from 1 on */
+
+const struct template_variable *template_variable(size_t n)
+{
+	return n < VARIABLES ? &variables[n].is : NULL;
+}
 
 static struct span span_at(const void *base, size_t offset)
 {
@@ -336,7 +366,7 @@ static bool of_cert(const struct variable *v)
 {
 	static const struct span prefix = SPAN_INIT("client_cert");
 
-	return v->name.len > prefix.len && span_eq(span_of(v->name.p, prefix.len), prefix);
+	return v->is.name.len > prefix.len && span_eq(span_of(v->is.name.p, prefix.len), prefix);
 }
 
 static const char *add_part(struct template_pool *pool, struct template *t, unsigned variable,
@@ -371,7 +401,7 @@ static unsigned take_variable(struct span *s, enum template_place place)
 		return LITERAL;
 	name = span_of(s->p + 2, (size_t)(end - s->p) - 2);
 	for (unsigned i = 0; i < VARIABLES; i++) {
-		if (!(variables[i].places & (int)place) || !span_eq(name, variables[i].name))
+		if (!(variables[i].is.places & (int)place) || !span_eq(name, variables[i].is.name))
 			continue;
 		span_skip(s, name.len + 3);
 		return i + 1;
@@ -411,7 +441,7 @@ bool template_uses(const struct template_pool *pool, struct span name)
 	for (size_t i = 0; i < pool->part_count; i++) {
 		unsigned variable = pool->part[i].variable;
 
-		if (variable != LITERAL && span_eq(name, variables[variable - 1].name))
+		if (variable != LITERAL && span_eq(name, variables[variable - 1].is.name))
 			return true;
 	}
 	return false;

@@ -56,6 +56,13 @@ enum template_place {
 	TEMPLATE_IN_JSON = 4,	/* within a string of JSON */
 };
 
+/* What a reader of the manual wants to know of a variable. */
+struct template_variable {
+	struct span name;
+	int places; /* enum template_place, bits: where it may stand */
+	const char *meaning;
+};
+
 /* One request with its response, for logs. */
 struct template_exchange {
 	struct span request_line, referer, user_agent;
@@ -85,6 +92,9 @@ bool template_keep(struct template_pool *pool, struct span text, struct text_at 
 
 void template_put(const struct template_pool *pool, const struct template *t,
 		  const struct template_source *from, struct out *out);
+
+/* The variables, counted from 0 and in the order of their names; NULL behind the last. */
+const struct template_variable *template_variable(size_t n);
 
 /* Whether any template of the pool uses a variable: what need not be known otherwise. */
 bool template_uses(const struct template_pool *pool, struct span name);

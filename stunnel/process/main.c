@@ -7,6 +7,7 @@
 
 #include "config/conf.h"
 #include "config.h"
+#include "core/template.h"
 #include "process/daemon.h"
 #include "sys/log.h"
 #include "process/master.h"
@@ -60,11 +61,27 @@ static void print_syntax(void)
 		"    FILE     use this configuration instead of %s\n"
 		"    -fd N    read the configuration from descriptor N\n"
 		"    -test    check the configuration, tell all that is wrong, start nothing\n"
-		"    -help    list the configuration's options\n"
+		"    -help    list the configuration's options, and the variables of templates\n"
 		"    -version show version and defaults\n"
 		"    -options list the names that 'options' takes\n"
 		"    -sockets show the default socket options\n",
 		DEFAULT_FILE);
+}
+
+static const char *name_of_places(int places)
+{
+	if (!(places & TEMPLATE_IN_HEADER))
+		return "accessLogFormat";
+	return places & TEMPLATE_IN_LOG ? "anywhere" : "headers";
+}
+
+static void print_variables(void)
+{
+	const struct template_variable *v;
+
+	for (size_t i = 0; (v = template_variable(i)); i++)
+		fprintf(stderr, "%%{%.*s}%*s %-15s %s\n", (int)v->name.len, v->name.p,
+			20 - (int)v->name.len, "", name_of_places(v->places), v->meaning);
 }
 
 static int print_help(void)
@@ -73,6 +90,8 @@ static int print_help(void)
 	print_syntax();
 	fprintf(stderr, "\nOptions of the configuration: name, default, meaning\n");
 	options_print(stderr);
+	fprintf(stderr, "\nTemplate variables: name, where it may stand, meaning\n");
+	print_variables();
 	return 0;
 }
 

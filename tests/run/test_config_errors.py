@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from certs import certificates
+from help_page import defaults
 from peers import BINARY, Stunnel, daemon_only, free_port, listening_ports, service
 from recorder import Recorder
 from tls_client import TlsClient
@@ -188,12 +189,7 @@ def test_service_line(load, line, reason):
 MAY_BE_EMPTY = ("pid", "CAfile", "CApath")
 
 
-def options():
-    done = subprocess.run([BINARY, "-help"], capture_output=True, text=True, timeout=30)
-    return re.findall(r"^(\w+) += ", done.stderr.split("not built yet:")[0], re.M)
-
-
-@pytest.mark.parametrize("name", options())
+@pytest.mark.parametrize("name", defaults())
 def test_empty_value(load, name):
     """As of an unset variable in a template: it must not undo a chroot or a PROXY header."""
     config = GLOBALS + f"{name} =\n" + WEB

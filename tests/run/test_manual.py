@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from help_page import defaults, not_built, variables, without_effect
 from peers import BINARY, PATCHED
 
 if PATCHED:
@@ -17,21 +18,9 @@ TOP = Path(__file__).resolve().parents[2]
 MANUAL = (TOP / "doc/stunnel.8").read_text()
 README = (TOP / "README.md").read_text()
 ERRORS = (TOP / "stunnel/core/errors.h").read_text()
-TEMPLATE = (TOP / "stunnel/core/template.c").read_text()
 
 
-def options():
-    """What -help prints: defaults by name of the options that are built, and the other names, of
-    those that are taken without effect and of those that are not built."""
-    done = subprocess.run([BINARY, "-help"], capture_output=True, text=True, timeout=30)
-    built, idle, unbuilt = re.split(r"^(?:Taken|Known) from stock stunnel, .*:\n", done.stderr, 0, re.M)
-    rows = re.findall(r"^(\w+) += (.*)$", built, re.M)
-    defaults = {name: re.search(r" \(([^()]*)\)$", text) for name, text in rows}
-    defaults = {name: found and found[1] for name, found in defaults.items()}
-    return defaults, idle.split(), unbuilt.split()
-
-
-BUILT, IDLE, UNBUILT = options()
+BUILT, IDLE, UNBUILT = defaults(), without_effect(), not_built()
 
 
 def section(title):
@@ -133,11 +122,28 @@ def test_manual_is_well_formed():
 # ---- templates ------------------------------------------------------------------------------
 
 
+def named(text):
+    return set(re.findall(r"%\{(\w+)\}", text))
+
+
 @pytest.mark.parametrize("text", [MANUAL, README], ids=["manual", "README"])
 def test_templates(text):
-    known = re.findall(r'^\t\{SPAN_INIT\("(\w+)"\).*(?:ANYWHERE|IN_HEADERS|IN_LOGS)', TEMPLATE, re.M)
-    assert known
-    assert set(re.findall(r"%\{(\w+)\}", text)) == set(known)
+    assert variables()
+    assert named(text) == set(variables())
+
+
+def test_manual_tells_which_templates_are_for_logs_alone():
+    everywhere, logs = section("HEADERS AND TEMPLATES").split("\n.Ic accessLogFormat\nalone:\n")
+    listed = named("".join(re.findall(r"^\.It Ql .*$", logs, re.M)))
+    assert listed == {name for name, place in variables().items() if place == "accessLogFormat"}
+    assert named(everywhere) == {*variables()} - listed
+
+
+def test_a_template_is_taken_where_help_says(tmp_path):
+    for name, place in variables().items():
+        places = {"headers": "httpSetHeader = X-A: ", "accessLogFormat": "accessLogFormat = "}
+        taken = [said for said in places if not complaint(tmp_path, f"{places[said]}%{{{name}}}")]
+        assert taken == (list(places) if place == "anywhere" else [place]), name
 
 
 # ---- README's compatibility table -----------------------------------------------------------
