@@ -87,6 +87,26 @@ expression most, more;
      ...>
  }
 
+// hook: nothing ready
+// file: src/client.c
+// makes: 1 FORWARD_NOTHING_READY(
+// wants: the condition under which transfer() doubts a poll, as no descriptor is ready
+// releases: 4.36 and later
+// unless: TRUSTS_POLL
+//
+// To 5.30 that is an error of its own. Later ones look for hangups then: in the turn that follows.
+@@
+typedef CLI;
+identifier link, plain_in, plain_out, tls_in, tls_out;
+@@
+ transfer(CLI *link)
+ {
+     <...
+-    !(plain_in || plain_out || tls_in || tls_out)
++    FORWARD_NOTHING_READY(link, !(plain_in || plain_out || tls_in || tls_out))
+     ...>
+ }
+
 // hook: read
 // file: src/client.c
 // makes: 1 FORWARD_READ(

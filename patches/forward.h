@@ -117,6 +117,9 @@ int forward_shutdown(CLI *c);
 /* As s_poll_wait(), but no longer than the head of a request may take: then it is refused. */
 int forward_poll(CLI *c, int sec, int msec);
 
+/* Whether the last forward_poll() ended by that time, with no event. */
+int forward_timed_out(const CLI *c);
+
 /*
  * Whether something came since the last call, if only a part of a head: a turn of transfer() that
  * took it is not idle.
@@ -126,6 +129,7 @@ int forward_took(CLI *c);
 #define FORWARD_READ(c, p, n) ((c)->forward ? forward_read(c, p, n) : SSL_read((c)->ssl, p, n))
 #define FORWARD_POLL(c, sec, msec) \
 	((c)->forward ? forward_poll(c, sec, msec) : s_poll_wait((c)->fds, sec, msec))
+#define FORWARD_NOTHING_READY(c, nothing) ((nothing) && (!(c)->forward || !forward_timed_out(c)))
 #define FORWARD_PENDING(c) ((c)->forward ? forward_pending(c) : SSL_pending((c)->ssl))
 #define FORWARD_GET_SHUTDOWN(c) \
 	((c)->forward ? forward_get_shutdown(c) : SSL_get_shutdown((c)->ssl))

@@ -26,6 +26,7 @@ struct forward {
 	bool over;	     /* the client's end was judged */
 	bool backend_failed; /* rather than ended */
 	bool backend_over;   /* and the client is told so */
+	bool timed_out;	     /* in this turn of transfer(), which has no event */
 	bool took;	     /* something of the client's in this turn of transfer() */
 	size_t discarded;
 	bool prepared;	 /* what is known of the client was found out */

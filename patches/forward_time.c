@@ -40,6 +40,7 @@ static int poll_on(CLI *c, uint64_t ms)
 {
 	int n = s_poll_wait(c->fds, (int)(ms / 1000), (int)(ms % 1000));
 
+	c->forward->timed_out = n == 0;
 	return n == 0 ? 1 : n;
 }
 
@@ -49,6 +50,7 @@ int forward_poll(CLI *c, int sec, int msec)
 	uint64_t end = forward_deadline(since, c->opt->forward->timeout_request);
 	uint64_t idle = sec < 0 ? UINT64_MAX : now + (uint64_t)sec * 1000 + (uint64_t)msec;
 
+	c->forward->timed_out = false;
 	if (since == 0 || idle <= end)
 		return s_poll_wait(c->fds, sec, msec);
 	if (now >= end) {
@@ -56,4 +58,9 @@ int forward_poll(CLI *c, int sec, int msec)
 		return poll_on(c, 0);
 	}
 	return poll_on(c, end - now);
+}
+
+int forward_timed_out(const CLI *c)
+{
+	return c->forward->timed_out;
 }

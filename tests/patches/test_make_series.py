@@ -254,6 +254,7 @@ EDITS = {
     "begin": ("src/client.c", "    transfer(c);", "    relay(c);"),
     "end": ("src/client.c", "s_poll_free(c->fds);", "c->fds=NULL;"),
     "poll": ("src/client.c", "=s_poll_wait(c->fds, timeout, 0)", "=wait_for_events(c, timeout)"),
+    "nothing ready": ("src/client.c", "!(sock_can_rd || ", "!(0 | sock_can_rd || "),
     "read": ("src/client.c", "SSL_read(c->ssl, ", "read_tls(c->ssl, "),
     "pending": ("src/client.c", "SSL_pending(c->ssl)", "0"),
     "wants input": ("src/client.c", "c->ssl_ptr<BUFFSIZE", "1"),
