@@ -190,6 +190,13 @@ size_t bind_take(struct bind_address **list, size_t workers, struct worker_socke
 	return n;
 }
 
+void bind_let_go(struct bind_address **list)
+{
+	for (struct bind_address *a = *list; a; a = a->next)
+		while (a->count != 0)
+			net_close(a->fd[--a->count], false);
+}
+
 size_t bind_count(struct bind_address *const *list)
 {
 	size_t n = 0;

@@ -22,6 +22,9 @@ void bind_restore(struct bind_address **list, struct config *config);
 
 void bind_close(struct bind_address **list);
 
+/* In a child's process: closes its copies of all sockets. Paths stay, which are the master's. */
+void bind_let_go(struct bind_address **list);
+
 /* How many sockets there are. */
 size_t bind_count(struct bind_address *const *list);
 

@@ -25,7 +25,7 @@
 struct master {
 	const char *path;
 	int fd;
-	struct generations workers;
+	struct generations generations;
 	sigset_t signals;
 	bool ending;
 };
@@ -57,7 +57,7 @@ static struct generation *load(struct master *m)
 
 	if (!config)
 		return NULL;
-	g = generation_new(&m->workers, config);
+	g = generation_new(&m->generations, config);
 	if (!g) {
 		conf_free(config);
 		return NULL;
@@ -84,7 +84,7 @@ static bool keep_fixed_globals(struct config *config, const struct config *old)
 /* All of it or nothing: until the new workers accept connections the old ones do. */
 static void reload(struct master *m)
 {
-	struct generation *old = m->workers.first, *g;
+	struct generation *old = m->generations.first, *g;
 
 	if (!m->path) {
 		log_main(LOG_ERR, "A configuration read from a descriptor cannot be reloaded");
@@ -92,10 +92,10 @@ static void reload(struct master *m)
 	}
 	g = load(m);
 	if (g && keep_fixed_globals(g->config, old->config) &&
-	    bind_all(&m->workers.addresses, g->config, g->count) &&
+	    bind_all(&m->generations.addresses, g->config, g->workers) &&
 	    access_open(g->config->access, g->config->globals.chroot) && open_log(g)) {
-		if (generation_start(&m->workers, g)) {
-			bind_drop_unused(&m->workers.addresses);
+		if (generation_start(&m->generations, g)) {
+			bind_drop_unused(&m->generations.addresses);
 			log_settle();
 			access_close(old->config->access); /* what is left writes to its own */
 			log_main(LOG_INFO, "Accepting new connections");
@@ -103,7 +103,7 @@ static void reload(struct master *m)
 		}
 		log_revert();
 	}
-	bind_restore(&m->workers.addresses, old->config);
+	bind_restore(&m->generations.addresses, old->config);
 	log_main(LOG_ERR, "Failed to reload the configuration file");
 	if (g)
 		generation_free(g);
@@ -111,25 +111,18 @@ static void reload(struct master *m)
 
 /* --- signals ---------------------------------------------------------------------------------- */
 
-/* All files are tried and all workers are told, whatever fails; each failure is logged. */
+/* All files are tried and all children are told, whatever fails; each failure is logged. */
 static void reopen_logs(struct master *m)
 {
-	const struct config *config = m->workers.first->config;
-	const struct conf_globals *g = &config->globals;
+	const struct config *config = m->generations.first->config;
 	bool reopened = log_reopen(true);
 
-	access_open(config->access, g->chroot);
-	if (g->uid != 0 || g->gid != 0) {
-		unsigned uid = g->uid != 0 ? g->uid : geteuid();
-		unsigned gid = g->gid != 0 ? g->gid : getegid();
-
-		log_own(uid, gid);
-		access_own(config->access, uid, gid);
-	}
+	access_open(config->access, config->globals.chroot);
+	worker_own_logs(config);
 	if (reopened)
 		log_main(LOG_NOTICE, "Log file reopened");
-	for (struct generation *each = m->workers.first; each; each = each->next)
-		generation_signal(each, WORKER_REOPEN);
+	for (struct generation *each = m->generations.first; each; each = each->next)
+		child_signal(&each->children, CHILD_REOPEN);
 }
 
 static void handle_signal(struct master *m, int number)
@@ -142,7 +135,7 @@ static void handle_signal(struct master *m, int number)
 		reopen_logs(m);
 		break;
 	case SIGCHLD:
-		generation_reap(&m->workers);
+		generation_reap(&m->generations);
 		break;
 	case SIGTERM:
 		log_main(LOG_NOTICE, "Terminated");
@@ -161,7 +154,7 @@ static void handle_signal(struct master *m, int number)
 static void serve(struct master *m)
 {
 	while (!m->ending) {
-		int ms = generation_replace(&m->workers);
+		int ms = child_replace(&m->generations.first->children);
 		struct timespec wait;
 		int number;
 
@@ -190,8 +183,8 @@ static void block_signals(struct master *m)
 
 static void end(struct master *m)
 {
-	generation_stop(&m->workers);
-	generation_forget(&m->workers);
+	generation_stop(&m->generations);
+	generation_forget(&m->generations);
 	daemon_pid_remove();
 }
 
@@ -199,16 +192,16 @@ static bool start(struct master *m, struct generation *g)
 {
 	const struct conf_globals *globals = &g->config->globals;
 
-	if (!bind_all(&m->workers.addresses, g->config, g->count))
+	if (!bind_all(&m->generations.addresses, g->config, g->workers))
 		return false;
-	bind_drop_unused(&m->workers.addresses);
+	bind_drop_unused(&m->generations.addresses);
 	if (globals->foreground == CONF_BACKGROUND && !daemon_fork())
 		return false;
 	log_name("main");
 	if (!tls_secret_settle())
 		return false;
 	if (!open_log(g) || !access_open(g->config->access, globals->chroot) ||
-	    !generation_start(&m->workers, g))
+	    !generation_start(&m->generations, g))
 		return false;
 	if (globals->chroot) /* said once, of all workers */
 		log_main(LOG_NOTICE, "Switched to chroot directory: %s", globals->chroot);
@@ -234,16 +227,16 @@ static void raise_descriptor_limit(void)
  */
 static int give_up(struct master *m, struct generation *g)
 {
-	bool told = generation_told_to_end();
+	bool told = child_told_to_end();
 	bool in_foreground = g && g->config->globals.foreground != CONF_BACKGROUND;
 
 	if (told)
 		log_main(LOG_NOTICE, "Terminated");
 	log_unopened(LOG_ERR);
-	generation_stop(&m->workers);
-	if (g && m->workers.first != g)
+	generation_stop(&m->generations);
+	if (g && m->generations.first != g)
 		generation_free(g);
-	generation_forget(&m->workers);
+	generation_forget(&m->generations);
 	return told && in_foreground ? 0 : 1;
 }
 
@@ -254,10 +247,10 @@ int master_run(const char *path, int fd)
 
 	block_signals(&m);
 	raise_descriptor_limit();
-	m.workers.shared = mmap(NULL, sizeof *m.workers.shared, PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (m.workers.shared == MAP_FAILED || pipe2(m.workers.lifeline, O_CLOEXEC) != 0 ||
-	    getrandom(&m.workers.shared->start, sizeof m.workers.shared->start, 0) < 0) {
+	m.generations.shared = mmap(NULL, sizeof *m.generations.shared, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (m.generations.shared == MAP_FAILED || pipe2(m.generations.lifeline, O_CLOEXEC) != 0 ||
+	    getrandom(&m.generations.shared->start, sizeof m.generations.shared->start, 0) < 0) {
 		fprintf(stderr, "[!] Cannot start: %s (%d)\n", strerror(errno), errno);
 		return 1;
 	}

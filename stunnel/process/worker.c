@@ -128,11 +128,11 @@ static void on_signal(uv_poll_t *handle, int status, int events)
 
 	(void)status, (void)events;
 	while (!w->ended && read(w->signal_fd, &told, sizeof told) == (ssize_t)sizeof told) {
-		if (told.ssi_signo == WORKER_REOPEN)
+		if (told.ssi_signo == CHILD_REOPEN)
 			reopen_logs(w);
-		else if (told.ssi_signo == WORKER_LOOK)
+		else if (told.ssi_signo == CHILD_LOOK)
 			look_at_listens(w);
-		else if (told.ssi_signo == WORKER_DRAIN)
+		else if (told.ssi_signo == CHILD_DRAIN)
 			start_draining(w);
 		else
 			end(w);
@@ -146,10 +146,10 @@ static void block_signals(sigset_t *told)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(told);
-	sigaddset(told, WORKER_STOP);
-	sigaddset(told, WORKER_DRAIN);
-	sigaddset(told, WORKER_REOPEN);
-	sigaddset(told, WORKER_LOOK);
+	sigaddset(told, CHILD_STOP);
+	sigaddset(told, CHILD_DRAIN);
+	sigaddset(told, CHILD_REOPEN);
+	sigaddset(told, CHILD_LOOK);
 	sigprocmask(SIG_SETMASK, told, NULL);
 }
 
@@ -193,7 +193,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 	if (uv_loop_init(&w->loop) != 0 ||
 	    !conn_pool_open(&w->pool, &w->loop, task->config->out_cap, task->shared))
 		return false;
-	admit_open(&w->pool.admit, &w->loop, task->board, task->index,
+	admit_open(&w->pool.admit, &w->loop, task->place->board, task->place->row,
 		   (uint32_t)task->config->globals.max_connections);
 	w->config = task->config;
 	uv_timer_init(&w->loop, &w->flush);
@@ -212,23 +212,28 @@ static bool start(struct worker *w, const struct worker_task *task)
 	return watch_signals(w) && start_listening(w, task);
 }
 
+void worker_own_logs(const struct config *config)
+{
+	const struct conf_globals *g = &config->globals;
+	unsigned uid = g->uid != 0 ? g->uid : geteuid();
+	unsigned gid = g->gid != 0 ? g->gid : getegid();
+
+	if (g->uid == 0 && g->gid == 0)
+		return;
+	log_own(uid, gid);
+	access_own(config->access, uid, gid);
+}
+
 static bool confine(const struct worker_task *task)
 {
 	const struct conf_globals *g = &task->config->globals;
 
 	log_forked();
-	/* A user without privileges must be able to open the log again inside the chroot. */
-	if (g->uid != 0 || g->gid != 0) {
-		unsigned uid = g->uid != 0 ? g->uid : geteuid();
-		unsigned gid = g->gid != 0 ? g->gid : getegid();
-
-		log_own(uid, gid);
-		access_own(task->config->access, uid, gid);
-	}
+	worker_own_logs(task->config);
 	if (!daemon_confine(g->chroot, g->uid, g->gid))
 		return false;
 	log_confined();
-	if (task->index == 0) { /* said once, of all workers */
+	if (task->place->index == 0) { /* said once, of all workers */
 		log_try();
 		access_try(task->config->access);
 	}
@@ -261,8 +266,7 @@ static bool find_room(struct worker *w)
 static bool tell_ready(struct worker *w, const struct worker_task *task)
 {
 	daemon_detach();
-	board_serve(task->board, task->index, w->pool.admit.room);
-	return task->ready < 0 || write(task->ready, "", 1) == 1;
+	return child_ready(task->place, w->pool.admit.room);
 }
 
 int worker_run(const struct worker_task *task)
@@ -277,8 +281,8 @@ int worker_run(const struct worker_task *task)
 	ok = find_room(w) && tell_ready(w, task);
 	if (!ok)
 		end(w);
-	if (task->ready >= 0)
-		close(task->ready);
+	if (task->place->ready >= 0)
+		close(task->place->ready);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&w->loop);
 	conn_pool_free(&w->pool);

@@ -2,15 +2,8 @@
 #ifndef WORKER_H
 #define WORKER_H
 
-#include <signal.h>
-
 #include "config/conf.h"
-
-/* What a worker is asked to do, by signal. */
-#define WORKER_STOP SIGTERM   /* end now */
-#define WORKER_DRAIN SIGQUIT  /* accept nothing more, end after the last connection */
-#define WORKER_REOPEN SIGUSR1 /* open the log file anew */
-#define WORKER_LOOK SIGUSR2   /* another worker has ended: look at the board */
+#include "process/child.h"
 
 /* A listening socket of the master's, and the section that it belongs to. */
 struct worker_socket {
@@ -22,15 +15,19 @@ struct worker_socket {
 struct worker_task {
 	struct config *config;
 	struct conn_shared *shared;
-	struct board *board;
-	size_t index; /* this worker's on the board */
+	const struct child_place *place;
 	const struct worker_socket *socket;
 	size_t socket_count;
 	int lifeline; /* readable at the end of the master */
-	int ready;    /* a byte goes there as soon as connections are accepted; -1: nobody waits */
 };
 
-/* Runs in the forked process until it is told to end; the process's exit status. */
+/*
+ * A kind of child: accepts connections on the sockets and serves them. Runs in the forked process
+ * until it is told to end; the process's exit status.
+ */
 int worker_run(const struct worker_task *task);
+
+/* Gives the log files to the user that workers run as, who must be able to open them again. */
+void worker_own_logs(const struct config *config);
 
 #endif

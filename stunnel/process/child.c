@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: ISC */
+#include "process/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sys/log.h"
+
+#define START_MS 30000 /* for all children of a generation together */
+#define QUICK_MS 100   /* who ends sooner after it began to serve has a fault of its own */
+#define QUICK_FREE 2   /* of them in a row are replaced at once */
+#define PAUSE_MS 100   /* before the next try; doubled each time */
+#define PAUSE_MAX_MS 5000
+
+bool child_open(struct children *c, const struct child_kind *kinds, size_t kind_count,
+		const struct child_calls *calls, void *owner)
+{
+	struct child *at;
+
+	*c = (struct children){.calls = calls, .owner = owner};
+	for (size_t i = 0; i < kind_count; i++)
+		c->count += kinds[i].count(owner);
+	at = c->child = calloc(c->count, sizeof *c->child);
+	if (!at)
+		return false;
+	for (size_t i = 0; i < kind_count; i++)
+		for (size_t index = 0, n = kinds[i].count(owner); index < n; index++)
+			*at++ = (struct child){.kind = &kinds[i], .index = index};
+	return true;
+}
+
+void child_free(struct children *c)
+{
+	free(c->child);
+	*c = (struct children){0};
+}
+
+void child_signal(const struct children *c, enum child_signal signal)
+{
+	const unsigned told = CHILD_TOLD(CHILD_STOP) | CHILD_TOLD(CHILD_DRAIN);
+
+	for (size_t i = 0; i < c->count; i++)
+		if (c->child[i].pid != 0 && (told | c->child[i].kind->told) & CHILD_TOLD(signal))
+			kill(c->child[i].pid, signal);
+}
+
+void child_drain(struct children *c)
+{
+	c->state = CHILD_DRAINING;
+	child_signal(c, CHILD_DRAIN);
+}
+
+bool child_none(const struct children *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (c->child[i].pid != 0)
+			return false;
+	return true;
+}
+
+/* --- one child -------------------------------------------------------------------------------- */
+
+bool child_ready(const struct child_place *place, size_t room)
+{
+	board_serve(place->board, place->row, room);
+	return place->ready < 0 || write(place->ready, "", 1) == 1;
+}
+
+/* The child writes a byte to the pipe `ready`, if there is one, when it is ready. */
+static bool start_one(struct children *c, size_t row, const int *ready)
+{
+	struct child *child = &c->child[row];
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct child_place place = {c->board, row, child->index, ready ? ready[1] : -1};
+		int status;
+
+		if (ready)
+			close(ready[0]);
+		c->calls->enter(c->owner, child->kind);
+		status = child->kind->run(c->owner, &place);
+		c->calls->leave(c->owner);
+		exit(status);
+	}
+	if (pid < 0)
+		log_main(LOG_ERR, "%s could not be started: fork: %s (%d)", child->kind->noun,
+			 strerror(errno), errno);
+	child->pid = pid > 0 ? pid : 0;
+	return pid > 0;
+}
+
+static void log_exit(const struct child *child, int status)
+{
+	if (WIFSIGNALED(status))
+		log_main(LOG_ERR, "%s %ld terminated on signal %d (%s)", child->kind->process,
+			 (long)child->pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		log_main(LOG_ERR, "%s %ld finished with code %d", child->kind->process,
+			 (long)child->pid, WEXITSTATUS(status));
+}
+
+/* When another try is worth it, after one that ended when it had served for so long. */
+static void schedule(struct child *child, uint64_t served_ms)
+{
+	unsigned pause = 0;
+
+	child->failures = served_ms < QUICK_MS ? child->failures + 1 : 0;
+	if (child->failures > QUICK_FREE) {
+		unsigned doubled = child->failures - QUICK_FREE - 1;
+
+		pause = doubled < 6 ? PAUSE_MS << doubled : PAUSE_MAX_MS;
+		log_main(LOG_WARNING, "%ses keep ending: next try in %u ms", child->kind->process,
+			 pause);
+	}
+	child->retry_at = board_now() + pause;
+}
+
+static struct child *find(const struct children *c, pid_t pid)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (c->child[i].pid == pid)
+			return &c->child[i];
+	return NULL;
+}
+
+bool child_ended(struct children *c, pid_t pid, int status)
+{
+	struct child *child = find(c, pid);
+	uint64_t served;
+
+	if (!child)
+		return false;
+	served = board_vacate(c->board, (size_t)(child - c->child));
+	if (c->state != CHILD_DRAINING || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		log_exit(child, status);
+	child->pid = 0;
+	if (c->state == CHILD_DRAINING)
+		return true;
+	schedule(child, served);
+	child_signal(c, CHILD_LOOK); /* what waits at its sockets does not wait for us */
+	return true;
+}
+
+int child_replace(struct children *c)
+{
+	uint64_t now = board_now(), next = UINT64_MAX;
+
+	for (size_t i = 0; i < c->count; i++) {
+		struct child *child = &c->child[i];
+
+		if (child->pid == 0 && child->retry_at <= now && !start_one(c, i, NULL))
+			schedule(child, 0);
+		if (child->pid == 0 && child->retry_at < next)
+			next = child->retry_at;
+	}
+	if (next == UINT64_MAX)
+		return -1;
+	return next > now ? (int)(next - now) : 0;
+}
+
+/* One that hangs is killed when the time for all of them is over. */
+static void await_end(pid_t pid, uint64_t deadline)
+{
+	const struct timespec pause = {0, 10 * 1000 * 1000};
+
+	while (board_now() < deadline) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return;
+		nanosleep(&pause, NULL);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Who serves nobody yet has nothing to bring to an end. */
+void child_stop(struct children *c, uint64_t deadline)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->child[i].pid != 0)
+			await_end(c->child[i].pid, board_served(c->board, i) ? deadline : 0);
+		c->child[i].pid = 0;
+	}
+}
+
+/* --- the start of all ------------------------------------------------------------------------- */
+
+bool child_told_to_end(void)
+{
+	sigset_t pending;
+
+	sigpending(&pending);
+	return sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT) ||
+	       sigismember(&pending, SIGQUIT);
+}
+
+/* What may come while children start: one of them, or of the others, ends; or we are to end. */
+static int watch_signals(void)
+{
+	static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		sigaddset(&set, numbers[i]);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static void reap_if_told(const struct children *c)
+{
+	const struct timespec at_once = {0, 0};
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	if (sigtimedwait(&child, NULL, &at_once) == SIGCHLD)
+		c->calls->reap(c->owner);
+}
+
+/* Until each has written its byte. A signal that ends us stays pending. */
+static bool await_ready(struct children *c, int ready)
+{
+	struct pollfd fds[] = {{.fd = ready, .events = POLLIN},
+			       {.fd = watch_signals(), .events = POLLIN}};
+	uint64_t deadline = board_now() + START_MS, now;
+	size_t missing = c->count;
+
+	while (missing != 0 && !find(c, 0) && !child_told_to_end()) {
+		char bytes[64];
+		ssize_t n;
+
+		now = board_now();
+		if (now >= deadline || fds[1].fd < 0)
+			break;
+		if (poll(fds, 2, (int)(deadline - now)) < 0 && errno != EINTR)
+			break;
+		reap_if_told(c);
+		n = read(ready, bytes, sizeof bytes);
+		if (n > 0)
+			missing -= (size_t)n;
+		else if (n == 0)
+			fds[0].fd = -1; /* all that are alive have written */
+	}
+	if (fds[1].fd >= 0)
+		close(fds[1].fd);
+	return missing == 0;
+}
+
+bool child_start(struct children *c)
+{
+	const struct child *missing;
+	size_t started = 0;
+	int ready[2];
+	bool ok;
+
+	if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0) {
+		log_main(LOG_ERR, "pipe: %s (%d)", strerror(errno), errno);
+		return false;
+	}
+	while (started < c->count && start_one(c, started, ready))
+		started++;
+	close(ready[1]);
+	ok = started == c->count && await_ready(c, ready[0]);
+	close(ready[0]);
+	if (ok)
+		c->state = CHILD_SERVING;
+	else if (!child_told_to_end()) {
+		missing = find(c, 0);
+		log_main(LOG_ERR, "%s could not be started",
+			 (missing ? missing : c->child)->kind->noun);
+	}
+	return ok;
+}
