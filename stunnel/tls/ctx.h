@@ -3,33 +3,9 @@
 #define TLS_CTX_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "tls/facts.h"
-#include "tls/verify.h"
-
-/* What a service's TLS side is made of; strings may be NULL where that means the default. */
-struct tls_settings {
-	const char *service; /* sessions of services are kept apart */
-	const char *cert; /* a file as tls/file.h reads it; NULL: no context, all else is checked */
-	const char *key;  /* likewise; NULL: in that of cert */
-	const char *ciphers; /* up to TLS 1.2 */
-	const char *ciphersuites;
-	const char *curves;
-	const char *curves_option; /* which of its two names they were given by */
-	int version_min;	   /* as from tls_library_version(); 0: no bound */
-	int version_max;
-	uint64_t options_set;
-	uint64_t options_clear;
-	int session_seconds; /* for which a session can be resumed */
-	const char *
-		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
-	struct tls_verify verify;
-	/* verify.ca_path and crl_path, which the workers read, as they are called outside chroot */
-	const char *ca_folder, *crl_folder;
-	unsigned cert_texts; /* enum tls_cert_text */
-};
+#include "tls/settings.h"
 
 struct tls_ctx;
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tls/ctx.h"
+#include "tls/settings.h"
 
 /* SSL_get_default_timeout(), which cannot be asked without a connection. */
 #define DEFAULT_LIFE 7200
