@@ -395,7 +395,10 @@ def test_debian_series_and_changelog(series, tree, monkeypatch):
 
 SHORTER_IS_NOBODYS = 30  # characters beside white space: `return n;`, `if (section->option.client)`
 # What there is one way to write of: headers of others, and the names that they have.
-NOBODYS = re.compile(r"\s*#\s*(?:include\s*<|ifn?def \w+$|if OPENSSL_VERSION_NUMBER [<>]=? \w+$)")
+NOBODYS = re.compile(
+    r"\s*#\s*(?:include\s*<|ifn?def \w+$|if OPENSSL_VERSION_NUMBER [<>]=? \w+$)"
+    r"|[-+\s]*(?:return |\(SSL_METHOD \*\))(?:SSL|TLS)\w+(?:\(\))?;$"
+)
 
 
 def bare(line):
