@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from peers import Stunnel, daemon_only, free_port, service, wait_for
+from peers import PATCHED, Stunnel, daemon_only, free_port, service, wait_for
 from recorder import Recorder, answer_each
 from tls_client import TlsClient, dial
 
@@ -41,7 +41,8 @@ def test_address(start, accept, reached, not_reached, workers):
     for host in not_reached:
         with pytest.raises(ConnectionError):
             socket.create_connection((host, port), 20)
-    assert stunnel.wait_log("Service [web] (FD=")[0].endswith(f":{port}")
+    bound = stunnel.log_lines("Service [web] (FD=") if PATCHED else stunnel.wait_log("Service [web] (FD=")
+    assert all(line.endswith(f":{port}") for line in bound)  # stocks of 4.x say nothing of it
 
 
 def test_unix_path(start):
