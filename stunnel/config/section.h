@@ -6,12 +6,11 @@
 #include "config/report.h"
 
 /*
- * At the next section's header, or at the end of the file: everything that one line cannot tell.
- * Checks the options of a section against one another and makes its service of them, all but the
- * addresses and the plan; certificates are read. Reports all that is wrong, at the line that is at
- * fault or behind the section's last line, whose order is last_line. What follows from a line that
- * was refused already is not told again. After an error the service is not whole, and only the next
- * sections can be checked against it.
+ * To be called when a section's last line has been read. Checks its options against one another,
+ * reads certificates, and makes its service, all but the addresses and the plan. Reports all that
+ * is wrong, at the line that is at fault or behind the section's last line, whose order is
+ * last_line. What follows from a line that was refused already is not told again. After an error
+ * the service is not whole, and only the next sections can be checked against it.
  */
 void section_finish(struct config *config, struct conf_section *section, struct report *report,
 		    size_t last_line);

@@ -142,7 +142,7 @@ struct conn {
 	struct net_addrs found; /* targets that were looked up for this connection */
 	struct resolve_wait wait;
 	struct conn_walk walk;
-	int handles;	      /* reasons why the memory is still needed: libuv's handles, lists */
+	int handles;	      /* reference count: libuv's open handles, and lists */
 	unsigned told;	      /* enum conn_told */
 	enum conn_result end; /* as soon as it is dead: CONN_CLOSE, CONN_CUT or CONN_RESET */
 	bool in_again, dead, answered;

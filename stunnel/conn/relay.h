@@ -40,11 +40,11 @@ struct relay_flow {
 	struct relay_buffer unsent; /* is to go out and did not fit */
 	size_t unsent_at;	    /* where the rest of it begins */
 	uint64_t sent;		    /* bytes written */
-	size_t uncounted;	    /* of the bytes to be written next: not the client's */
-	bool ended;		    /* nothing more comes in */
-	bool closed;		    /* and the other side was told so */
-	bool discarding;	    /* what still comes is of no use to anybody */
-	bool broken;		    /* the other side takes nothing more */
+	size_t uncounted; /* bytes of ours at the front of unsent, which `sent` does not count */
+	bool ended;	  /* nothing more comes in */
+	bool closed;	  /* and the other side was told so */
+	bool discarding;  /* what still comes is of no use to anybody */
+	bool broken;	  /* the other side takes nothing more */
 };
 
 /* The worker's buffers, shared by all its connections. */
@@ -84,7 +84,10 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses);
  */
 void relay_renew(struct relay *r);
 
-/* Takes requests while there is no backend; WAIT, or DONE as soon as there is a head for it. */
+/*
+ * Takes requests while there is no backend. DONE: the first head is complete; WAIT: more must come;
+ * REFUSED or ABORT: as of relay_run().
+ */
 enum relay_status relay_first(struct relay *r);
 
 /* Puts bytes of ours in front of everything that goes to the backend; false without memory. */

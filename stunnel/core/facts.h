@@ -47,11 +47,11 @@ struct facts_cert {
 	struct span subject, issuer;
 	struct span serial;  /* upper-case hexadecimal */
 	struct span sha256;  /* of the DER form; lower-case hexadecimal */
-	struct span pem;     /* with its lines */
+	struct span pem;     /* with its line ends */
 	struct span rfc9440; /* a Byte Sequence, RFC 8941 3.3.5: what Client-Cert holds */
 	struct span cn;	     /* the subject's, UTF-8 */
 	struct span der;
-	struct span chain; /* a list of them: what Client-Cert-Chain holds */
+	struct span chain; /* a list of Byte Sequences: what Client-Cert-Chain holds */
 };
 
 /*
@@ -59,7 +59,7 @@ struct facts_cert {
  * The spans point at memory of the connection's TLS state and live as long as the connection.
  */
 struct facts {
-	struct facts_addr client; /* who connected to us */
+	struct facts_addr client; /* the client, as a PROXY header says if one came */
 	struct facts_addr server; /* the address of ours that was connected to */
 	struct span sni;	  /* empty if the client sent none */
 	struct span alpn;	  /* the protocol that was agreed on, or empty */
@@ -68,15 +68,15 @@ struct facts {
 	bool session_reused;
 	bool client_trusted;		      /* a proxy whose X-Forwarded-For is believed */
 	const struct facts_cert *client_cert; /* NULL: none */
-	bool cert_on_connection;	      /* it was presented in this handshake */
-	bool cert_in_session;		      /* in this one, or in that of the resumed session */
-	uint32_t verify_code;		      /* of its verification, by OpenSSL; 0: verified */
+	bool cert_on_connection;	      /* the certificate was sent in this handshake */
+	bool cert_in_session;		      /* in this handshake or the resumed session's */
+	uint32_t verify_code;		      /* OpenSSL's result for the certificate; 0: verified */
 	struct span sig_alg;		      /* of our certificate: RSA-SHA256 */
 	struct span key_alg;		      /* of its key: RSA2048 */
 	struct span group;		      /* of the key exchange */
 	struct span sig_scheme;		      /* of our signature in the handshake */
-	struct facts_addr peer;	   /* who connected to us; `client` unless a PROXY header said */
-	struct span tlvs;	   /* of that header */
+	struct facts_addr peer;	   /* who connected to us: not `client` if a PROXY header came */
+	struct span tlvs;	   /* of the PROXY header that came */
 	struct span client_verify; /* NONE, SUCCESS or FAILED:REASON */
 	struct span conn_id; /* unique over workers and restarts: the first part of request ids */
 };

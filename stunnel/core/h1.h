@@ -20,7 +20,7 @@ enum h1_phase {
 	H1_BODY,
 	H1_TUNNEL,   /* after Upgrade or CONNECT: bytes of another protocol */
 	H1_UNFRAMED, /* responses: relayed until the backend closes */
-	H1_CLOSED,   /* requests: the last one is over, what follows is discarded */
+	H1_CLOSED,   /* requests: the last one is complete, what follows is discarded */
 };
 
 /* rewrite and facts must outlive h; facts may still change until the first h1_feed(). */
@@ -40,7 +40,7 @@ size_t h1_out_min(const struct rewrite *rewrite, struct h1_limits limits);
  *
  * Responses never fail: one that cannot be framed sets response_error and passes as it is, with all
  * that the backend sends behind it, and whatever the client then sends behind the requests that
- * were sent on is refused with ERR_ANSWER_UNFRAMED. It would get an answer that belongs to another
+ * were sent on is refused with ERR_ANSWER_UNFRAMED: the client could be given an answer to another
  * request.
  */
 int h1_feed(struct h1 *h, enum h1_dir dir, struct span *in, struct out *out);
@@ -77,7 +77,7 @@ enum h1_end {
 
 enum h1_end h1_backend_end(const struct h1 *h);
 
-/* Whether the backend's connection is to be given up now: it has answered, and said `close`. */
+/* Whether to close the backend's connection now: the backend has answered, and said `close`. */
 bool h1_backend_done(const struct h1 *h);
 
 /*
@@ -87,7 +87,7 @@ bool h1_backend_done(const struct h1 *h);
  */
 bool h1_repeatable(const struct h1 *h);
 
-/* There is a new backend connection to come; the request in flight will be sent there again. */
+/* A new backend connection will be opened; the request in flight will be sent there again. */
 void h1_renew(struct h1 *h);
 
 /* Ends the conversation with an error that the caller found, unless there is one already. */
@@ -102,7 +102,7 @@ struct h1_clock {
 	uint64_t number;
 };
 
-/* To be called at `now`, in any unit but never 0, whenever bytes were taken. */
+/* To be called whenever h1_feed() has taken bytes. now: a time in any unit, never 0. */
 void h1_clock_look(struct h1_clock *clock, const struct h1 *h, uint64_t now);
 
 enum h1_reply {

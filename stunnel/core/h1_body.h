@@ -19,7 +19,7 @@ enum h1_body_state {
 	H1_BODY_LENGTH,	     /* `left` bytes to come */
 	H1_BODY_UNTIL_CLOSE, /* responses only */
 	H1_BODY_CHUNK_SIZE,
-	H1_BODY_CHUNK_SPACE, /* behind the size: an extension must follow */
+	H1_BODY_CHUNK_SPACE, /* white space behind the size: an extension must follow */
 	H1_BODY_CHUNK_EXTENSION,
 	H1_BODY_CHUNK_LINE_LF,
 	H1_BODY_CHUNK_DATA, /* `left` bytes to come */
@@ -37,12 +37,12 @@ struct h1_body {
 	uint8_t state;	     /* enum h1_body_state */
 };
 
-/* What a step came upon. */
+/* What h1_body_step() found. */
 enum h1_body_event {
 	H1_BODY_MORE = 0,  /* all input was taken, or the body is complete or at its trailers */
 	H1_BODY_DATA,	   /* *data is content */
 	H1_BODY_CHUNK,	   /* a chunk of body->left bytes begins */
-	H1_BODY_CHUNK_END, /* its data and the CRLF behind it are over */
+	H1_BODY_CHUNK_END, /* a chunk's data and the CRLF behind them are over */
 	H1_BODY_LAST,	   /* the last chunk's line is over: the state is H1_BODY_TRAILERS */
 };
 
@@ -68,7 +68,7 @@ int h1_body_step(struct h1_body *body, struct span *in, size_t max_data, struct 
 /* How many coming bytes are content and need no inspection; SIZE_MAX until close. */
 size_t h1_body_bypass(const struct h1_body *body);
 
-/* That n of these bytes, at most h1_body_bypass(), went past. */
+/* The caller has passed on n bytes of content, at most h1_body_bypass(), without a step. */
 void h1_body_bypassed(struct h1_body *body, size_t n);
 
 #endif

@@ -49,7 +49,8 @@ int h1_head_scan(struct h1_head_scan *scan, struct span in, size_t limit, size_t
 
 /*
  * The first line of an incomplete head if all of it has arrived, without CRLF; else empty with
- * p = NULL. So not-HTTP is refused at its first line instead of at the time limit.
+ * p = NULL. A client that does not speak HTTP is so refused at its first line, and not at the time
+ * limit.
  */
 struct span h1_head_first_line(const struct h1_head_scan *scan, struct span in);
 

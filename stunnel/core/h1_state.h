@@ -34,8 +34,8 @@ struct h1_side {
 	struct h1_head_scan scan;
 	struct h1_body body;
 	uint8_t state;	     /* enum h1_state, in h1_side.h */
-	uint8_t empty_lines; /* eaten before the head to come */
-	bool partial;	     /* bytes of an incomplete head were seen and not consumed */
+	uint8_t empty_lines; /* skipped so far before the next head */
+	bool partial;	     /* an incomplete head was seen, and its bytes were not consumed */
 };
 
 /*
@@ -45,9 +45,9 @@ struct h1_side {
 struct h1_watch {
 	/* A request was let through, or (head NULL) refused: its first line, as far as it came. */
 	void (*request)(void *owner, struct span line, const struct h1_head *head);
-	/* The first request that waits for it gets its final response, or its tunnel. */
+	/* The oldest unanswered request gets the head of its final response, or its tunnel. */
 	void (*response)(void *owner, int status);
-	/* And has got it, with so many bytes behind the head. */
+	/* That response is complete: `bytes` of it came behind its head. */
 	void (*done)(void *owner, uint64_t bytes);
 };
 
@@ -59,7 +59,7 @@ struct h1 {
 	void *watch_owner;
 	struct h1_limits limits;
 	struct h1_side side[2];
-	enum error error;	   /* of the requests: no further one goes on */
+	enum error error;	   /* of the requests: none is forwarded any more */
 	enum error response_error; /* why nobody can tell where the responses end; see h1_feed() */
 	uint8_t queue[H1_PIPELINE_MAX]; /* of requests in flight: enum h1_request_kind */
 	uint8_t queue_first;

@@ -15,7 +15,7 @@ enum {
 	HTTP_VALUE = 2,	 /* in a field value: VCHAR, obs-text, SP, HTAB; RFC 9110 5.5 */
 	HTTP_TARGET = 4, /* in a request-target: VCHAR but for '#'; RFC 9112 3.2 */
 	HTTP_HOST = 8,	 /* in Host: uri-host and port, RFC 3986 3.2.2 */
-	HTTP_ALNUM = 16, /* what is left of a name when it is folded */
+	HTTP_ALNUM = 16, /* letters and digits, which http_alias() compares */
 };
 extern const uint8_t http_class[256];
 
@@ -38,11 +38,11 @@ bool http_equal(struct span a, struct span b);
 /*
  * Whether two field names fall together at a backend that folds case and everything that is
  * neither letter nor digit, as CGI and WSGI do: X_Forwarded.For is X-Forwarded-For. Such an
- * alias of a field that we set is an attack on whoever reads ours.
+ * alias of a field that we set is an attack on a backend that trusts the field.
  */
 bool http_alias(struct span a, struct span b);
 
-/* Whether a field name, folded in that way, begins as `beginning` does. */
+/* Whether a field name begins with `beginning`, both folded as http_alias() folds them. */
 bool http_alias_begins(struct span name, struct span beginning);
 
 /* Fields that decide how a message is framed, routed or connected. */
@@ -58,7 +58,7 @@ enum http_field {
 	HTTP_TRAILER,
 };
 
-/* Which of these a name is, case-insensitively. */
+/* Which of these fields a name is, in any case. */
 enum http_field http_field(struct span name);
 
 /* Whether a name is one of, or an alias of one of, the fields that frame a message or Host. */
@@ -81,7 +81,7 @@ struct span http_trim(struct span s);
 #define HTTP_REPLY_MAX 512
 void http_error_reply(enum error error, bool to_head, struct out *out);
 
-/* Bytes of that body. */
+/* Bytes of the body of http_error_reply(). */
 size_t http_error_length(enum error error);
 
 #endif

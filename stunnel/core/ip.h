@@ -8,7 +8,7 @@
 #include "facts.h"
 #include "span.h"
 
-/* IP addresses and ports as strict text: nothing before, nothing behind, no spelling but one. */
+/* IP addresses and ports as text, read strictly: the whole span, and one spelling alone. */
 
 /* Up to five decimal digits without leading zeros, at most max. */
 bool ip_parse_number(struct span s, unsigned max, unsigned *n);
@@ -35,14 +35,15 @@ struct ip_block {
 	unsigned bits;
 };
 
-/* ADDRESS or ADDRESS/BITS; false for anything else, and if an address has bits behind BITS. */
+/* ADDRESS or ADDRESS/BITS; false for anything else, and if bits of the address behind BITS are set.
+ */
 bool ip_block_parse(struct span text, struct ip_block *block);
 
 bool ip_block_holds(const struct ip_block *block, const struct facts_addr *addr);
 
 /*
  * Takes the next block from the front of a list that commas and white space divide: 1, 0 at its
- * end, or -1 with what is none in *text.
+ * end, or -1 with the text that is no block in *text.
  */
 int ip_block_next(struct span *list, struct span *text, struct ip_block *block);
 

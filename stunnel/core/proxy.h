@@ -115,7 +115,9 @@ struct proxy {
  */
 int proxy_option(struct proxy *p, struct span list, const char **why);
 
-/* Bytes of the longest header that the options ask for, with everything a peer chooses at `name`.
+/*
+ * Bytes of the longest header that the options ask for, if each text that a peer chooses (server
+ * name, common name, ALPN) has at most `name` bytes.
  */
 size_t proxy_estimate(const struct proxy *p, size_t name);
 

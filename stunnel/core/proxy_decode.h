@@ -7,7 +7,7 @@
 
 struct proxy_header {
 	int version;
-	bool local; /* LOCAL, UNKNOWN or UNSPEC: the peer speaks for itself */
+	bool local; /* LOCAL, UNKNOWN or UNSPEC: the peer connected for itself, not for a client */
 	/* Bytes and port; no text. Without a family: the client came over a Unix socket. */
 	struct facts_addr client, server;
 	struct span tlvs; /* within the input */

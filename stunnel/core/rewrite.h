@@ -39,7 +39,7 @@ struct rewrite {
  */
 int rewrite_option(struct rewrite *rw, struct span option, struct span value, const char **why);
 
-/* Whether any rule is there: what makes a service an HTTP service. */
+/* Whether there is any rule: a service with header rules is an HTTP service. */
 bool rewrite_active(const struct rewrite *rw);
 
 /*

@@ -15,7 +15,7 @@ struct span {
 	size_t len;
 };
 
-/* A literal: as a value, and as the initialiser of an object that is static. */
+/* A string literal: as a value, and as the initialiser of a static object. */
 #define SPAN(literal) ((struct span){(literal), sizeof(literal) - 1})
 #define SPAN_INIT(literal)                     \
 	{                                      \

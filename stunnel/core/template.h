@@ -17,8 +17,7 @@
 #define TEMPLATE_PARTS_MAX 256
 #define TEMPLATE_TEXT_MAX 8192
 
-/* Bytes of what a client sent that a log gets of one request: whoever fills an exchange cuts them.
- */
+/* Bytes of a client's texts that a log line holds: the code that fills an exchange cuts them. */
 #define TEMPLATE_REQUEST_MAX 2048
 #define TEMPLATE_REFERER_MAX 1024
 #define TEMPLATE_AGENT_MAX 512
@@ -44,9 +43,9 @@ struct template
 {
 	uint16_t first; /* part */
 	uint16_t count;
-	uint32_t max; /* bytes that it can become in a header */
-	bool of_cert; /* it tells of the client's certificate */
-	bool void_without_cert;
+	uint32_t max;		/* bytes of the longest value that it has in a header */
+	bool of_cert;		/* a variable tells of the client's certificate */
+	bool void_without_cert; /* and a client without one gets no header of it */
 };
 
 /* Where a template stands: in a log there are more variables, and escapes of another kind. */
@@ -71,7 +70,7 @@ struct template_exchange {
 	int status;	      /* 0: none was sent */
 	uint64_t bytes;	      /* of the response behind its head */
 	uint64_t first_byte; /* microseconds from the request's head to the response's first byte */
-	uint64_t total;	     /* and to its last */
+	uint64_t total;	     /* microseconds from the request's head to the response's last byte */
 };
 
 /* What templates are filled from. A header has a head, a log an exchange; the other is NULL. */
@@ -96,7 +95,7 @@ void template_put(const struct template_pool *pool, const struct template *t,
 /* The variables, counted from 0 and in the order of their names; NULL behind the last. */
 const struct template_variable *template_variable(size_t n);
 
-/* Whether any template of the pool uses a variable: what need not be known otherwise. */
+/* Whether any template of the pool uses this variable. Else its value need not be found out. */
 bool template_uses(const struct template_pool *pool, struct span name);
 
 /* Whether any template of the pool uses any variable. */

@@ -22,15 +22,16 @@ struct board;
 struct board *board_new(size_t workers, size_t columns);
 void board_free(struct board *b); /* NULL: nothing */
 
-/* Sums count what the older generation, and those behind it, still has. NULL: there is none. */
+/* Sums include the connections of an older generation and of those before it. NULL: there is none.
+ */
 void board_link(struct board *b, const struct board *older);
 
-/* In a worker: it accepts connections from now on, so many at once at most. */
+/* In a worker: it accepts connections from now on, at most `room` at once. */
 void board_serve(struct board *b, size_t worker, size_t room);
 
 bool board_served(const struct board *b, size_t worker);
 
-/* How many connections at once it has descriptors for; valid when it has served. */
+/* The `room` of a worker's board_serve(); valid when board_served(). */
 size_t board_room(const struct board *b, size_t worker);
 
 /*
@@ -39,10 +40,10 @@ size_t board_room(const struct board *b, size_t worker);
  */
 uint64_t board_vacate(struct board *b, size_t worker);
 
-/* In a worker: by how many its connections of a column become more. */
+/* In a worker: adds to its connections of a column; negative for those that have ended. */
 void board_add(struct board *b, size_t worker, size_t column, int connections);
 
-/* Those of all workers. */
+/* Connections of a column, of all workers. */
 uint64_t board_sum(const struct board *b, size_t column);
 
 /* Milliseconds on a clock that nobody sets. */

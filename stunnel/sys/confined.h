@@ -26,7 +26,7 @@ struct confined_file {
 };
 
 /*
- * The same for a file that is to be there under this name alone, and is described if it is opened.
+ * As confined_open() for a file without other names, which *file describes on success.
  * -EMLINK: it has other names; -ESTALE: its name keeps being taken away.
  */
 int confined_open_single(const char *root, const char *path, int flags, mode_t mode,
@@ -35,7 +35,7 @@ int confined_open_single(const char *root, const char *path, int flags, mode_t m
 /* As unlink(2); 0 or -errno. */
 int confined_unlink(const char *root, const char *path);
 
-/* What the last -errno of these means, with the link that was not followed; static text. */
+/* What an -errno of the latest call means, with the link that was not followed; static text. */
 const char *confined_why(int rc);
 
 #endif

@@ -18,20 +18,20 @@
 struct log_sinks {
 	int level; /* threshold of lines that belong to no connection */
 	bool to_syslog;
-	bool for_access; /* log_syslog() will be used */
+	bool for_access; /* access logs go to syslog: log_syslog() will be used */
 	int facility;
 	const char *ident;
 	bool to_stderr;
-	const char *root; /* that path counts from, NULL: none */
+	const char *root; /* the folder of `chroot`, in which path is looked up; NULL: none */
 	const char *path; /* NULL: no file */
 	bool overwrite;	  /* truncate the file on opening */
 };
 
 /*
- * Opens the sinks, or replaces the open ones; all strings are copied. 0, or -errno if the file
- * cannot be opened, and then the sinks are as before. Those that were replaced are kept until it is
- * certain that they are not needed: log_settle() closes them, log_revert() goes back to them, which
- * cannot fail, even where their file could not be opened again.
+ * Opens the sinks, or replaces the open ones; all strings are copied. False if the file cannot be
+ * opened: a line in the log says why, and the sinks are as before. Sinks that were replaced stay
+ * open until log_settle() closes them or log_revert() goes back to them, which cannot fail, even
+ * where their file could not be opened again.
  */
 bool log_open(const struct log_sinks *sinks);
 void log_settle(void);
@@ -43,22 +43,22 @@ void log_revert(void);
  */
 bool log_reopen(bool may_truncate);
 
-/* The process is confined to root by now: the file is opened again by its path alone. */
+/* The process is inside `root` now: log_reopen() opens the file by its path alone. */
 void log_confined(void);
 
-/* Confined: warns if the file could not be opened again, which a rotation would tell too late. */
+/* In a confined process: warns if log_reopen() would fail, before a rotation finds that out. */
 void log_try(void);
 
 /* Hands the file to a user, so that a process without privileges can open it again. */
 void log_own(unsigned uid, unsigned gid);
 
-/* In a forked process, before any line of its own: it goes back to no other log. */
+/* In a forked process, before any line of its own: log_revert() has nothing to go back to there. */
 void log_forked(void);
 
-/* A line for syslog alone, as it is. */
+/* Sends a line to syslog alone, without a prefix of ours. */
 void log_syslog(int level, const char *text);
 
-/* Tries again what syslog did not take at once; true if it is to be called again soon. */
+/* Sends what syslog did not take at once; true if something is left: call it again soon. */
 bool log_flush(void);
 
 /* The start is over: errors are no longer shown on stderr too. */

@@ -9,27 +9,29 @@
 /*
  * A file that several processes append lines to: log or access log. Each line is whole, or what a
  * full disk left of it stands alone: the next line begins anew, whichever process writes that. Only
- * a disk is waited for; a pipe, a terminal or a socket takes at once what it takes, or nothing.
+ * a disk is waited for; a pipe, a terminal or a socket gets what it takes at once. Closed: the
+ * descriptor is -1, all else is zeroed.
  */
 struct log_file {
 	int fd;		  /* -1: closed */
 	atomic_bool *cut; /* the file ends within a line; in memory that all processes share */
-	bool not_ours;	  /* somebody else's descriptor, which only poll() keeps from waiting */
+	bool not_ours;	  /* a descriptor that is shared: blocking, so that poll() goes before each
+			     write */
 	bool disk;
 	bool safe; /* nobody else can have put it where it was opened */
 };
 
 /*
  * Opens or creates the file, and replaces the one that is open; 0, or -errno for confined_why() and
- * all is as before. root: as for confined_open(). A file with other names is refused (-EMLINK). A
- * FIFO keeps lines for a reader that is to come. Processes that are to append are forked after the
- * first opening.
+ * then the struct is unchanged. root: as for confined_open(). A file with other names is refused
+ * (-EMLINK). A FIFO keeps lines for a reader that is to come. Processes that are to append are
+ * forked after the first opening.
  */
 int log_file_open(struct log_file *file, const char *root, const char *path, bool truncate);
 
 /*
  * Whether this process can open a file of a disk by its path again, as after a rotation: 0, or
- * -errno for confined_why(). All is as before.
+ * -errno for confined_why(). Nothing changes.
  */
 int log_file_try(const struct log_file *file, const char *path);
 

@@ -35,7 +35,7 @@ bool net_append(struct net_addrs *list, const struct net_addrs *more);
 /* IP:PORT without brackets, as stunnel writes it; `unnamed socket` for a Unix client. */
 void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX]);
 
-/* Fills bytes and text; an IPv4-mapped address becomes IPv4, a zone index is left out. */
+/* Fills *facts, bytes and text; an IPv4-mapped address becomes IPv4, a zone index is left out. */
 void net_facts(const struct net_addr *addr, struct facts_addr *facts);
 
 bool net_equal(const struct net_addr *a, const struct net_addr *b);
@@ -64,10 +64,10 @@ int net_accept(int fd, struct net_addr *peer);
 /* Begins to connect: the socket; *now tells whether it is connected already. */
 int net_connect(const struct net_addr *addr, const struct net_options *options, bool *now);
 
-/* How a connect that was under way ended: 0 or -errno; -EINPROGRESS: it has not yet. */
+/* How net_connect() ended: 0 or -errno; -EINPROGRESS: it has not ended yet. */
 int net_connected(int fd);
 
-/* Whether an error of these two is the other side's, or the way's, and no shortage of ours. */
+/* Whether an error of these two is due to the peer or the network, not to a lack of ours. */
 bool net_blames_peer(int error);
 
 ssize_t net_read(int fd, char *p, size_t len); /* 0 at the end */

@@ -9,18 +9,18 @@
 
 struct tls_ctx;
 
-/* How bad it is what is wrong with settings. */
+/* How bad a fault of the settings is. */
 enum tls_trouble {
 	TLS_TROUBLE_WARNING, /* it works, though perhaps not as it was meant */
-	TLS_TROUBLE_NOBODY,  /* no client gets in, as things are now */
+	TLS_TROUBLE_NOBODY,  /* no client would be accepted as things are */
 	TLS_TROUBLE_ERROR,   /* there is no context */
 };
 
 /*
- * A server context. Reads the files now, as whoever we are now. Everything that is wrong with the
- * settings is told: how bad it is, the option that is at fault (`sslVersion` for each of the three;
- * or NULL), and the reason, which names the file or the value. NULL if anything was
- * TLS_TROUBLE_ERROR.
+ * A server context. The files are read now, with the rights of the process. Each fault of the
+ * settings is told: how bad it is, the option that has it (`sslVersion` stands for sslVersionMin
+ * and sslVersionMax, too) or NULL, and the reason, which names the file or the value. NULL if any
+ * fault was a TLS_TROUBLE_ERROR.
  */
 struct tls_ctx *tls_ctx_new(const struct tls_settings *settings,
 			    void (*told)(void *arg, enum tls_trouble trouble, const char *option,
@@ -31,8 +31,8 @@ void tls_ctx_free(struct tls_ctx *ctx);
 struct ssl_st;
 
 /*
- * A new connection of the context, or NULL; on_hello is called with the ClientHello
- * before anything of it is acted on.
+ * A new connection of the context, or NULL; on_hello is called when the ClientHello has come,
+ * before OpenSSL acts on it.
  */
 struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
 				  int (*on_hello)(struct ssl_st *, int *alert, void *));

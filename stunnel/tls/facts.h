@@ -33,14 +33,14 @@ unsigned tls_facts_of_proxy(const struct proxy *proxy);
 
 /* How certificates of clients are judged on a connection. */
 struct tls_judging {
-	bool judged;	  /* at all: else a result counts as none */
-	bool leads_to_ca; /* by the chain that was built */
+	bool judged;	  /* false: OpenSSL's result of the verification does not count */
+	bool leads_to_ca; /* the chain that OpenSSL built must end in a trusted certificate */
 	bool pinned;	  /* the leaf itself is trusted: who issued it is of no account */
 };
 
 struct tls_cert_block;
 
-/* What the spans of facts point at, beside memory of OpenSSL's. Zeroed: nothing. */
+/* Memory that spans of facts point at, beside OpenSSL's. Zeroed: none. */
 struct tls_kept {
 	char key_alg[32];
 	struct tls_cert_block *cert;

@@ -13,7 +13,7 @@ struct tls_file;
 struct stack_st_X509;
 struct evp_pkey_st;
 
-/* Reads a file into memory. NULL, with the reason in why. It keeps path, and does not copy it. */
+/* Reads a file into memory; path must outlive the result. NULL, with the reason in why. */
 struct tls_file *tls_file_open(const char *path, char why[static TLS_WHY_MAX]);
 void tls_file_close(struct tls_file *file);
 
@@ -33,7 +33,7 @@ struct stack_st_X509_NAME;
  */
 int tls_file_subjects(const char *folder, struct stack_st_X509_NAME *subjects);
 
-/* What is wanted of a file. */
+/* What a file is to hold. */
 enum tls_file_holds {
 	TLS_FILE_CERT = 0,
 	TLS_FILE_KEY,

@@ -8,8 +8,7 @@
 
 #include "tls/facts.h"
 
-/* OpenSSL itself: what it is called, what it calls its versions and options, what it complains of.
- */
+/* OpenSSL's own names, of releases, protocol versions and options, and the texts of its errors. */
 
 /* The protocol version of a name of sslVersion, any case: 0 for `all`, -1 if unknown. */
 int tls_library_version(const char *name);
@@ -17,7 +16,7 @@ int tls_library_version(const char *name);
 /* The bit of a name of `options`, any case, without SSL_OP_; false if unknown. */
 bool tls_library_option(const char *name, uint64_t *bit);
 
-/* The names of these options one by one; NULL behind the last. */
+/* The names that tls_library_option() knows, counted from 0; NULL behind the last. */
 const char *tls_library_option_name(size_t index);
 
 /* "OpenSSL 3.0.17 1 Jul 2025", of the headers and of the library. */

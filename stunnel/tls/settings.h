@@ -14,12 +14,12 @@ struct tls_settings {
 	const char *ciphers; /* up to TLS 1.2 */
 	const char *ciphersuites;
 	const char *curves;
-	const char *curves_option; /* which of its two names they were given by */
+	const char *curves_option; /* the one of the option's two names that the file uses */
 	int version_min;	   /* as from tls_library_version(); 0: no bound */
 	int version_max;
 	uint64_t options_set;
 	uint64_t options_clear;
-	int session_seconds; /* for which a session can be resumed */
+	int session_seconds; /* how long a session can be resumed */
 	const char *
 		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
 	struct tls_verify verify;

@@ -29,7 +29,7 @@ enum tls_state {
 	TLS_LIVE = 0,
 	TLS_TOLD_END, /* close_notify was written */
 	TLS_DEAD,     /* after a fatal error, with which OpenSSL mostly sent an alert */
-	TLS_REFUSED,  /* by us, without a word */
+	TLS_REFUSED,  /* we end the connection without an alert */
 };
 
 /* One connection's TLS over a non-blocking socket, which stays the caller's. Zeroed: none. */
@@ -42,11 +42,11 @@ struct tls {
 	char *sni;	      /* what the ClientHello named, or NULL */
 	enum tls_state state;
 	const char *refusal;	/* of TLS_REFUSED */
-	unsigned messages;	/* that made us work behind the handshake, in one second: */
-	int64_t messages_since; /* on the monotonic clock */
+	unsigned messages;	/* that came after the handshake, in the second messages_since */
+	int64_t messages_since; /* whole seconds on the monotonic clock */
 };
 
-/* Beside a count of bytes. */
+/* What the functions below return if it is not a count of bytes. */
 enum {
 	TLS_AGAIN = -1, /* wait for the socket */
 	TLS_END = 0,	/* close_notify came */
@@ -59,7 +59,10 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_cal
 	      void *owner);
 void tls_free(struct tls *tls);
 
-/* 1: done; else one of the above, with the reason of a failure as stock words it in why. */
+/*
+ * Goes on with the handshake. 1: done; else TLS_..., and in why the reason of TLS_FAILED in stock's
+ * words.
+ */
 int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX]);
 
 /*
