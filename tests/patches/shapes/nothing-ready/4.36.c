@@ -6,7 +6,8 @@ static void transfer(CLI *one)
 
 	do {
 		wait_for(one);
-		a = may_read(one, 1), b = may_write(one, 1), c = may_read(one, 2), d = may_write(one, 2);
+		a = may_read(one, 1), b = may_write(one, 1), c = may_read(one, 2),
+		d = may_write(one, 2);
 		if (!(a || b || c || d)) {
 			if (gone(one))
 				break;
