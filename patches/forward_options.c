@@ -161,6 +161,8 @@ static const char *add_blocks(const struct row *row, const char *value, struct f
 static const char *set_log(struct forward_options *o, const char *value)
 {
 #ifdef USE_WIN32
+	(void)o;
+	(void)value;
 	return "Access logs are not built on Windows";
 #else
 	if (strcasecmp(value, "syslog") != 0 && value[0] != '/')

@@ -15,6 +15,7 @@ from series.tree import Refusal
 from series.windows import COMPILES, add_to_makefiles
 
 SHAPES = Path(__file__).parent / "makefiles"
+GCC = "gcc -I./core -I. -D_POSIX_THREAD_SAFE_FUNCTIONS"
 FILES = ["core/in.c", "core/in.h", "glue.c", "glue.h"]
 
 
@@ -64,8 +65,8 @@ def test_there_is_a_skeleton_of_each():
 @pytest.mark.parametrize(
     "name,command",
     [
-        ("mingw.mak", "gcc -I../src/core -I../src -Wall -o../out/{}.o -c ../src/{}.c"),
-        ("mingw.mk", "gcc -I./core -I. -c -Wall -Wextra -Wpedantic -ansi -std=c11 -o ../out/{}.o {}.c"),
+        ("mingw.mak", "gcc -I../src/core -I../src -D_POSIX_THREAD_SAFE_FUNCTIONS -Wall -o../out/{}.o -c ../src/{}.c"),
+        ("mingw.mk", GCC + " -c -Wall -Wextra -Wpedantic -ansi -std=c11 -o ../out/{}.o {}.c"),
     ],
 )
 def test_ours_are_compiled_with_mingw(tree, name, command):
@@ -107,8 +108,8 @@ def test_ours_are_compiled_for_windows_by_automakes_file(tree):
         assert "\n%.obj: $(srcdir)/core/%.c $(common_headers)\n" in tree.read(f"src/{name}")
     tree.write("src/Makefile.in", configured(tree))
     commands = tree.would_do("Makefile.in", "windows")
-    assert "gcc -I./core -I. -Wall -c -o in.obj core/in.c" in commands
-    assert "gcc -I./core -I. -Wall -c -o glue.obj glue.c" in commands
+    assert f"{GCC} -Wall -c -o in.obj core/in.c" in commands
+    assert f"{GCC} -Wall -c -o glue.obj glue.c" in commands
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SHAPES.iterdir()))

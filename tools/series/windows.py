@@ -41,6 +41,7 @@ class Makefile:
         self.lines = text.replace("\r\n", "\n").split("\n")
         self.rule = rule
         self.automake = "Makefile" in name
+        self.mingw = self.automake or "mingw" in name
         self.suffixes_only = name.startswith("src/os2.mak")  # no rule for another folder
 
     def add(self, files):
@@ -115,7 +116,9 @@ class Makefile:
         """The core's files name one another without their folder, all others with it."""
         place = re.search(r"(\$\(SRC\)|\$\(srcdir\))([/\\])", before)
         root = place[1] if place else "$(srcdir)" if self.automake else "."
-        return f"-I{root}{place[2] if place else '/'}core -I{root}"
+        found = f"-I{root}{place[2] if place else '/'}core -I{root}"
+        # Without it mingw-w64 has no localtime_r().
+        return f"{found} -D_POSIX_THREAD_SAFE_FUNCTIONS" if self.mingw else found
 
     def _add_language(self, sources):
         """Ours are C11, where the rest is older C."""
