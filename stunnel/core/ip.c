@@ -164,7 +164,7 @@ void ip_facts(struct facts_addr *addr)
 
 /* --- blocks ----------------------------------------------------------------------------------- */
 
-static unsigned size_of(enum facts_family family)
+static uint8_t size_of(unsigned family)
 {
 	return family == FACTS_IPV4 ? 32 : 128;
 }
@@ -183,17 +183,18 @@ bool ip_block_parse(struct span text, struct ip_block *block)
 	const char *slash = memchr(text.p, '/', text.len);
 	struct span ip = span_of(text.p, slash ? (size_t)(slash - text.p) : text.len);
 	bool v6 = memchr(ip.p, ':', ip.len) != NULL;
+	unsigned bits;
 
 	*block = (struct ip_block){.family = v6 ? FACTS_IPV6 : FACTS_IPV4};
 	if (!(v6 ? ip_parse_v6(ip, block->ip) : ip_parse_v4(ip, block->ip)))
 		return false;
-	block->bits = size_of(block->family);
-	if (slash &&
-	    !ip_parse_number(span_of(slash + 1, text.len - ip.len - 1), block->bits, &block->bits))
+	bits = size_of(block->family);
+	if (slash && !ip_parse_number(span_of(slash + 1, text.len - ip.len - 1), bits, &bits))
 		return false;
+	block->bits = (uint8_t)bits;
 	if (v6 && block->bits >= 96 && is_mapped(block->ip)) {
 		block->family = FACTS_IPV4;
-		block->bits -= 96;
+		block->bits = (uint8_t)(block->bits - 96);
 		memmove(block->ip, block->ip + 12, 4);
 	}
 	return is_clean(block);
@@ -207,6 +208,14 @@ bool ip_block_holds(const struct ip_block *block, const struct facts_addr *addr)
 	if (block->family != addr->family || memcmp(block->ip, addr->ip, bytes) != 0)
 		return false;
 	return bits == 0 || ((block->ip[bytes] ^ addr->ip[bytes]) & mask) == 0;
+}
+
+bool ip_blocks_hold(const struct ip_blocks *blocks, const struct facts_addr *addr)
+{
+	for (unsigned i = 0; i < blocks->count; i++)
+		if (ip_block_holds(&blocks->block[i], addr))
+			return true;
+	return false;
 }
 
 static bool divides(char c)

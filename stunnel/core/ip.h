@@ -30,9 +30,9 @@ void ip_facts(struct facts_addr *addr);
 
 /* A block of addresses in facts' form: IPv4-mapped IPv6 blocks are IPv4 ones. */
 struct ip_block {
-	enum facts_family family;
+	uint8_t family; /* enum facts_family */
+	uint8_t bits;
 	uint8_t ip[16];
-	unsigned bits;
 };
 
 /* ADDRESS or ADDRESS/BITS; false for anything else, and if bits of the address behind BITS are set.
@@ -40,6 +40,16 @@ struct ip_block {
 bool ip_block_parse(struct span text, struct ip_block *block);
 
 bool ip_block_holds(const struct ip_block *block, const struct facts_addr *addr);
+
+#define IP_BLOCKS_MAX 512
+
+/* A list of blocks. Holds no pointer, so a plain copy is an independent one. Zeroed: empty. */
+struct ip_blocks {
+	unsigned count;
+	struct ip_block block[IP_BLOCKS_MAX];
+};
+
+bool ip_blocks_hold(const struct ip_blocks *blocks, const struct facts_addr *addr);
 
 /*
  * Takes the next block from the front of a list that commas and white space divide: 1, 0 at its

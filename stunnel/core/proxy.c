@@ -98,7 +98,7 @@ size_t proxy_estimate(const struct proxy *p, size_t name)
 {
 	size_t size = PROXY_FIXED + PROXY_INET6_BYTES;
 
-	if (p->version == 1)
+	if (p->version != 2)
 		return PROXY_V1_MAX;
 	for (int id = 0; id < PROXY_TLV_COUNT; id++)
 		if (p->tlvs & PROXY_BIT(id))

@@ -91,9 +91,9 @@ struct proxy_tlv_row {
 };
 extern const struct proxy_tlv_row proxy_tlvs[PROXY_TLV_COUNT];
 
-/* What a service sends. Holds no pointer; zeroed but for `version` and `max_length` it is plain. */
+/* What a service sends. Holds no pointer; zeroed it is version 1. */
 struct proxy {
-	int version;	 /* 1 or 2 */
+	int version;	 /* 1 or 2; 0 is 1 */
 	int keep_mapped; /* an IPv4-mapped address stays IPv6, as stock has it */
 	int max_length;	 /* bytes of the header */
 	bool pass;	 /* TLVs that came in go out again, but for those that are ours */

@@ -246,7 +246,7 @@ bool proxy_encode(const struct proxy *p, const struct facts *facts, struct out *
 	uint32_t tlvs = p->tlvs | (p->pass && facts->tlvs.len != 0 ? PROXY_BIT(PROXY_CUSTOM) : 0);
 
 	*dropped = 0;
-	if (p->version == 1) {
+	if (p->version != 2) {
 		if (facts->client.family == FACTS_NONE || facts->server.family == FACTS_NONE)
 			return false;
 		encode_v1(p, facts, out);
