@@ -31,6 +31,17 @@ def start(request):
         yield start_peer
 
 
+@pytest.fixture
+def front(start):
+    """front(backend, *options): starts a Stunnel with one service in front of a peer or a port."""
+
+    def start_front(backend, *options, settings="", **of_service):
+        section = peers.service(getattr(backend, "port", backend), *options, **of_service)
+        return start(peers.Stunnel(settings + section))
+
+    return start_front
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failed test shows what its peers said."""

@@ -401,10 +401,10 @@ def test_a_file_may_be_moved_at_any_time(start):
 
 
 @pytest.mark.skipif(not PATCHED, reason="the daemon does not start with such a file")
-def test_a_file_that_can_be_opened_again(start):
+def test_a_file_that_can_be_opened_again(start, front):
     """Lines are lost meanwhile, requests are not, and both are told once."""
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "accessLog = {folder}/none/access")))
+    stunnel = front(backend, "accessLog = {folder}/none/access")
     path = stunnel.folder / "none/access"
     with TlsClient(stunnel.port) as client:
         assert [client.get("/lost").status for _ in range(3)] == [200] * 3
@@ -516,11 +516,11 @@ def _run(stunnel):
     return done.stderr + stunnel.log_text()
 
 
-def test_a_full_disk_is_told_once(start):
+def test_a_full_disk_is_told_once(start, front):
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full")
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "accessLog = /dev/full")))
+    stunnel = front(backend, "accessLog = /dev/full")
     with TlsClient(stunnel.port) as client:
         assert client.get("/").status == 200
         stunnel.wait_log("Cannot write access log: /dev/full: No space left on device")

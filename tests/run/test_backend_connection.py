@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from peers import PATCHED, Stunnel, daemon_only, free_port, service, wait_for
+from peers import PATCHED, daemon_only, free_port, wait_for
 from recorder import OK, Recorder, answer_each, read_only
 from tls_client import TlsClient, dial, read_to_end
 
@@ -26,9 +26,9 @@ def alive(stunnel):
 
 
 @daemon_only
-def test_handshake_alone_costs_the_backend_nothing(start):
+def test_handshake_alone_costs_the_backend_nothing(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, HTTP)))
+    stunnel = front(backend, HTTP)
     with TlsClient(stunnel.port):
         alive(stunnel)
         assert len(backend.connections) == 1
@@ -37,9 +37,9 @@ def test_handshake_alone_costs_the_backend_nothing(start):
 
 
 @daemon_only
-def test_half_a_head_costs_the_backend_nothing(start):
+def test_half_a_head_costs_the_backend_nothing(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, HTTP)))
+    stunnel = front(backend, HTTP)
     with TlsClient(stunnel.port) as client:
         client.send(HEAD[:-2])
         alive(stunnel)
@@ -49,17 +49,17 @@ def test_half_a_head_costs_the_backend_nothing(start):
     assert len(backend.connections) == 2
 
 
-def test_plain_mode_connects_after_the_handshake(start):
+def test_plain_mode_connects_after_the_handshake(start, front):
     """The backend may be the one who speaks first."""
     backend = start(Recorder(lambda connection: connection.send(b"220 hello\r\n")))
-    stunnel = start(Stunnel(service(backend.port)))
+    stunnel = front(backend)
     with TlsClient(stunnel.port) as client:
         assert client.recv_all() == b"220 hello\r\n"
 
 
-def test_failed_handshake_costs_the_backend_nothing(start):
+def test_failed_handshake_costs_the_backend_nothing(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port)))
+    stunnel = front(backend)
     with dial(stunnel.port) as sock:
         sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
         read_to_end(sock)
@@ -71,8 +71,8 @@ def test_failed_handshake_costs_the_backend_nothing(start):
 
 
 @daemon_only
-def test_http_client_gets_503(start):
-    stunnel = start(Stunnel(service(free_port(), HTTP)))
+def test_http_client_gets_503(front):
+    stunnel = front(free_port(), HTTP)
     with TlsClient(stunnel.port) as client:
         client.send(HEAD)
         response = client.response()
@@ -82,18 +82,18 @@ def test_http_client_gets_503(start):
     stunnel.wait_log("Connection refused (111)")
 
 
-def test_plain_client_is_closed(start):
-    stunnel = start(Stunnel(service(free_port())))
+def test_plain_client_is_closed(front):
+    stunnel = front(free_port())
     with TlsClient(stunnel.port) as client:
         assert client.closed_by_peer()
     stunnel.wait_log("Connection refused (111)")
 
 
 @daemon_only
-def test_backend_comes_back(start):
+def test_backend_comes_back(start, front):
     """A refused connection is forgotten: the next client gets through."""
     port = free_port()
-    stunnel = start(Stunnel(service(port, HTTP)))
+    stunnel = front(port, HTTP)
     with TlsClient(stunnel.port) as client:
         assert client.get("/").status == 503
     start(Recorder(port=port))
@@ -102,10 +102,10 @@ def test_backend_comes_back(start):
 
 
 @pytest.mark.parametrize("options", [[HTTP], []], ids=["http", "plain"])
-def test_failover_to_the_next_connect_line(start, options):
+def test_failover_to_the_next_connect_line(start, front, options):
     backend = start(Recorder())
     second = f"connect = 127.0.0.1:{backend.port}"
-    stunnel = start(Stunnel(service(free_port(), second, *options)))
+    stunnel = front(free_port(), second, *options)
     for _ in range(2):
         with TlsClient(stunnel.port) as client:
             assert client.get("/").status == 200
@@ -114,25 +114,25 @@ def test_failover_to_the_next_connect_line(start, options):
     assert len(stunnel.wait_log("Connection refused (111)", refused)) == refused
 
 
-def test_first_connect_line_is_preferred(start):
+def test_first_connect_line_is_preferred(start, front):
     first, second = start(Recorder()), start(Recorder())
-    stunnel = start(Stunnel(service(first.port, f"connect = 127.0.0.1:{second.port}", HTTP)))
+    stunnel = front(first, f"connect = 127.0.0.1:{second.port}", HTTP)
     for _ in range(3):
         with TlsClient(stunnel.port) as client:
             client.get("/")
     assert (len(first.connections), len(second.connections)) == (3, 0)
 
 
-def test_port_alone_is_localhost(start):
+def test_port_alone_is_localhost(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(str(backend.port), HTTP)))
+    stunnel = front(str(backend.port), HTTP)
     with TlsClient(stunnel.port) as client:
         assert client.get("/").status == 200
 
 
-def test_unix_backend(start, tmp_path):
+def test_unix_backend(start, front, tmp_path):
     backend = start(Recorder(path=tmp_path / "backend"))
-    stunnel = start(Stunnel(service(str(tmp_path / "backend"), HTTP)))
+    stunnel = front(str(tmp_path / "backend"), HTTP)
     with TlsClient(stunnel.port, source="127.0.0.5") as client:
         assert client.get("/").status == 200
     assert "X-Forwarded-For: 127.0.0.5" in backend.requests[0]
@@ -141,13 +141,13 @@ def test_unix_backend(start, tmp_path):
 # ---- how connections end ------------------------------------------------------------------------
 
 
-def test_backend_that_closes_after_its_answer(start):
+def test_backend_that_closes_after_its_answer(start, front):
     def serve(connection):
         connection.take_request()
         connection.send(OK)
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, HTTP)))
+    stunnel = front(backend, HTTP)
     with TlsClient(stunnel.port) as client:
         assert client.get("/").body == b"ok"
         assert client.closed_by_peer()
@@ -156,7 +156,7 @@ def test_backend_that_closes_after_its_answer(start):
     assert PATCHED or stunnel.log_lines("Connection closed")
 
 
-def test_backend_that_resets_in_its_answer(start):
+def test_backend_that_resets_in_its_answer(start, front):
     """Without a length only the orderly end says that the answer is whole."""
 
     def serve(connection):
@@ -167,7 +167,7 @@ def test_backend_that_resets_in_its_answer(start):
 
     received = threading.Event()
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, HTTP)))
+    stunnel = front(backend, HTTP)
     with TlsClient(stunnel.port) as client:
         client.send(HEAD)
         client.read_until(b"short")
@@ -178,9 +178,9 @@ def test_backend_that_resets_in_its_answer(start):
 
 @pytest.mark.parametrize("close_notify", [True, False], ids=["close_notify", "no close_notify"])
 @pytest.mark.parametrize("sent", [POST + b"12345", HEAD + POST], ids=["in a body", "before a body"])
-def test_truncated_request_resets_the_backend(start, sent, close_notify):
+def test_truncated_request_resets_the_backend(start, front, sent, close_notify):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, HTTP)))
+    stunnel = front(backend, HTTP)
     with TlsClient(stunnel.port) as client:
         client.send(sent)
         wait_for(lambda: backend.connections and b"POST" in backend.data, "the request")
@@ -190,10 +190,10 @@ def test_truncated_request_resets_the_backend(start, sent, close_notify):
     assert backend.connections[0].ended == "reset"
 
 
-def test_half_a_head_and_close(start):
+def test_half_a_head_and_close(start, front):
     """The requests before it are answered; the backend sees an orderly end, or a reset."""
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, HTTP)))
+    stunnel = front(backend, HTTP)
     with TlsClient(stunnel.port) as client:
         client.send(HEAD + HEAD[:9])
         assert client.response().status == 200
@@ -203,10 +203,10 @@ def test_half_a_head_and_close(start):
     assert backend.data.count(b"GET") == 1
 
 
-def test_client_that_is_done_still_gets_its_answer(start):
+def test_client_that_is_done_still_gets_its_answer(start, front):
     """HTTP mode: close_notify after a whole request."""
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, HTTP)))
+    stunnel = front(backend, HTTP)
     with TlsClient(stunnel.port) as client:
         client.send(HEAD)
         client.end()
@@ -215,7 +215,7 @@ def test_client_that_is_done_still_gets_its_answer(start):
     assert backend.connections[0].ended == "eof"
 
 
-def test_half_close_by_the_client(start):
+def test_half_close_by_the_client(start, front):
     """Plain mode: the backend sees the end, and its late bytes still come through."""
 
     def serve(connection):
@@ -223,7 +223,7 @@ def test_half_close_by_the_client(start):
         connection.send(b"got %d bytes" % len(connection.data))
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port)))
+    stunnel = front(backend)
     with TlsClient(stunnel.port) as client:
         client.send(b"x" * 100000)
         client.end()
@@ -231,7 +231,7 @@ def test_half_close_by_the_client(start):
     assert backend.connections[0].ended == "eof"
 
 
-def test_half_close_by_the_backend(start):
+def test_half_close_by_the_backend(start, front):
     """Plain mode: the client sees the end, and its late bytes still come through."""
 
     def serve(connection):
@@ -240,7 +240,7 @@ def test_half_close_by_the_backend(start):
         read_only(connection)
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port)))
+    stunnel = front(backend)
     with TlsClient(stunnel.port) as client:
         assert client.recv_all() == b"that is all"
         client.send(b"x" * 100000)
@@ -250,9 +250,9 @@ def test_half_close_by_the_backend(start):
     assert backend.connections[0].ended == "eof"
 
 
-def test_idle_connection_outlives_the_ones_after_it(start):
+def test_idle_connection_outlives_the_ones_after_it(start, front):
     backend = start(Recorder(answer_each()))
-    stunnel = start(Stunnel(service(backend.port, HTTP)))
+    stunnel = front(backend, HTTP)
     with TlsClient(stunnel.port) as client:
         client.get("/1")
         alive(stunnel)
@@ -263,26 +263,26 @@ def test_idle_connection_outlives_the_ones_after_it(start):
 # ---- time-outs ----------------------------------------------------------------------------------
 
 
-def test_idle_timeout_closes(start):
+def test_idle_timeout_closes(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, HTTP, "TIMEOUTidle = 1")))
+    stunnel = front(backend, HTTP, "TIMEOUTidle = 1")
     with TlsClient(stunnel.port) as client:
         client.get("/")
         assert client.closed_by_peer()
     stunnel.wait_log("TIMEOUTidle exceeded")
 
 
-def test_busy_timeout_ends_a_handshake(start):
-    stunnel = start(Stunnel(service(free_port(), HTTP, "TIMEOUTbusy = 1")))
+def test_busy_timeout_ends_a_handshake(front):
+    stunnel = front(free_port(), HTTP, "TIMEOUTbusy = 1")
     with dial(stunnel.port) as sock:
         assert read_to_end(sock) == b""
     stunnel.wait_log("TIMEOUTbusy exceeded")
 
 
-def test_close_timeout_ends_a_half_closed_connection(start):
+def test_close_timeout_ends_a_half_closed_connection(start, front):
     """Plain mode: the backend is done, and the client never closes."""
     backend = start(Recorder(lambda connection: (connection.end(), read_only(connection))))
-    stunnel = start(Stunnel(service(backend.port, "TIMEOUTclose = 1")))
+    stunnel = front(backend, "TIMEOUTclose = 1")
     with TlsClient(stunnel.port) as client:
         assert client.recv_all() == b""
         wait_for(lambda: backend.connections and backend.connections[0].ended, "the backend's end")

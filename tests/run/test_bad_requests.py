@@ -150,7 +150,7 @@ def test_refused_byte_by_byte(start, sent, status, name, section):
     assert_nothing_came(backend)
 
 
-def test_good_request_whose_answer_is_slow(start):
+def test_good_request_whose_answer_is_slow(start, front):
     """The refusal waits for the answers to what came before."""
 
     def serve(connection):
@@ -160,7 +160,7 @@ def test_good_request_whose_answer_is_slow(start):
         connection.take_request()
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port) as client:
         client.send(GOOD + b"GET / HTTP/1.1\n\n")
         assert client.response().body == b"ok"
@@ -198,7 +198,7 @@ def test_slow_second_head(start):
     assert backend.data.count(b"GET") == 1
 
 
-def test_request_time_is_not_for_bodies_nor_answers(start):
+def test_request_time_is_not_for_bodies_nor_answers(start, front):
     """TIMEOUTrequest ends when the head is complete."""
 
     def serve(connection):
@@ -208,9 +208,7 @@ def test_request_time_is_not_for_bodies_nor_answers(start):
 
     done = []
     backend = start(Recorder(serve))
-    stunnel = start(
-        Stunnel(service(backend.port, "xForwardedFor = yes", "TIMEOUTrequest = 1"))
-    )
+    stunnel = front(backend, "xForwardedFor = yes", "TIMEOUTrequest = 1")
     with TlsClient(stunnel.port) as slow, TlsClient(stunnel.port) as silent:
         slow.send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\nhel")
         silent.send(b"GET / HT")
@@ -221,10 +219,10 @@ def test_request_time_is_not_for_bodies_nor_answers(start):
 
 
 @daemon_only
-def test_answer_arrives_even_with_no_time_to_close(start):
+def test_answer_arrives_even_with_no_time_to_close(start, front):
     """The client is still sending: a close at once would be a reset, which overtakes the answer."""
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes", "TIMEOUTclose = 0")))
+    stunnel = front(backend, "xForwardedFor = yes", "TIMEOUTclose = 0")
     with TlsClient(stunnel.port) as client:
         client.send(b"NOT HTTP AT ALL\r\n")
         client.send(bytes(1 << 18))
@@ -234,7 +232,7 @@ def test_answer_arrives_even_with_no_time_to_close(start):
     assert b"Content-Length: %d\r\n" % len(body) in head
 
 
-def test_bad_request_behind_an_answer_that_is_read_slowly(start):
+def test_bad_request_behind_an_answer_that_is_read_slowly(start, front):
     """Our answer waits until all of the backend's is written, not only until it has come."""
     size = 61000
 
@@ -245,7 +243,7 @@ def test_bad_request_behind_an_answer_that_is_read_slowly(start):
 
     backend = start(Recorder(serve))
     options = ["xForwardedFor = yes", "socket = l:SO_SNDBUF=8192"]
-    stunnel = start(Stunnel(service(backend.port, *options)))
+    stunnel = front(backend, *options)
     with TlsClient(stunnel.port) as client:
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.send(GOOD + b"\x01bad\r\n")
@@ -257,7 +255,7 @@ def test_bad_request_behind_an_answer_that_is_read_slowly(start):
 
 
 @daemon_only
-def test_early_answer_outlives_the_reset_behind_it(start):
+def test_early_answer_outlives_the_reset_behind_it(start, front):
     """413, and closed with the body unread: the client gets the 413 and an orderly end."""
     answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -267,7 +265,7 @@ def test_early_answer_outlives_the_reset_behind_it(start):
         connection.reset()
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port) as client:
         client.send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 9000000\r\n\r\n" + b"x" * 100)
         assert client.recv_all() == answer

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from peers import BINARY, PATCHED, Stunnel, daemon_only, free_port, service
+from peers import BINARY, PATCHED, daemon_only, free_port
 
 
 def run(*arguments):
@@ -24,12 +24,12 @@ def test_version(option):
 
 
 @daemon_only
-def test_the_start_log_begins_with_the_same_lines(start):
+def test_the_start_log_begins_with_the_same_lines(front):
     """At level 5, once, and not again at a reload."""
     lines = run("-version").stderr.split("\n\n")[0].splitlines()
     assert [line.split()[0] for line in lines[:2]] == ["stunnel", "Compiled/running"]
     assert lines[-1].startswith("Threading:")
-    stunnel = start(Stunnel("debug = notice\nworkers = 2\n" + service(free_port())))
+    stunnel = front(free_port(), settings="debug = notice\nworkers = 2\n")
     stunnel.reload()
     logged = [line.split(" ", 2)[2] for line in stunnel.log_text().splitlines()]
     assert logged[: len(lines)] == [f"LOG5[main]: {line}" for line in lines]

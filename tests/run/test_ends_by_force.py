@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from peers import DEADLINE, Stunnel, daemon_only, service, wait_for
+from peers import DEADLINE, daemon_only, wait_for
 from recorder import Recorder
 from tls_client import TlsClient
 
@@ -52,9 +52,9 @@ def ended_by_term(stunnel, client):
     [(HTTP, UNTIL_CLOSE), (HTTP, BY_LENGTH), (HTTP, CHUNKED), (PLAIN, UNTIL_CLOSE)],
     ids=["until close", "by length", "chunked", "plain"],
 )
-def test_term_in_a_response(start, options, answer):
+def test_term_in_a_response(start, front, options, answer):
     backend = start(begins(answer))
-    stunnel = start(Stunnel(service(backend.port, *options)))
+    stunnel = front(backend, *options)
     with TlsClient(stunnel.port) as client:
         client.send(REQUEST)
         client.read_until(answer[-5:])
@@ -62,9 +62,9 @@ def test_term_in_a_response(start, options, answer):
     assert backend_saw(backend) == "reset"
 
 
-def test_term_in_a_tunnel(start):
+def test_term_in_a_tunnel(start, front):
     backend = start(begins(SWITCHED))
-    stunnel = start(Stunnel(service(backend.port, *HTTP)))
+    stunnel = front(backend, *HTTP)
     with TlsClient(stunnel.port) as client:
         client.send(REQUEST[:-2] + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n")
         client.read_until(b"frame")
@@ -73,10 +73,10 @@ def test_term_in_a_tunnel(start):
 
 
 @MODES
-def test_term_in_an_upload(start, options):
+def test_term_in_an_upload(start, front, options):
     """A backend that reads to the end of its input must not take the half for the whole."""
     backend = start(begins(b""))
-    stunnel = start(Stunnel(service(backend.port, *options)))
+    stunnel = front(backend, *options)
     with TlsClient(stunnel.port) as client:
         client.send(UPLOAD + b"half")
         wait_for(lambda: backend.connections and b"half" in backend.data, "the upload's half")
@@ -84,10 +84,10 @@ def test_term_in_an_upload(start, options):
     assert backend_saw(backend) == "reset"
 
 
-def test_term_in_an_upload_that_is_answered_already(start):
+def test_term_in_an_upload_that_is_answered_already(start, front):
     answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
     backend = start(begins(answer))
-    stunnel = start(Stunnel(service(backend.port, *HTTP)))
+    stunnel = front(backend, *HTTP)
     with TlsClient(stunnel.port) as client:
         client.send(UPLOAD + b"half")
         client.read_until(b"\r\n\r\n")
@@ -95,20 +95,20 @@ def test_term_in_an_upload_that_is_answered_already(start):
     assert backend_saw(backend) == "reset"
 
 
-def test_term_between_requests(start):
+def test_term_between_requests(start, front):
     """Nothing is missing, and both are told so."""
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, *HTTP)))
+    stunnel = front(backend, *HTTP)
     with TlsClient(stunnel.port) as client:
         assert client.get("/").status == 200
         assert ended_by_term(stunnel, client) == (b"", "close_notify")
     assert backend_saw(backend) == "eof"
 
 
-def test_term_in_a_worker_that_drains(start):
+def test_term_in_a_worker_that_drains(start, front):
     """A reload has left the connection to it."""
     backend = start(begins(UNTIL_CLOSE))
-    stunnel = start(Stunnel(service(backend.port, *HTTP)))
+    stunnel = front(backend, *HTTP)
     with TlsClient(stunnel.port) as client:
         client.send(REQUEST)
         client.read_until(b"beginning")
@@ -117,7 +117,7 @@ def test_term_in_a_worker_that_drains(start):
     assert backend_saw(backend) == "reset"
 
 
-def test_timeoutclose_of_a_client_that_has_ended(start):
+def test_timeoutclose_of_a_client_that_has_ended(start, front):
     """Its half is through, the backend's is not."""
     over = Event()
 
@@ -128,7 +128,7 @@ def test_timeoutclose_of_a_client_that_has_ended(start):
         over.wait(DEADLINE)
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, "TIMEOUTclose = 1")))
+    stunnel = front(backend, "TIMEOUTclose = 1")
     with TlsClient(stunnel.port) as client:
         client.send(b"all of it")
         client.read_until(b"beginning")
@@ -140,7 +140,7 @@ def test_timeoutclose_of_a_client_that_has_ended(start):
     assert backend.data == b"all of it"
 
 
-def test_timeoutclose_of_a_backend_that_has_ended(start):
+def test_timeoutclose_of_a_backend_that_has_ended(start, front):
     """The client gets the whole; the backend does not take what came for all of an upload."""
 
     def serve(connection):
@@ -151,7 +151,7 @@ def test_timeoutclose_of_a_backend_that_has_ended(start):
             pass
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, "TIMEOUTclose = 1")))
+    stunnel = front(backend, "TIMEOUTclose = 1")
     with TlsClient(stunnel.port) as client:
         client.send(b"a half")
         assert client.recv_all() == b"the whole"

@@ -54,10 +54,10 @@ def forwarded(request):
         ("no", ALIASES, ALIASES),
     ],
 )
-def test_what_the_backend_sees(start, mode, sent, expected):
+def test_what_the_backend_sees(start, front, mode, sent, expected):
     """In the first request of a connection as in the ones that follow."""
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, f"xForwardedFor = {mode}")))
+    stunnel = front(backend, f"xForwardedFor = {mode}")
     with TlsClient(stunnel.port, source=CLIENT) as client:
         for n in range(3):
             assert client.get(f"/{n}", sent).status == 200
@@ -66,9 +66,9 @@ def test_what_the_backend_sees(start, mode, sent, expected):
     assert [forwarded(request) for request in backend.requests] == [expected] * 3
 
 
-def test_our_line_is_the_last_one(start):
+def test_our_line_is_the_last_one(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port, source=CLIENT) as client:
         client.get("/", ["X-Forwarded-For: 203.0.113.66", "Accept: x"])
     assert backend.requests == [
@@ -82,10 +82,10 @@ def test_our_line_is_the_last_one(start):
     ]
 
 
-def test_connection_option_does_not_remove_it(start):
+def test_connection_option_does_not_remove_it(start, front):
     """RFC 9110 7.6.1 has the backend drop what Connection names."""
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port, source=CLIENT) as client:
         client.get("/", ["Connection: keep-alive, X-Forwarded-For"])
     assert "Connection: keep-alive" in backend.requests[0]

@@ -3,7 +3,7 @@
 
 import pytest
 
-from peers import Apache, Haproxy, Nginx, Stunnel, free_port, service
+from peers import Apache, Haproxy, Nginx, free_port
 from tls_client import TlsClient
 
 REQUESTS = 1000
@@ -23,10 +23,10 @@ def proxy_port(haproxy):
 
 
 @pytest.mark.parametrize("server", [Nginx, Apache])
-def test_every_request_of_one_connection(start, server):
+def test_every_request_of_one_connection(start, front, server):
     backend = start(server())
     proxy = start(haproxy_before(backend))
-    stunnel = start(Stunnel(service(proxy_port(proxy), "xForwardedFor = yes")))
+    stunnel = front(proxy_port(proxy), "xForwardedFor = yes")
     with TlsClient(stunnel.port, source="127.0.0.5") as client:
         for n in range(REQUESTS):
             assert client.get(f"/{backend.name}/{n}").status == 404
@@ -36,10 +36,10 @@ def test_every_request_of_one_connection(start, server):
     assert len(stunnel.wait_log("accepted connection from 127.0.0.5")) == 1
 
 
-def test_many_clients_and_both_servers_at_once(start):
+def test_many_clients_and_both_servers_at_once(start, front):
     nginx, apache = start(Nginx()), start(Apache())
     proxy = start(haproxy_before(nginx, apache))
-    stunnel = start(Stunnel(service(proxy_port(proxy), "xForwardedFor = yes")))
+    stunnel = front(proxy_port(proxy), "xForwardedFor = yes")
     sources = [f"127.0.0.{n}" for n in range(2, 10)]
     clients = [TlsClient(stunnel.port, source=source) for source in sources]
     for n in range(20):
@@ -58,7 +58,7 @@ def test_many_clients_and_both_servers_at_once(start):
         assert sorted(seen) == sorted(expected)
 
 
-def test_haproxy_adds_its_own_line_after_ours(start):
+def test_haproxy_adds_its_own_line_after_ours(start, front):
     backend = start(Nginx())
     port = free_port()
     start(
@@ -71,14 +71,14 @@ listen web
 """
         )
     )
-    stunnel = start(Stunnel(service(port, "xForwardedFor = replace")))
+    stunnel = front(port, "xForwardedFor = replace")
     with TlsClient(stunnel.port, source="127.0.0.6") as client:
         client.get("/")
         client.get("/", ["X-Forwarded-For: 203.0.113.66"])
     assert backend.wait_log(2) == ["GET / HTTP/1.1|127.0.0.6, 127.0.0.1|127.0.0.1"] * 2
 
 
-def test_haproxy_closes_the_connection_after_its_answer(start):
+def test_haproxy_closes_the_connection_after_its_answer(start, front):
     """Each new connection of the client is a new one for haproxy, too; none is lost."""
     backend = start(Nginx())
     port = free_port()
@@ -92,7 +92,7 @@ listen web
 """
         )
     )
-    stunnel = start(Stunnel(service(port, "xForwardedFor = yes")))
+    stunnel = front(port, "xForwardedFor = yes")
     for n in range(10):
         with TlsClient(stunnel.port, source="127.0.0.7") as client:
             assert client.get(f"/{n}").status == 404

@@ -96,10 +96,10 @@ VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVe
         ("sessionCacheTimeout = 0", 7200),
     ],
 )
-def test_a_session_lasts_as_long_as_the_configuration_says(start, version, line, seconds):
+def test_a_session_lasts_as_long_as_the_configuration_says(start, front, version, line, seconds):
     """The server tells the client so in the ticket (RFC 5077 3.3, RFC 8446 4.6.1)."""
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, line)))
+    stunnel = front(backend, line)
     with TlsClient(stunnel.port, context=client_context(version=version)) as client:
         client.get("/")
         assert client.session.ticket_lifetime_hint == seconds
@@ -124,9 +124,9 @@ def test_a_session_lasts_as_the_section_of_its_server_name_says(start, version, 
 
 
 @VERSIONS
-def test_sessions_are_not_resumed_where_they_must_not(start, version):
+def test_sessions_are_not_resumed_where_they_must_not(start, front, version):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "sessionResume = no")))
+    stunnel = front(backend, "sessionResume = no")
     context = client_context(version=version)
     with TlsClient(stunnel.port, context=context) as client:
         client.get("/")

@@ -83,9 +83,9 @@ def test_the_client_is_not_told_to_close(start):
         assert response.body == b"ok"
 
 
-def test_without_the_option_the_client_goes_too(start):
+def test_without_the_option_the_client_goes_too(start, front):
     backend = start(Recorder(answer_once(CLOSE)))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = replace")))
+    stunnel = front(backend, "xForwardedFor = replace")
     with TlsClient(stunnel.port) as client:
         response = client.get()
         assert response.header("Connection") == ["close"]
@@ -204,7 +204,7 @@ def test_nothing_is_sent_again_after_an_interim_response(start):
     assert len(backend.connections) == 1
 
 
-def test_what_is_sent_again_is_the_request_and_nothing_else(start):
+def test_what_is_sent_again_is_the_request_and_nothing_else(start, front):
     """Not the end of the content before it, which could begin like a request of the client's own."""
 
     def serve(connection):
@@ -217,7 +217,7 @@ def test_what_is_sent_again_is_the_request_and_nothing_else(start):
         connection.end()
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, *OPTIONS)))
+    stunnel = front(backend, *OPTIONS)
     forged = b"GET /forged HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
     with TlsClient(stunnel.port, source=ADDRESS) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -229,7 +229,7 @@ def test_what_is_sent_again_is_the_request_and_nothing_else(start):
     assert backend.connections[1].data == expected.encode()
 
 
-def test_what_came_unasked_answers_no_later_request(start):
+def test_what_came_unasked_answers_no_later_request(start, front):
     """Also where the answer before it does not fit into the client's socket."""
 
     def serve(connection):
@@ -243,7 +243,7 @@ def test_what_came_unasked_answers_no_later_request(start):
         read_only(connection)
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, *OPTIONS, "socket = a:SO_SNDBUF=65536")))
+    stunnel = front(backend, *OPTIONS, "socket = a:SO_SNDBUF=65536")
     for size in range(60_000, 400_000, 20_000):
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
@@ -257,7 +257,7 @@ def test_what_came_unasked_answers_no_later_request(start):
 
 
 @pytest.mark.parametrize("closes", [True, False], ids=["closes", "lingers"])
-def test_a_client_that_is_done_gets_all_its_answers(start, closes):
+def test_a_client_that_is_done_gets_all_its_answers(start, front, closes):
     def serve(connection):
         connection.take_request()
         connection.send(CLOSE)
@@ -266,7 +266,7 @@ def test_a_client_that_is_done_gets_all_its_answers(start, closes):
         read_only(connection)
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, *OPTIONS)))
+    stunnel = front(backend, *OPTIONS)
     request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     with TlsClient(stunnel.port) as client:
         client.send(2 * request)
@@ -276,9 +276,9 @@ def test_a_client_that_is_done_gets_all_its_answers(start, closes):
     assert len(backend.connections) == 2
 
 
-def test_our_answer_to_head_has_no_content(start):
+def test_our_answer_to_head_has_no_content(start, front):
     backend = start(Recorder(lambda connection: connection.take_request()))
-    stunnel = start(Stunnel(service(backend.port, *OPTIONS)))
+    stunnel = front(backend, *OPTIONS)
     with TlsClient(stunnel.port) as client:
         client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
         answer = client.recv_all()
@@ -310,11 +310,11 @@ def test_a_backend_that_is_not_there_any_more(start):
         assert client.recv() == b""
 
 
-def test_another_target_takes_over(start):
+def test_another_target_takes_over(start, front):
     second = start(Recorder())
     first = start(Recorder(answer_once(CLOSE)))
     target = f"connect = 127.0.0.1:{second.port}"
-    stunnel = start(Stunnel(service(first.port, *OPTIONS, target)))
+    stunnel = front(first, *OPTIONS, target)
     with TlsClient(stunnel.port) as client:
         assert client.get("/1").status == 200
         first.close()
@@ -352,10 +352,10 @@ def test_an_idle_client_is_closed(start):
 
 
 @pytest.mark.parametrize("mode", ["client", "both"])
-def test_a_client_that_leaves_while_its_requests_wait(start, mode):
+def test_a_client_that_leaves_while_its_requests_wait(start, front, mode):
     """A request is pending, and what comes behind it is not read: that must not hide the end."""
     backend = start(Recorder(read_only))
-    stunnel = start(Stunnel(service(backend.port, OPTIONS[0], f"httpKeepAlive = {mode}")))
+    stunnel = front(backend, OPTIONS[0], f"httpKeepAlive = {mode}")
     upgrade = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     with TlsClient(stunnel.port) as client:
         client.send(upgrade + b"behind")
@@ -365,10 +365,10 @@ def test_a_client_that_leaves_while_its_requests_wait(start, mode):
 
 
 @pytest.mark.parametrize("mode", ["client", "both"])
-def test_a_client_that_leaves_before_it_is_refused(start, mode):
+def test_a_client_that_leaves_before_it_is_refused(start, front, mode):
     """Its bad request stands behind a good one, which is not answered."""
     backend = start(Recorder(read_only))
-    stunnel = start(Stunnel(service(backend.port, OPTIONS[0], f"httpKeepAlive = {mode}")))
+    stunnel = front(backend, OPTIONS[0], f"httpKeepAlive = {mode}")
     with TlsClient(stunnel.port) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\nbad\r\n\r\n")
         wait_for(lambda: backend.connections and backend.connections[0].data, "the request")
@@ -379,9 +379,9 @@ def test_a_client_that_leaves_before_it_is_refused(start, mode):
 # ---- real backends ----------------------------------------------------------------------------
 
 
-def test_nginx_that_closes_after_every_response(start):
+def test_nginx_that_closes_after_every_response(start, front):
     backend = start(Nginx(server="keepalive_requests 1;"))
-    stunnel = start(Stunnel(service(backend.port, *OPTIONS)))
+    stunnel = front(backend, *OPTIONS)
     assert get_all(stunnel, [f"/{n}" for n in range(20)]) == [404] * 20
     assert len(backend.wait_log(20)) == 20
     assert all(f"|{ADDRESS}|" in line for line in backend.log_lines())
@@ -389,21 +389,21 @@ def test_nginx_that_closes_after_every_response(start):
 
 
 @pytest.mark.parametrize("config", ["KeepAlive Off", "MaxKeepAliveRequests 2"])
-def test_apache_that_closes(start, config):
+def test_apache_that_closes(start, front, config):
     backend = start(Apache(config))
-    stunnel = start(Stunnel(service(backend.port, *OPTIONS)))
+    stunnel = front(backend, *OPTIONS)
     assert get_all(stunnel, [f"/{n}" for n in range(20)]) == [404] * 20
     assert all(f"|{ADDRESS}|" in line for line in backend.wait_log(20))
     assert len(stunnel.log_lines("accepted connection")) == 1
 
 
-def test_a_server_of_http_1_0(start):
+def test_a_server_of_http_1_0(front):
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", free_port()), http.server.SimpleHTTPRequestHandler
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        stunnel = start(Stunnel(service(server.server_port, *OPTIONS)))
+        stunnel = front(server.server_port, *OPTIONS)
         assert get_all(stunnel, ["/no-such-file"] * 5) == [404] * 5
         assert len(stunnel.log_lines("accepted connection")) == 1
     finally:

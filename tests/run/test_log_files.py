@@ -81,9 +81,9 @@ class Limited:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_log_that_may_not_grow_begins_anew_and_counts_what_is_missing(start, workers):
+def test_a_log_that_may_not_grow_begins_anew_and_counts_what_is_missing(start, front, workers):
     backend = start(Recorder())
-    stunnel = start(Stunnel(f"workers = {workers}\n" + service(backend.port)))
+    stunnel = front(backend, settings=f"workers = {workers}\n")
     get(stunnel, *paths("before", 2))
     stunnel.wait_ended(2)
     size = stunnel.log.stat().st_size + 150

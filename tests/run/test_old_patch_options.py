@@ -11,10 +11,10 @@ CLIENT = "127.0.0.5"
 
 
 @pytest.mark.parametrize("name", ["xforwardedfor", "xForwardedFor", "XFORWARDEDFOR"])
-def test_every_request_has_the_clients_lines_and_one_of_ours(start, name):
+def test_every_request_has_the_clients_lines_and_one_of_ours(start, front, name):
     """Spelt as that patch spelt it; the old one had it in the first request only."""
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, f"{name} = yes", "listenqueue = 1024")))
+    stunnel = front(backend, f"{name} = yes", "listenqueue = 1024")
     sent = ["x-forwarded-for: 203.0.113.1", "X-Forwarded-For: 203.0.113.2"]
     with TlsClient(stunnel.port, source=CLIENT) as client:
         for _ in range(3):
@@ -52,9 +52,9 @@ def test_sendproxy_no_sends_nothing(start):
 
 
 @pytest.mark.parametrize("number", [0, 100000])
-def test_listenqueue_is_taken_with_a_note(start, number):
+def test_listenqueue_is_taken_with_a_note(start, front, number):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, f"listenqueue = {number}")))
+    stunnel = front(backend, f"listenqueue = {number}")
     with TlsClient(stunnel.port) as client:
         assert client.get("/").status == 200
     assert len(stunnel.wait_log("the queue is as long as the kernel allows")) == 1

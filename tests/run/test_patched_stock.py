@@ -65,10 +65,10 @@ def test_a_section_that_a_name_leads_to_cannot_accept_otherwise(start):
             start(Stunnel(service(9, *first) + named + second))
 
 
-def test_stocks_own_log_and_header_have_the_client_that_a_header_named(start):
+def test_stocks_own_log_and_header_have_the_client_that_a_header_named(start, front):
     backend = start(Recorder(read_only))
     options = ["acceptProxy = yes", PEERS, "protocol = proxy"]
-    stunnel = start(Stunnel(service(backend.port, *options)))
+    stunnel = front(backend, *options)
     with dial(stunnel.port) as sock:
         sock.sendall(b"PROXY TCP4 192.0.2.7 198.51.100.1 51234 443\r\n")
         context = client_context()
@@ -79,9 +79,9 @@ def test_stocks_own_log_and_header_have_the_client_that_a_header_named(start):
     assert stunnel.wait_log("PROXY header version 1: client 192.0.2.7:51234")
 
 
-def test_a_client_that_sends_nothing_is_let_go_without_an_answer(start):
+def test_a_client_that_sends_nothing_is_let_go_without_an_answer(start, front):
     backend = start(Recorder(read_only))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes", "TIMEOUTrequest = 1")))
+    stunnel = front(backend, "xForwardedFor = yes", "TIMEOUTrequest = 1")
     with TlsClient(stunnel.port) as client:
         assert client.recv_all() == b""
     assert stunnel.wait_log("TIMEOUTrequest exceeded: closing")
@@ -89,9 +89,9 @@ def test_a_client_that_sends_nothing_is_let_go_without_an_answer(start):
     assert (backend.connections[0].ended, backend.data) == ("eof", b"")
 
 
-def test_a_head_that_trickles_has_the_time_of_any_other(start):
+def test_a_head_that_trickles_has_the_time_of_any_other(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes", "TIMEOUTrequest = 2")))
+    stunnel = front(backend, "xForwardedFor = yes", "TIMEOUTrequest = 2")
     with TlsClient(stunnel.port) as client:
         client.get("/")
         client.send(b"GET / HTTP/1.1\r\nX: ")
@@ -105,9 +105,9 @@ def test_a_head_that_trickles_has_the_time_of_any_other(start):
 
 
 @pytest.mark.parametrize("option", ["TIMEOUTrequest = 1", "TIMEOUTidle = 20"])
-def test_the_time_of_a_request_is_no_matter_for_a_blind_service(start, option):
+def test_the_time_of_a_request_is_no_matter_for_a_blind_service(start, front, option):
     backend = start(Recorder(read_only))
-    stunnel = start(Stunnel(service(backend.port, option)))
+    stunnel = front(backend, option)
     with TlsClient(stunnel.port) as client:
         client.send(b"a")
         time.sleep(1.5)
@@ -188,9 +188,9 @@ def test_service_without_options_is_blind(start):
         wait_for(lambda: backend.connections and backend.data == junk, "the bytes")
 
 
-def test_reload_while_a_connection_runs(start):
+def test_reload_while_a_connection_runs(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes", "httpAddHeader = X-A: 1")))
+    stunnel = front(backend, "xForwardedFor = yes", "httpAddHeader = X-A: 1")
     with TlsClient(stunnel.port) as old:
         old.get("/1")
         text = stunnel.config.read_text()
@@ -253,9 +253,9 @@ def test_session_of_another_name_is_no_certificate(start):
     assert len(backend.requests) == 1
 
 
-def test_refused_client_that_goes_on_sending_gets_the_answer(start):
+def test_refused_client_that_goes_on_sending_gets_the_answer(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port) as client:
         client.send(b"GET / HTTP/1.1\n\n" + 100000 * b"x")
         answer = client.recv_all()
@@ -265,9 +265,9 @@ def test_refused_client_that_goes_on_sending_gets_the_answer(start):
     assert "not transferring any data" not in stunnel.log_text()
 
 
-def test_refused_client_cannot_send_for_ever(start):
+def test_refused_client_cannot_send_for_ever(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port) as client:
         client.send(b"GET / HTTP/1.1\n\n")
         assert client.recv_all().startswith(b"HTTP/1.1 400 ")
@@ -278,9 +278,9 @@ def test_refused_client_cannot_send_for_ever(start):
     stunnel.wait_ended(1)
 
 
-def test_no_descriptor_is_left_behind(start):
+def test_no_descriptor_is_left_behind(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
 
     def talk(count):
         for n in range(count):
@@ -300,7 +300,7 @@ def test_no_descriptor_is_left_behind(start):
     wait_for(lambda: descriptors() <= before, f"no more than {before} descriptors")
 
 
-def test_expansion_by_far_more_than_the_buffers(start):
+def test_expansion_by_far_more_than_the_buffers(start, front):
     """Each small request becomes 3 kB; all are sent, and the end with them, before one is read."""
     count = 30  # in flight at most 32
     value = 3000 * "v"
@@ -313,7 +313,7 @@ def test_expansion_by_far_more_than_the_buffers(start):
 
     sent = threading.Event()
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, f"httpSetHeader = X-Long: {value}")))
+    stunnel = front(backend, f"httpSetHeader = X-Long: {value}")
     with TlsClient(stunnel.port) as client:
         client.send(count * b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         client.end()
@@ -349,9 +349,9 @@ def trickle(client, data):
     ],
     ids=["head", "trailers"],
 )
-def test_what_comes_slowly_is_no_idle_loop(start, whole, slow):
+def test_what_comes_slowly_is_no_idle_loop(start, front, whole, slow):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port) as client:
         client.send(whole)
         trickle(client, slow)
@@ -359,9 +359,9 @@ def test_what_comes_slowly_is_no_idle_loop(start, whole, slow):
     assert IDLE_TURNS not in stunnel.log_text()
 
 
-def test_slow_bytes_behind_an_answered_request(start):
+def test_slow_bytes_behind_an_answered_request(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port) as client:
         client.send(b"GET / HTTP/1.1\n\n")
         stunnel.wait_log("bare-lf")
@@ -370,7 +370,7 @@ def test_slow_bytes_behind_an_answered_request(start):
     assert IDLE_TURNS not in stunnel.log_text()
 
 
-def test_requests_far_beyond_those_in_flight(start):
+def test_requests_far_beyond_those_in_flight(start, front):
     """The backend takes its time: nothing is lost, and nothing too much is read."""
     count = 3000
 
@@ -384,7 +384,7 @@ def test_requests_far_beyond_those_in_flight(start):
 
     full, sent = threading.Event(), threading.Event()
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port) as client:
         client.send(32 * HEAD)
         assert full.wait(30)
@@ -402,9 +402,9 @@ def test_requests_far_beyond_those_in_flight(start):
 @pytest.mark.parametrize(
     "request_", [40 * HEAD, HEAD[:-2] + b"Connection: Upgrade\r\nUpgrade: a\r\n\r\n" + 1000 * b"x"]
 )
-def test_client_that_is_gone_while_requests_wait(start, how, request_):
+def test_client_that_is_gone_while_requests_wait(start, front, how, request_):
     backend = start(Recorder(read_only))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     client = TlsClient(stunnel.port)
     client.send(request_)
     wait_for(lambda: backend.connections and b"GET " in backend.data, "a request")
@@ -417,9 +417,9 @@ def test_client_that_is_gone_while_requests_wait(start, how, request_):
     assert IDLE_TURNS not in stunnel.log_text()
 
 
-def test_flood_behind_the_last_request(start):
+def test_flood_behind_the_last_request(start, front):
     backend = start(Recorder(read_only))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         with pytest.raises(OSError):
@@ -428,7 +428,7 @@ def test_flood_behind_the_last_request(start):
     stunnel.wait_log("goes on sending behind its last request")
 
 
-def test_bad_request_behind_the_end_of_the_backend(start):
+def test_bad_request_behind_the_end_of_the_backend(start, front):
     """There is nobody to answer, and TIMEOUTclose ends it, not TIMEOUTidle."""
 
     def serve(connection):
@@ -438,7 +438,7 @@ def test_bad_request_behind_the_end_of_the_backend(start):
         read_only(connection)
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes", "TIMEOUTclose = 1")))
+    stunnel = front(backend, "xForwardedFor = yes", "TIMEOUTclose = 1")
     with TlsClient(stunnel.port) as client:
         client.get("/")
         assert client.recv_all() == b"" and client.ended == "close_notify"
@@ -447,10 +447,10 @@ def test_bad_request_behind_the_end_of_the_backend(start):
 
 
 @pytest.mark.parametrize("option", ["reset = yes", "reset = no"])
-def test_body_that_is_cut_is_never_a_short_one(start, option):
+def test_body_that_is_cut_is_never_a_short_one(start, front, option):
     """Nor where TIMEOUTidle ends it."""
     backend = start(Recorder(read_only))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes", option, "TIMEOUTidle = 1")))
+    stunnel = front(backend, "xForwardedFor = yes", option, "TIMEOUTidle = 1")
     with TlsClient(stunnel.port) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
         wait_for(lambda: backend.connections and backend.connections[0].ended, "the end")
@@ -459,7 +459,7 @@ def test_body_that_is_cut_is_never_a_short_one(start, option):
 
 @pytest.mark.parametrize("ends", ["end", "reset"])
 @pytest.mark.parametrize("length", ["Content-Length: 10\r\n", ""])
-def test_response_that_is_cut_has_no_close_notify(start, ends, length):
+def test_response_that_is_cut_has_no_close_notify(start, front, ends, length):
     def serve(connection):
         connection.take_request()
         connection.send(f"HTTP/1.1 200 OK\r\n{length}\r\n12345".encode())
@@ -468,7 +468,7 @@ def test_response_that_is_cut_has_no_close_notify(start, ends, length):
 
     received = threading.Event()
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port) as client:
         client.send(HEAD)
         client.read_until(b"12345")
@@ -500,7 +500,7 @@ def test_started_programs_inherit_nothing(start, tmp_path):
 
 
 @pytest.mark.parametrize("size", [5000, 1_000_000])
-def test_answer_without_framing_is_whole_for_a_client_that_has_ended(start, size):
+def test_answer_without_framing_is_whole_for_a_client_that_has_ended(start, front, size):
     """Some releases read nothing more of a backend that poll() tells to have hung up."""
     seen = threading.Event()
     head = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -512,7 +512,7 @@ def test_answer_without_framing_is_whole_for_a_client_that_has_ended(start, size
         connection.send(bytes(size))
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     for _ in range(5):
         with TlsClient(stunnel.port) as client:
             client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -115,7 +115,7 @@ def fresh_rule(stunnel, backend):
     return backend.connections[-1].requests()[-1][-1]
 
 
-def test_request_in_flight_is_finished(start):
+def test_request_in_flight_is_finished(start, front):
     """Reload between a request and its answer, and in the middle of a body."""
     go = threading.Event()
 
@@ -127,7 +127,7 @@ def test_request_in_flight_is_finished(start):
         answer_each()(connection)
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
         wait_for(lambda: backend.connections and backend.data.endswith(b"12345"), "the body")
@@ -138,9 +138,9 @@ def test_request_in_flight_is_finished(start):
         assert client.response().body == b"done"
 
 
-def test_old_workers_end_with_their_connections(start):
+def test_old_workers_end_with_their_connections(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel("workers = 2\n" + service(backend.port)))
+    stunnel = front(backend, settings="workers = 2\n")
     old = stunnel.processes()[1:]
     stunnel.reload()
     stunnel.wait_gone(old)
@@ -179,9 +179,9 @@ def test_bad_file_changes_nothing_and_says_why(start, bad, reason):
     stunnel.reload()
 
 
-def test_missing_file_changes_nothing(start):
+def test_missing_file_changes_nothing(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port)))
+    stunnel = front(backend)
     port = stunnel.port
     stunnel.config.unlink()
     stunnel.signal(signal.SIGHUP)
@@ -190,9 +190,9 @@ def test_missing_file_changes_nothing(start):
         assert client.get("/").status == 200
 
 
-def test_new_port_that_is_taken_changes_nothing(start):
+def test_new_port_that_is_taken_changes_nothing(start, front):
     backend, taken = start(Recorder()), start(Recorder())
-    stunnel = start(Stunnel(service(backend.port)))
+    stunnel = front(backend)
     port = stunnel.port
     stunnel.write(service(backend.port, accept=f"127.0.0.1:{taken.port}"))
     stunnel.signal(signal.SIGHUP)
@@ -214,13 +214,13 @@ def test_new_certificate_is_live(start):
         assert client.get("/").status == 200
 
 
-def test_certificate_renewed_in_place_is_live(start, tmp_path):
+def test_certificate_renewed_in_place_is_live(start, front, tmp_path):
     """As certbot does it: the configuration is the same, the files are not."""
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     cert.write_bytes(certificates().cert.read_bytes())
     key.write_bytes(certificates().key.read_bytes())
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, f"cert = {cert}", f"key = {key}")))
+    stunnel = front(backend, f"cert = {cert}", f"key = {key}")
     with TlsClient(stunnel.port) as client:
         client.get("/")
     old = stunnel.processes()[1:]
@@ -232,9 +232,9 @@ def test_certificate_renewed_in_place_is_live(start, tmp_path):
         assert client.get("/").status == 200
 
 
-def test_new_port_is_live_and_the_old_one_closed(start):
+def test_new_port_is_live_and_the_old_one_closed(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port)))
+    stunnel = front(backend)
     before = stunnel.port
     after = free_port()
     stunnel.write(service(backend.port, accept=f"127.0.0.1:{after}"))

@@ -13,10 +13,10 @@ VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVe
 
 
 @VERSIONS
-def test_resumption_across_workers(start, version):
+def test_resumption_across_workers(start, front, version):
     """One ticket key for all workers: whichever accepts, the session is resumed."""
     backend = start(Recorder())
-    stunnel = start(Stunnel("workers = 4\n" + service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes", settings="workers = 4\n")
     context = client_context(version=version)
     with TlsClient(stunnel.port, context=context) as client:
         client.get("/")
@@ -32,9 +32,9 @@ def test_resumption_across_workers(start, version):
 
 @daemon_only
 @VERSIONS
-def test_resumption_across_a_reload(start, version):
+def test_resumption_across_a_reload(start, front, version):
     backend = start(Recorder())
-    stunnel = start(Stunnel("workers = 2\n" + service(backend.port)))
+    stunnel = front(backend, settings="workers = 2\n")
     context = client_context(version=version)
     with TlsClient(stunnel.port, context=context) as client:
         client.get("/")
@@ -97,10 +97,10 @@ def test_cipher_that_was_withdrawn_is_not_resumed(start):
 
 @daemon_only
 @VERSIONS
-def test_no_tickets(start, version):
+def test_no_tickets(start, front, version):
     """None at all: in TLS 1.3 OpenSSL means other ones by the option, that nobody would know."""
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, "options = NO_TICKET")))
+    stunnel = front(backend, "options = NO_TICKET")
     context = client_context(version=version)
     with TlsClient(stunnel.port, context=context) as client:
         client.get("/")

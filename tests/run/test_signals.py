@@ -47,9 +47,9 @@ def test_end(start, number, said, workers):
             os.kill(pid, 0)
 
 
-def test_signals_without_meaning_change_nothing(start):
+def test_signals_without_meaning_change_nothing(start, front):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port)))
+    stunnel = front(backend)
     for number in (signal.SIGUSR2, signal.SIGPIPE, signal.SIGCHLD):
         stunnel.signal(number)
     with TlsClient(stunnel.port) as client:
@@ -57,10 +57,10 @@ def test_signals_without_meaning_change_nothing(start):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_usr1_reopens_the_log(start, workers):
+def test_usr1_reopens_the_log(start, front, workers):
     """As logrotate does it: rename, then USR1; no line is lost."""
     backend = start(Recorder())
-    stunnel = start(Stunnel(f"workers = {workers}\n" + service(backend.port)))
+    stunnel = front(backend, settings=f"workers = {workers}\n")
     rotated = stunnel.folder / "stunnel.log.1"
     stunnel.log.rename(rotated)
     serves(stunnel)
@@ -80,10 +80,10 @@ def test_usr1_reopens_the_log(start, workers):
 
 
 @daemon_only
-def test_usr1_does_not_kill_workers_that_are_ending(start):
+def test_usr1_does_not_kill_workers_that_are_ending(start, front):
     """The old ones have let go of everything when a signal that was meant for all reaches them."""
     backend = start(Recorder())
-    stunnel = start(Stunnel("workers = 2\n" + service(backend.port)))
+    stunnel = front(backend, settings="workers = 2\n")
     for _ in range(20):
         stunnel.reload()
         stunnel.signal(signal.SIGUSR1)
@@ -103,10 +103,10 @@ def test_log_overwrite(start):
             assert ("from before" in stunnel.log_text()) == expected
 
 
-def test_overwritten_log_is_reopened_once(start):
+def test_overwritten_log_is_reopened_once(start, front):
     """A worker that begins the file anew as well would wipe out what others wrote into it."""
     backend = start(Recorder())
-    stunnel = start(Stunnel("log = overwrite\nworkers = 3\n" + service(backend.port)))
+    stunnel = front(backend, settings="log = overwrite\nworkers = 3\n")
     stunnel.signal(signal.SIGUSR1)
     stunnel.wait_log("Log file reopened")
     for _ in range(6):

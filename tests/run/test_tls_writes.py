@@ -12,7 +12,7 @@ from threading import Event, Thread
 
 import pytest
 
-from peers import Stunnel, daemon_only, service, wait_for
+from peers import daemon_only, wait_for
 from recorder import Recorder
 from test_bulk_transfer import settled
 from tls_client import DEADLINE, TlsClient
@@ -99,10 +99,10 @@ class Late(Recorder):
 
 
 @MODES
-def test_end_behind_a_full_socket(start, options):
+def test_end_behind_a_full_socket(start, front, options):
     """All bytes, close_notify and the socket's end, at whatever byte the socket is full."""
     backend = start(Recorder(until_close))
-    stunnel = start(Stunnel(service(backend.port, *options, SMALL, "TIMEOUTclose = 300")))
+    stunnel = front(backend, *options, SMALL, "TIMEOUTclose = 300")
     wrong = []
 
     def fetch(size):
@@ -131,10 +131,10 @@ def test_end_behind_a_full_socket(start, options):
 
 @daemon_only
 @MODES
-def test_key_update_while_a_write_is_blocked(start, options):
+def test_key_update_while_a_write_is_blocked(start, front, options):
     """RFC 8446 4.6.3 wants an answer, and the record that is half sent stays whole."""
     backend = start(Endless(8 << 20))
-    stunnel = start(Stunnel(service(backend.port, *options, SMALL)))
+    stunnel = front(backend, *options, SMALL)
     with slow(stunnel.port, RecordClient) as client:
         client.send(REQUEST)
         backend.wait_blocked()
@@ -149,9 +149,9 @@ def test_key_update_while_a_write_is_blocked(start, options):
 
 
 @MODES
-def test_key_updates_with_every_request(start, options):
+def test_key_updates_with_every_request(start, front, options):
     backend = start(Recorder())
-    stunnel = start(Stunnel(service(backend.port, *options)))
+    stunnel = front(backend, *options)
     with RecordClient(stunnel.port) as client:
         for request in (REQUESTED, NOT_REQUESTED) * 20:
             client.sock.sendall(client.key_update(request))
@@ -160,10 +160,10 @@ def test_key_updates_with_every_request(start, options):
 
 @daemon_only
 @pytest.mark.parametrize("request_", [REQUESTED, NOT_REQUESTED], ids=["asks", "only tells"])
-def test_flood_of_key_updates(start, request_):
+def test_flood_of_key_updates(start, front, request_):
     """It ends, and keeps no other client of the same worker waiting."""
     backend = start(Recorder())
-    stunnel = start(Stunnel("workers = 1\n" + service(backend.port)))
+    stunnel = front(backend, settings="workers = 1\n")
     with TlsClient(stunnel.port) as other, slow(stunnel.port, RecordClient) as flooder:
         assert other.get("/").status == 200
         flood = b"".join(flooder.key_update(request_) for _ in range(2000))
@@ -176,10 +176,10 @@ def test_flood_of_key_updates(start, request_):
 
 
 @daemon_only
-def test_flood_of_renegotiations(start):
+def test_flood_of_renegotiations(start, front):
     """The same in TLS 1.2: each is refused with an alert."""
     backend = start(Recorder())
-    stunnel = start(Stunnel("workers = 1\n" + service(backend.port)))
+    stunnel = front(backend, settings="workers = 1\n")
     with TlsClient(stunnel.port) as other, slow(stunnel.port, RecordClient12) as flooder:
         flooder.send(REQUEST)
         assert flooder.response().status == 200
@@ -191,10 +191,10 @@ def test_flood_of_renegotiations(start):
 
 
 @daemon_only
-def test_key_update_in_two_records(start):
+def test_key_update_in_two_records(start, front):
     """Nothing can be sent between them; the worker sleeps until the second one comes."""
     backend = start(Late())
-    stunnel = start(Stunnel("workers = 1\n" + service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes", settings="workers = 1\n")
     worker = stunnel.processes()[1]
     with RecordClient(stunnel.port) as client:
         client.send(REQUEST)
@@ -213,10 +213,10 @@ def test_key_update_in_two_records(start):
 
 
 @daemon_only
-def test_end_inside_a_key_update(start):
+def test_end_inside_a_key_update(start, front):
     """Neither side can go on: the connection ends, instead of waiting for what never comes."""
     backend = start(Late())
-    stunnel = start(Stunnel("workers = 1\n" + service(backend.port, "xForwardedFor = yes")))
+    stunnel = front(backend, "xForwardedFor = yes", settings="workers = 1\n")
     with RecordClient(stunnel.port) as client:
         client.send(REQUEST)
         assert backend.asked.wait(DEADLINE)
