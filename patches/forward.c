@@ -7,10 +7,7 @@
 /* A client that agreed on anything else would speak past the HTTP machine. */
 static bool speaks_http(const struct facts *facts)
 {
-	static const char name[] = "http/1.1";
-
-	return facts->alpn.len == 0 || (facts->alpn.len == sizeof name - 1 &&
-					!memcmp(facts->alpn.p, name, sizeof name - 1));
+	return facts->alpn.len == 0 || span_eq(facts->alpn, SPAN("http/1.1"));
 }
 
 void forward_begin(CLI *c)
@@ -27,7 +24,7 @@ void forward_begin(CLI *c)
 		s_log(LOG_ERR, "ALPN: the client agreed on another protocol than http/1.1");
 		forward_abort(c);
 	}
-	h1_init(&f->h1, &o->rewrite, &f->facts, o->limits);
+	h1_init(&f->h1, &o->service.rewrite, &f->facts, o->service.limits);
 	forward_log_begin(c);
 	f->begin = stock_now();
 }
@@ -48,7 +45,7 @@ void forward_close(CLI *c)
 {
 	struct forward *f = c->forward;
 
-	if (f && h1_phase(&f->h1, H1_REQUEST) == H1_BODY)
+	if (f && h1_cut(&f->h1, H1_REQUEST, false))
 		reset_on_close(c->remote_fd.fd);
 	forward_end(c);
 }
@@ -77,14 +74,13 @@ void forward_end(CLI *c)
 static void log_refusal(CLI *c)
 {
 	struct forward *f = c->forward;
-	const struct errors_info *e = &errors_info[f->h1.error];
 	char client[STOCK_CLIENT_TEXT_MAX];
 
 	if (f->logged)
 		return;
 	f->logged = true;
-	s_log(LOG_WARNING, "Service [%s] refused a request from %s: %s (%s): %s", c->opt->servname,
-	      stock_client_text(c, client), e->name, e->source, e->text);
+	s_log(LOG_WARNING, "Service [%s] refused a request from %s: %s", c->opt->servname,
+	      stock_client_text(c, client), errors_info[f->h1.error].log);
 }
 
 void forward_abort_all(CLI *c, const char *why)
@@ -134,8 +130,8 @@ void forward_leave(CLI *c)
 	struct forward *f = c->forward;
 
 	/* A request that was answered early may be cut, too. */
-	replace_backend(c, h1_phase(&f->h1, H1_REQUEST) == H1_BODY || c->ssl_ptr != 0 ||
-				   f->output.len != 0);
+	replace_backend(c,
+			h1_cut(&f->h1, H1_REQUEST, false) || c->ssl_ptr != 0 || f->output.len != 0);
 	forward_buffer_drop(&f->input);
 	forward_buffer_drop(&f->output);
 	f->answered = true;

@@ -73,7 +73,7 @@ static void wait_for_peer(CLI *c, uint64_t deadline)
  */
 static void read_header(CLI *c, struct forward_buffer *b, struct proxy_header *h)
 {
-	uint64_t deadline = forward_deadline(stock_now(), c->opt->forward->timeout_proxy);
+	uint64_t deadline = forward_deadline(stock_now(), c->opt->forward->service.timeout_proxy);
 	int len = 0;
 
 	while (len == 0) {
@@ -123,13 +123,13 @@ static void take_header(CLI *c)
 	struct proxy_header h;
 	struct forward *f;
 
-	if (o->accept_proxy == FORWARD_PROXY_NO)
+	if (o->service.accept_proxy == SERVICE_PROXY_NO)
 		return;
 	f = forward_new(c);
-	if (forward_is_among(&o->proxy_peers, &f->facts.peer)) {
+	if (ip_blocks_hold(&o->service.proxy_peers, &f->facts.peer)) {
 		read_header(c, &f->header, &h);
 		adopt_client(c, &h);
-	} else if (o->accept_proxy == FORWARD_PROXY_REQUIRED) {
+	} else if (o->service.accept_proxy == SERVICE_PROXY_REQUIRED) {
 		give_up(c, "The peer is not in acceptProxyFrom, and a PROXY header is required");
 	}
 }

@@ -27,11 +27,7 @@ static void release(struct block *b)
 
 static void preset(struct forward_options *o)
 {
-	o->limits.max_head = H1_HEAD_LIMIT;
-	o->limits.max_fields = H1_FIELDS_MAX;
-	o->max_length = PROXY_LENGTH_DEFAULT;
-	o->timeout_proxy = FORWARD_TIMEOUT_PROXY;
-	o->timeout_request = FORWARD_TIMEOUT_REQUEST;
+	service_default(&o->service);
 	exchange_format(&o->log_format, "combined");
 }
 

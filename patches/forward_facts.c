@@ -100,9 +100,9 @@ struct forward *forward_prepare(CLI *c)
 	if (f->prepared)
 		return f;
 	f->prepared = true;
-	f->facts.client_trusted = forward_is_among(&o->trusted, &f->facts.client);
+	f->facts.client_trusted = ip_blocks_hold(&o->service.trusted, &f->facts.client);
 	make_id(f, stock_serial(c));
-	if (o->proxy.tlvs != 0)
+	if (o->service.proxy.tlvs != 0)
 		tls_facts_own(c->ssl, &f->facts, &f->kept);
 	if (stock_asks_for_certificates(c->opt) && !was_made_here(c->ssl)) {
 		s_log(LOG_ERR, "The TLS session was made under another server name");
@@ -123,12 +123,12 @@ int forward_has_proxy(const SERVICE_OPTIONS *section)
 {
 	const struct forward_options *o = section->forward;
 
-	return o && (o->version != 0 || o->accept_proxy != FORWARD_PROXY_NO);
+	return o && (o->service.proxy.version != 0 || o->service.accept_proxy != SERVICE_PROXY_NO);
 }
 
 void forward_proxy(CLI *c)
 {
-	const struct proxy *proxy = &c->opt->forward->proxy;
+	const struct proxy *proxy = &c->opt->forward->service.proxy;
 	char bytes[PROXY_HEADER_MAX];
 	struct out out = out_of(bytes, sizeof bytes);
 	uint32_t dropped;

@@ -3,77 +3,24 @@
 #include "forward_blocks.h"
 #include "forward_stock.h"
 
-#include <stddef.h>
-
 const char forward_go_on[] = "";
 
+/* What stock needs beside the options of core/service.h. */
 enum kind {
-	RULE, /* of the HTTP machine */
-	FLAG,
-	NUMBER,
-	SECONDS,
-	BLOCKS, /* struct forward_blocks */
-	TLVS,
-	MAPPED,
-	ACCEPT_PROXY,
 	LOG_PATH,
 	LOG_FORMAT,
 	SEND_PROXY, /* of another patch: what stunnel's own option says */
 	IDLE,	    /* the same: a number that changes nothing */
 };
 
-#define AT(member) offsetof(struct forward_options, member)
-
 static const struct row {
-	const char *name;
 	enum kind kind;
-	size_t at;
-	unsigned min, max;
-	const char *error, *preset, *help;
+	struct service_info info;
 } rows[] = {
-	{"acceptProxy", ACCEPT_PROXY, 0, 0, 0, NULL, "no",
-	 "yes|required|no PROXY header from peers of acceptProxyFrom"},
-	{"acceptProxyFrom", BLOCKS, AT(proxy_peers), 0, 0, "Too many peers", NULL,
-	 "ADDRESS[/BITS], ... of peers that send a PROXY header"},
-	{"accessLog", LOG_PATH, 0, 0, 0, NULL, NULL, "FILE|syslog for a line a request"},
-	{"accessLogFormat", LOG_FORMAT, 0, 0, 0, NULL, "combined",
-	 "combined|json or a template of these lines"},
-	{"forwarded", RULE, 0, 0, 0, NULL, "no",
-	 "yes|append|chain|replace|trusted|no Forwarded header"},
-	{"httpAddHeader", RULE, 0, 0, 0, NULL, NULL, "NAME: TEMPLATE to add to each request"},
-	{"httpConnect", FLAG, AT(limits.connect), 0, 0, NULL, "no",
-	 "yes|no forward CONNECT requests"},
-	{"httpDelHeader", RULE, 0, 0, 0, NULL, NULL, "NAME to delete from each request"},
-	{"httpMaxFields", NUMBER, AT(limits.max_fields), 8, H1_FIELDS_MAX,
-	 "Illegal number of fields (8 to 256)", "256", "fields of a request head"},
-	{"httpMaxHead", NUMBER, AT(limits.max_head), 1024, FORWARD_INPUT_MAX,
-	 "Illegal size of a head (1024 to 65536)", "32768", "bytes of a request head"},
-	{"httpSetHeader", RULE, 0, 0, 0, NULL, NULL, "NAME: TEMPLATE instead of the client's"},
-	{"listenqueue", IDLE, 0, 0, 0, "Illegal length of a queue", NULL,
-	 "without effect: the queue is as long as the kernel allows"},
-	{"proxyMapped", MAPPED, 0, 0, 0, NULL, "fold",
-	 "fold|keep IPv4-mapped addresses in a PROXY header"},
-	{"proxyMaxLength", NUMBER, AT(max_length), 52, PROXY_HEADER_MAX,
-	 "Illegal length of a header (52 to 4096)", "536", "bytes of a PROXY header"},
-	{"proxyPassTLV", FLAG, AT(proxy.pass), 0, 0, NULL, "no",
-	 "yes|no send on the TLVs that came in"},
-	{"proxyTLV", TLVS, 0, 0, 0, NULL, NULL, "alpn, authority, ssl, ... to send"},
-	{"proxyVersion", NUMBER, AT(version), 1, 2, "The PROXY protocol has versions 1 and 2", NULL,
-	 "1|2 of the PROXY protocol"},
-	{"requestId", RULE, 0, 0, 0, NULL, "no", "yes|replace|...|no X-Request-ID header"},
-	{"sendproxy", SEND_PROXY, 0, 0, 0, NULL, "no", "yes: protocol = proxy"},
-	{"TIMEOUTproxy", SECONDS, AT(timeout_proxy), 0, 0, "Illegal PROXY timeout", "3",
-	 "seconds for a PROXY header to come"},
-	{"TIMEOUTrequest", SECONDS, AT(timeout_request), 0, 0, "Illegal request timeout", "60",
-	 "seconds for a whole request head"},
-	{"trustedProxy", BLOCKS, AT(trusted), 0, 0, "Too many trusted proxies", NULL,
-	 "ADDRESS[/BITS], ... that xForwardedFor = trusted believes"},
-	{"xForwardedFor", RULE, 0, 0, 0, NULL, "no",
-	 "yes|append|chain|replace|trusted|no X-Forwarded-For header"},
-	{"xForwardedPort", RULE, 0, 0, 0, NULL, "no", "yes|replace|...|no X-Forwarded-Port header"},
-	{"xForwardedProto", RULE, 0, 0, 0, NULL, "no",
-	 "yes|replace|...|no X-Forwarded-Proto header"},
-	{"xRealIP", RULE, 0, 0, 0, NULL, "no", "yes|replace|...|no X-Real-IP header"},
+	{LOG_PATH, {"accessLog", NULL, "FILE|syslog for a line a request"}},
+	{LOG_FORMAT, {"accessLogFormat", "combined", "combined|json or a template of these lines"}},
+	{IDLE, {"listenqueue", NULL, "without effect: the queue is as long as the kernel allows"}},
+	{SEND_PROXY, {"sendproxy", "no", "yes: protocol = proxy"}},
 };
 
 #define ROWS (sizeof rows / sizeof rows[0])
@@ -85,16 +32,6 @@ static struct span text_of(const char *text)
 	return span_of(text, strlen(text));
 }
 
-static const char *set_number(const struct row *row, const char *value, unsigned *to)
-{
-	unsigned n;
-
-	if (!ip_parse_number(text_of(value), row->max, &n) || n < row->min)
-		return row->error;
-	*to = n;
-	return NULL;
-}
-
 static const char *set_flag(const char *value, bool *to)
 {
 	static const char error[] = "The argument needs to be either 'yes' or 'no'";
@@ -103,58 +40,6 @@ static const char *set_flag(const char *value, bool *to)
 		return error;
 	*to = !strcasecmp(value, "yes");
 	return NULL;
-}
-
-static const char *set_mapped(const char *value, int *to)
-{
-	if (strcasecmp(value, "fold") != 0 && strcasecmp(value, "keep") != 0)
-		return "The argument needs to be either 'fold' or 'keep'";
-	*to = !strcasecmp(value, "keep");
-	return NULL;
-}
-
-/* 0 expires at once, a negative number never. */
-static const char *set_seconds(const struct row *row, const char *value, int *to)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(value, &end, 10);
-	if (end == value || *end || errno != 0 || n < INT_MIN || n > INT_MAX)
-		return row->error;
-	*to = (int)n;
-	return NULL;
-}
-
-static const char *set_accept_proxy(const char *value, enum forward_accept_proxy *to)
-{
-	static const char *const names[] = {"no", "yes", "required"};
-
-	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if (strcasecmp(value, names[i]) != 0)
-			continue;
-		*to = (enum forward_accept_proxy)i;
-		return NULL;
-	}
-	return "The argument needs to be either 'yes', 'required' or 'no'";
-}
-
-static const char *add_blocks(const struct row *row, const char *value, struct forward_blocks *to)
-{
-	struct span list = text_of(value), word;
-	unsigned had = to->count;
-	struct ip_block block;
-	int rc;
-
-	while ((rc = ip_block_next(&list, &word, &block)) > 0) {
-		if (to->count == FORWARD_BLOCKS_MAX)
-			return row->error;
-		to->block[to->count++] = block;
-	}
-	if (rc == 0 && to->count == had)
-		return "No address in the list";
-	return rc == 0 ? NULL : "Not an address or block of addresses";
 }
 
 /* Where stunnel stands when a line is written is not where it was started. */
@@ -174,54 +59,17 @@ static const char *set_log(struct forward_options *o, const char *value)
 #endif
 }
 
-static const char *note_idle(const struct row *row, const char *name, const char *value)
+static const char *note_idle(const char *name, const char *value)
 {
 	size_t len = strlen(value);
 
 	if (len == 0 || strspn(value, "0123456789") != len)
-		return row->error;
+		return "Illegal length of a queue";
 	s_log(LOG_NOTICE,
 	      "\"%s = %s\": It has no effect here: the queue is as long as the kernel "
 	      "allows",
 	      name, value);
 	return NULL;
-}
-
-static const char *set(const struct row *row, struct forward_options *o, const char *value)
-{
-	char *at = (char *)o + row->at;
-	const char *why = NULL;
-
-	if (!*value)
-		return "The value is empty";
-	switch (row->kind) {
-	case RULE:
-		rewrite_option(&o->rewrite, text_of(row->name), text_of(value), &why);
-		break;
-	case FLAG:
-		return set_flag(value, (bool *)(void *)at);
-	case NUMBER:
-		return set_number(row, value, (unsigned *)(void *)at);
-	case SECONDS:
-		return set_seconds(row, value, (int *)(void *)at);
-	case BLOCKS:
-		return add_blocks(row, value, (struct forward_blocks *)(void *)at);
-	case TLVS:
-		proxy_option(&o->proxy, text_of(value), &why);
-		break;
-	case MAPPED:
-		return set_mapped(value, &o->proxy.keep_mapped);
-	case ACCEPT_PROXY:
-		return set_accept_proxy(value, &o->accept_proxy);
-	case LOG_PATH:
-		return set_log(o, value);
-	case LOG_FORMAT:
-		return exchange_format(&o->log_format, value);
-	case SEND_PROXY:
-	case IDLE:
-		break; /* of no section's options */
-	}
-	return why;
 }
 
 /* sendproxy = yes is read on as what has taken its place. */
@@ -244,24 +92,59 @@ static const char *send_proxy(const SERVICE_OPTIONS *section, char **name, char 
 
 /* --- commands --------------------------------------------------------------------------------- */
 
+static const char *set_service(struct forward_options *o, const char *name, const char *value)
+{
+	struct service_fault fault;
+
+	service_option(&o->service, text_of(name), text_of(value), &fault);
+	return fault.why;
+}
+
+static const char *set_own(enum kind kind, struct forward_options *o, const char *value)
+{
+	if (!*value)
+		return "The value is empty";
+	return kind == LOG_PATH ? set_log(o, value) : exchange_format(&o->log_format, value);
+}
+
+static bool find_service(const char *name, struct service_info *info)
+{
+	for (size_t i = 0; service_row(i, info); i++)
+		if (!strcasecmp(name, info->name))
+			return true;
+	return false;
+}
+
+static const struct row *find_own(const char *name)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (!strcasecmp(name, rows[i].info.name))
+			return &rows[i];
+	return NULL;
+}
+
 static const char *set_line(SERVICE_OPTIONS *section, const SERVICE_OPTIONS *defaults, char **name,
 			    char **value)
 {
-	for (size_t i = 0; i < ROWS; i++) {
-		const char *why;
+	const struct row *own = find_own(*name);
+	struct service_info info;
+	const char *why;
 
-		if (strcasecmp(*name, rows[i].name) != 0)
-			continue;
-		if (rows[i].kind == SEND_PROXY)
-			return send_proxy(section, name, value);
-		if (rows[i].kind == IDLE)
-			return note_idle(&rows[i], *name, *value);
-		why = set(&rows[i], blocks_own(section, defaults), *value);
-		if (!why)
-			blocks_line(section, rows[i].name, *value);
-		return why;
+	if (own && own->kind == SEND_PROXY)
+		return send_proxy(section, name, value);
+	if (own && own->kind == IDLE)
+		return note_idle(*name, *value);
+	if (own) {
+		info = own->info;
+		why = set_own(own->kind, blocks_own(section, defaults), *value);
+	} else if (find_service(*name, &info)) {
+		why = set_service(blocks_own(section, defaults), *name, *value);
+	} else {
+		return forward_go_on;
 	}
-	return forward_go_on;
+	if (!why)
+		blocks_line(section, info.name, *value);
+	return why;
 }
 
 static const char *check_http(const SERVICE_OPTIONS *section)
@@ -275,23 +158,24 @@ static const char *check_http(const SERVICE_OPTIONS *section)
 	return NULL;
 }
 
-static const char *check_proxy(const SERVICE_OPTIONS *section, struct forward_options *o)
+/* NULL, or the first thing that is wrong with these parts of a service. */
+static const char *check_service(const struct service *s, unsigned parts)
 {
-	size_t size;
+	struct service_fault fault;
+	size_t at = 0;
 
-	o->proxy.version = o->version ? (int)o->version : 1;
-	o->proxy.max_length = (int)o->max_length;
-	if (o->proxy.version == 1)
-		return o->proxy.tlvs   ? "proxyTLV needs proxyVersion = 2"
-		       : o->proxy.pass ? "proxyPassTLV needs proxyVersion = 2"
-				       : NULL;
-	size = proxy_estimate(&o->proxy, 40);
-	if (stock_has_protocol(section) && size > o->max_length)
+	return service_check(s, parts, &at, &fault) ? fault.why : NULL;
+}
+
+static void warn_of_long_header(const SERVICE_OPTIONS *section, const struct service *s)
+{
+	size_t size = service_long_header(s);
+
+	if (size != 0 && stock_has_protocol(section))
 		s_log(LOG_WARNING,
 		      "Service [%s]: the PROXY header can become about %lu bytes long: beyond "
-		      "proxyMaxLength = %u TLVs are left out",
-		      section->servname, (unsigned long)size, o->max_length);
-	return NULL;
+		      "proxyMaxLength = %d TLVs are left out",
+		      section->servname, (unsigned long)size, s->proxy.max_length);
 }
 
 /*
@@ -306,22 +190,25 @@ static void keep_sessions_whole(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defau
 			SSL_CTX_set_options(p->ctx, SSL_OP_NO_TICKET);
 }
 
-static enum forward_accept_proxy accept_proxy(const SERVICE_OPTIONS *section)
+static enum service_accept_proxy accept_proxy(const SERVICE_OPTIONS *section)
 {
-	return section->forward ? section->forward->accept_proxy : FORWARD_PROXY_NO;
+	return section->forward ? section->forward->service.accept_proxy : SERVICE_PROXY_NO;
 }
 
 /* What a server name takes to another section was said before the name came. */
 static const char *check_accept(const SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 {
+	const char *why;
+
 	for (const SERVICE_OPTIONS *p = defaults->next; p; p = p->next)
 		if (p->ctx && !p->option.client && !s->option.accept &&
 		    stock_name_leads_from(p, s) && accept_proxy(s) != accept_proxy(p))
 			return "acceptProxy is for the section that accepts: both must have it";
-	if (accept_proxy(s) == FORWARD_PROXY_NO)
+	if (accept_proxy(s) == SERVICE_PROXY_NO)
 		return NULL;
-	if (s->option.accept && s->forward->proxy_peers.count == 0)
-		return "acceptProxy needs acceptProxyFrom: anybody else could say any address";
+	why = check_service(&s->forward->service, s->option.accept ? SERVICE_ACCEPTS : 0);
+	if (why)
+		return why;
 	if (stock_has_protocol(s) && !stock_protocol_is(s, "proxy"))
 		return "acceptProxy goes with no protocol but 'proxy'";
 	return NULL;
@@ -340,12 +227,15 @@ static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 	if (stock_has_datagrams(s))
 		return "Header and PROXY options are for TLS servers: not for DTLS";
 	o = blocks_own(s, defaults);
-	o->http = rewrite_active(&o->rewrite) || o->log[0];
+	o->http = rewrite_active(&o->service.rewrite) || o->log[0];
 	if (o->http && !why)
 		why = check_http(s);
 	if (!why)
-		why = check_proxy(s, o);
-	o->texts = tls_facts_of_templates(&o->rewrite.pool) | tls_facts_of_proxy(&o->proxy);
+		why = check_service(&o->service, SERVICE_SENDS_PROXY);
+	if (!why)
+		warn_of_long_header(s, &o->service);
+	o->texts = tls_facts_of_templates(&o->service.rewrite.pool) |
+		   tls_facts_of_proxy(&o->service.proxy);
 	if (o->log[0])
 		o->texts |= tls_facts_of_templates(&o->log_format.pool);
 	if (o->http)
@@ -357,21 +247,21 @@ static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 	return why;
 }
 
-bool forward_is_among(const struct forward_blocks *blocks, const struct facts_addr *addr)
-{
-	for (unsigned i = 0; i < blocks->count; i++)
-		if (ip_block_holds(&blocks->block[i], addr))
-			return true;
-	return false;
-}
-
+/* Both tables, which are in order, as one. */
 static void print(enum forward_command command)
 {
-	for (size_t i = 0; i < ROWS; i++) {
-		const char *text = command == FORWARD_HELP ? rows[i].help : rows[i].preset;
+	struct service_info shared;
+	size_t n = 0, own = 0;
 
+	while (own < ROWS || service_row(n, &shared)) {
+		bool mine = !service_row(n, &shared) ||
+			    (own < ROWS && strcasecmp(rows[own].info.name, shared.name) < 0);
+		const struct service_info *info = mine ? &rows[own++].info : &shared;
+		const char *text = command == FORWARD_HELP ? info->help : info->initial;
+
+		n += !mine;
 		if (text)
-			s_log(LOG_NOTICE, "%-22s = %s", rows[i].name, text);
+			s_log(LOG_NOTICE, "%-22s = %s", info->name, text);
 	}
 }
 

@@ -176,7 +176,7 @@ static void judge_end(CLI *c)
 	struct forward *f = c->forward;
 
 	f->over = true;
-	if (f->h1.error == ERR_NONE && h1_phase(&f->h1, H1_REQUEST) == H1_BODY)
+	if (f->h1.error == ERR_NONE && h1_cut(&f->h1, H1_REQUEST, false))
 		forward_abort_all(c, "The client ended inside a message");
 	forward_buffer_drop(&f->input);
 }

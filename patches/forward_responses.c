@@ -72,19 +72,13 @@ int forward_socket_error(CLI *c, SOCKET fd)
 	return error;
 }
 
-/* Without framing only the way in which the backend ended tells whether the response is whole. */
-static bool is_cut(const struct forward *f)
-{
-	enum h1_phase phase = h1_phase(&f->h1, H1_RESPONSE);
-
-	return phase == H1_HEAD || phase == H1_BODY || (phase == H1_UNFRAMED && f->backend_failed);
-}
-
 /* close_notify would make a whole response of one that was cut. */
 int forward_shutdown(CLI *c)
 {
-	if (!c->forward->answered && is_cut(c->forward))
+	struct forward *f = c->forward;
+
+	if (!f->answered && h1_cut(&f->h1, H1_RESPONSE, f->backend_failed))
 		forward_abort_all(c, "The backend ended inside a message");
-	c->forward->backend_over = true;
+	f->backend_over = true;
 	return SSL_shutdown(c->ssl);
 }

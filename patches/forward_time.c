@@ -47,7 +47,7 @@ static int poll_on(CLI *c, uint64_t ms)
 int forward_poll(CLI *c, int sec, int msec)
 {
 	uint64_t now = stock_now(), since = head_since(c->forward, now);
-	uint64_t end = forward_deadline(since, c->opt->forward->timeout_request);
+	uint64_t end = forward_deadline(since, c->opt->forward->service.timeout_request);
 	uint64_t idle = sec < 0 ? UINT64_MAX : now + (uint64_t)sec * 1000 + (uint64_t)msec;
 
 	c->forward->timed_out = false;

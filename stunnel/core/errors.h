@@ -90,6 +90,7 @@ struct errors_info {
 	const char *source; /* RFC and section */
 	const char *text;
 	uint8_t text_len;
+	const char *log; /* for the log of a refusal: NAME (SOURCE): TEXT */
 };
 
 /* One row an error, by enum error; the row of ERR_NONE is zeroed. */

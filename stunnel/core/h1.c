@@ -133,6 +133,15 @@ void h1_renew(struct h1 *h)
 	h->before_renewal = h->requests - h->queue_count;
 }
 
+bool h1_cut(const struct h1 *h, enum h1_dir dir, bool failed)
+{
+	enum h1_phase phase = h1_phase(h, dir);
+
+	if (phase == H1_BODY)
+		return true;
+	return dir == H1_RESPONSE && (phase == H1_HEAD || (phase == H1_UNFRAMED && failed));
+}
+
 void h1_fail(struct h1 *h, enum error error)
 {
 	if (h->error == ERR_NONE)

@@ -90,6 +90,13 @@ bool h1_repeatable(const struct h1 *h);
 /* A new backend connection will be opened; the request in flight will be sent there again. */
 void h1_renew(struct h1 *h);
 
+/*
+ * Whether an end of the sender of `dir`, when all that it sent was fed, cuts a message: it must
+ * then not look like the end of a whole one. failed: the sender's connection ended by an error,
+ * without which a response that cannot be framed is whole. A client may always end inside a head.
+ */
+bool h1_cut(const struct h1 *h, enum h1_dir dir, bool failed);
+
 /* Ends the conversation with an error that the caller found, unless there is one already. */
 void h1_fail(struct h1 *h, enum error error);
 

@@ -46,12 +46,10 @@ OF_THE_DAEMON = re.compile(
 UNKNOWN_TO_STOCK = re.compile(
     r'"(\w+) *= *([^"]*)": (?:Specified option name is not valid here|Illegal (?:SSL|TLS) option)'
 )
-OURS = re.findall(
-    r'^\t\{"(\w+)", ',
-    (Path(__file__).resolve().parents[2] / "patches/forward_options.c").read_text(),
-    re.M,
-)
-assert "xForwardedFor" in OURS
+TOP = Path(__file__).resolve().parents[2]
+OURS = re.findall(r'\{"(\w+)", ', (TOP / "patches/forward_options.c").read_text())
+OURS += re.findall(r'\bROW\("(\w+)"', (TOP / "stunnel/core/service.c").read_text())
+assert {"xForwardedFor", "sendproxy"} <= set(OURS)
 daemon_only = pytest.mark.skipif(PATCHED, reason="only the daemon does this")
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become someone else")
 
