@@ -6,7 +6,7 @@
 
 #include "sys/endpoint.h"
 #include "config/prefetch.h"
-#include "conn/steps.h"
+#include "conn/steps/plan.h"
 
 struct job {
 	struct config *config;
@@ -126,7 +126,7 @@ void addresses_resolve(struct config *config, struct report *report)
 		resolve_connect(&job, s);
 		keep(&config->arena, &s->accept);
 		keep(&config->arena, &s->service.targets);
-		steps_plan(&s->service);
+		plan_compile(&s->service);
 	}
 	prefetch_free(&job.names);
 }

@@ -8,7 +8,7 @@
 
 #include "sys/log.h"
 #include "config/options.h"
-#include "conn/steps.h"
+#include "conn/steps/plan.h"
 #include "tls/ctx.h"
 #include "tls/library.h"
 #include "tls/trial.h"
@@ -428,7 +428,7 @@ static void make_tls(struct check *r, struct conf_section *s)
 	check_verification(r, o);
 	s->service.cert_texts = settings.cert_texts;
 	/* A client that agreed on anything else would speak past the HTTP machine. */
-	if (steps_http(&s->service)) {
+	if (plan_http(&s->service)) {
 		if (o->alpn && strcasecmp(o->alpn, "http/1.1") != 0)
 			tell(r, REPORT_WARNING, options_line(o, "alpn"),
 			     "headers are set: of 'alpn' only http/1.1 is offered");

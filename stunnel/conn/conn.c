@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/conn.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "conn/steps.h"
 
 struct conn_id conn_id(const struct conn *c)
 {
@@ -20,30 +19,38 @@ uint64_t conn_now(const struct conn *c)
 	return uv_now(c->pool->loop);
 }
 
+uint64_t conn_after(uint64_t since, int seconds)
+{
+	return seconds < 0 ? UINT64_MAX : since + (uint64_t)seconds * 1000;
+}
+
 /* --- closing: only marks; the loop reaps ------------------------------------------------------ */
 
 static void log_end(struct conn *c)
 {
 	conn_log(c, LOG_NOTICE,
 		 "Connection %s: %llu byte(s) sent to TLS, %llu byte(s) sent to socket",
-		 c->end == CONN_RESET ? "reset" : "closed",
+		 c->end == STEP_RESET ? "reset" : "closed",
 		 (unsigned long long)c->relay.flow[H1_RESPONSE].sent,
 		 (unsigned long long)c->relay.flow[H1_REQUEST].sent);
 }
 
-static void mark_dead(struct conn *c, enum conn_result end)
+static bool is_live(const struct conn *c)
 {
-	c->dead = true;
+	return c->end == STEP_WAIT;
+}
+
+static void mark_dead(struct conn *c, enum step_result end)
+{
 	c->end = end;
 	exchange_end(&c->exchanges);
-	resolve_cancel(&c->wait);
 	c->next_dead = c->pool->dead;
 	c->pool->dead = c;
 }
 
-static void conn_close(struct conn *c, enum conn_result end)
+static void conn_close(struct conn *c, enum step_result end)
 {
-	if (c->dead)
+	if (!is_live(c))
 		return;
 	mark_dead(c, end);
 	log_end(c);
@@ -61,57 +68,36 @@ static void conn_free(struct conn *c)
 	else
 		pool->first = c->next;
 	relay_free(&c->relay);
-	free(c->found.addr);
-	free(c->early);
 	free(c);
 	if (pool->on_end)
 		pool->on_end(pool->owner, room);
 }
 
-void conn_release(struct conn *c)
+static void release(struct conn *c)
 {
-	if (--c->handles == 0)
+	if (--c->references == 0)
 		conn_free(c);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
-	conn_release(handle->data);
+	release(handle->data);
 }
 
-static void on_poll_closed(uv_handle_t *handle)
+static enum end_close how_to_close(enum step_result end)
 {
-	on_handle_closed(handle);
-	free(handle);
+	if (end == STEP_CLOSE)
+		return END_WHOLE;
+	return end == STEP_CUT ? END_CUT : END_RESET;
 }
 
-static void poll_close(struct conn *c, enum relay_side side)
-{
-	if (!c->poll[side].handle)
-		return;
-	uv_close((uv_handle_t *)c->poll[side].handle, on_poll_closed);
-	c->poll[side] = (struct conn_poll){0};
-}
-
-/*
- * Only who got the whole of it is told so: by close_notify, and a plain backend by FIN, which it
- * would take for the end of an upload. A client that is cut gets FIN without close_notify, so that
- * what was sent still arrives.
- */
 static void reap(struct conn *c)
 {
-	bool alert = c->tls.state == TLS_DEAD;
+	enum end_close how = how_to_close(c->end);
 
-	poll_close(c, RELAY_CLIENT);
-	poll_close(c, RELAY_BACKEND);
-	uv_close((uv_handle_t *)&c->timer, on_handle_closed);
-	if (c->end == CONN_CLOSE)
-		tls_shutdown(&c->tls);
-	tls_free(&c->tls);
-	if (c->relay.end[RELAY_BACKEND].fd >= 0)
-		net_close(c->relay.end[RELAY_BACKEND].fd, c->end != CONN_CLOSE);
-	/* A reset would overtake the alert that tells the client what is wrong. */
-	net_close(c->relay.end[RELAY_CLIENT].fd, c->end == CONN_RESET && !alert);
+	uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+	front_close(&c->front, how);
+	conn_back_end(c, how);
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -124,20 +110,17 @@ static void on_prepare(uv_prepare_t *handle)
 		pool->dead = c->next_dead;
 		reap(c);
 	}
-}
+	while (pool->ended) {
+		struct back *b = pool->ended;
 
-void conn_backend_close(struct conn *c, bool reset)
-{
-	int fd = c->relay.end[RELAY_BACKEND].fd;
-
-	if (fd < 0)
-		return;
-	poll_close(c, RELAY_BACKEND);
-	net_close(fd, reset);
-	c->relay.end[RELAY_BACKEND].fd = -1;
+		pool->ended = b->next_ended;
+		free(b);
+	}
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
+
+static void conn_run(struct conn *c, unsigned events);
 
 /*
  * A client from which nothing is wanted now is watched all the same: one that is gone must not keep
@@ -146,68 +129,44 @@ void conn_backend_close(struct conn *c, bool reset)
  */
 static void client_left(struct conn *c, int status)
 {
-	struct conn_poll *p = &c->poll[RELAY_CLIENT];
-
-	p->interest = 0;
-	uv_poll_stop(p->handle);
-	c->relay.hung_up = true;
-	if (status < 0 && !c->dead) {
+	watch_pause(&c->front.watch);
+	c->front.end.state = END_LEFT;
+	if (status < 0 && is_live(c)) {
 		conn_log(c, LOG_ERR, "transfer: the client reset its connection");
-		conn_close(c, CONN_RESET);
+		conn_close(c, STEP_RESET);
 	}
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
 	struct conn *c = handle->data;
-	bool client = handle == c->poll[RELAY_CLIENT].handle;
-	unsigned read = client ? CONN_CLIENT_READ : CONN_BACKEND_READ;
-	unsigned write = client ? CONN_CLIENT_WRITE : CONN_BACKEND_WRITE;
+	bool front = handle == c->front.watch.handle;
+	struct watch *w = front ? &c->front.watch : &c->back->watch;
+	unsigned read = front ? CONN_FRONT_READ : CONN_BACK_READ;
+	unsigned write = front ? CONN_FRONT_WRITE : CONN_BACK_WRITE;
 
-	if (c->poll[client ? RELAY_CLIENT : RELAY_BACKEND].interest == UV_DISCONNECT) {
+	if (w->interest == UV_DISCONNECT) {
 		client_left(c, status);
 		events = UV_READABLE;
 	} else if (status < 0) { /* libuv has stopped the handle: the next call tells why */
-		c->poll[client ? RELAY_CLIENT : RELAY_BACKEND].interest = 0;
+		w->interest = 0;
 		events = UV_READABLE | UV_WRITABLE;
 	}
 	conn_run(c, (events & UV_READABLE ? read : 0) | (events & UV_WRITABLE ? write : 0));
 }
 
-static bool poll_open(struct conn *c, struct conn_poll *p, int fd)
-{
-	p->handle = malloc(sizeof *p->handle);
-	if (!p->handle)
-		return false;
-	if (uv_poll_init(c->pool->loop, p->handle, fd) != 0) {
-		free(p->handle);
-		p->handle = NULL;
-		return false;
-	}
-	p->handle->data = c;
-	c->handles++;
-	return true;
-}
-
 void conn_wait(struct conn *c, enum relay_side side, bool read, bool write)
 {
-	struct conn_poll *p = &c->poll[side];
-	int fd = c->relay.end[side].fd;
+	struct end *end = c->relay.end[side];
 	int interest = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
 
-	if (interest == 0 && side == RELAY_CLIENT && !c->relay.hung_up)
+	if (!end_is_open(end))
+		return;
+	if (interest == 0 && side == RELAY_FRONT && end->state == END_LIVE)
 		interest = UV_DISCONNECT;
-	if (fd < 0 || interest == p->interest)
-		return;
-	if (!p->handle && !poll_open(c, p, fd)) {
-		conn_close(c, CONN_RESET);
-		return;
-	}
-	if (interest != 0)
-		uv_poll_start(p->handle, interest, on_poll);
-	else
-		uv_poll_stop(p->handle);
-	p->interest = interest;
+	if (!watch_for(side == RELAY_FRONT ? &c->front.watch : &c->back->watch, c->pool->loop,
+		       end->fd, interest, on_poll, c))
+		conn_close(c, STEP_RESET);
 }
 
 static void on_idle(uv_idle_t *handle)
@@ -222,9 +181,9 @@ static void on_idle(uv_idle_t *handle)
 
 		list = c->next_again;
 		c->in_again = false;
-		if (!c->dead)
+		if (is_live(c))
 			conn_run(c, CONN_ALL_EVENTS);
-		conn_release(c);
+		release(c);
 	}
 }
 
@@ -235,7 +194,7 @@ static void run_again_soon(struct conn *c)
 	if (c->in_again)
 		return;
 	c->in_again = true;
-	c->handles++; /* keeps the memory while it is in the list */
+	c->references++; /* keeps the memory while it is in the list */
 	c->next_again = pool->again;
 	pool->again = c;
 	uv_idle_start(&pool->busy, on_idle);
@@ -255,21 +214,28 @@ void conn_wait_relay(struct conn *c)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-static const struct conn_step *current_step(const struct conn *c)
+/* The half that runs: a back that is not through its plan, or else the front. */
+static struct step_at *running(struct conn *c)
 {
-	return c->service->plan[c->step];
+	return c->back && *c->back->at.current ? &c->back->at : &c->front.at;
 }
 
-static void settle(struct conn *c, enum conn_result result);
+static const struct step *current_step(struct conn *c)
+{
+	return *running(c)->current;
+}
+
+static void settle(struct conn *c, struct step_at *half, enum step_result result);
 
 static void on_timer(uv_timer_t *timer)
 {
 	struct conn *c = timer->data;
+	const struct step *step = current_step(c);
 
 	c->armed = UINT64_MAX;
-	if (!c->dead)
-		settle(c, current_step(c)->deadline(c) <= conn_now(c) ? current_step(c)->expired(c)
-								      : CONN_WAIT);
+	if (is_live(c))
+		settle(c, running(c),
+		       step->deadline(c) <= conn_now(c) ? step->expired(c) : STEP_WAIT);
 }
 
 /*
@@ -288,49 +254,95 @@ static void arm(struct conn *c)
 
 /* --- the plan's run --------------------------------------------------------------------------- */
 
-/* Follows a step's result until there is something to wait for. */
-static void settle(struct conn *c, enum conn_result result)
+/* Follows the result of a half's step until there is something to wait for. */
+static void settle(struct conn *c, struct step_at *half, enum step_result result)
 {
-	while (result == CONN_NEXT || result == CONN_AGAIN) {
-		if (result == CONN_NEXT) {
-			c->step++;
-			c->since = conn_now(c);
+	while (result == STEP_NEXT || result == STEP_AGAIN) {
+		if (result == STEP_NEXT) {
+			half->current++;
+			running(c)->since = conn_now(c);
 		}
+		half = running(c);
 		/* The step finds out itself what there is to do. */
-		result = current_step(c)->run(c, CONN_ALL_EVENTS);
+		result = (*half->current)->run(c, CONN_ALL_EVENTS);
 	}
-	if (result >= CONN_CLOSE)
+	if (result >= STEP_CLOSE)
 		conn_close(c, result);
-	if (!c->dead)
+	if (is_live(c))
 		arm(c);
 }
 
-void conn_run(struct conn *c, unsigned events)
+static void conn_run(struct conn *c, unsigned events)
 {
-	if (c->dead) /* the batch of events that ended it had more of them */
+	struct step_at *half;
+
+	if (!is_live(c)) /* the batch of events that ended it had more of them */
 		return;
+	half = running(c);
 	c->active = conn_now(c);
-	settle(c, current_step(c)->run(c, events));
+	settle(c, half, (*half->current)->run(c, events));
 }
 
-/* --- beginning and end ------------------------------------------------------------------------ */
+enum step_result conn_follow(struct conn *c, const struct step *const *plan)
+{
+	c->front.at = (struct step_at){plan, conn_now(c)};
+	return STEP_AGAIN;
+}
+
+static const struct step *const *find(const struct step *const *plan, const struct step *step)
+{
+	while (*plan != step) {
+		assert(*plan);
+		plan++;
+	}
+	return plan;
+}
+
+enum step_result conn_go_to(struct conn *c, const struct step *step)
+{
+	return conn_follow(c, find(c->service->plan.front, step));
+}
+
+void conn_switch(struct conn *c, struct conn_service *service)
+{
+	c->service = service;
+	c->front.at.current = find(service->plan.front, *c->front.at.current);
+}
+
+/* --- backs ------------------------------------------------------------------------------------ */
 
 static void on_names(void *owner)
 {
 	conn_run(owner, CONN_ALL_EVENTS);
 }
 
-static bool describe_ends(struct conn *c, int fd)
+bool conn_back_begin(struct conn *c)
 {
-	struct net_addr local;
+	struct back *b = back_open(c->service->plan.back, conn_now(c));
 
-	if (net_local(fd, &local) != 0)
+	if (!b)
 		return false;
-	net_facts(&c->peer, &c->facts.peer);
-	c->facts.client = c->facts.peer;
-	net_facts(&local, &c->facts.server);
+	b->names.wait = (struct resolve_wait){.wake = on_names, .owner = c};
+	c->back = b;
+	c->relay.end[RELAY_BACK] = &b->end;
 	return true;
 }
+
+/* One of its own steps may be what ends it. */
+void conn_back_end(struct conn *c, enum end_close how)
+{
+	struct back *b = c->back;
+
+	if (!b)
+		return;
+	back_close(b, how);
+	b->next_ended = c->pool->ended;
+	c->pool->ended = b;
+	c->back = NULL;
+	c->relay.end[RELAY_BACK] = NULL;
+}
+
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	       const struct net_addr *peer)
@@ -351,23 +363,21 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	c->pool = pool;
 	c->service = c->accepted = service;
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
-	c->peer = *peer;
-	c->wait = (struct resolve_wait){.wake = on_names, .owner = c};
 	c->relay.scratch = &pool->scratch;
-	c->relay.end[RELAY_CLIENT] = (struct relay_end){fd, &c->tls};
-	c->relay.end[RELAY_BACKEND] = (struct relay_end){-1, NULL};
+	c->relay.end[RELAY_FRONT] = &c->front.end;
 	net_options_set(&service->options, NET_LOCAL, fd);
-	if (!describe_ends(c, fd) || !tls_open(&c->tls, service->tls, fd, &steps_tls_calls, c)) {
+	if (!front_open(&c->front, fd, peer, service->plan.front)) {
 		admit_leave(&pool->admit, &service->admit);
 		net_close(fd, true);
 		free(c);
 		return;
 	}
+	front_name(&c->front, pool->shared->start, c->serial);
 	uv_timer_init(pool->loop, &c->timer);
 	c->timer.data = c;
-	c->handles = 1;
+	c->references = 1;
 	c->armed = UINT64_MAX;
-	c->since = conn_now(c);
+	c->front.at.since = conn_now(c);
 	c->next = pool->first;
 	if (c->next)
 		c->next->previous = c;
@@ -399,8 +409,8 @@ bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
 void conn_pool_close(struct conn_pool *pool)
 {
 	for (struct conn *c = pool->first; c; c = c->next)
-		if (!c->dead)
-			mark_dead(c, relay_whole(&c->relay) ? CONN_CLOSE : CONN_CUT);
+		if (is_live(c))
+			mark_dead(c, relay_whole(&c->relay) ? STEP_CLOSE : STEP_CUT);
 	on_prepare(&pool->reaper);
 	on_idle(&pool->busy); /* what waits to be run again is dead now: only lets go of it */
 	uv_close((uv_handle_t *)&pool->reaper, NULL);

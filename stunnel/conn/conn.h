@@ -9,47 +9,30 @@
 
 #include "conn/access.h"
 #include "conn/admit.h"
-#include "core/h1.h"
+#include "conn/back.h"
+#include "conn/front.h"
 #include "conn/health.h"
-#include "core/ip.h"
-#include "sys/log.h"
-#include "sys/net.h"
-#include "core/proxy.h"
 #include "conn/relay.h"
 #include "conn/service.h"
+#include "conn/step.h"
+#include "core/h1.h"
+#include "sys/log.h"
+#include "sys/net.h"
 #include "sys/resolve.h"
-#include "core/rewrite.h"
-#include "tls/ctx.h"
 
 /*
- * A connection's life is a plan: an array of steps that is compiled from the configuration. A
- * step runs at every event until it says that the next one may begin.
+ * Joins a front with its current back through the relay. The plans of both say in which order they
+ * come about, and the back's goes first while it is not through: a step of the front's that opens
+ * one is done when its back is ready.
  */
 
-struct conn;
-
-enum conn_result {
-	CONN_NEXT,  /* this step is done */
-	CONN_WAIT,  /* for an event or the deadline */
-	CONN_AGAIN, /* run the current step at once: it may be another one now */
-	CONN_CLOSE, /* the connection has ended as it should */
-	CONN_CUT,   /* in the middle: neither side is to take what it got for the whole of it */
-	CONN_RESET, /* the same, and nothing that is under way needs to arrive */
-};
-
-/* Which sides an event came for; bits. */
+/* Which ends an event came for; bits. */
 enum conn_event {
-	CONN_CLIENT_READ = 1,
-	CONN_CLIENT_WRITE = 2,
-	CONN_BACKEND_READ = 4,
-	CONN_BACKEND_WRITE = 8,
+	CONN_FRONT_READ = 1,
+	CONN_FRONT_WRITE = 2,
+	CONN_BACK_READ = 4,
+	CONN_BACK_WRITE = 8,
 	CONN_ALL_EVENTS = 15,
-};
-
-struct conn_step {
-	enum conn_result (*run)(struct conn *c, unsigned events);
-	uint64_t (*deadline)(const struct conn *c); /* on conn_now()'s clock; UINT64_MAX: none */
-	enum conn_result (*expired)(struct conn *c);
 };
 
 /* What all workers of all generations share: one mapping, made before the first fork. */
@@ -68,6 +51,7 @@ struct conn_pool {
 	struct admit admit;
 	struct conn *first;
 	struct conn *dead;  /* to be reaped before the loop sleeps */
+	struct back *ended; /* to be freed then */
 	struct conn *again; /* to be run again before the loop sleeps */
 	uv_prepare_t reaper;
 	uv_idle_t busy;
@@ -96,24 +80,10 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 
 /* --- for the steps ---------------------------------------------------------------------------- */
 
-/* libuv closes a handle later: a further backend needs another one before that. */
-struct conn_poll {
-	uv_poll_t *handle; /* NULL: none; owned until its close callback */
-	int interest;	   /* that libuv knows of */
-};
-
 /* What a connection's log has been told already; bits. */
 enum conn_told {
 	CONN_TOLD_REFUSAL = 1,
 	CONN_TOLD_ANSWER = 2, /* that cannot be framed */
-};
-
-/* How far a connection has got with the addresses of its backend; zeroed: not begun. */
-struct conn_walk {
-	size_t first;	 /* where it began */
-	size_t steps;	 /* that were taken, over two rounds */
-	size_t at;	 /* the address that is tried now */
-	uint64_t passed; /* a bit for each address that has to wait for the second round */
 };
 
 struct conn {
@@ -123,29 +93,19 @@ struct conn {
 	struct conn_service *service;
 	struct conn_service *accepted; /* the one that accepted it, before SNI */
 	uint64_t serial;
-	size_t step;
-	struct net_addr peer;
-	struct tls tls;
+	struct front front;
+	struct back *back; /* NULL: none */
+	struct relay relay;
 	struct h1 h1;
-	struct exchanges exchanges;
-	struct facts facts;
-	char id[FACTS_ID_MAX]; /* facts.conn_id */
-	char *early;	       /* the PROXY header that came, or its beginning; facts.tlvs */
-	size_t early_len;
-	struct relay relay; /* holds the sockets */
-	struct conn_poll poll[2];
-	uv_timer_t timer;
-	uint64_t armed;	 /* when the timer fires; UINT64_MAX: never */
-	uint64_t since;	 /* of the step, or of the attempt to connect */
-	uint64_t active; /* last time that an event came */
 	struct h1_clock head;
-	struct net_addrs found; /* targets that were looked up for this connection */
-	struct resolve_wait wait;
-	struct conn_walk walk;
-	int handles;	      /* reference count: libuv's open handles, and lists */
+	struct exchanges exchanges;
+	uv_timer_t timer;
+	uint64_t armed;	      /* when the timer fires; UINT64_MAX: never */
+	uint64_t active;      /* last time that an event came */
+	int references;	      /* of libuv's timer and of the list `again`; the last one frees */
 	unsigned told;	      /* enum conn_told */
-	enum conn_result end; /* as soon as it is dead: CONN_CLOSE, CONN_CUT or CONN_RESET */
-	bool in_again, dead, answered;
+	enum step_result end; /* STEP_WAIT as long as it lives; then CLOSE, CUT or RESET */
+	bool in_again;
 };
 
 /* A line of the connection's, if its service's threshold lets it through. */
@@ -162,19 +122,26 @@ struct conn_id conn_id(const struct conn *c);
 
 uint64_t conn_now(const struct conn *c);
 
+/* A deadline: a negative number of seconds is none. */
+uint64_t conn_after(uint64_t since, int seconds);
+
 /* What to wait for on a side, beside the client's leaving; nothing if it has no socket. */
 void conn_wait(struct conn *c, enum relay_side side, bool read, bool write);
 
 /* Waits for what the relay wants. */
 void conn_wait_relay(struct conn *c);
 
-/* Runs the plan on, as after an event that came from elsewhere. */
-void conn_run(struct conn *c, unsigned events);
+/* Begins a back, whose plan runs before the front's goes on; false without memory. */
+bool conn_back_begin(struct conn *c);
 
-/* Closes the backend's socket, so that another one can take its place. */
-void conn_backend_close(struct conn *c, bool reset);
+/* Ends the back that there may be: closed at once, its memory stays until the loop sleeps. */
+void conn_back_end(struct conn *c, enum end_close how);
 
-/* Gives up one of c->handles; the last one frees c. */
-void conn_release(struct conn *c);
+/* The front goes on with a step of its plan, or with another plan; to be returned by a step. */
+enum step_result conn_go_to(struct conn *c, const struct step *step);
+enum step_result conn_follow(struct conn *c, const struct step *const *plan);
+
+/* Another service's from here on; the front is at the same step, which both plans have. */
+void conn_switch(struct conn *c, struct conn_service *service);
 
 #endif

@@ -3,15 +3,12 @@
 #define RELAY_H
 
 #include <stdbool.h>
-#include <stdint.h>
-#include <sys/types.h>
 
+#include "conn/flow.h"
 #include "core/h1.h"
-#include "core/out.h"
-#include "tls/tls.h"
 
 /*
- * The two pumps between a client and a backend, with back-pressure: while a direction has bytes
+ * The two pumps between a front and a back, with back-pressure: while a direction has bytes
  * that were not written yet, its source is not read. Memory is held only then, and while a
  * message head is incomplete; everything else goes through two scratch buffers of the worker's.
  * Knows readiness, not the event loop.
@@ -20,31 +17,8 @@
 #define RELAY_INPUT_MAX 65536 /* of the scratch, and of what one direction holds back */
 
 enum relay_side {
-	RELAY_CLIENT = H1_REQUEST, /* the side whose bytes flow in direction H1_REQUEST */
-	RELAY_BACKEND = H1_RESPONSE,
-};
-
-/* One socket, plain or with TLS on it. */
-struct relay_end {
-	int fd;		 /* -1: not there (yet): what is sent to it is held back */
-	struct tls *tls; /* NULL: plain */
-};
-
-struct relay_buffer {
-	char *p;
-	size_t len, cap;
-};
-
-struct relay_flow {
-	struct relay_buffer held;   /* came in, not taken by the HTTP machine yet */
-	struct relay_buffer unsent; /* is to go out and did not fit */
-	size_t unsent_at;	    /* where the rest of it begins */
-	uint64_t sent;		    /* bytes written */
-	size_t uncounted; /* bytes of ours at the front of unsent, which `sent` does not count */
-	bool ended;	  /* nothing more comes in */
-	bool closed;	  /* and the other side was told so */
-	bool discarding;  /* what still comes is of no use to anybody */
-	bool broken;	  /* the other side takes nothing more */
+	RELAY_FRONT = H1_REQUEST, /* its bytes flow in direction H1_REQUEST */
+	RELAY_BACK = H1_RESPONSE,
 };
 
 /* The worker's buffers, shared by all its connections. */
@@ -56,15 +30,12 @@ struct relay_scratch {
 };
 
 struct relay {
-	struct relay_end end[2];
-	struct relay_flow flow[2];  /* by enum h1_dir: from end[dir] to end[!dir] */
-	struct h1 *h1;		    /* NULL: bytes pass unseen */
-	struct relay_buffer repeat; /* the request in flight, while it may be sent again */
+	struct end *end[2];	   /* by enum relay_side; the back is NULL where there is none */
+	struct flow flow[2];	   /* by enum h1_dir: from end[dir] to end[!dir] */
+	struct h1 *h1;		   /* NULL: bytes pass unseen */
+	struct flow_buffer repeat; /* the request in flight, while it may be sent again */
 	struct relay_scratch *scratch;
-	bool hung_up; /* set by the owner: no more bytes will arrive from the client's socket, and
-			 what is there is to be read even while requests wait, since it may tell of
-			 an abort */
-	bool again;   /* stopped to let others run: call again without waiting for an event */
+	bool again; /* stopped to let others run: call again without waiting for an event */
 };
 
 enum relay_status {
@@ -79,26 +50,23 @@ enum relay_status {
 enum relay_status relay_run(struct relay *r, bool requests, bool responses);
 
 /*
- * Makes the relay ready for another backend connection: the old one's socket must have been closed.
- * Then relay_first() tells when it is needed; a request that is sent again is there at once.
+ * Makes the relay ready for another back, where the one before has ended and end[] is NULL. Then
+ * relay_first() tells when it is needed; a request that is sent again is there at once.
  */
 void relay_renew(struct relay *r);
 
 /*
- * Takes requests while there is no backend. DONE: the first head is complete; WAIT: more must come;
- * REFUSED or ABORT: as of relay_run().
+ * Takes requests while there is no back: DONE when there is one for it, or nothing more will come;
+ * else WAIT, REFUSED or ABORT.
  */
 enum relay_status relay_first(struct relay *r);
-
-/* Puts bytes of ours in front of everything that goes to the backend; false without memory. */
-bool relay_prepend(struct relay *r, struct span bytes);
 
 /* h1_reply(), with regard to what is still to be written to the client. */
 enum h1_reply relay_reply(const struct relay *r);
 
 /*
  * Sends our own answer to the client, then close_notify; what the client still sends is read and
- * thrown away, so that no reset overtakes the answer. The backend must have been closed, and
+ * thrown away, so that no reset overtakes the answer. The back must have ended, and
  * relay_reply() say NOW.
  */
 void relay_answer(struct relay *r, enum error error);

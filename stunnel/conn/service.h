@@ -7,6 +7,7 @@
 
 #include "conn/access.h"
 #include "conn/admit.h"
+#include "conn/step.h"
 #include "core/h1.h"
 #include "core/ip.h"
 #include "core/proxy.h"
@@ -14,10 +15,7 @@
 #include "sys/net.h"
 #include "tls/ctx.h"
 
-#define CONN_STEPS_MAX 8
-
 struct conn_service;
-struct conn_step; /* conn.h */
 struct resolve_set;
 
 enum conn_failover {
@@ -57,7 +55,7 @@ struct conn_service {
 	struct tls_ctx *tls;
 	unsigned cert_texts; /* enum tls_cert_text: what templates use */
 	struct conn_timeouts timeout;
-	const struct conn_step *plan[CONN_STEPS_MAX]; /* ends with NULL */
+	struct step_plan plan;
 	struct net_addrs targets;
 	const char *const *target_names; /* to be resolved for each connection; NULL: they are */
 	size_t target_name_count;

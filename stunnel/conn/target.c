@@ -7,12 +7,12 @@
 
 static const struct net_addrs *targets(const struct conn *c)
 {
-	return c->service->target_names ? &c->found : &c->service->targets;
+	return c->service->target_names ? &c->back->names.found : &c->service->targets;
 }
 
 static const struct net_addr *current(const struct conn *c)
 {
-	return &targets(c)->addr[c->walk.at];
+	return &targets(c)->addr[c->back->walk.at];
 }
 
 static size_t first(const struct conn *c, size_t count)
@@ -27,7 +27,7 @@ static size_t first(const struct conn *c, size_t count)
 /* Whether the address at hand can wait until the others have been tried. */
 static bool pass_over(struct conn *c)
 {
-	struct conn_walk *w = &c->walk;
+	struct back_walk *w = &c->back->walk;
 
 	if (targets(c)->count == 1 || w->at >= PASSED_MAX ||
 	    health_try(&c->pool->shared->health, current(c), conn_now(c)))
@@ -36,7 +36,7 @@ static bool pass_over(struct conn *c)
 	return true;
 }
 
-static bool was_passed_over(const struct conn_walk *w)
+static bool was_passed_over(const struct back_walk *w)
 {
 	return w->at < PASSED_MAX && w->passed >> w->at & 1;
 }
@@ -45,7 +45,7 @@ static bool was_passed_over(const struct conn_walk *w)
 const struct net_addr *target_next(struct conn *c)
 {
 	size_t count = targets(c)->count;
-	struct conn_walk *w = &c->walk;
+	struct back_walk *w = &c->back->walk;
 
 	if (w->steps == 0 && count != 0)
 		w->first = first(c, count);
@@ -71,7 +71,7 @@ void target_works(struct conn *c, int level)
 	conn_log(c, level, "s_connect: connected %s", text);
 	if (news)
 		conn_log(c, LOG_NOTICE, "s_connect: %s works again", text);
-	if (net_local(c->relay.end[RELAY_BACKEND].fd, &local) == 0) {
+	if (net_local(c->back->end.fd, &local) == 0) {
 		net_text(&local, text);
 		conn_log(c, LOG_NOTICE, "Service [%s] connected remote server from %s",
 			 c->service->name, text);

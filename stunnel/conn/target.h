@@ -9,7 +9,7 @@
  * that failed a short while ago after the others.
  */
 
-/* The next address to try, NULL behind the last one. c->walk zeroed: begins anew. */
+/* The next address to try, NULL behind the last one. c->back->walk zeroed: begins anew. */
 const struct net_addr *target_next(struct conn *c);
 
 /*

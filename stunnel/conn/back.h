@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef BACK_H
+#define BACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conn/end.h"
+#include "conn/step.h"
+#include "conn/watch.h"
+#include "sys/net.h"
+#include "sys/resolve.h"
+
+/*
+ * One life of the other end: from the choice of a target to its close. A connection has one at a
+ * time, and another one after it where its client stays.
+ */
+
+/* What the step look_up keeps. */
+struct back_names {
+	struct net_addrs found; /* the targets, where they have to be looked up */
+	struct resolve_wait wait;
+};
+
+/* How far the step connect has got with the addresses; zeroed: not begun. */
+struct back_walk {
+	size_t first;	 /* where it began */
+	size_t steps;	 /* that were taken, over two rounds */
+	size_t at;	 /* the address that is tried now */
+	uint64_t passed; /* a bit for each address that has to wait for the second round */
+	uint64_t since;	 /* when this address was tried */
+};
+
+struct back {
+	struct back *next_ended; /* of the pool's, to be freed before the loop sleeps */
+	struct step_at at;
+	struct end end;
+	struct watch watch;
+	struct back_names names;
+	struct back_walk walk;
+};
+
+/* One that is yet to find its target, by the plan; NULL without memory. */
+struct back *back_open(const struct step *const *plan, uint64_t now);
+
+/* Closes its socket, if there is one, so that another target can be tried. */
+void back_hang_up(struct back *b, enum end_close how);
+
+/* Closes all that it owns; only the memory is still there, for whoever calls this from a step. */
+void back_close(struct back *b, enum end_close how);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/end.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sys/net.h"
+
+static ssize_t plain_result(ssize_t n, const char *call, char why[static TLS_WHY_MAX])
+{
+	if (n >= 0)
+		return n;
+	if (n == -EAGAIN || n == -EWOULDBLOCK)
+		return TLS_AGAIN;
+	snprintf(why, TLS_WHY_MAX, "%s: %s (%d)", call, strerror((int)-n), (int)-n);
+	return TLS_FAILED;
+}
+
+ssize_t end_read(struct end *e, char *p, size_t len, char why[static TLS_WHY_MAX])
+{
+	if (e->tls)
+		return tls_read(e->tls, p, len, why);
+	return plain_result(net_read(e->fd, p, len), "readsocket", why);
+}
+
+ssize_t end_write(struct end *e, const char *p, size_t len, char why[static TLS_WHY_MAX])
+{
+	if (e->tls)
+		return tls_write(e->tls, p, len, why);
+	return plain_result(net_write(e->fd, p, len), "writesocket", why);
+}
+
+int end_flush(struct end *e, char why[static TLS_WHY_MAX])
+{
+	return e->tls ? tls_flush(e->tls, why) : 1;
+}
+
+bool end_shutdown(struct end *e)
+{
+	if (e->tls)
+		return tls_shutdown(e->tls) != TLS_AGAIN;
+	net_shutdown(e->fd);
+	return true;
+}
+
+/*
+ * Only who got the whole of it is told so: with TLS by close_notify, and plain by FIN, which ends
+ * an upload. Cut, TLS goes without close_notify, so that what was sent still arrives, and a plain
+ * socket with a reset. A reset would overtake the alert that tells a peer what is wrong.
+ */
+void end_close(struct end *e, enum end_close how)
+{
+	bool reset = how == END_RESET || (how == END_CUT && !e->tls);
+
+	if (e->tls) {
+		reset &= e->tls->state != TLS_DEAD;
+		if (how == END_WHOLE)
+			tls_shutdown(e->tls);
+		tls_free(e->tls);
+		free(e->tls);
+	}
+	if (e->fd >= 0)
+		net_close(e->fd, reset);
+	*e = (struct end){.fd = -1};
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/front.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+bool front_open(struct front *f, int fd, const struct net_addr *peer,
+		const struct step *const *plan)
+{
+	struct net_addr local;
+
+	if (net_local(fd, &local) != 0)
+		return false;
+	f->at.current = plan;
+	f->end.fd = fd;
+	f->peer = *peer;
+	net_facts(peer, &f->facts.peer);
+	f->facts.client = f->facts.peer;
+	net_facts(&local, &f->facts.server);
+	return true;
+}
+
+void front_name(struct front *f, uint64_t start, uint64_t serial)
+{
+	int len = snprintf(f->id, sizeof f->id, "%016llx-%llx", (unsigned long long)start,
+			   (unsigned long long)serial);
+
+	f->facts.conn_id = span_of(f->id, (size_t)len);
+}
+
+void front_client(const struct front *f, char text[static NET_TEXT_MAX])
+{
+	const struct facts_addr *client = &f->facts.client;
+
+	if (client->family == FACTS_NONE)
+		net_text(&f->peer, text);
+	else
+		snprintf(text, NET_TEXT_MAX, "%s:%u", client->text, client->port);
+}
+
+bool front_is_among(const struct facts_addr *addr, const struct ip_block *blocks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ip_block_holds(&blocks[i], addr))
+			return true;
+	return false;
+}
+
+void front_close(struct front *f, enum end_close how)
+{
+	watch_close(&f->watch);
+	end_close(&f->end, how);
+	free(f->header.p);
+	f->header = (struct front_header){0};
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FRONT_H
+#define FRONT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conn/end.h"
+#include "conn/step.h"
+#include "conn/watch.h"
+#include "core/facts.h"
+#include "core/ip.h"
+#include "sys/net.h"
+
+/* The end that was accepted: the client's, which lasts as long as its connection. */
+
+/* What the step proxy_in keeps: the PROXY header that came, or its beginning. Zeroed: none. */
+struct front_header {
+	char *p; /* facts.tlvs points into it */
+	size_t len;
+};
+
+struct front {
+	struct step_at at;
+	struct end end;
+	struct watch watch;
+	struct net_addr peer;  /* who connected */
+	struct facts facts;    /* what is known of the client, to be told to the back */
+	char id[FACTS_ID_MAX]; /* facts.conn_id */
+	struct front_header header;
+};
+
+/*
+ * Begins with an accepted socket, which it owns, and its plan; false if the socket is gone, and
+ * then it is the caller's. Zeroed before.
+ */
+bool front_open(struct front *f, int fd, const struct net_addr *peer,
+		const struct step *const *plan);
+
+/* Names the connection by the start of the daemon and its serial, both in hexadecimal. */
+void front_name(struct front *f, uint64_t start, uint64_t serial);
+
+/* Who the client is: whom a PROXY header named, or who connected. */
+void front_client(const struct front *f, char text[static NET_TEXT_MAX]);
+
+/* Whether an address is in one of the blocks. */
+bool front_is_among(const struct facts_addr *addr, const struct ip_block *blocks, size_t count);
+
+/* Closes it, with all that it owns. */
+void front_close(struct front *f, enum end_close how);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/steps/answer.h"
+
+#include "core/errors.h"
+
+/* One line, once: what happened, who the client is, and by which rule. */
+static void tell(struct conn *c, enum conn_told told, const char *what, enum error error)
+{
+	const struct errors_info *e = &errors_info[error];
+	char text[NET_TEXT_MAX];
+
+	if (error == ERR_NONE || c->told & told)
+		return;
+	c->told |= told;
+	front_client(&c->front, text);
+	conn_log(c, LOG_WARNING, "Service [%s] %s %s: %s (%s): %s", c->service->name, what, text,
+		 e->name, e->source, e->text);
+}
+
+void answer_tell_refusal(struct conn *c)
+{
+	tell(c, CONN_TOLD_REFUSAL, "refused a request from", c->h1.error);
+}
+
+void answer_tell_unframed(struct conn *c)
+{
+	tell(c, CONN_TOLD_ANSWER, "got an answer without a clear end for", c->h1.response_error);
+}
+
+static enum step_result run(struct conn *c, unsigned events)
+{
+	switch (relay_run(&c->relay, events & CONN_FRONT_READ, events & CONN_FRONT_WRITE)) {
+	case RELAY_WAIT:
+		conn_wait_relay(c);
+		return STEP_WAIT;
+	case RELAY_DONE:
+		return STEP_CLOSE;
+	case RELAY_RENEW:   /* there is no back that could end, */
+	case RELAY_REFUSED: /* and no request is taken any more */
+	case RELAY_ABORT:
+		break;
+	}
+	conn_log(c, LOG_ERR, "transfer: %s", c->pool->scratch.why);
+	return STEP_RESET;
+}
+
+/*
+ * What the client still sends is thrown away, for an absolute time, and for some even with
+ * TIMEOUTclose = 0: bytes that nobody has read make the kernel's close a reset, which overtakes the
+ * answer.
+ */
+static uint64_t deadline(const struct conn *c)
+{
+	int close = c->service->timeout.close;
+
+	return conn_after(c->front.at.since, close > 0 ? close : 1);
+}
+
+static enum step_result expired(struct conn *c)
+{
+	conn_log(c, LOG_INFO, "transfer: TIMEOUTclose exceeded: closing");
+	return relay_whole(&c->relay) ? STEP_CLOSE : STEP_CUT;
+}
+
+static const struct step answer_step = {run, deadline, expired};
+
+static enum step_result answer(struct conn *c, enum error error)
+{
+	static const struct step *const plan[] = {&answer_step, NULL};
+
+	relay_answer(&c->relay, error);
+	exchange_answer(&c->exchanges, error);
+	return conn_follow(c, plan);
+}
+
+enum step_result answer_refuse(struct conn *c, enum error error)
+{
+	h1_fail(&c->h1, error);
+	answer_tell_refusal(c);
+	switch (relay_reply(&c->relay)) {
+	case H1_REPLY_LATER:
+		return STEP_WAIT;
+	case H1_REPLY_NEVER:
+		return STEP_RESET;
+	case H1_REPLY_NOW:
+		break;
+	}
+	/* In the middle of a request the backend must not take what it has for a whole one. */
+	conn_back_end(c, h1_phase(&c->h1, H1_REQUEST) == H1_BODY ? END_RESET : END_WHOLE);
+	return answer(c, c->h1.error);
+}
+
+/* Requests were taken, but none reached a backend: nothing can be in the answer's way. */
+enum step_result answer_unavailable(struct conn *c)
+{
+	if (!c->relay.h1)
+		return STEP_RESET;
+	h1_fail(&c->h1, ERR_BACKEND_UNAVAILABLE);
+	answer_tell_refusal(c);
+	conn_back_end(c, END_WHOLE);
+	return answer(c, ERR_BACKEND_UNAVAILABLE);
+}

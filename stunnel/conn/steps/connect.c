@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/steps/connect.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "conn/steps/answer.h"
+#include "conn/target.h"
+#include "sys/net.h"
+
+/* Begins with the next target; false if all were tried. */
+static bool connect_next(struct conn *c, bool *now_connected)
+{
+	const struct net_addr *addr;
+
+	while ((addr = target_next(c))) {
+		char text[NET_TEXT_MAX];
+		int fd;
+
+		net_text(addr, text);
+		conn_log(c, LOG_INFO, "s_connect: connecting %s", text);
+		fd = net_connect(addr, &c->service->options, now_connected);
+		if (fd >= 0) {
+			c->back->end.fd = fd;
+			c->back->walk.since = conn_now(c);
+			return true;
+		}
+		target_failed(c, strerror(-fd), -fd);
+	}
+	conn_log(c, LOG_ERR, "No more addresses to connect");
+	return false;
+}
+
+static enum step_result run(struct conn *c, unsigned events)
+{
+	bool connected_now = false;
+	int rc;
+
+	if (c->back->end.fd >= 0) {
+		if (!(events & (CONN_BACK_READ | CONN_BACK_WRITE)))
+			return STEP_WAIT;
+		rc = net_connected(c->back->end.fd);
+		if (rc == -EINPROGRESS)
+			return STEP_WAIT;
+		if (rc == 0) {
+			target_works(c, LOG_NOTICE);
+			return STEP_NEXT;
+		}
+		target_failed(c, strerror(-rc), -rc);
+		back_hang_up(c->back, END_WHOLE);
+	}
+	if (!connect_next(c, &connected_now))
+		return answer_unavailable(c);
+	if (connected_now) {
+		target_works(c, LOG_INFO);
+		return STEP_NEXT;
+	}
+	conn_wait(c, RELAY_FRONT, false, false);
+	conn_wait(c, RELAY_BACK, false, true);
+	return STEP_WAIT;
+}
+
+static uint64_t deadline(const struct conn *c)
+{
+	return conn_after(c->back->walk.since, c->service->timeout.connect);
+}
+
+/* The next target has its turn. */
+static enum step_result expired(struct conn *c)
+{
+	target_failed(c, "TIMEOUTconnect exceeded", 0);
+	back_hang_up(c->back, END_RESET);
+	return STEP_AGAIN;
+}
+
+const struct step connect_step = {run, deadline, expired};

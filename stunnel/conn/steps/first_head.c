@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/steps/first_head.h"
+
+#include "conn/steps/answer.h"
+
+/* An absolute time for each head. */
+void first_head_watch(struct conn *c)
+{
+	if (c->relay.h1)
+		h1_clock_look(&c->head, &c->h1, conn_now(c));
+}
+
+/* Between requests, or in the next one's head. */
+uint64_t first_head_deadline(const struct conn *c)
+{
+	const struct conn_timeouts *t = &c->service->timeout;
+	uint64_t idle = conn_after(c->active, t->idle),
+		 head = conn_after(c->head.since, t->request);
+
+	return c->head.since != 0 && head < idle ? head : idle;
+}
+
+/* The first one's time begins with the connection, a later one's with its first byte. */
+static uint64_t deadline(const struct conn *c)
+{
+	return c->h1.requests == 0 ? conn_after(c->front.at.since, c->service->timeout.request)
+				   : first_head_deadline(c);
+}
+
+/* A client that has sent nothing gets no answer: it only opened a connection in advance. */
+static enum step_result expired(struct conn *c)
+{
+	if (h1_phase(&c->h1, H1_REQUEST) == H1_HEAD)
+		return answer_refuse(c, ERR_REQUEST_TIMEOUT);
+	conn_log(c, LOG_INFO, "%s exceeded: closing",
+		 c->h1.requests == 0 ? "TIMEOUTrequest" : "TIMEOUTidle");
+	return STEP_CLOSE;
+}
+
+/* From here on the HTTP machine is between both ends. */
+static void begin(struct conn *c)
+{
+	struct conn_service *s = c->service;
+
+	c->front.facts.client_trusted =
+		front_is_among(&c->front.facts.client, s->trusted, s->trusted_count);
+	h1_init(&c->h1, &s->rewrite, &c->front.facts, s->limits);
+	c->relay.h1 = &c->h1;
+	if (s->access)
+		access_begin(&c->exchanges, s->access, &c->h1);
+}
+
+static enum step_result run(struct conn *c, unsigned events)
+{
+	(void)events;
+	if (!c->relay.h1)
+		begin(c);
+	switch (relay_first(&c->relay)) {
+	case RELAY_WAIT:
+		first_head_watch(c);
+		conn_wait_relay(c);
+		return STEP_WAIT;
+	case RELAY_DONE:
+		return c->relay.flow[H1_REQUEST].unsent.len != 0 ? STEP_NEXT : STEP_CLOSE;
+	case RELAY_REFUSED:
+		return answer_refuse(c, c->h1.error);
+	case RELAY_RENEW: /* there is no backend that could end */
+	case RELAY_ABORT:
+		break;
+	}
+	conn_log(c, LOG_ERR, "transfer: %s", c->pool->scratch.why);
+	return STEP_RESET;
+}
+
+const struct step first_head_step = {run, deadline, expired};

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/steps/open_back.h"
+
+static enum step_result run(struct conn *c, unsigned events)
+{
+	(void)events;
+	return conn_back_begin(c) ? STEP_NEXT : STEP_RESET;
+}
+
+const struct step open_back_step = {.run = run};

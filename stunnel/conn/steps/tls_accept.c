@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/steps/tls_accept.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "tls/tls.h"
+
+/* Exact, or a leading `*` that stands for anything (so *.example.com is not example.com). */
+static bool name_matches(const char *pattern, const char *name)
+{
+	size_t tail, len = strlen(name);
+
+	if (pattern[0] != '*')
+		return !strcasecmp(pattern, name);
+	tail = strlen(pattern + 1);
+	return len >= tail && !strcasecmp(pattern + 1, name + len - tail);
+}
+
+/* The service that a server name leads to. */
+static struct tls_ctx *choose_service(void *owner, const char *name)
+{
+	struct conn *c = owner;
+
+	if (c->accepted->sni_count == 0)
+		return NULL;
+	if (!name) {
+		conn_log(c, LOG_NOTICE, "SNI: no servername received");
+		return NULL;
+	}
+	for (size_t i = 0; i < c->accepted->sni_count; i++) {
+		const struct conn_sni *sni = &c->accepted->sni[i];
+
+		if (!name_matches(sni->pattern, name))
+			continue;
+		conn_switch(c, sni->service);
+		conn_log(c, LOG_NOTICE, "SNI: switched to service [%s]", c->service->name);
+		return c->service->tls;
+	}
+	conn_log(c, LOG_ERR, "SNI: no pattern matched servername: %s", name);
+	return NULL;
+}
+
+static void say(void *owner, int level, const char *text)
+{
+	struct conn *c = owner;
+
+	conn_log(c, level, "%s", text);
+}
+
+static const struct tls_calls calls = {choose_service, say};
+
+static bool begin(struct conn *c)
+{
+	struct tls *tls = calloc(1, sizeof *tls);
+
+	if (!tls || !tls_open(tls, c->service->tls, c->front.end.fd, &calls, c)) {
+		free(tls);
+		return false;
+	}
+	c->front.end.tls = tls;
+	return true;
+}
+
+static bool handshake_done(struct conn *c)
+{
+	const struct conn_service *s = c->service;
+	bool own = s->send_proxy && s->proxy.tlvs != 0;
+	struct tls *tls = c->front.end.tls;
+	char text[128];
+
+	if (!tls_tell_facts(tls, s->cert_texts, own, &c->front.facts, c->pool->scratch.why))
+		return false;
+	if (s->log_level < LOG_INFO)
+		return true;
+	conn_log(c, LOG_INFO, "TLS accepted: %s",
+		 c->front.facts.session_reused ? "previous session reused"
+					       : "new session negotiated");
+	tls_describe(tls, text);
+	conn_log(c, LOG_INFO, "%s", text);
+	return true;
+}
+
+static enum step_result run(struct conn *c, unsigned events)
+{
+	int rc;
+
+	(void)events;
+	if (!c->front.end.tls && !begin(c))
+		return STEP_RESET;
+	rc = tls_accept(c->front.end.tls, c->pool->scratch.why);
+	if (rc == 1 && handshake_done(c))
+		return STEP_NEXT;
+	if (rc == TLS_AGAIN) {
+		bool write = tls_wants_write(c->front.end.tls);
+
+		conn_wait(c, RELAY_FRONT, !write, write);
+		return STEP_WAIT;
+	}
+	conn_log(c, LOG_ERR, "%s", c->pool->scratch.why);
+	return STEP_RESET;
+}
+
+static uint64_t deadline(const struct conn *c)
+{
+	return conn_after(c->front.at.since, c->service->timeout.busy);
+}
+
+static enum step_result expired(struct conn *c)
+{
+	conn_log(c, LOG_INFO, "TIMEOUTbusy exceeded: sending reset");
+	return STEP_RESET;
+}
+
+const struct step tls_accept_step = {run, deadline, expired};

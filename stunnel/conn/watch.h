@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef WATCH_H
+#define WATCH_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+/* A descriptor that the event loop watches; zeroed: none. */
+struct watch {
+	uv_poll_t *handle; /* libuv closes one later, and a further socket needs another before */
+	int interest;	   /* UV_READABLE ... that libuv knows of */
+};
+
+/*
+ * Waits for `interest` on fd, which is the same until watch_close(), and calls `on_event` with
+ * `owner` in the handle's data. False without memory.
+ */
+bool watch_for(struct watch *w, uv_loop_t *loop, int fd, int interest, uv_poll_cb on_event,
+	       void *owner);
+
+/* Waits no more until watch_for(). */
+void watch_pause(struct watch *w);
+
+/* No event comes any more; fd may be closed. */
+void watch_close(struct watch *w);
+
+#endif
