@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from peers import Stunnel, service
+
 from recorder import Recorder
 from tls_client import TlsClient
 
@@ -69,7 +69,7 @@ def response_hash(client, size):
 
 
 @MODES
-def test_download(start, options):
+def test_download(start, front, options):
     def serve(connection):
         connection.take_request()
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE)
@@ -78,7 +78,7 @@ def test_download(start, options):
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, *options)))
+    stunnel = front(backend, *options)
     with TlsClient(stunnel.port) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert response_hash(client, SIZE) == DIGEST
@@ -86,19 +86,19 @@ def test_download(start, options):
 
 
 @MODES
-def test_upload(start, options):
+def test_upload(start, front, options):
     backend = start(Receiver())
-    stunnel = start(Stunnel(service(backend.port, *options)))
+    stunnel = front(backend, *options)
     with TlsClient(stunnel.port) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % SIZE)
         send_blocks(client)
         assert client.response().body == DIGEST.encode()
 
 
-def test_chunked_upload(start):
+def test_chunked_upload(start, front):
     framed = hashlib.sha256((b"%x\r\n" % MIB + BLOCK + b"\r\n") * (SIZE // MIB) + b"0\r\n\r\n")
     backend = start(Receiver())
-    stunnel = start(Stunnel(service(backend.port, *HTTP)))
+    stunnel = front(backend, *HTTP)
     with TlsClient(stunnel.port) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         send_chunks(client)
@@ -106,7 +106,7 @@ def test_chunked_upload(start):
 
 
 @MODES
-def test_both_directions_at_once(start, options):
+def test_both_directions_at_once(start, front, options):
     """The answer comes while the request is still being sent."""
 
     def serve(connection):
@@ -121,7 +121,7 @@ def test_both_directions_at_once(start, options):
         sender.join()
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, *options)))
+    stunnel = front(backend, *options)
     with TlsClient(stunnel.port) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % SIZE)
         assert b"200 OK" in client.read_until(b"\r\n\r\n")
@@ -161,7 +161,7 @@ def settled(value):
 
 
 @MODES
-def test_client_that_does_not_read(start, options):
+def test_client_that_does_not_read(start, front, options):
     sent = [0]
 
     def serve(connection):
@@ -172,7 +172,7 @@ def test_client_that_does_not_read(start, options):
             sent[0] = at
 
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, *options)))
+    stunnel = front(backend, *options)
     with TlsClient(stunnel.port) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         before = memory(stunnel)
@@ -182,7 +182,7 @@ def test_client_that_does_not_read(start, options):
 
 
 @MODES
-def test_backend_that_does_not_read(start, options):
+def test_backend_that_does_not_read(start, front, options):
     go = threading.Event()
 
     def serve(connection):
@@ -196,7 +196,7 @@ def test_backend_that_does_not_read(start, options):
 
     sent = [0]
     backend = start(Recorder(serve))
-    stunnel = start(Stunnel(service(backend.port, *options)))
+    stunnel = front(backend, *options)
     with TlsClient(stunnel.port) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % SIZE)
         before = memory(stunnel)

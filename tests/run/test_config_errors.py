@@ -448,11 +448,11 @@ def test_odd_but_good_file(start, tmp_path):
     assert backend.requests[0][2:] == ["X-Seen: a=b # ; c", "X-Seen: d"]
 
 
-def test_included_files_are_read_in_order_of_their_names(start, tmp_path):
+def test_included_files_are_read_in_order_of_their_names(start, front, tmp_path):
     backend = start(Recorder())
     for name, value in (("b", "2"), ("a", "1"), ("c", "3")):
         (tmp_path / name).write_text(f"httpAddHeader = X-Order: {value}\n")
-    stunnel = start(Stunnel(f"include = {tmp_path}\n" + service(backend.port)))
+    stunnel = front(backend, settings=f"include = {tmp_path}\n")
     with TlsClient(stunnel.port) as client:
         client.get("/")
     assert backend.requests[0][2:] == ["X-Order: 1", "X-Order: 2", "X-Order: 3"]

@@ -14,8 +14,7 @@ pytestmark = daemon_only
 
 TOP = Path(__file__).resolve().parents[2]
 PAGE = (TOP / "doc/http.md").read_text("ascii")
-H1 = "".join((TOP / "stunnel/core" / name).read_text() for name in ("h1.h", "h1_body.h"))
-H1_HEAD = (TOP / "stunnel/core/h1_head.h").read_text()
+HEADERS = "".join(path.read_text() for path in sorted((TOP / "stunnel/core").glob("h1*.h")))
 CLASSES = 34
 
 
@@ -43,7 +42,7 @@ def number(limit):
     """A default that -help tells, or a constant of the core's headers."""
     if limit in defaults():
         return int(defaults()[limit])
-    return int(re.search(rf"^#define {limit} (\d+)", H1 + H1_HEAD, re.M)[1])
+    return int(re.search(rf"^#define {limit} (\d+)", HEADERS, re.M)[1])
 
 
 def test_every_class_has_a_row():

@@ -74,11 +74,11 @@ def test_addresses(receivers, crossing, name, number, way):
     assert told[:4] == expected[: 2 if name == "apache2" else 4]
 
 
-def test_nginx_takes_them_in_front_of_http2(start):
+def test_nginx_takes_them_in_front_of_http2(start, front):
     """The other bytes are no business of ours, so the client may choose HTTP/2."""
     nginx = start(NginxHttp2())
     options = ["protocol = proxy", "alpn = h2, http/1.1"]
-    stunnel = start(Stunnel(service(nginx.port, *options)))
+    stunnel = front(nginx, *options)
     command = ["curl", "-sS", "--http2", "--interface", "127.0.0.4", "--cacert", certificates().ca]
     command += ["-w", " %{http_version} %{local_port}", f"https://localhost:{stunnel.port}/"]
     command += ["--resolve", f"localhost:{stunnel.port}:127.0.0.1"]
@@ -93,10 +93,10 @@ ALL = "proxyTLV = alpn, authority, ssl, cn, cipher, sig-alg, key-alg, group, sig
 MORE = "proxyTLV = client-cert, unique-id, crc32c, noop:9, 0xE3:a b"
 
 
-def test_haproxy_reads_authority_and_unique_id(start, receivers):
+def test_haproxy_reads_authority_and_unique_id(front, receivers):
     """Among all the others, and HTTP mode is on, too."""
     options = [ALL, MORE, "requestId = yes", "requireCert = yes"]
-    stunnel = start(Stunnel(service(receivers["haproxy"].port, *PROXY2, *options)))
+    stunnel = front(receivers["haproxy"], *PROXY2, *options)
     context = client_context(cert="signed")
     with TlsClient(stunnel.port, sni="www.example.test", context=context) as client:
         authority, unique_id, request_id = receivers["haproxy"].told(client)[4:]
@@ -105,8 +105,8 @@ def test_haproxy_reads_authority_and_unique_id(start, receivers):
     assert request_id.rpartition("-")[0] == unique_id
 
 
-def test_haproxy_reads_nothing_where_nothing_is_sent(start, receivers):
-    stunnel = start(Stunnel(service(receivers["haproxy"].port, *PROXY2)))
+def test_haproxy_reads_nothing_where_nothing_is_sent(front, receivers):
+    stunnel = front(receivers["haproxy"], *PROXY2)
     with TlsClient(stunnel.port, sni="www.example.test") as client:
         assert len(receivers["haproxy"].told(client)) == 4
 
@@ -134,10 +134,10 @@ def told_twice(to, receiver, context):
 
 @VERSIONS
 @pytest.mark.parametrize("kind", CERTIFICATES)
-def test_varnish_reads_the_client_certificate(start, receivers, version, kind):
+def test_varnish_reads_the_client_certificate(front, receivers, version, kind):
     options, cert, presented, verify = CERTIFICATES[kind]
     options = [*options, f"CAfile = {client_certificates()}/root.pem", "proxyTLV = cn"]
-    stunnel = start(Stunnel(service(receivers["varnish"].port, *PROXY2, *options)))
+    stunnel = front(receivers["varnish"], *PROXY2, *options)
     context = client_context(version=version, cert=cert)
     (_, fresh), (_, resumed) = told_twice(stunnel.port, receivers["varnish"], context)
     for fields in (fresh, resumed):
@@ -148,10 +148,10 @@ def test_varnish_reads_the_client_certificate(start, receivers, version, kind):
 
 
 @VERSIONS
-def test_varnish_reads_the_rest(start, receivers, version):
+def test_varnish_reads_the_rest(front, receivers, version):
     names = "alpn, authority, ssl, cipher, sig-alg, key-alg, unique-id, crc32c"
     options = [f"proxyTLV = {names}", "alpn = http/1.1"]
-    stunnel = start(Stunnel(service(receivers["varnish"].port, *PROXY2, *options)))
+    stunnel = front(receivers["varnish"], *PROXY2, *options)
     context = client_context(["http/1.1"], version=version)
     for tls, fields in told_twice(stunnel.port, receivers["varnish"], context):
         assert fields["alpn"] == "http/1.1"
@@ -160,8 +160,8 @@ def test_varnish_reads_the_rest(start, receivers, version):
         assert (fields["sig-alg"], fields["key-alg"]) == ("ecdsa-with-SHA256", "EC256")
 
 
-def test_varnish_reads_that_there_was_no_tls(start, receivers):
-    stunnel = start(Stunnel(service(receivers["varnish"].port, *PROXY2)))
+def test_varnish_reads_that_there_was_no_tls(front, receivers):
+    stunnel = front(receivers["varnish"], *PROXY2)
     for _, fields in told_twice(stunnel.port, receivers["varnish"], client_context()):
         assert fields["tls"] == "false"
 
@@ -176,10 +176,10 @@ def answer_to(port, header):
 
 
 @pytest.mark.parametrize("name", ["haproxy", "varnish"])
-def test_crc_is_checked(start, receivers, name):
+def test_crc_is_checked(start, front, receivers, name):
     """Our own bytes are taken, and are not with one bit of the address changed."""
     backend = start(Recorder(lambda connection: connection.take(16)))
-    stunnel = start(Stunnel(service(backend.port, *PROXY2, "proxyTLV = crc32c, authority")))
+    stunnel = front(backend, *PROXY2, "proxyTLV = crc32c, authority")
     with TlsClient(stunnel.port, source="127.0.0.4") as client:
         assert client.closed_by_peer()
     header = backend.data
@@ -194,11 +194,11 @@ def test_crc_is_checked(start, receivers, name):
 
 @pytest.mark.parametrize("family", ["IPv4", "IPv6"])
 @pytest.mark.parametrize("name", RECEIVERS)
-def test_longest_header(start, receivers, name, family):
+def test_longest_header(front, receivers, name, family):
     """As the document says, as far as we go; made of a TLV that came in."""
     size = min(measured()[name], 4096)
     options = ["acceptProxy = yes", "acceptProxyFrom = 127.0.0.1", "proxyPassTLV = yes"]
-    stunnel = start(Stunnel(service(receivers[name].port, *PROXY2, *options)))
+    stunnel = front(receivers[name], *PROXY2, *options)
     ends = ("192.0.2.1 5", "192.0.2.2 6") if family == "IPv4" else ("2001:db8::1 5", "::1 6")
     header = build(*ends, [(0xE0, bytes(size - len(build(*ends, [(0xE0, b"")]))))])
     assert len(header) == size
