@@ -54,7 +54,7 @@ def check(folder):
 def test_check_passes_over_what_git_does_not_know(tree):
     add(tree, "debian/rules")
     add(tree, "obj-x86_64-linux-gnu/config.h", "int a;\n")
-    assert check(tree) == (0, "9 passed, 0 failed\n")
+    assert check(tree) == (0, "11 passed, 0 failed\n")
 
 
 def test_check_judges_what_git_knows(tree):
@@ -73,6 +73,63 @@ def test_check_of_a_release_goes_by_its_list(tree):
     assert check(tree)[0] == 0
     shutil.rmtree(tree / ".git")
     assert check(tree)[0] == 0
+
+
+def append(folder, name, line):
+    with open(folder / name, "a") as file:
+        file.write(line + "\n")
+
+
+def compile_as(folder, name, source):
+    """An object of a build inside the tree, made of other code than its source."""
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    command = ["cc", "-c", "-x", "c", "-w", "-o", folder / name, "-"]
+    assert run(command, input=source).returncode == 0
+
+
+def said_by(name, folder):
+    """What one check says, without its name."""
+    code, said = check(folder)
+    lines = [line.split(": ", 1) for line in said.splitlines() if ": " in line]
+    assert code == 1 or not lines
+    return [rest for check_name, rest in lines if check_name == name]
+
+
+def test_check_passes_over_objects_of_tests_and_of_sources_that_are_gone(tree):
+    compile_as(tree, "stunnel/sys/gone.o", "int stray(void) { return 0; }")
+    compile_as(tree, "stunnel/sys/tests_unit_board-board.o", "int stray(void) { return 0; }")
+    assert said_by("prefixes", tree) == []
+
+
+@pytest.mark.parametrize("object_file", ["sys/board.o", "core/libcore_a-out.o"])
+def test_check_finds_a_name_that_is_not_its_files(tree, object_file):
+    module = object_file.replace("libcore_a-", "").removesuffix(".o")
+    folder, stem = module.split("/")
+    right = f"int {stem}; int {stem}_a = 1; int {folder}_{stem}_b(void) {{ return 0; }}"
+    hidden = "static int helper(void) { return 0; } int main(void) { return helper(); }"
+    compile_as(tree, f"stunnel/{object_file}", f"{right} {hidden}")
+    assert said_by("prefixes", tree) == []
+    compile_as(tree, f"stunnel/{object_file}", f"{right} int {stem}s_c; const int wrong = 1;")
+    assert said_by("prefixes", tree) == [f"{module}: exports {stem}s_c", f"{module}: exports wrong"]
+
+
+def test_check_finds_a_file_that_the_architecture_page_does_not_list(tree):
+    licence = "/* SPDX-License-" + "Identifier: ISC */\n"
+    for name in ("stunnel/extra/more.h", "stunnel/sys/more.h"):
+        add(tree, name, licence)
+    assert run(["git", "add", "-A"], cwd=tree).returncode == 0
+    assert said_by("folders", tree) == [
+        "stunnel/extra/more.h: Makefile.am lists no file of that folder",
+        "stunnel/sys/more.h: Makefile.am does not list it",
+    ]
+
+
+def test_check_finds_an_include_of_a_layer_above(tree):
+    append(tree, "stunnel/sys/board.h", '#include "process/child.h"')
+    line = (tree / "stunnel/sys/board.h").read_text().count("\n")
+    assert said_by("includes_by_layer", tree) == [
+        f"stunnel/sys/board.h:{line}: sys/ includes process/child.h of a layer above it"
+    ]
 
 
 def test_check_misses_a_program_that_git_would_take(tree):
