@@ -20,7 +20,7 @@ static const char *hint(const char *plain)
 	return strchr(plain, ':') || *plain == '/' ? "" : " (a host needs a port: HOST:PORT)";
 }
 
-static void note_names(struct job *job, const struct conf_list *list, bool passive)
+static void note_names(struct job *job, const struct values_list *list, bool passive)
 {
 	char plain[ENDPOINT_MAX];
 
@@ -29,9 +29,9 @@ static void note_names(struct job *job, const struct conf_list *list, bool passi
 			prefetch_add(&job->names, plain, passive);
 }
 
-static void resolve_accept(struct job *job, struct conf_section *s)
+static void resolve_accept(struct job *job, struct config_section *s)
 {
-	const struct conf_list *accept = &s->options.accept;
+	const struct values_list *accept = &s->accept_on;
 	char plain[ENDPOINT_MAX], why[256];
 
 	for (size_t i = 0; i < accept->count; i++) {
@@ -47,16 +47,16 @@ static void resolve_accept(struct job *job, struct conf_section *s)
 }
 
 /* Resolves one target for all connections, or finds that the workers are to look it up. */
-static enum net_answer resolve_target(struct job *job, struct conf_section *s, size_t index,
+static enum net_answer resolve_target(struct job *job, struct config_section *s, size_t index,
 				      char plain[static ENDPOINT_MAX])
 {
-	const struct conf_list *connect = &s->options.connect;
+	const struct values_list *connect = &s->connect_to;
 	struct report_place place = {.line = connect->line[index], .service = s->title};
 	const char *flaw = endpoint_check(connect->item[index], false, plain);
 	enum net_answer answer = NET_MALFORMED;
 	char why[256];
 
-	if (!flaw && s->options.delay && net_lookup_blocks(plain))
+	if (!flaw && s->delay && net_lookup_blocks(plain))
 		return NET_NO_ANSWER;
 	if (!flaw)
 		answer = prefetch_resolve(&job->names, plain, false, &s->service.targets, why);
@@ -73,9 +73,9 @@ static enum net_answer resolve_target(struct job *job, struct conf_section *s, s
  * What never can be a target is told where everybody sees it, but one such service among ten does
  * not keep the others from starting. A name that is not known now may be at the next connection.
  */
-static void resolve_connect(struct job *job, struct conf_section *s)
+static void resolve_connect(struct job *job, struct config_section *s)
 {
-	const struct conf_list *connect = &s->options.connect;
+	const struct values_list *connect = &s->connect_to;
 	struct arena *arena = &job->config->arena;
 	const char **names = arena_alloc(arena, (connect->count + 1) * sizeof *names);
 	bool delayed = false;
@@ -110,15 +110,15 @@ void addresses_resolve(struct config *config, struct report *report)
 	struct job job = {config, report, {.arena = &config->arena}};
 
 	for (size_t i = 0; i < config->count; i++) {
-		const struct conf_section *s = config->section[i];
+		const struct config_section *s = config->section[i];
 
-		note_names(&job, &s->options.accept, true);
-		if (!s->options.delay)
-			note_names(&job, &s->options.connect, false);
+		note_names(&job, &s->accept_on, true);
+		if (!s->delay)
+			note_names(&job, &s->connect_to, false);
 	}
 	prefetch_run(&job.names);
 	for (size_t i = 0; i < config->count; i++) {
-		struct conf_section *s = config->section[i];
+		struct config_section *s = config->section[i];
 
 		if (s->broken)
 			continue;

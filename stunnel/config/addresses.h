@@ -2,8 +2,7 @@
 #ifndef ADDRESSES_H
 #define ADDRESSES_H
 
-#include "config/conf.h"
-#include "config/report.h"
+#include "config/config.h"
 
 /*
  * When all sections are there: resolves what they accept on and connect to, all names together, and

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 
 #include "sys/net.h"
-#include "config/options.h"
+#include "config/table.h"
 
-static void complain(struct report *report, const struct conf_line *line, const char *title,
+static void complain(struct report *report, const struct report_line *line, const char *title,
 		     const char *path, int error)
 {
 	report_add(report, REPORT_ERROR, &(struct report_place){.line = line, .service = title},
@@ -44,9 +44,9 @@ static int check_file(const char *path)
 }
 
 static void check_path(struct config *config, struct report *report, const char *path,
-		       const struct conf_line *line, const char *title)
+		       const struct report_line *line, const char *title)
 {
-	const char *full = conf_outside(config, path);
+	const char *full = config_outside(config, path);
 	int error = full ? check_file(full) : 0;
 
 	if (error != 0)
@@ -55,22 +55,22 @@ static void check_path(struct config *config, struct report *report, const char 
 
 static void check_files(struct config *config, struct report *report)
 {
-	const struct conf_globals *g = &config->globals;
-	const struct conf_options *d = &config->defaults;
+	const struct config_globals *g = &config->globals;
+	const struct config_section *d = &config->defaults;
 	int error = g->chroot ? check_folder(g->chroot) : 0;
 
 	if (error != 0) {
-		complain(report, options_line(d, "chroot"), "Global options", g->chroot, error);
+		complain(report, table_line(d, "chroot"), "Global options", g->chroot, error);
 		return; /* every path would be missing with it */
 	}
-	check_path(config, report, g->output, options_line(d, "output"), "Global options");
-	check_path(config, report, g->pid, options_line(d, "pid"), "Global options");
+	check_path(config, report, g->output, table_line(d, "output"), "Global options");
+	check_path(config, report, g->pid, table_line(d, "pid"), "Global options");
 	for (size_t i = 0; i < config->count; i++) {
-		const struct conf_section *s = config->section[i];
+		const struct config_section *s = config->section[i];
 
 		if (s->service.access && s->service.access->file)
 			check_path(config, report, s->service.access->file->path,
-				   options_line(&s->options, "accessLog"), s->title);
+				   table_line(s, "accessLog"), s->title);
 	}
 }
 
@@ -78,14 +78,14 @@ static void check_files(struct config *config, struct report *report)
 static void check_socket_folders(struct config *config, struct report *report)
 {
 	for (size_t i = 0; i < config->count; i++) {
-		const struct conf_section *s = config->section[i];
+		const struct config_section *s = config->section[i];
 
 		for (size_t j = 0; j < s->accept.count; j++) {
 			struct net_addr addr = s->accept.addr[j];
 			int error = net_is_unix(&addr) ? check_file(addr.u.un.sun_path) : 0;
 
 			if (error != 0)
-				complain(report, options_line(&s->options, "accept"), s->title,
+				complain(report, table_line(s, "accept"), s->title,
 					 addr.u.un.sun_path, error);
 		}
 	}
@@ -94,25 +94,25 @@ static void check_socket_folders(struct config *config, struct report *report)
 /* A listener that would be there. */
 struct listener {
 	const struct net_addr *addr;
-	const struct conf_section *section;
+	const struct config_section *section;
 };
 
 static const struct listener *in_the_way(const struct listener *listeners, size_t count,
 					 const struct listener *wanted)
 {
 	for (size_t i = 0; i < count; i++)
-		if (net_collide(listeners[i].addr, &listeners[i].section->options.sockets,
-				wanted->addr, &wanted->section->options.sockets))
+		if (net_collide(listeners[i].addr, &listeners[i].section->service.options,
+				wanted->addr, &wanted->section->service.options))
 			return &listeners[i];
 	return NULL;
 }
 
 /* Binds nothing, but goes through the addresses as a start does: of a section one is enough. */
-static size_t add_listeners(struct listener *listeners, size_t count, const struct conf_section *s,
-			    struct report *report)
+static size_t add_listeners(struct listener *listeners, size_t count,
+			    const struct config_section *s, struct report *report)
 {
-	struct report_place place = {options_line(&s->options, "accept"), 0, s->title};
-	const struct conf_section *by = NULL;
+	struct report_place place = {table_line(s, "accept"), 0, s->title};
+	const struct config_section *by = NULL;
 	size_t before = count;
 
 	for (size_t i = 0; i < s->accept.count; i++) {

@@ -2,8 +2,7 @@
 #ifndef PREFLIGHT_H
 #define PREFLIGHT_H
 
-#include "config/conf.h"
-#include "config/report.h"
+#include "config/config.h"
 
 /*
  * What a start would find beyond the file, as far as that can be seen without opening anything for

@@ -5,8 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "config/conf.h"
-
 /*
  * What is wrong with a configuration: collected while it is read, told when all of it was, in the
  * order of its lines, so that one start shows everything.
@@ -22,6 +20,13 @@ enum report_kind {
 #define REPORT_KINDS 4
 #define REPORT_MAX 100 /* of one kind are told; more are counted */
 
+/* A line of the file. */
+struct report_line {
+	const char *text; /* FILE:LINE: "LINE" */
+	size_t order;	  /* among all lines that were read, also of included files */
+	bool refused;	  /* it was reported: what it should have set is not missed */
+};
+
 /* Zeroed: nothing was reported. */
 struct report {
 	struct report_entry *entry;
@@ -31,7 +36,7 @@ struct report {
 
 /* What a report is about; every part may be missing. */
 struct report_place {
-	const struct conf_line *line;
+	const struct report_line *line;
 	size_t order;	     /* without a line: stands behind the line of this order */
 	const char *service; /* what to call the part at fault, as "Service [web]" */
 };

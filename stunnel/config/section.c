@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "sys/log.h"
-#include "config/options.h"
+#include "config/table.h"
 #include "conn/steps/plan.h"
 #include "tls/ctx.h"
 #include "tls/library.h"
@@ -16,16 +16,16 @@
 /* What is looked at, and where a reason goes. */
 struct check {
 	struct config *config;
-	struct conf_section *section;
+	struct config_section *section;
 	struct report *report;
 	size_t last_line; /* of the section */
 };
 
 /* What is wrong with the section, at the line of the option that is at fault (NULL: none). */
-static void complain(struct check *r, enum report_kind kind, struct conf_line *line,
+static void complain(struct check *r, enum report_kind kind, struct report_line *line,
 		     const char *format, va_list ap) __attribute__((format(printf, 4, 0)));
 
-static void complain(struct check *r, enum report_kind kind, struct conf_line *line,
+static void complain(struct check *r, enum report_kind kind, struct report_line *line,
 		     const char *format, va_list ap)
 {
 	struct report_place place = {line, r->last_line, r->section->title};
@@ -46,18 +46,17 @@ static bool refuse(struct check *r, const char *option, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	complain(r, REPORT_ERROR, option ? options_line(&r->section->options, option) : NULL,
-		 format, ap);
+	complain(r, REPORT_ERROR, option ? table_line(r->section, option) : NULL, format, ap);
 	va_end(ap);
 	return false;
 }
 
 /* The same of one line among several of an option, or of less than an error. */
-static void tell(struct check *r, enum report_kind kind, struct conf_line *line, const char *format,
-		 ...) __attribute__((format(printf, 4, 5)));
+static void tell(struct check *r, enum report_kind kind, struct report_line *line,
+		 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void tell(struct check *r, enum report_kind kind, struct conf_line *line, const char *format,
-		 ...)
+static void tell(struct check *r, enum report_kind kind, struct report_line *line,
+		 const char *format, ...)
 {
 	va_list ap;
 
@@ -69,45 +68,16 @@ static void tell(struct check *r, enum report_kind kind, struct conf_line *line,
 /* Whether a line of one of these options was refused: nobody needs to hear that it is missing. */
 static bool any_refused(const struct check *r, const char *const *options)
 {
-	for (; *options; options++) {
-		const struct conf_line *line = options_line(&r->section->options, *options);
-
-		if (line && line->refused)
+	for (; *options; options++)
+		if (table_refused(r->section, *options))
 			return true;
-	}
 	return false;
 }
 
 #define ANY_REFUSED(check, ...) any_refused(check, (const char *const[]){__VA_ARGS__, NULL})
 
-/* Of several options that say one thing the last line decides. */
-static const char *latest(const struct check *r, const char *const *options)
-{
-	const char *found = NULL;
-	size_t order = 0;
-
-	for (; *options; options++) {
-		const struct conf_line *line = options_line(&r->section->options, *options);
-
-		if (!line || line->order < order)
-			continue;
-		found = *options;
-		order = line->order;
-	}
-	return found;
-}
-
-static struct conf_section *find_section(struct config *config, const char *name, size_t len)
-{
-	for (size_t i = 0; i < config->count; i++)
-		if (strlen(config->section[i]->name) == len &&
-		    !memcmp(config->section[i]->name, name, len))
-			return config->section[i];
-	return NULL;
-}
-
 /* A PROXY header names IP addresses: nobody may come over a Unix socket. */
-static void check_ip_clients(struct check *r, const struct conf_list *accept)
+static void check_ip_clients(struct check *r, const struct values_list *accept)
 {
 	for (size_t i = 0; i < accept->count; i++)
 		if (accept->item[i][0] == '/')
@@ -118,34 +88,35 @@ static void check_ip_clients(struct check *r, const struct conf_list *accept)
 }
 
 /* What a server name takes to another section was said before the name came. */
-static void check_early(struct check *r, const struct conf_section *s,
-			const struct conf_section *primary)
+static void check_early(struct check *r, const struct config_section *s,
+			const struct config_section *primary)
 {
-	if (s->options.accept_proxy != primary->options.accept_proxy)
+	if (s->service.accept_proxy != primary->service.accept_proxy)
 		refuse(r, "acceptProxy", "acceptProxy is for the section that accepts, [%.100s]",
-		       primary->name);
-	if (s->options.max_connections != 0)
+		       primary->service.name);
+	if (s->service.admit.max != 0)
 		refuse(r, "maxConnections",
-		       "maxConnections is for the section that accepts, [%.100s]", primary->name);
+		       "maxConnections is for the section that accepts, [%.100s]",
+		       primary->service.name);
 }
 
 /* `sni = PRIMARY:PATTERN`: the pattern is entered with the primary, which must stand before. */
-static bool join_primary(struct check *r, struct conf_section *s)
+static bool join_primary(struct check *r, struct config_section *s)
 {
-	const char *colon = strchr(s->options.sni, ':');
-	struct conf_section *primary;
+	const char *colon = strchr(s->sni, ':');
+	struct config_section *primary;
 	struct conn_sni *grown;
 
 	if (!colon)
 		return refuse(r, "sni", "Invalid SNI parameter format (PRIMARY:PATTERN)");
-	primary = find_section(r->config, s->options.sni, (size_t)(colon - s->options.sni));
+	primary = config_section_named(r->config, s->sni, (size_t)(colon - s->sni));
 	if (!primary || primary == s)
-		return refuse(r, "sni", "SNI section name not found: %.200s", s->options.sni);
+		return refuse(r, "sni", "SNI section name not found: %.200s", s->sni);
 	if (!colon[1])
-		tell(r, REPORT_FAULT, options_line(&s->options, "sni"),
+		tell(r, REPORT_FAULT, table_line(s, "sni"),
 		     "No server name matches an empty pattern");
-	if (s->options.protocol && s->options.proxy.version == 1)
-		check_ip_clients(r, &primary->options.accept);
+	if (s->protocol && s->service.proxy.version == 1)
+		check_ip_clients(r, &primary->accept_on);
 	check_early(r, s, primary);
 	grown = arena_grow(&r->config->arena, primary->service.sni, primary->service.sni_count,
 			   sizeof *grown);
@@ -156,9 +127,9 @@ static bool join_primary(struct check *r, struct conf_section *s)
 	return true;
 }
 
-static void check_proxy(struct check *r, const struct conf_section *s)
+static void check_proxy(struct check *r, const struct config_section *s)
 {
-	const struct proxy *p = &s->options.proxy;
+	const struct proxy *p = &s->service.proxy;
 	size_t size = proxy_estimate(p, 40);
 
 	if (p->version == 1 && p->tlvs != 0)
@@ -166,20 +137,20 @@ static void check_proxy(struct check *r, const struct conf_section *s)
 	if (p->version == 1 && p->pass)
 		refuse(r, "proxyPassTLV", "proxyPassTLV needs proxyVersion = 2");
 	if (p->version == 1)
-		check_ip_clients(r, &s->options.accept);
+		check_ip_clients(r, &s->accept_on);
 	if (p->version == 2 && size > (size_t)p->max_length)
-		tell(r, REPORT_WARNING, options_line(&s->options, "proxyTLV"),
+		tell(r, REPORT_WARNING, table_line(s, "proxyTLV"),
 		     "the PROXY header can become about %zu bytes long: beyond "
 		     "proxyMaxLength = %d TLVs are left out",
 		     size, p->max_length);
 }
 
-static void check_protocol(struct check *r, const struct conf_section *s)
+static void check_protocol(struct check *r, const struct config_section *s)
 {
 	static const char *const unbuilt[] = {"cifs", "pgsql",	"smtp",	     "pop3",
 					      "imap", "nntp",	"connect",   "socks",
 					      "ldap", "capwin", "capwinctrl"};
-	const char *protocol = s->options.protocol;
+	const char *protocol = s->protocol;
 
 	if (!protocol)
 		return;
@@ -198,35 +169,33 @@ static void check_protocol(struct check *r, const struct conf_section *s)
 }
 
 /* setuid and setgid of a section own the socket; no other socket has an owner. */
-static void check_owner(struct check *r, const struct conf_section *s)
+static void check_owner(struct check *r, const struct config_section *s)
 {
 	static const char *const names[] = {"setuid", "setgid"};
 
-	for (size_t i = 0; i < s->options.accept.count; i++)
-		for (size_t n = 0; s->options.accept.item[i][0] == '/' && n < 2; n++)
-			if (options_line(&s->options, names[n]) !=
-			    options_line(&r->config->defaults, names[n]))
+	for (size_t i = 0; i < s->accept_on.count; i++)
+		for (size_t n = 0; s->accept_on.item[i][0] == '/' && n < 2; n++)
+			if (table_line(s, names[n]) != table_line(&r->config->defaults, names[n]))
 				refuse(r, names[n], "The owner of a Unix socket is not built yet");
 }
 
 /* What else may stand for an endpoint is not built, and was refused at its line. */
-static void check_endpoints(struct check *r, const struct conf_section *s)
+static void check_endpoints(struct check *r, const struct config_section *s)
 {
-	const struct conf_options *o = &s->options;
-	bool listens = o->accept.count != 0 || o->sni != NULL;
+	bool accepts = s->accept_on.count != 0, connects = s->connect_to.count != 0;
 
 	if (ANY_REFUSED(r, "accept", "connect", "sni", "exec", "client", "protocol", "transparent"))
 		return;
-	if (o->connect.count && (o->accept.count != 0) != (o->sni != NULL))
+	if (connects && accepts != (s->sni != NULL))
 		return;
 	refuse(r, NULL, "Each service must define two endpoints: %s",
-	       o->accept.count && o->sni ? "'accept' and 'sni' are two for one"
-	       : listens		 ? "'connect' is missing"
-	       : o->connect.count	 ? "'accept' is missing"
-					 : "'accept' and 'connect' are missing");
+	       accepts && s->sni   ? "'accept' and 'sni' are two for one"
+	       : accepts || s->sni ? "'connect' is missing"
+	       : connects	   ? "'accept' is missing"
+				   : "'accept' and 'connect' are missing");
 }
 
-static void parse_blocks(struct check *r, const struct conf_list *lines, struct ip_block **blocks,
+static void parse_blocks(struct check *r, const struct values_list *lines, struct ip_block **blocks,
 			 size_t *count)
 {
 	for (size_t i = 0; i < lines->count; i++) {
@@ -251,15 +220,14 @@ static void parse_blocks(struct check *r, const struct conf_list *lines, struct 
 }
 
 /* Who may say who the client is, in which way. */
-static void parse_peers(struct check *r, struct conf_section *s)
+static void parse_peers(struct check *r, struct config_section *s)
 {
-	const struct conf_options *o = &s->options;
 	struct conn_service *service = &s->service;
 
-	parse_blocks(r, &o->trusted, &service->trusted, &service->trusted_count);
-	parse_blocks(r, &o->proxy_peers, &service->proxy_peers, &service->proxy_peer_count);
-	if (service->accept_proxy != CONN_PROXY_NO && o->proxy_peers.count == 0 &&
-	    o->accept.count != 0 && !ANY_REFUSED(r, "acceptProxyFrom"))
+	parse_blocks(r, &s->trusted, &service->trusted, &service->trusted_count);
+	parse_blocks(r, &s->proxy_peers, &service->proxy_peers, &service->proxy_peer_count);
+	if (service->accept_proxy != CONN_PROXY_NO && s->proxy_peers.count == 0 &&
+	    s->accept_on.count != 0 && !ANY_REFUSED(r, "acceptProxyFrom"))
 		refuse(r, "acceptProxy",
 		       "acceptProxy needs acceptProxyFrom: anybody else could say any address");
 }
@@ -293,20 +261,20 @@ static void check_format(struct check *r, struct access_log *log, const char *fo
 		refuse(r, "accessLogFormat", "%s", why);
 }
 
-static void make_access(struct check *r, struct conf_section *s)
+static void make_access(struct check *r, struct config_section *s)
 {
 	struct config *config = r->config;
-	const char *path = s->options.access;
+	const char *path = s->access_path;
 	struct access_log *log = arena_alloc(&config->arena, sizeof *log);
 
 	if (!log)
 		return;
-	check_format(r, log, s->options.access_format);
+	check_format(r, log, s->access_format);
 	if (!path)
 		return;
 	s->service.access = log;
 	log->file = access_file(config, path);
-	if (config->globals.foreground == CONF_BACKGROUND && strcasecmp(path, "syslog") != 0 &&
+	if (config->globals.foreground == CONFIG_BACKGROUND && strcasecmp(path, "syslog") != 0 &&
 	    path[0] != '/')
 		refuse(r, "accessLog", "Access log must include full path name");
 }
@@ -322,34 +290,19 @@ static unsigned texts_on_cert(const struct conn_service *service)
 	return texts;
 }
 
-static struct tls_names names_of(const struct conf_list *list)
+static void check_verification(struct check *r, const struct tls_verify *v)
 {
-	return (struct tls_names){list->item, list->count};
-}
+	const char *check = v->host.count    ? "checkHost"
+			    : v->email.count ? "checkEmail"
+			    : v->ip.count    ? "checkIP"
+					     : NULL;
+	bool verified = v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER);
 
-static void check_verification(struct check *r, const struct conf_options *o)
-{
-	static const char *const asks[] = {"verify", "verifyChain", "verifyPeer", NULL};
-	const char *check = o->check_host.count	   ? "checkHost"
-			    : o->check_email.count ? "checkEmail"
-			    : o->check_ip.count	   ? "checkIP"
-						   : NULL;
-	bool verified = o->verify & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER);
-
-	if (verified && !o->ca_file && !o->ca_path &&
+	if (verified && !v->ca_file && !v->ca_path &&
 	    !ANY_REFUSED(r, "CAfile", "CApath", "CAengine", "CAstore"))
-		refuse(r, latest(r, asks), "Either \"CAfile\" or \"CApath\" has to be configured");
-	if (check && !verified && !any_refused(r, asks))
+		refuse(r, "verify", "Either \"CAfile\" or \"CApath\" has to be configured");
+	if (check && !verified && !ANY_REFUSED(r, "verify"))
 		refuse(r, check, "Either \"verifyChain\" or \"verifyPeer\" has to be enabled");
-}
-
-/* The option as it was written, of those that say the same. */
-static const char *as_written(struct check *r, const char *option)
-{
-	static const char *const versions[] = {"sslVersion", "sslVersionMin", "sslVersionMax",
-					       NULL};
-
-	return option && !strcmp(option, "sslVersion") ? latest(r, versions) : option;
 }
 
 /* From tls_ctx_new(). */
@@ -360,9 +313,7 @@ static void tell_tls(void *arg, enum tls_trouble trouble, const char *option, co
 						 [TLS_TROUBLE_ERROR] = REPORT_ERROR};
 	struct check *r = arg;
 
-	option = as_written(r, option);
-	tell(r, kinds[trouble], option ? options_line(&r->section->options, option) : NULL, "%s",
-	     why);
+	tell(r, kinds[trouble], option ? table_line(r->section, option) : NULL, "%s", why);
 }
 
 /* From tls_trial(). */
@@ -370,9 +321,8 @@ static void tell_trial(void *arg, bool nobody, const char *option, const char *w
 {
 	struct check *r = arg;
 
-	option = as_written(r, option);
 	tell(r, nobody ? REPORT_FAULT : REPORT_WARNING,
-	     option ? options_line(&r->section->options, option) : NULL, "%s", why);
+	     option ? table_line(r->section, option) : NULL, "%s", why);
 }
 
 /* There is no other way to resume a session. */
@@ -384,88 +334,49 @@ static uint64_t no_tickets(void)
 	return bit;
 }
 
-static void make_context(struct check *r, struct tls_settings *settings)
+static void check_alpn(struct check *r, struct tls_settings *tls)
 {
-	struct tls_ctx *ctx;
-
-	settings->ca_folder = conf_outside(r->config, settings->verify.ca_path);
-	settings->crl_folder = conf_outside(r->config, settings->verify.crl_path);
-	ctx = tls_ctx_new(settings, tell_tls, r);
-	if (ctx)
-		tls_trial(ctx, settings, tell_trial, r);
-	r->section->service.tls = ctx;
-}
-
-static void make_tls(struct check *r, struct conf_section *s)
-{
-	static const char *const curves[] = {"curve", "curves", NULL};
-	const struct conf_options *o = &s->options;
-	struct tls_settings settings = {
-		.service = s->name,
-		.cert = ANY_REFUSED(r, "key") ? NULL
-					      : o->cert, /* one is nothing without the other */
-		.key = o->key,
-		.ciphers = o->ciphers,
-		.ciphersuites = o->ciphersuites,
-		.curves = o->curves,
-		.curves_option = latest(r, curves),
-		.version_min = o->version_min,
-		.version_max = o->version_max,
-		.options_set = o->tls_set,
-		.options_clear = o->tls_clear,
-		.session_seconds = o->session_seconds,
-		.alpn = o->alpn,
-		.verify = {o->verify, o->ca_file, o->ca_path, o->crl_file, o->crl_path,
-			   names_of(&o->check_host), names_of(&o->check_email),
-			   names_of(&o->check_ip)},
-		.cert_texts = texts_on_cert(&s->service),
-	};
-
-	if (!o->session_resume)
-		settings.options_set |= no_tickets();
-	if (!o->cert && !ANY_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
-		refuse(r, NULL, "TLS server needs a certificate");
-	check_verification(r, o);
-	s->service.cert_texts = settings.cert_texts;
+	if (!plan_http(&r->section->service))
+		return;
+	if (tls->alpn && strcasecmp(tls->alpn, "http/1.1") != 0)
+		tell(r, REPORT_WARNING, table_line(r->section, "alpn"),
+		     "headers are set: of 'alpn' only http/1.1 is offered");
 	/* A client that agreed on anything else would speak past the HTTP machine. */
-	if (plan_http(&s->service)) {
-		if (o->alpn && strcasecmp(o->alpn, "http/1.1") != 0)
-			tell(r, REPORT_WARNING, options_line(o, "alpn"),
-			     "headers are set: of 'alpn' only http/1.1 is offered");
-		settings.alpn = "http/1.1";
-	}
-	make_context(r, &settings);
+	tls->alpn = "http/1.1";
 }
 
-static void copy_options(struct conn_service *service, const struct conf_section *s)
+static void make_tls(struct check *r, struct config_section *s)
 {
-	const struct conf_options *o = &s->options;
+	struct tls_settings *tls = &s->tls;
 
-	service->name = s->name;
-	service->log_level = o->log_level;
-	service->timeout = o->timeout;
-	service->failover = (enum conn_failover)o->failover;
-	service->options = o->sockets;
-	service->rewrite = o->rewrite;
-	service->limits = o->limits;
-	service->limits.keep_client = o->keep_client;
-	service->proxy = o->proxy;
-	service->send_proxy = o->protocol != NULL;
-	service->accept_proxy = (enum conn_accept_proxy)o->accept_proxy;
-	service->admit.max = (uint32_t)o->max_connections;
+	tls->curves_option = table_written(s, "curves");
+	tls->cert_texts = s->service.cert_texts = texts_on_cert(&s->service);
+	tls->ca_folder = config_outside(r->config, tls->verify.ca_path);
+	tls->crl_folder = config_outside(r->config, tls->verify.crl_path);
+	if (!s->session_resume)
+		tls->options_set |= no_tickets();
+	if (!tls->cert && !ANY_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
+		refuse(r, NULL, "TLS server needs a certificate");
+	if (ANY_REFUSED(r, "key"))
+		tls->cert = NULL; /* one is nothing without the other */
+	check_verification(r, &tls->verify);
+	check_alpn(r, tls);
+	s->service.tls = tls_ctx_new(tls, tell_tls, r);
+	if (s->service.tls)
+		tls_trial(s->service.tls, tls, tell_trial, r);
 }
 
-void section_finish(struct config *config, struct conf_section *s, struct report *report,
+void section_finish(struct config *config, struct config_section *s, struct report *report,
 		    size_t last_line)
 {
 	struct check check = {config, s, report, last_line}, *r = &check;
 	struct conn_service *service = &s->service;
 	size_t errors = report->count[REPORT_ERROR], out_min;
 
-	log_main(LOG_INFO, "Initializing service [%s]", s->name);
-	copy_options(service, s);
+	log_main(LOG_INFO, "Initializing service [%s]", service->name);
+	service->send_proxy = s->protocol != NULL;
 	/* A client's `sni` is a name. */
-	if (s->options.sni && !ANY_REFUSED(r, "client"))
+	if (s->sni && !ANY_REFUSED(r, "client"))
 		join_primary(r, s);
 	check_protocol(r, s);
 	check_endpoints(r, s);

@@ -2,8 +2,7 @@
 #ifndef SECTION_H
 #define SECTION_H
 
-#include "config/conf.h"
-#include "config/report.h"
+#include "config/config.h"
 
 /*
  * To be called when a section's last line has been read. Checks its options against one another,
@@ -12,7 +11,7 @@
  * last_line. What follows from a line that was refused already is not told again. After an error
  * the service is not whole, and only the next sections can be checked against it.
  */
-void section_finish(struct config *config, struct conf_section *section, struct report *report,
+void section_finish(struct config *config, struct config_section *section, struct report *report,
 		    size_t last_line);
 
 #endif

@@ -10,64 +10,131 @@
 #include <strings.h>
 #include <syslog.h>
 
-#include "tls/ctx.h"
 #include "tls/library.h"
 
-const char *values_flag(const char *value, bool *slot)
+static const char empty[] = "The value is empty";
+
+static const struct values_choice yes_no_choice[] = {{"no", 0}, {"yes", 1}, {0}};
+static const struct values_bounds yes_no = {
+	.choice = yes_no_choice,
+	.error = "The argument needs to be either 'yes' or 'no'",
+};
+
+/* --- numbers and names of numbers ---------------------------------------------------------------
+ */
+
+static const char *choose(const char *value, const struct values_choice *choice, const char *error,
+			  int *n)
 {
-	bool yes = !strcasecmp(value, "yes");
-
-	if (!yes && strcasecmp(value, "no") != 0)
-		return "The argument needs to be either 'yes' or 'no'";
-	*slot = yes;
-	return NULL;
-}
-
-const char *values_integer(const char *value, int min, int max, const char *error, int *slot)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(value, &end, 10);
-	if (end == value || *end || errno != 0 || n < min || n > max)
-		return error ? error : "This is not a number within bounds";
-	*slot = (int)n;
-	return NULL;
-}
-
-const char *values_text(struct config *config, const char *value, const char **slot)
-{
-	*slot = *value ? arena_text(&config->arena, value) : NULL;
-	return NULL;
-}
-
-const char *values_add(struct config *config, const char *value, struct conf_line *line,
-		       struct conf_list *list)
-{
-	struct arena *arena = &config->arena;
-	const char **items = arena_grown(arena, list->item, list->count, sizeof *items);
-	struct conf_line **lines = arena_grown(arena, list->line, list->count, sizeof *lines);
-
-	if (!items || !lines)
-		return NULL;
-	items[list->count] = arena_text(arena, value);
-	lines[list->count] = line;
-	*list = (struct conf_list){items, lines, list->count + 1};
-	return NULL;
-}
-
-const char *values_choice(const char *value, const struct values_choice *choice, const char *error,
-			  int *slot)
-{
-	for (const struct values_choice *c = choice; c->name; c++) {
-		if (strcasecmp(value, c->name) != 0)
+	for (; choice->name; choice++) {
+		if (strcasecmp(value, choice->name) != 0)
 			continue;
-		*slot = c->value;
+		*n = choice->value;
 		return NULL;
 	}
 	return error;
 }
+
+static const char *number(const char *value, const struct values_bounds *b, int *n)
+{
+	char *end;
+	long parsed;
+
+	if (b->choice && !choose(value, b->choice, "", n))
+		return NULL;
+	errno = 0;
+	parsed = strtol(value, &end, 10);
+	if (b->min >= b->max || end == value || *end || errno != 0 || parsed < b->min ||
+	    parsed > b->max)
+		return b->error ? b->error : "This is not a number within bounds";
+	*n = (int)parsed;
+	return NULL;
+}
+
+const char *values_flag(const struct values_input *in, void *slot)
+{
+	values_flag_slot *flag = slot;
+	int n = 0;
+	const char *why = number(in->value, in->bounds->choice ? in->bounds : &yes_no, &n);
+
+	if (!why)
+		*flag = n != 0;
+	return why;
+}
+
+const char *values_integer(const struct values_input *in, void *slot)
+{
+	values_integer_slot *integer = slot;
+
+	return number(in->value, in->bounds, integer);
+}
+
+const char *values_unsigned(const struct values_input *in, void *slot)
+{
+	values_unsigned_slot *integer = slot;
+	int n;
+	const char *why = number(in->value, in->bounds, &n);
+
+	if (!why)
+		*integer = (unsigned)n;
+	return why;
+}
+
+/* --- texts and lists of them --------------------------------------------------------------------
+ */
+
+const char *values_text(const struct values_input *in, void *slot)
+{
+	return *in->value ? values_text_or_none(in, slot) : empty;
+}
+
+const char *values_text_or_none(const struct values_input *in, void *slot)
+{
+	values_text_or_none_slot *text = slot;
+
+	*text = *in->value ? arena_text(in->arena, in->value) : NULL;
+	return NULL;
+}
+
+const char *values_text_or_undo(const struct values_input *in, void *slot)
+{
+	const values_text_or_undo_slot *text = slot;
+
+	return *in->value || *text ? values_text_or_none(in, slot) : empty;
+}
+
+const char *values_item(const struct values_input *in, void *slot)
+{
+	values_item_slot *list = slot;
+	const char **items = arena_grown(in->arena, list->item, list->count, sizeof *items);
+	struct report_line **lines = arena_grown(in->arena, list->line, list->count, sizeof *lines);
+
+	if (!*in->value)
+		return empty;
+	if (!items || !lines)
+		return NULL;
+	items[list->count] = arena_text(in->arena, in->value);
+	lines[list->count] = in->line;
+	*list = (struct values_list){items, lines, list->count + 1};
+	return NULL;
+}
+
+const char *values_name(const struct values_input *in, void *slot)
+{
+	values_name_slot *names = slot;
+	const char **items = arena_grown(in->arena, names->item, names->count, sizeof *items);
+
+	if (!*in->value)
+		return empty;
+	if (!items)
+		return NULL;
+	items[names->count] = arena_text(in->arena, in->value);
+	*names = (struct tls_names){items, names->count + 1};
+	return NULL;
+}
+
+/* --- of the process -----------------------------------------------------------------------------
+ */
 
 static const struct values_choice levels[] = {{"emerg", LOG_EMERG},
 					      {"alert", LOG_ALERT},
@@ -96,27 +163,27 @@ static const struct values_choice facilities[] = {
 	{"mail", LOG_MAIL},	{"news", LOG_NEWS},	    {"syslog", LOG_SYSLOG},
 	{"user", LOG_USER},	{"uucp", LOG_UUCP},	    {0}};
 
-const char *values_level(const char *value, int *facility, int *slot)
+const char *values_level(const struct values_input *in, void *slot)
 {
 	static const char no_facility[] = "Illegal syslog facility";
-	const char *dot = strchr(value, '.');
-	const char *why;
+	values_level_slot *level = slot;
+	const char *value = in->value, *dot = strchr(value, '.'), *why;
 	char name[16];
 
-	if (dot && facility) {
+	if (dot && in->facility) {
 		if ((size_t)(dot - value) >= sizeof name)
 			return no_facility;
 		memcpy(name, value, (size_t)(dot - value));
 		name[dot - value] = '\0';
-		why = values_choice(name, facilities, no_facility, facility);
+		why = choose(name, facilities, no_facility, in->facility);
 		if (why)
 			return why;
 		value = dot + 1;
 	}
-	return values_choice(value, levels,
-			     "Illegal debug level: one of emerg, alert, crit, err, warning, "
-			     "notice, info and debug, or 0 to 7",
-			     slot);
+	return choose(value, levels,
+		      "Illegal debug level: one of emerg, alert, crit, err, warning, "
+		      "notice, info and debug, or 0 to 7",
+		      level);
 }
 
 /* A number, or a name; the number 0 as well as root mean that nothing is changed. */
@@ -133,65 +200,152 @@ static bool parse_id(const char *value, unsigned *id)
 	return true;
 }
 
-const char *values_user(const char *value, unsigned *slot)
+const char *values_user(const struct values_input *in, void *slot)
 {
-	struct passwd *pw = getpwnam(value);
+	values_user_slot *id = slot;
+	struct passwd *pw = getpwnam(in->value);
 
 	if (pw)
-		*slot = pw->pw_uid;
-	return pw || parse_id(value, slot) ? NULL : "Illegal UID";
+		*id = pw->pw_uid;
+	return pw || parse_id(in->value, id) ? NULL : "Illegal UID";
 }
 
-const char *values_group(const char *value, unsigned *slot)
+const char *values_group(const struct values_input *in, void *slot)
 {
-	struct group *gr = getgrnam(value);
+	values_group_slot *id = slot;
+	struct group *gr = getgrnam(in->value);
 
 	if (gr)
-		*slot = gr->gr_gid;
-	return gr || parse_id(value, slot) ? NULL : "Illegal GID";
+		*id = gr->gr_gid;
+	return gr || parse_id(in->value, id) ? NULL : "Illegal GID";
 }
 
-const char *values_versions(const char *value, int *min, int *max)
-{
-	int version = tls_library_version(value);
+/* --- TLS ----------------------------------------------------------------------------------------
+ */
 
-	if (version < 0)
+const char *values_version(const struct values_input *in, void *slot)
+{
+	values_version_slot *version = slot;
+	int number = tls_library_version(in->value);
+
+	if (number < 0)
 		return "Invalid protocol version: one of all, SSLv3, TLSv1, TLSv1.1, TLSv1.2 and "
 		       "TLSv1.3 (sslVersionMin and sslVersionMax give a range)";
-	if (min)
-		*min = version;
-	if (max)
-		*max = version;
+	*version = number;
 	return NULL;
 }
 
-const char *values_tls_option(const char *value, struct conf_options *options)
+const char *values_versions(const struct values_input *in, void *slot)
 {
-	bool clear = value[0] == '-';
-	uint64_t bit;
+	values_versions_slot *tls = slot;
+	const char *why = values_version(in, &tls->version_min);
 
-	if (!tls_library_option(clear ? value + 1 : value, &bit))
-		return "Illegal TLS option";
-	if (clear)
-		options->tls_clear |= bit;
-	else
-		options->tls_set |= bit;
-	return NULL;
-}
-
-const char *values_rule(const char *name, const char *value, struct rewrite *rewrite)
-{
-	const char *why;
-
-	rewrite_option(rewrite, span_of(name, strlen(name)), span_of(value, strlen(value)), &why);
+	if (!why)
+		tls->version_max = tls->version_min;
 	return why;
 }
 
-const char *values_send_proxy(const char *value, const char **protocol)
+const char *values_tls_option(const struct values_input *in, void *slot)
+{
+	values_tls_option_slot *tls = slot;
+	bool clear = in->value[0] == '-';
+	uint64_t bit;
+
+	if (!tls_library_option(clear ? in->value + 1 : in->value, &bit))
+		return "Illegal TLS option";
+	if (clear)
+		tls->options_clear |= bit;
+	else
+		tls->options_set |= bit;
+	return NULL;
+}
+
+const char *values_verify(const struct values_input *in, void *slot)
+{
+	static const unsigned bits_of[] = {
+		TLS_VERIFY_REQUEST,
+		TLS_VERIFY_REQUEST | TLS_VERIFY_CHAIN,
+		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_CHAIN,
+		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_CHAIN | TLS_VERIFY_PEER,
+		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_PEER,
+	};
+	values_verify_slot *bits = slot;
+	int n;
+	const char *why = number(in->value, in->bounds, &n);
+
+	if (!why)
+		*bits = bits_of[n];
+	return why;
+}
+
+/* What is verified has to be there; `no` takes back only the bit itself. */
+static const char *set_bit(const struct values_input *in, unsigned bit, unsigned *bits)
+{
+	bool yes;
+	const char *why = values_flag(in, &yes);
+
+	if (!why)
+		*bits = yes ? *bits | TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | bit : *bits & ~bit;
+	return why;
+}
+
+const char *values_require(const struct values_input *in, void *slot)
+{
+	values_require_slot *bits = slot;
+
+	return set_bit(in, TLS_VERIFY_REQUIRE, bits);
+}
+
+const char *values_verify_chain(const struct values_input *in, void *slot)
+{
+	values_verify_chain_slot *bits = slot;
+
+	return set_bit(in, TLS_VERIFY_CHAIN, bits);
+}
+
+const char *values_verify_peer(const struct values_input *in, void *slot)
+{
+	values_verify_peer_slot *bits = slot;
+
+	return set_bit(in, TLS_VERIFY_PEER, bits);
+}
+
+/* --- what others read ---------------------------------------------------------------------------
+ */
+
+const char *values_socket(const struct values_input *in, void *slot)
+{
+	values_socket_slot *options = slot;
+
+	return net_options_add(options, in->value) ? NULL : "Illegal socket option";
+}
+
+const char *values_rule(const struct values_input *in, void *slot)
+{
+	values_rule_slot *rewrite = slot;
+	const char *why;
+
+	rewrite_option(rewrite, span_of(in->option, strlen(in->option)),
+		       span_of(in->value, strlen(in->value)), &why);
+	return why;
+}
+
+const char *values_tlvs(const struct values_input *in, void *slot)
+{
+	values_tlvs_slot *proxy = slot;
+	const char *why = empty;
+
+	if (*in->value)
+		proxy_option(proxy, span_of(in->value, strlen(in->value)), &why);
+	return why;
+}
+
+const char *values_send_proxy(const struct values_input *in, void *slot)
 {
 	static const char proxy[] = "proxy";
+	values_send_proxy_slot *protocol = slot;
 	bool wanted;
-	const char *why = values_flag(value, &wanted);
+	const char *why = values_flag(in, &wanted);
 
 	if (why)
 		return why;
@@ -202,37 +356,41 @@ const char *values_send_proxy(const char *value, const char **protocol)
 	return NULL;
 }
 
-const char *values_tlvs(const char *value, struct proxy *proxy)
-{
-	const char *why;
+/* --- without a place ----------------------------------------------------------------------------
+ */
 
-	proxy_option(proxy, span_of(value, strlen(value)), &why);
-	return why;
+const char *values_include(const struct values_input *in, void *slot)
+{
+	(void)slot;
+	return *in->value ? NULL : empty;
 }
 
-const char *values_verify(const char *value, unsigned *bits)
+const char *values_idle(const struct values_input *in, void *slot)
 {
-	static const unsigned bits_of[] = {
-		TLS_VERIFY_REQUEST,
-		TLS_VERIFY_REQUEST | TLS_VERIFY_CHAIN,
-		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_CHAIN,
-		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_CHAIN | TLS_VERIFY_PEER,
-		TLS_VERIFY_REQUEST | TLS_VERIFY_REQUIRE | TLS_VERIFY_PEER,
-	};
-	int n;
-	const char *why = values_integer(value, 0, 4, "Bad verify level: 0 to 4", &n);
+	const struct values_bounds *b = in->bounds;
+	int ignored;
 
-	if (!why)
-		*bits = bits_of[n];
-	return why;
+	(void)slot;
+	if (b->choice || b->min < b->max)
+		return number(in->value, b, &ignored);
+	return *in->value ? NULL : empty;
 }
 
-const char *values_verify_bit(const char *value, unsigned set, unsigned clear, unsigned *bits)
+const char *values_unbuilt(const struct values_input *in, void *slot)
 {
-	bool yes;
-	const char *why = values_flag(value, &yes);
+	const char *taken = in->bounds->taken;
+	bool flag = taken && (!strcmp(taken, "yes") || !strcmp(taken, "no"));
+	int ignored;
 
-	if (!why)
-		*bits = yes ? *bits | set : *bits & ~clear;
-	return why;
+	(void)slot;
+	while (taken && *in->value) {
+		size_t len = strcspn(taken, "|");
+
+		if (!strncasecmp(in->value, taken, len) && !in->value[len])
+			return NULL;
+		taken = taken[len] ? taken + len + 1 : NULL;
+	}
+	if (flag && number(in->value, &yes_no, &ignored))
+		return yes_no.error;
+	return "This option of stock stunnel is not built yet";
 }

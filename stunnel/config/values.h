@@ -3,13 +3,14 @@
 #define VALUES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
-#include "config/conf.h"
-
-/*
- * Values of options, one function a type: sets the slot and returns NULL, or returns what is wrong
- * with the value, a static text, and leaves the slot as it was.
- */
+#include "config/arena.h"
+#include "config/report.h"
+#include "core/proxy.h"
+#include "core/rewrite.h"
+#include "sys/net.h"
+#include "tls/ctx.h"
 
 /* A name that stands for a number; a list of them ends with an empty one. */
 struct values_choice {
@@ -17,46 +18,76 @@ struct values_choice {
 	int value;
 };
 
-const char *values_flag(const char *value, bool *slot);
+/* What an option takes: one of its choices, or a number from min to max if min < max, or either. */
+struct values_bounds {
+	const struct values_choice *choice;
+	int min, max;
+	const char *error; /* what is said of any other value */
+	const char
+		*taken; /* values_unbuilt(): those that ask for what we do anyway, with | between */
+};
 
-/* error: what is said of no number, or of one beyond the bounds; NULL: something general. */
-const char *values_integer(const char *value, int min, int max, const char *error, int *slot);
+/* Values of one option that may stand several times, and where each came from. */
+struct values_list {
+	const char **item;
+	struct report_line **line;
+	size_t count;
+};
 
-/* Any case. */
-const char *values_choice(const char *value, const struct values_choice *choice, const char *error,
-			  int *slot);
+/* What a setter is called with, beside the place that it sets. */
+struct values_input {
+	const char *value;
+	const char *option; /* its name, as the table has it */
+	const struct values_bounds *bounds;
+	struct report_line *line;
+	struct arena *arena; /* for what lives as long as the configuration */
+	int *facility;	     /* of syslog; NULL inside a section */
+};
 
-/* The copy is kept with the configuration; an empty value is NULL. */
-const char *values_text(struct config *config, const char *value, const char **slot);
+/*
+ * A setter takes a value to the place that an option sets, and returns NULL; or it returns what is
+ * wrong with the value, a static text, and leaves the place as it was. SETTER_slot is the type of
+ * what it sets: by that the table refuses, when it is compiled, a member of another type.
+ */
+typedef const char *values_setter(const struct values_input *in, void *slot);
 
-/* One more for the list, whose items a section may share with the defaults. */
-const char *values_add(struct config *config, const char *value, struct conf_line *line,
-		       struct conf_list *list);
+#define VALUES_SETTER(setter, type) \
+	typedef type setter##_slot; \
+	values_setter setter
 
-/* A log level, behind `FACILITY.` where facility is not NULL. */
-const char *values_level(const char *value, int *facility, int *slot);
+VALUES_SETTER(values_flag, bool); /* yes and no, unless the option has choices of its own */
+VALUES_SETTER(values_integer, int);
+VALUES_SETTER(values_unsigned, unsigned); /* enums as well: these are compatible */
 
-/* A name or a number. */
-const char *values_user(const char *value, unsigned *slot);
-const char *values_group(const char *value, unsigned *slot);
+/* Texts; they differ in what an empty value is, as of an unset variable in a template. */
+VALUES_SETTER(values_text, const char *);	  /* refused */
+VALUES_SETTER(values_text_or_none, const char *); /* the same as no line, as in stock */
+VALUES_SETTER(values_text_or_undo, const char *); /* undoes a line before; else refused */
 
-/* Either slot may be NULL. */
-const char *values_versions(const char *value, int *min, int *max);
+/* Each line adds one. A section begins with what the defaults have. */
+VALUES_SETTER(values_item, struct values_list);
+VALUES_SETTER(values_name, struct tls_names);
 
-/* -NAME goes into tls_clear. */
-const char *values_tls_option(const char *value, struct conf_options *options);
+VALUES_SETTER(values_level, int); /* of the log, behind `FACILITY.` where that may stand */
+VALUES_SETTER(values_user, unsigned);
+VALUES_SETTER(values_group, unsigned);
+VALUES_SETTER(values_version, int);		       /* of TLS */
+VALUES_SETTER(values_versions, struct tls_settings);   /* both bounds */
+VALUES_SETTER(values_tls_option, struct tls_settings); /* -NAME clears it */
+VALUES_SETTER(values_socket, struct net_options);
+VALUES_SETTER(values_rule, struct rewrite);
+VALUES_SETTER(values_tlvs, struct proxy);
+VALUES_SETTER(values_send_proxy, const char *); /* yes: the protocol `proxy`; no undoes that */
 
-const char *values_rule(const char *name, const char *value, struct rewrite *rewrite);
+/* enum tls_verify_bit: by a level of stunnel 4, and by options for one of the bits. */
+VALUES_SETTER(values_verify, unsigned);
+VALUES_SETTER(values_require, unsigned);
+VALUES_SETTER(values_verify_chain, unsigned);
+VALUES_SETTER(values_verify_peer, unsigned);
 
-/* yes: proxy; no undoes that. */
-const char *values_send_proxy(const char *value, const char **protocol);
-
-const char *values_tlvs(const char *value, struct proxy *proxy);
-
-/* A level of stunnel 4 as enum tls_verify_bit. */
-const char *values_verify(const char *value, unsigned *bits);
-
-/* yes sets some bits, no clears some. */
-const char *values_verify_bit(const char *value, unsigned set, unsigned clear, unsigned *bits);
+/* Without a slot: the value is looked at, and nothing is set. */
+values_setter values_include; /* a path, which is the caller's to follow */
+values_setter values_idle;    /* within bounds, or any text if there are none */
+values_setter values_unbuilt; /* one of bounds->taken */
 
 #endif

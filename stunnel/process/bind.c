@@ -18,8 +18,8 @@ struct bind_address {
 	struct net_addr bound;
 	int *fd;
 	size_t count;
-	size_t kept;		      /* of these, those that the configuration in force uses */
-	struct conf_section *section; /* of the newest configuration; NULL: not in it */
+	size_t kept;			/* of these, those that the configuration in force uses */
+	struct config_section *section; /* of the newest configuration; NULL: not in it */
 };
 
 static struct bind_address *find(struct bind_address **list, const struct net_addr *wanted)
@@ -53,7 +53,7 @@ static int extend(struct bind_address *a, size_t count)
 	a->fd = grown;
 	while (a->count < count) {
 		bool first = a->count == 0;
-		int fd = net_listen(first ? &a->wanted : &a->bound, &a->section->options.sockets,
+		int fd = net_listen(first ? &a->wanted : &a->bound, &a->section->service.options,
 				    !net_is_unix(&a->wanted), !first);
 
 		if (fd < 0)
@@ -68,7 +68,7 @@ static int extend(struct bind_address *a, size_t count)
 }
 
 /* The listener of one address, new or taken over; NULL with -errno in *error. */
-static struct bind_address *get(struct bind_address **list, struct conf_section *section,
+static struct bind_address *get(struct bind_address **list, struct config_section *section,
 				const struct net_addr *addr, size_t workers, int *error)
 {
 	struct bind_address *a = find(list, addr);
@@ -95,7 +95,7 @@ static struct bind_address *get(struct bind_address **list, struct conf_section 
  * All addresses of a section. That `::` cannot be bound beside 0.0.0.0 is no failure where the
  * system has it take IPv4 too: one bound address is enough, as for stock.
  */
-static bool bind_section(struct bind_address **list, struct conf_section *section, size_t workers)
+static bool bind_section(struct bind_address **list, struct config_section *section, size_t workers)
 {
 	size_t bound = 0;
 	char text[NET_TEXT_MAX];
@@ -108,15 +108,15 @@ static bool bind_section(struct bind_address **list, struct conf_section *sectio
 		net_text(a ? &a->bound : addr, text);
 		if (a) {
 			bound++;
-			log_main(LOG_INFO, "Service [%s] (FD=%d) bound to %s", section->name,
-				 a->fd[0], text);
+			log_main(LOG_INFO, "Service [%s] (FD=%d) bound to %s",
+				 section->service.name, a->fd[0], text);
 			continue;
 		}
 		log_main(bound != 0 ? LOG_NOTICE : LOG_ERR, "Binding service [%s] to %s: %s (%d)",
-			 section->name, text, strerror(-error), -error);
+			 section->service.name, text, strerror(-error), -error);
 	}
 	if (bound == 0 && section->accept.count != 0)
-		log_main(LOG_ERR, "Binding service [%s] failed", section->name);
+		log_main(LOG_ERR, "Binding service [%s] failed", section->service.name);
 	return bound != 0 || section->accept.count == 0;
 }
 

@@ -2,7 +2,7 @@
 #ifndef BIND_H
 #define BIND_H
 
-#include "config/conf.h"
+#include "config/config.h"
 #include "process/worker.h"
 
 /*

@@ -130,12 +130,12 @@ static bool find_name(struct generations *all, const char *name, size_t nth, siz
 static bool give_columns(struct generations *all, struct config *config)
 {
 	for (size_t i = 0; i < config->count; i++) {
-		struct conf_section *s = config->section[i];
+		struct config_section *s = config->section[i];
 		size_t nth = 0, place;
 
 		for (size_t j = 0; j < i; j++)
-			nth += !strcmp(config->section[j]->name, s->name);
-		if (!find_name(all, s->name, nth, &place))
+			nth += !strcmp(config->section[j]->service.name, s->service.name);
+		if (!find_name(all, s->service.name, nth, &place))
 			return false;
 		s->service.admit.column = BOARD_ALL + 1 + place;
 	}
@@ -164,7 +164,7 @@ struct generation *generation_new(struct generations *all, struct config *config
 
 void generation_free(struct generation *g)
 {
-	conf_free(g->config);
+	config_free(g->config);
 	board_free(g->children.board);
 	child_free(&g->children);
 	free(g);

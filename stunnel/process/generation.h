@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "config/conf.h"
+#include "config/config.h"
 #include "process/bind.h"
 #include "process/child.h"
 

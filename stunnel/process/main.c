@@ -5,13 +5,13 @@
 #include <string.h>
 #include <strings.h>
 
-#include "config/conf.h"
+#include "config/reader.h"
 #include "config.h"
 #include "core/template.h"
 #include "process/daemon.h"
 #include "sys/log.h"
 #include "process/master.h"
-#include "config/options.h"
+#include "config/table.h"
 #include "tls/library.h"
 
 #ifndef SYSCONFDIR
@@ -89,7 +89,7 @@ static int print_help(void)
 	print_banner();
 	print_syntax();
 	fprintf(stderr, "\nOptions of the configuration: name, default, meaning\n");
-	options_print(stderr);
+	table_print(stderr);
 	fprintf(stderr, "\nTemplate variables: name, where it may stand, meaning\n");
 	print_variables();
 	return 0;
@@ -122,24 +122,24 @@ static int print_sockets(void)
 }
 
 /* Serves with a configuration, or only looks at it: the exit status. */
-static int use(const char *path, int fd, enum conf_use what)
+static int use(const char *path, int fd, enum reader_use what)
 {
 	struct config *config;
 
-	if (what == CONF_START) {
+	if (what == READER_START) {
 		say_banner(log_line_of_banner);
 		return master_run(path, fd);
 	}
-	config = conf_load(path, fd, CONF_TEST);
+	config = reader_load(path, fd, READER_TEST);
 	log_unopened(LOG_WARNING);
 	if (!config)
 		return 1;
 	fprintf(stderr, "[.] Configuration successful\n");
-	conf_free(config);
+	config_free(config);
 	return 0;
 }
 
-static int use_fd(const char *number, enum conf_use what)
+static int use_fd(const char *number, enum reader_use what)
 {
 	char *end;
 	long fd;
@@ -158,7 +158,7 @@ static int use_fd(const char *number, enum conf_use what)
 	return use(NULL, (int)fd, what);
 }
 
-static int use_file(const char *name, enum conf_use what)
+static int use_file(const char *name, enum reader_use what)
 {
 	char *path = realpath(name, NULL); /* so that a reload finds it from any directory */
 	int status;
@@ -177,7 +177,7 @@ static int use_file(const char *name, enum conf_use what)
 int main(int argc, char **argv)
 {
 	const char *first = argc > 1 ? argv[1] : DEFAULT_FILE;
-	enum conf_use what = CONF_START;
+	enum reader_use what = READER_START;
 
 	if (!daemon_standard_streams()) {
 		fprintf(stderr, "[!] Cannot open /dev/null: %s (%d)\n", strerror(errno), errno);
@@ -192,7 +192,7 @@ int main(int argc, char **argv)
 	if (!strcasecmp(first, "-sockets"))
 		return print_sockets();
 	if (!strcasecmp(first, "-test")) {
-		what = CONF_TEST;
+		what = READER_TEST;
 		argc--;
 		argv++;
 		first = argc > 1 ? argv[1] : DEFAULT_FILE;

@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #include "process/bind.h"
-#include "config/conf.h"
+#include "config/reader.h"
+#include "conn/conn.h"
 #include "process/daemon.h"
 #include "process/generation.h"
 #include "sys/log.h"
@@ -34,14 +35,14 @@ struct master {
 
 static bool open_log(const struct generation *g)
 {
-	const struct conf_globals *globals = &g->config->globals;
+	const struct config_globals *globals = &g->config->globals;
 	struct log_sinks sinks = {
-		.level = g->config->defaults.log_level,
+		.level = g->config->defaults.service.log_level,
 		.to_syslog = globals->syslog,
 		.for_access = g->config->access != NULL,
 		.facility = globals->facility,
 		.ident = globals->service,
-		.to_stderr = globals->foreground == CONF_FOREGROUND,
+		.to_stderr = globals->foreground == CONFIG_FOREGROUND,
 		.root = globals->chroot,
 		.path = globals->output,
 		.overwrite = globals->overwrite,
@@ -52,14 +53,14 @@ static bool open_log(const struct generation *g)
 
 static struct generation *load(struct master *m)
 {
-	struct config *config = conf_load(m->path, m->fd, CONF_START);
+	struct config *config = reader_load(m->path, m->fd, READER_START);
 	struct generation *g;
 
 	if (!config)
 		return NULL;
 	g = generation_new(&m->generations, config);
 	if (!g) {
-		conf_free(config);
+		config_free(config);
 		return NULL;
 	}
 	return g;
@@ -71,8 +72,8 @@ static struct generation *load(struct master *m)
  */
 static bool keep_fixed_globals(struct config *config, const struct config *old)
 {
-	const struct conf_globals *was = &old->globals;
-	struct conf_globals *g = &config->globals;
+	const struct config_globals *was = &old->globals;
+	struct config_globals *g = &config->globals;
 
 	g->chroot = arena_text(&config->arena, was->chroot);
 	g->uid = was->uid;
@@ -190,12 +191,12 @@ static void end(struct master *m)
 
 static bool start(struct master *m, struct generation *g)
 {
-	const struct conf_globals *globals = &g->config->globals;
+	const struct config_globals *globals = &g->config->globals;
 
 	if (!bind_all(&m->generations.addresses, g->config, g->workers))
 		return false;
 	bind_drop_unused(&m->generations.addresses);
-	if (globals->foreground == CONF_BACKGROUND && !daemon_fork())
+	if (globals->foreground == CONFIG_BACKGROUND && !daemon_fork())
 		return false;
 	log_name("main");
 	if (!tls_secret_settle())
@@ -228,7 +229,7 @@ static void raise_descriptor_limit(void)
 static int give_up(struct master *m, struct generation *g)
 {
 	bool told = child_told_to_end();
-	bool in_foreground = g && g->config->globals.foreground != CONF_BACKGROUND;
+	bool in_foreground = g && g->config->globals.foreground != CONFIG_BACKGROUND;
 
 	if (told)
 		log_main(LOG_NOTICE, "Terminated");

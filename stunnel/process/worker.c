@@ -214,7 +214,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 
 void worker_own_logs(const struct config *config)
 {
-	const struct conf_globals *g = &config->globals;
+	const struct config_globals *g = &config->globals;
 	unsigned uid = g->uid != 0 ? g->uid : geteuid();
 	unsigned gid = g->gid != 0 ? g->gid : getegid();
 
@@ -226,7 +226,7 @@ void worker_own_logs(const struct config *config)
 
 static bool confine(const struct worker_task *task)
 {
-	const struct conf_globals *g = &task->config->globals;
+	const struct config_globals *g = &task->config->globals;
 
 	log_forked();
 	worker_own_logs(task->config);

@@ -2,13 +2,13 @@
 #ifndef WORKER_H
 #define WORKER_H
 
-#include "config/conf.h"
+#include "config/config.h"
 #include "process/child.h"
 
 /* A listening socket of the master's, and the section that it belongs to. */
 struct worker_socket {
 	int fd;
-	struct conf_section *section;
+	struct config_section *section;
 	size_t worker; /* the index of the one that accepts from it, or LISTEN_SHARED */
 };
 

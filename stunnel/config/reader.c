@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "config/conf.h"
+#include "config/reader.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,11 +12,10 @@
 
 #include "config/addresses.h"
 #include "sys/log.h"
-#include "config/options.h"
+#include "config/table.h"
 #include "config/preflight.h"
 #include "config/report.h"
 #include "config/section.h"
-#include "tls/ctx.h"
 
 #define LINE_MAX_BYTES 16383 /* stock splits longer ones silently; nobody relies on it */
 #define INCLUDES_MAX 16	     /* nested; stock would loop for ever */
@@ -24,33 +23,13 @@
 #define SHOWN_BYTES 400 /* of a line: the reason behind it must not fall off the log's line */
 
 struct reader {
-	struct options_target target;
-	struct conf_section *section; /* the open one, or NULL */
+	struct table_target target;
+	struct config_section *section; /* the open one, or NULL */
 	struct report report;
 	size_t order; /* of the last line */
 	int depth;    /* of include */
 	bool unread;  /* there was a file that could not be */
 };
-
-void conf_free(struct config *config)
-{
-	if (!config)
-		return;
-	for (size_t i = 0; i < config->count; i++)
-		tls_ctx_free(config->section[i]->service.tls);
-	access_close(config->access);
-	arena_free(&config->arena);
-	free(config);
-}
-
-const char *conf_outside(struct config *config, const char *path)
-{
-	const char *root = config->globals.chroot;
-
-	return path && root
-		       ? arena_format(&config->arena, path[0] == '/' ? "%s%s" : "%s/%s", root, path)
-		       : path;
-}
 
 /* --- the file's grammar ----------------------------------------------------------------------- */
 
@@ -69,30 +48,14 @@ static void finish_section(struct reader *r, size_t last_line)
 	r->section = NULL;
 }
 
-static struct conf_section *new_section(struct config *config, const char *name)
-{
-	struct arena *arena = &config->arena;
-	struct conf_section *s = arena_alloc(arena, sizeof *s);
-	struct conf_section **grown = arena_grow(arena, config->section, config->count, sizeof s);
-
-	if (!s || !grown)
-		return NULL;
-	s->name = arena_text(arena, name);
-	s->title = arena_format(arena, "Service [%.200s]", name);
-	s->options = config->defaults;
-	config->section = grown;
-	config->section[config->count++] = s;
-	return s;
-}
-
 static void open_section(struct reader *r, const char *name)
 {
-	struct conf_section *s = new_section(r->target.config, name);
+	struct config *config = r->target.config;
+	struct config_section *s = config_section_new(config, name);
 
-	if (!s)
+	if (!s || !table_inherit(s, &config->arena))
 		return;
-	r->section = s;
-	r->target.options = &s->options;
+	r->section = r->target.section = s;
 	r->target.global = false;
 }
 
@@ -155,23 +118,23 @@ static const char *apply_line(struct reader *r, char *line)
 	if (line[0] == '[' && (line[len - 1] == ']' || !value))
 		return apply_header(r, line);
 	if (!value) {
-		options_spoilt(&r->target, line);
+		table_spoilt(&r->target, line);
 		return "No '=' found";
 	}
 	*value++ = '\0';
-	why = options_apply(&r->target, trim(line), trim(value), &include);
+	why = table_apply(&r->target, trim(line), trim(value), &include);
 	if (why || !include)
 		return why;
 	return read_directory(r, trim(value));
 }
 
 /* A line as it is called in messages; NULL without memory. */
-static struct conf_line *new_line(struct reader *r, const char *file, size_t number,
-				  const char *text)
+static struct report_line *new_line(struct reader *r, const char *file, size_t number,
+				    const char *text)
 {
 	struct arena *arena = &r->target.config->arena;
-	struct conf_line *line = arena_alloc(arena, sizeof *line);
-	size_t len = options_is_secret(text) ? strcspn(text, " \t\v\f=:") : strlen(text);
+	struct report_line *line = arena_alloc(arena, sizeof *line);
+	size_t len = table_is_secret(text) ? strcspn(text, " \t\v\f=:") : strlen(text);
 	bool secret = len != strlen(text), cut = len > SHOWN_BYTES;
 
 	if (!line)
@@ -286,10 +249,10 @@ static const char *read_directory(struct reader *r, const char *path)
 static void check_path(struct reader *r, const char *option, const char *path, const char *what)
 {
 	const struct config *config = r->target.config;
-	struct report_place place = {.line = options_line(&config->defaults, option),
+	struct report_place place = {.line = table_line(&config->defaults, option),
 				     .service = "Global options"};
 
-	if (config->globals.foreground == CONF_BACKGROUND && path && path[0] != '/')
+	if (config->globals.foreground == CONFIG_BACKGROUND && path && path[0] != '/')
 		report_add(&r->report, REPORT_ERROR, &place, "%s file must include full path name",
 			   what);
 }
@@ -303,7 +266,7 @@ static void check_globals(struct reader *r)
 	check_path(r, "pid", config->globals.pid, "Pid");
 	if (config->count != 0 || r->unread)
 		return;
-	place.line = options_line(&config->defaults, "include");
+	place.line = table_line(&config->defaults, "include");
 	report_add(&r->report, REPORT_ERROR, &place, "%s",
 		   place.line ? "No section: there is none in this directory either"
 			      : "No section: inetd mode is not built yet");
@@ -326,9 +289,9 @@ static void read_fd(struct reader *r, int fd)
 }
 
 /* Whether it may be used. What a load without memory found out is nothing to go by. */
-static bool judge(struct reader *r, enum conf_use use)
+static bool judge(struct reader *r, enum reader_use use)
 {
-	bool strict = use == CONF_TEST;
+	bool strict = use == READER_TEST;
 	bool ok;
 
 	if (r->target.config->arena.failed) {
@@ -344,18 +307,18 @@ static bool judge(struct reader *r, enum conf_use use)
 }
 
 /* What only all lines together show. */
-static void finish(struct reader *r, enum conf_use use)
+static void finish(struct reader *r, enum reader_use use)
 {
 	struct config *config = r->target.config;
 
 	finish_section(r, r->order);
 	addresses_resolve(config, &r->report);
 	check_globals(r);
-	if (use == CONF_TEST)
+	if (use == READER_TEST)
 		preflight_check(config, &r->report);
 }
 
-struct config *conf_load(const char *path, int fd, enum conf_use use)
+struct config *reader_load(const char *path, int fd, enum reader_use use)
 {
 	struct config *config = calloc(1, sizeof *config);
 	struct reader r = {.target = {.config = config, .global = true}};
@@ -364,9 +327,9 @@ struct config *conf_load(const char *path, int fd, enum conf_use use)
 		log_main(LOG_ERR, "Out of memory");
 		return NULL;
 	}
-	r.target.options = &config->defaults;
+	r.target.section = &config->defaults;
 	r.target.report = &r.report;
-	options_default(&r.target);
+	table_default(&r.target);
 	if (fd >= 0)
 		read_fd(&r, fd);
 	else
@@ -375,6 +338,6 @@ struct config *conf_load(const char *path, int fd, enum conf_use use)
 		finish(&r, use);
 	if (judge(&r, use))
 		return config;
-	conf_free(config);
+	config_free(config);
 	return NULL;
 }

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+#include "config/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct config_section *config_section_new(struct config *config, const char *name)
+{
+	struct arena *arena = &config->arena;
+	struct config_section *s = arena_alloc(arena, sizeof *s);
+	struct config_section **grown =
+		arena_grow(arena, config->section, config->count, sizeof *grown);
+
+	if (!s || !grown)
+		return NULL;
+	*s = config->defaults;
+	s->service.name = s->tls.service = arena_text(arena, name);
+	s->title = arena_format(arena, "Service [%.200s]", name);
+	config->section = grown;
+	config->section[config->count++] = s;
+	return arena->failed ? NULL : s;
+}
+
+struct config_section *config_section_named(struct config *config, const char *name, size_t len)
+{
+	for (size_t i = 0; i < config->count; i++) {
+		const char *known = config->section[i]->service.name;
+
+		if (strlen(known) == len && !memcmp(known, name, len))
+			return config->section[i];
+	}
+	return NULL;
+}
+
+const char *config_outside(struct config *config, const char *path)
+{
+	const char *root = config->globals.chroot;
+
+	if (!path || !root)
+		return path;
+	return arena_format(&config->arena, path[0] == '/' ? "%s%s" : "%s/%s", root, path);
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	for (size_t i = 0; i < config->count; i++)
+		tls_ctx_free(config->section[i]->service.tls);
+	access_close(config->access);
+	arena_free(&config->arena);
+	free(config);
+}

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: ISC */
+#include "config/table.h"
+
+#include <limits.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+
+#include "config/suggest.h"
+#include "conn/relay.h"
+#include "core/h1_head.h"
+
+enum scope {
+	BEFORE_SECTIONS,
+	ANYWHERE,	/* before the first section it is the default of all */
+	INSIDE_SECTION, /* an option of that name before the first one is another */
+};
+
+struct row {
+	const char *name;
+	enum scope scope;
+	values_setter *set;
+	size_t offset;	     /* of what it sets, in struct config_globals or config_section */
+	const char *initial; /* the default as it would stand in a file; NULL: unset */
+	struct values_bounds bounds;
+	const char *same_as;	/* the option that this is another way to write */
+	const char *in_section; /* why a global option of ours or stock's changes nothing there */
+	bool secret;		/* its value is not for the log */
+	const char *help;
+};
+
+static const struct values_choice yes_no_choice[] = {{"no", 0}, {"yes", 1}, {0}};
+static const struct values_choice ocsp_flags[] = {{"NOCERTS", 0},
+						  {"NOINTERN", 0},
+						  {"NOSIGS", 0},
+						  {"NOCHAIN", 0},
+						  {"NOVERIFY", 0},
+						  {"NOEXPLICIT", 0},
+						  {"NOCASIGN", 0},
+						  {"NODELEGATED", 0},
+						  {"NOCHECKS", 0},
+						  {"TRUSTOTHER", 0},
+						  {"RESPID_KEY", 0},
+						  {"NOTIME", 0},
+						  {0}};
+static const struct values_choice foreground_choice[] = {{"no", CONFIG_BACKGROUND},
+							 {"yes", CONFIG_FOREGROUND},
+							 {"quiet", CONFIG_FOREGROUND_QUIET},
+							 {0}};
+static const struct values_choice accept_proxy_choice[] = {
+	{"no", CONN_PROXY_NO}, {"yes", CONN_PROXY_YES}, {"required", CONN_PROXY_REQUIRED}, {0}};
+static const struct values_choice mapped_choice[] = {{"fold", 0}, {"keep", 1}, {0}};
+static const struct values_choice keep_alive_choice[] = {{"both", 0}, {"client", 1}, {0}};
+static const struct values_choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
+static const struct values_choice failover_choice[] = {
+	{"prio", CONN_PRIORITY}, {"rr", CONN_ROUND_ROBIN}, {0}};
+
+/* Where the setter writes; a member that is not of the setter's type is an error of the compiler.
+ */
+#define PLACE(setter, type, member)                                             \
+	.set = setter, .offset = _Generic(&((type *)0)->member, setter##_slot * \
+					  : offsetof(type, member))
+#define ROW(where, type, row_name, setter, member, row_initial, row_help, ...) \
+	{                                                                      \
+		.name = row_name, .scope = where, PLACE(setter, type, member), \
+		.initial = row_initial, .help = row_help, __VA_ARGS__          \
+	}
+#define GLOBAL(...) ROW(BEFORE_SECTIONS, struct config_globals, __VA_ARGS__)
+#define SERVICE(...) ROW(ANYWHERE, struct config_section, __VA_ARGS__)
+#define SECTION(...) ROW(INSIDE_SECTION, struct config_section, __VA_ARGS__)
+#define NOWHERE(setter, row_name, row_help, ...)                                                  \
+	{                                                                                         \
+		.name = row_name, .scope = ANYWHERE, .set = setter, .help = row_help, __VA_ARGS__ \
+	}
+#define IDLE(row_name, why, ...) NOWHERE(values_idle, row_name, why, __VA_ARGS__)
+#define STOCK(row_name, as_we_do)                                            \
+	NOWHERE(values_unbuilt, row_name, "of stock stunnel, not built yet", \
+		.bounds.taken = as_we_do)
+#define STOCK_SECRET(row_name) \
+	NOWHERE(values_unbuilt, row_name, "of stock stunnel, not built yet", .secret = true)
+#define BOUNDS(least, most) .bounds.min = least, .bounds.max = most
+#define SECONDS BOUNDS(INT_MIN, INT_MAX)
+#define YES_NO                          \
+	.bounds.choice = yes_no_choice, \
+	.bounds.error = "The argument needs to be either 'yes' or 'no'"
+
+static const char randomness[] = "OpenSSL takes its randomness from the system";
+static const char only_exec[] = "it is for programs that 'exec' starts";
+static const char no_ocsp[] = "no OCSP responder is asked";
+static const char owner[] =
+	"the workers' user and group stand before the sections; here they own a Unix socket";
+
+/* clang-format off: one row a line, so that it reads as the table that it is */
+static const struct row rows[] = {
+	GLOBAL("chroot", values_text, chroot, NULL,
+	       "directory to which the workers confine themselves"),
+	GLOBAL("foreground", values_unsigned, foreground, "no",
+	       "stay in the foreground: yes, quiet (no log on stderr), no",
+	       .bounds.choice = foreground_choice,
+	       .bounds.error = "The argument needs to be either 'yes', 'quiet' or 'no'"),
+	GLOBAL("log", values_flag, overwrite, "append", "append to or overwrite the log file",
+	       .bounds.choice = log_choice,
+	       .bounds.error = "The argument needs to be either 'append' or 'overwrite'"),
+	GLOBAL("output", values_text, output, NULL, "log file"),
+	GLOBAL("pid", values_text_or_none, pid, NULL, "file for the process id"),
+	GLOBAL("service", values_text, service, "stunnel", "name that syslog shows",
+	       .in_section = "the name is the whole program's, and stands before the sections"),
+	GLOBAL("setgid", values_group, gid, NULL, "group of the workers", .in_section = owner),
+	GLOBAL("setuid", values_user, uid, NULL, "user of the workers", .in_section = owner),
+	GLOBAL("syslog", values_flag, syslog, "yes", "log to syslog"),
+	GLOBAL("workers", values_integer, workers, "0", "worker processes; 0: one a core",
+	       .bounds.max = 1024, .bounds.error = "Illegal number of workers"),
+	NOWHERE(values_include, "include", "directory whose files are read here"),
+	SERVICE("accept", values_item, accept_on, NULL, "[HOST:]PORT or path to listen on"),
+	SERVICE("acceptProxy", values_unsigned, service.accept_proxy, "no",
+		"expect a PROXY header from peers of acceptProxyFrom; required: from all",
+		.bounds.choice = accept_proxy_choice,
+		.bounds.error = "The argument needs to be either 'yes', 'required' or 'no'"),
+	SERVICE("acceptProxyFrom", values_item, proxy_peers, NULL,
+		"ADDRESS[/BITS], ... of peers that send a PROXY header"),
+	SERVICE("accessLog", values_text, access_path, NULL,
+		"file for a line a request, or syslog"),
+	SERVICE("accessLogFormat", values_text, access_format, "combined",
+		"combined, json or a template"),
+	SERVICE("alpn", values_text, tls.alpn, NULL, "ALPN protocols to offer, in order"),
+	SERVICE("CAfile", values_text_or_none, tls.verify.ca_file, NULL,
+		"certificates to trust, PEM"),
+	SERVICE("CApath", values_text_or_none, tls.verify.ca_path, NULL,
+		"directory of certificates to trust"),
+	SERVICE("cert", values_text, tls.cert, NULL, "certificate chain, PEM"),
+	SERVICE("checkEmail", values_name, tls.verify.email, NULL,
+		"e-mail address that a client's certificate may be for"),
+	SERVICE("checkHost", values_name, tls.verify.host, NULL,
+		"host name that a client's certificate may be for"),
+	SERVICE("checkIP", values_name, tls.verify.ip, NULL,
+		"IP address that a client's certificate may be for"),
+	SERVICE("ciphers", values_text, tls.ciphers, NULL, "ciphers up to TLS 1.2"),
+	SERVICE("ciphersuites", values_text, tls.ciphersuites, NULL, "cipher suites of TLS 1.3"),
+	SERVICE("connect", values_item, connect_to, NULL, "[HOST:]PORT or path of a backend"),
+	SERVICE("CRLfile", values_text_or_undo, tls.verify.crl_file, NULL, "revocation lists, PEM"),
+	SERVICE("CRLpath", values_text_or_undo, tls.verify.crl_path, NULL,
+		"directory of revocation lists"),
+	SERVICE("curve", values_text, tls.curves, NULL, "another name of curves",
+		.same_as = "curves"),
+	SERVICE("curves", values_text, tls.curves, NULL, "key exchange groups"),
+	SERVICE("debug", values_level, service.log_level, "notice", "[FACILITY.]LEVEL of the log"),
+	SERVICE("delay", values_flag, delay, "no",
+		"look up the names of connect for connections, not at the load"),
+	SERVICE("failover", values_unsigned, service.failover, "prio",
+		"order of several connect targets: prio or rr", .bounds.choice = failover_choice,
+		.bounds.error = "The argument needs to be either 'rr' or 'prio'"),
+	SERVICE("forwarded", values_rule, service.rewrite, NULL,
+		"Forwarded (RFC 7239): yes, append, chain, replace, trusted or no"),
+	SERVICE("httpAddHeader", values_rule, service.rewrite, NULL,
+		"NAME: TEMPLATE to add to every request"),
+	SERVICE("httpConnect", values_flag, service.limits.connect, "no",
+		"forward CONNECT requests"),
+	SERVICE("httpDelHeader", values_rule, service.rewrite, NULL,
+		"NAME to delete from every request"),
+	SERVICE("httpKeepAlive", values_flag, service.limits.keep_client, "both",
+		"a backend that closes ends its client (both) or gets a successor (client)",
+		.bounds.choice = keep_alive_choice,
+		.bounds.error = "The argument needs to be either 'both' or 'client'"),
+	SERVICE("httpMaxFields", values_unsigned, service.limits.max_fields, "256",
+		"fields of a request head", .bounds.min = 8, .bounds.max = H1_FIELDS_MAX,
+		.bounds.error = "Illegal number of fields (8 to 256)"),
+	SERVICE("httpMaxHead", values_unsigned, service.limits.max_head, "32768",
+		"bytes of a request head", .bounds.min = 1024, .bounds.max = RELAY_INPUT_MAX,
+		.bounds.error = "Illegal size of a head (1024 to 65536)"),
+	SERVICE("httpSetHeader", values_rule, service.rewrite, NULL,
+		"NAME: TEMPLATE instead of the client's"),
+	SERVICE("key", values_text, tls.key, NULL, "private key, PEM; else in cert"),
+	GLOBAL("maxConnections", values_integer, max_connections, "0",
+	       "connections of all sections and workers together; 0: any number",
+	       .bounds.max = INT_MAX, .bounds.error = "Illegal number of connections"),
+	SECTION("maxConnections", values_unsigned, service.admit.max, "0",
+		"connections of the section, of all workers together; 0: any number",
+		.bounds.max = INT_MAX, .bounds.error = "Illegal number of connections"),
+	SERVICE("options", values_tls_option, tls, NULL, "OpenSSL option; -NAME clears it"),
+	SERVICE("protocol", values_text, protocol, NULL, "proxy: send a PROXY protocol header"),
+	SERVICE("proxyMapped", values_integer, service.proxy.keep_mapped, "fold",
+		"IPv4-mapped addresses in a PROXY header: fold to IPv4, or keep",
+		.bounds.choice = mapped_choice,
+		.bounds.error = "The argument needs to be either 'fold' or 'keep'"),
+	SERVICE("proxyMaxLength", values_integer, service.proxy.max_length, "536",
+		"bytes of a PROXY v2 header", .bounds.min = 52, .bounds.max = PROXY_HEADER_MAX,
+		.bounds.error = "Illegal length of a header (52 to 4096)"),
+	SERVICE("proxyPassTLV", values_flag, service.proxy.pass, "no",
+		"send on the TLVs that came in"),
+	SERVICE("proxyTLV", values_tlvs, service.proxy, NULL, "alpn, authority, ssl, ... to send"),
+	SERVICE("proxyVersion", values_integer, service.proxy.version, "1",
+		"PROXY protocol: 1 or 2", .bounds.min = 1, .bounds.max = 2,
+		.bounds.error = "The PROXY protocol has versions 1 and 2"),
+	SERVICE("requestId", values_rule, service.rewrite, NULL,
+		"X-Request-ID: yes, replace, ... or no"),
+	SERVICE("requireCert", values_require, tls.verify.bits, "no",
+		"refuse clients without certificate"),
+	SERVICE("sendproxy", values_send_proxy, protocol, "no",
+		"yes: protocol = proxy, as a patch for stunnel 4 called it", .same_as = "protocol"),
+	SERVICE("session", values_integer, tls.session_seconds, NULL,
+		"another name of sessionCacheTimeout", .same_as = "sessionCacheTimeout",
+		.bounds.max = INT_MAX, .bounds.error = "Illegal session cache timeout"),
+	SERVICE("sessionCacheTimeout", values_integer, tls.session_seconds, "300",
+		"seconds for which a session can be resumed", .bounds.max = INT_MAX,
+		.bounds.error = "Illegal session cache timeout"),
+	SERVICE("sessionResume", values_flag, session_resume, "yes", "let sessions be resumed"),
+	SERVICE("sni", values_text, sni, NULL, "PRIMARY:PATTERN of server names for this section"),
+	SERVICE("socket", values_socket, service.options, NULL,
+		"a|l|r:OPTION=VALUE[:VALUE] of sockets"),
+	SERVICE("sslVersion", values_versions, tls, NULL, "the only TLS version"),
+	SERVICE("sslVersionMax", values_version, tls.version_max, "all", "highest TLS version",
+		.same_as = "sslVersion"),
+	SERVICE("sslVersionMin", values_version, tls.version_min, "all", "lowest TLS version",
+		.same_as = "sslVersion"),
+	SERVICE("TIMEOUTbusy", values_integer, service.timeout.busy, "300",
+		"seconds for the TLS handshake", SECONDS, .bounds.error = "Illegal busy timeout"),
+	SERVICE("TIMEOUTclose", values_integer, service.timeout.close, "60",
+		"seconds after one direction has ended", SECONDS,
+		.bounds.error = "Illegal close timeout"),
+	SERVICE("TIMEOUTconnect", values_integer, service.timeout.connect, "10",
+		"seconds to connect a backend", SECONDS, .bounds.error = "Illegal connect timeout"),
+	SERVICE("TIMEOUTidle", values_integer, service.timeout.idle, "43200",
+		"seconds without a byte", SECONDS, .bounds.error = "Illegal idle timeout"),
+	SERVICE("TIMEOUTproxy", values_integer, service.timeout.proxy, "3",
+		"seconds for a PROXY header to come", SECONDS,
+		.bounds.error = "Illegal PROXY timeout"),
+	SERVICE("TIMEOUTrequest", values_integer, service.timeout.request, "60",
+		"seconds for a whole request head", SECONDS,
+		.bounds.error = "Illegal request timeout"),
+	SERVICE("TIMEOUTresolve", values_integer, service.timeout.resolve, "10",
+		"seconds to look up a backend's name", SECONDS,
+		.bounds.error = "Illegal resolve timeout"),
+	SERVICE("trustedProxy", values_item, trusted, NULL,
+		"ADDRESS[/BITS], ... of proxies that xForwardedFor = trusted believes"),
+	SERVICE("verify", values_verify, tls.verify.bits, NULL,
+		"level from 0 to 4, older than the other verification options", BOUNDS(0, 4),
+		.bounds.error = "Bad verify level: 0 to 4"),
+	SERVICE("verifyChain", values_verify_chain, tls.verify.bits, "no",
+		"require a certificate that leads to a trusted one", .same_as = "verify"),
+	SERVICE("verifyPeer", values_verify_peer, tls.verify.bits, "no",
+		"require a certificate that is trusted itself", .same_as = "verify"),
+	SERVICE("xForwardedFor", values_rule, service.rewrite, NULL,
+		"yes, append, chain, replace, trusted or no"),
+	SERVICE("xForwardedPort", values_rule, service.rewrite, NULL,
+		"X-Forwarded-Port: yes, replace, ... or no"),
+	SERVICE("xForwardedProto", values_rule, service.rewrite, NULL,
+		"X-Forwarded-Proto: yes, replace, ... or no"),
+	SERVICE("xRealIP", values_rule, service.rewrite, NULL,
+		"X-Real-IP: yes, replace, ... or no"),
+	IDLE("EGD", randomness),
+	IDLE("execArgs", only_exec),
+	IDLE("listenqueue", "the queue is as long as the kernel allows", .bounds.max = INT_MAX,
+	     .bounds.error = "Illegal length of a queue"),
+	IDLE("OCSPflag", no_ocsp, .bounds.choice = ocsp_flags, .bounds.error = "Illegal OCSP flag"),
+	IDLE("OCSPnonce", no_ocsp, YES_NO),
+	IDLE("OCSPrequire", no_ocsp, YES_NO),
+	IDLE("PSKidentity", "a server has none"),
+	IDLE("pty", only_exec, YES_NO),
+	IDLE("renegotiation", "no connection is ever negotiated anew", YES_NO),
+	IDLE("retry", only_exec, .bounds.choice = yes_no_choice, .bounds.max = INT_MAX,
+	     .bounds.error = "Illegal retry delay"),
+	IDLE("RNDbytes", randomness, SECONDS,
+	     .bounds.error = "Illegal number of bytes to read from random seed files"),
+	IDLE("RNDfile", randomness),
+	IDLE("RNDoverwrite", randomness, YES_NO),
+	IDLE("sessionCacheSize", "sessions are resumed by ticket, without a cache",
+	     .bounds.max = INT_MAX, .bounds.error = "Illegal session cache size"),
+	IDLE("stack", "there are no threads", .bounds.max = INT_MAX,
+	     .bounds.error = "Illegal thread stack size"),
+	IDLE("TIMEOUTocsp", no_ocsp, SECONDS, .bounds.error = "Illegal OCSP connect timeout"),
+	STOCK("CAengine", NULL),
+	STOCK("CAstore", NULL),
+	STOCK("client", "no"),
+	STOCK("compression", NULL),
+	STOCK("config", NULL),
+	STOCK("engine", "auto"),
+	STOCK_SECRET("engineCtrl"),
+	STOCK("engineDefault", NULL),
+	STOCK("engineId", NULL),
+	STOCK("engineNum", NULL),
+	STOCK("exec", NULL),
+	STOCK("fips", "no"),
+	STOCK("ident", NULL),
+	STOCK("libwrap", "no"),
+	STOCK("local", NULL),
+	STOCK("logId", "sequential"),
+	STOCK("OCSP", NULL),
+	STOCK("OCSPaia", "no"),
+	STOCK("protocolAuthentication", NULL),
+	STOCK("protocolDomain", NULL),
+	STOCK("protocolHeader", NULL),
+	STOCK("protocolHost", NULL),
+	STOCK_SECRET("protocolPassword"),
+	STOCK_SECRET("protocolUsername"),
+	STOCK("provider", NULL),
+	STOCK_SECRET("providerParameter"),
+	STOCK("PSKsecrets", NULL),
+	STOCK("redirect", NULL),
+	STOCK("reset", "yes"),
+	STOCK("securityLevel", "2"),
+	STOCK("sessiond", NULL),
+	STOCK_SECRET("setEnv"),
+	STOCK_SECRET("ticketKeySecret"),
+	STOCK_SECRET("ticketMacSecret"),
+	STOCK("transparent", "none|no"),
+};
+/* clang-format on */
+
+#define ROWS (sizeof rows / sizeof rows[0])
+
+/* --- applying --------------------------------------------------------------------------------- */
+
+static const char *set(struct table_target *t, const struct row *row, const char *value)
+{
+	struct config_globals ignored = {0}, *globals = t->global ? &t->config->globals : &ignored;
+	char *base = row->scope == BEFORE_SECTIONS ? (char *)globals : (char *)t->section;
+	struct values_input in = {
+		.value = value,
+		.option = row->name,
+		.bounds = &row->bounds,
+		.line = t->line,
+		.arena = &t->config->arena,
+		.facility = t->global ? &globals->facility : NULL,
+	};
+
+	return row->set(&in, base + row->offset);
+}
+
+bool table_inherit(struct config_section *s, struct arena *arena)
+{
+	const size_t bytes = ROWS * sizeof(struct report_line *);
+	struct report_line **own = arena_alloc(arena, bytes);
+
+	if (own && s->line)
+		memcpy(own, s->line, bytes);
+	s->line = own;
+	return own != NULL;
+}
+
+void table_default(struct table_target *t)
+{
+	net_options_default(&t->section->service.options);
+	t->config->globals.facility = LOG_DAEMON;
+	table_inherit(t->section, &t->config->arena);
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i].initial)
+			set(t, &rows[i], rows[i].initial);
+}
+
+static bool may_stand(const struct row *row, bool global)
+{
+	switch (row->scope) {
+	case BEFORE_SECTIONS:
+		return global || row->in_section;
+	case ANYWHERE:
+		return true;
+	case INSIDE_SECTION:
+		return !global;
+	}
+	return false;
+}
+
+/* The option of that name that may stand there; two of one name are for different places. */
+static const struct row *find(const char *name, size_t len, bool global)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (!strncasecmp(name, rows[i].name, len) && !rows[i].name[len] &&
+		    may_stand(&rows[i], global))
+			return &rows[i];
+	return NULL;
+}
+
+/* A line stands for its option even if it is refused: nobody is told that the option is missing. */
+static void note_line(struct table_target *t, const struct row *row, bool refused)
+{
+	t->section->line[row - rows] = t->line;
+	t->line->refused |= refused;
+}
+
+void table_spoilt(struct table_target *t, const char *text)
+{
+	const struct row *row = find(text, strcspn(text, " \t:"), t->global);
+
+	if (row)
+		note_line(t, row, true);
+}
+
+static const struct row *nearest(const char *name)
+{
+	const struct row *found = NULL;
+	int least = SUGGEST_FAR;
+
+	for (size_t i = 0; i < ROWS; i++) {
+		int distance = suggest_distance(name, rows[i].name);
+
+		if (distance >= least)
+			continue;
+		least = distance;
+		found = &rows[i];
+	}
+	return found;
+}
+
+/* A name that is not valid: what may have been meant by it. */
+static const char *refuse_name(struct table_target *t, const struct row *row, const char *name)
+{
+	static const char invalid[] = "Specified option name is not valid here";
+	const char *as = NULL, *option;
+
+	if (row) {
+		snprintf(t->reason, sizeof t->reason, "%s: it stands before the first section",
+			 invalid);
+		return t->reason;
+	}
+	option = suggest_foreign(name, &as);
+	row = option ? find(option, strlen(option), t->global) : nearest(name);
+	if (!row)
+		return invalid;
+	note_line(t, row, true);
+	snprintf(t->reason, sizeof t->reason, as ? "%s: write %s" : "%s: did you mean %s?", invalid,
+		 as ? as : row->name);
+	return t->reason;
+}
+
+bool table_is_secret(const char *line)
+{
+	const struct row *row;
+	char name[64];
+
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(line, " \t\v\f=:"), line);
+	row = find(name, strlen(name), false);
+	if (!row)
+		row = nearest(name);
+	return row && row->secret;
+}
+
+static void note_idle(struct table_target *t, const struct row *row)
+{
+	struct report_place place = {.line = t->line};
+
+	if (row->set == values_idle)
+		report_add(t->report, REPORT_NOTE, &place, "It has no effect here: %s", row->help);
+	else if (row->set == values_send_proxy)
+		report_add(t->report, REPORT_NOTE, &place, "Newer files have protocol = proxy");
+	else if (row->scope == BEFORE_SECTIONS && !t->global)
+		report_add(t->report, REPORT_WARNING, &place, "It has no effect here: %s",
+			   row->in_section);
+}
+
+const char *table_apply(struct table_target *t, const char *name, const char *value,
+			const char **include)
+{
+	const struct row *row = find(name, strlen(name), t->global);
+	const char *why;
+
+	*include = NULL;
+	if (!row)
+		return refuse_name(t, find(name, strlen(name), true), name);
+	if (row->set == values_include)
+		*include = value;
+	why = set(t, row, value);
+	note_line(t, row, why != NULL);
+	if (!why)
+		note_idle(t, row);
+	return why;
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+static bool is_way_to_write(const struct row *row, const char *name)
+{
+	return !strcasecmp(row->name, name) || (row->same_as && !strcmp(row->same_as, name));
+}
+
+/* Of several options that say one thing the last line decides. */
+static const struct row *latest(const struct config_section *s, const char *name)
+{
+	const struct row *found = NULL;
+
+	for (size_t i = 0; i < ROWS; i++)
+		if (s->line[i] && is_way_to_write(&rows[i], name) &&
+		    (!found || s->line[i]->order >= s->line[found - rows]->order))
+			found = &rows[i];
+	return found;
+}
+
+struct report_line *table_line(const struct config_section *s, const char *name)
+{
+	const struct row *row = latest(s, name);
+
+	return row ? s->line[row - rows] : NULL;
+}
+
+const char *table_written(const struct config_section *s, const char *name)
+{
+	const struct row *row = latest(s, name);
+
+	return row ? row->name : NULL;
+}
+
+bool table_refused(const struct config_section *s, const char *name)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (s->line[i] && s->line[i]->refused && is_way_to_write(&rows[i], name))
+			return true;
+	return false;
+}
+
+/* --- -help ------------------------------------------------------------------------------------ */
+
+static void print_names(FILE *to, const char *heading, values_setter *setter)
+{
+	fprintf(to, "%s\n   ", heading);
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i].set == setter)
+			fprintf(to, " %s", rows[i].name);
+	fprintf(to, "\n");
+}
+
+void table_print(FILE *to)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i].set != values_unbuilt && rows[i].set != values_idle)
+			fprintf(to, "%-15s = %s%s%s%s\n", rows[i].name, rows[i].help,
+				rows[i].initial ? " (" : "", rows[i].initial ? rows[i].initial : "",
+				rows[i].initial ? ")" : "");
+	print_names(to, "Taken from stock stunnel, without effect:", values_idle);
+	print_names(to, "Known from stock stunnel, not built yet:", values_unbuilt);
+}
