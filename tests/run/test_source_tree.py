@@ -54,7 +54,7 @@ def check(folder):
 def test_check_passes_over_what_git_does_not_know(tree):
     add(tree, "debian/rules")
     add(tree, "obj-x86_64-linux-gnu/config.h", "int a;\n")
-    assert check(tree) == (0, "11 passed, 0 failed\n")
+    assert check(tree) == (0, "12 passed, 0 failed\n")
 
 
 def test_check_judges_what_git_knows(tree):
@@ -95,6 +95,35 @@ def said_by(name, folder):
     return [rest for check_name, rest in lines if check_name == name]
 
 
+def test_check_finds_a_circle_of_includes(tree):
+    append(tree, "stunnel/sys/board.h", '#include "sys/confined.h"')
+    assert said_by("circles", tree) == []
+    append(tree, "stunnel/sys/confined.c", '#include "sys/log_file.h"')
+    append(tree, "stunnel/sys/log_file.h", '#include "sys/board.h"')
+    assert said_by("circles", tree) == [
+        "sys/board includes sys/confined.h of sys/confined; "
+        "sys/confined includes sys/log_file.h of sys/log_file; "
+        "sys/log_file includes sys/board.h of sys/board"
+    ]
+
+
+def test_check_finds_a_circle_in_the_core(tree):
+    append(tree, "stunnel/core/span.h", '#include "out.h"')
+    assert said_by("circles", tree) == [
+        "core/out includes span.h of core/span; core/span includes out.h of core/out"
+    ]
+
+
+def test_check_finds_a_circle_of_symbols(tree):
+    """No header tells of it: each declares what it calls by itself."""
+    compile_as(tree, "stunnel/sys/board.o", "int board_a(void) { return confined_b(); }")
+    assert said_by("circles", tree) == []
+    compile_as(tree, "stunnel/sys/confined.o", "int confined_b(void) { return board_a(); }")
+    assert said_by("circles", tree) == [
+        "sys/board calls confined_b of sys/confined; sys/confined calls board_a of sys/board"
+    ]
+
+
 def test_check_passes_over_objects_of_tests_and_of_sources_that_are_gone(tree):
     compile_as(tree, "stunnel/sys/gone.o", "int stray(void) { return 0; }")
     compile_as(tree, "stunnel/sys/tests_unit_board-board.o", "int stray(void) { return 0; }")
@@ -130,6 +159,15 @@ def test_check_finds_an_include_of_a_layer_above(tree):
     assert said_by("includes_by_layer", tree) == [
         f"stunnel/sys/board.h:{line}: sys/ includes process/child.h of a layer above it"
     ]
+
+
+def test_check_finds_a_long_file(tree):
+    path = tree / "stunnel/sys/board.c"
+    lines = path.read_text().count("\n")
+    append(tree, "stunnel/sys/board.c", "\n" * (599 - lines))
+    assert said_by("lengths", tree) == []
+    append(tree, "stunnel/sys/board.c", "")
+    assert said_by("lengths", tree) == ["stunnel/sys/board.c: 601 lines"]
 
 
 def test_check_misses_a_program_that_git_would_take(tree):
