@@ -448,6 +448,22 @@ expression old;
      ...
  };
 
+// hook: sign of options
+// file: src/ctx.c
+// makes: 0+ , (unsigned long)
+// wants: options of a section where they are set: 5.05 to 5.08 declare both at once, as no rule can name
+// stale: \bSSL_CTX_(set|clear)_options\([^,]*,\s*\w+->ssl_options_\w+\)
+@@
+expression context, section;
+@@
+(
+- SSL_CTX_set_options(context, section->ssl_options_set)
++ SSL_CTX_set_options(context, (unsigned long)section->ssl_options_set)
+|
+- SSL_CTX_clear_options(context, section->ssl_options_clear)
++ SSL_CTX_clear_options(context, (unsigned long)section->ssl_options_clear)
+)
+
 // hook: default curve
 // file: src/options.c
 // makes: 1+ OPENSSL_PORT_CURVES
