@@ -70,11 +70,11 @@ struct facts {
 	const struct facts_cert *client_cert; /* NULL: none */
 	bool cert_on_connection;	      /* the certificate was sent in this handshake */
 	bool cert_in_session;		      /* in this handshake or the resumed session's */
-	uint32_t verify_code;		      /* OpenSSL's result for the certificate; 0: verified */
-	struct span sig_alg;		      /* of our certificate: RSA-SHA256 */
-	struct span key_alg;		      /* of its key: RSA2048 */
-	struct span group;		      /* of the key exchange */
-	struct span sig_scheme;		      /* of our signature in the handshake */
+	uint32_t verify_code;	   /* OpenSSL's result for the certificate; 0: verified */
+	struct span sig_alg;	   /* of our certificate: RSA-SHA256 */
+	struct span key_alg;	   /* of its key: RSA2048 */
+	struct span group;	   /* of the key exchange */
+	struct span sig_scheme;	   /* of our signature in the handshake */
 	struct facts_addr peer;	   /* who connected to us: not `client` if a PROXY header came */
 	struct span tlvs;	   /* of the PROXY header that came */
 	struct span client_verify; /* NONE, SUCCESS or FAILED:REASON */
