@@ -45,7 +45,6 @@ struct config_section {
 	struct tls_settings tls;
 	struct values_list accept_on,
 		connect_to; /* as written; addresses.c makes addresses of them */
-	struct values_list trusted, proxy_peers; /* section.c makes the service's blocks of them */
 	const char *sni, *protocol;
 	const char *access_path, *access_format;
 	bool session_resume;

@@ -91,7 +91,7 @@ static void check_ip_clients(struct check *r, const struct values_list *accept)
 static void check_early(struct check *r, const struct config_section *s,
 			const struct config_section *primary)
 {
-	if (s->service.accept_proxy != primary->service.accept_proxy)
+	if (s->service.policy.accept_proxy != primary->service.policy.accept_proxy)
 		refuse(r, "acceptProxy", "acceptProxy is for the section that accepts, [%.100s]",
 		       primary->service.name);
 	if (s->service.admit.max != 0)
@@ -115,7 +115,7 @@ static bool join_primary(struct check *r, struct config_section *s)
 	if (!colon[1])
 		tell(r, REPORT_FAULT, table_line(s, "sni"),
 		     "No server name matches an empty pattern");
-	if (s->protocol && s->service.proxy.version == 1)
+	if (s->protocol && s->service.policy.proxy.version == 1)
 		check_ip_clients(r, &primary->accept_on);
 	check_early(r, s, primary);
 	grown = arena_grow(&r->config->arena, primary->service.sni, primary->service.sni_count,
@@ -127,22 +127,23 @@ static bool join_primary(struct check *r, struct config_section *s)
 	return true;
 }
 
+static bool is_proxy(const struct config_section *s)
+{
+	return s->protocol && !strcasecmp(s->protocol, "proxy");
+}
+
 static void check_proxy(struct check *r, const struct config_section *s)
 {
-	const struct proxy *p = &s->service.proxy;
-	size_t size = proxy_estimate(p, 40);
+	const struct service *policy = &s->service.policy;
+	size_t size = service_long_header(policy);
 
-	if (p->version == 1 && p->tlvs != 0)
-		refuse(r, "proxyTLV", "proxyTLV needs proxyVersion = 2");
-	if (p->version == 1 && p->pass)
-		refuse(r, "proxyPassTLV", "proxyPassTLV needs proxyVersion = 2");
-	if (p->version == 1)
+	if (policy->proxy.version == 1)
 		check_ip_clients(r, &s->accept_on);
-	if (p->version == 2 && size > (size_t)p->max_length)
+	if (size != 0)
 		tell(r, REPORT_WARNING, table_line(s, "proxyTLV"),
 		     "the PROXY header can become about %zu bytes long: beyond "
 		     "proxyMaxLength = %d TLVs are left out",
-		     size, p->max_length);
+		     size, policy->proxy.max_length);
 }
 
 static void check_protocol(struct check *r, const struct config_section *s)
@@ -160,7 +161,7 @@ static void check_protocol(struct check *r, const struct config_section *s)
 		refuse(r, "protocol", "Protocol %.50s of stock stunnel is not built yet", protocol);
 		return;
 	}
-	if (strcasecmp(protocol, "proxy") != 0)
+	if (!is_proxy(s))
 		refuse(r, "protocol", "Protocol not supported: %.200s%s", protocol,
 		       strcasestr(protocol, "proxy") ? ": write protocol = proxy, and proxyVersion"
 						     : "");
@@ -195,41 +196,17 @@ static void check_endpoints(struct check *r, const struct config_section *s)
 				   : "'accept' and 'connect' are missing");
 }
 
-static void parse_blocks(struct check *r, const struct values_list *lines, struct ip_block **blocks,
-			 size_t *count)
+/* What one line of the policy cannot tell: who may say who the client is, in which way. */
+static void check_policy(struct check *r, const struct config_section *s)
 {
-	for (size_t i = 0; i < lines->count; i++) {
-		struct span list = span_of(lines->item[i], strlen(lines->item[i])), text;
-		struct ip_block block;
-		size_t had = *count;
-		int rc;
+	unsigned parts = (s->accept_on.count != 0 ? SERVICE_ACCEPTS : 0) |
+			 (is_proxy(s) ? SERVICE_SENDS_PROXY : 0);
+	struct service_fault fault;
+	size_t at = 0;
 
-		while ((rc = ip_block_next(&list, &text, &block)) > 0) {
-			*blocks = arena_grow(&r->config->arena, *blocks, *count, sizeof block);
-			if (!*blocks)
-				return;
-			(*blocks)[(*count)++] = block;
-		}
-		if (rc < 0)
-			tell(r, REPORT_ERROR, lines->line[i],
-			     "Not an address or block of addresses: %.*s",
-			     text.len < 100 ? (int)text.len : 100, text.p);
-		else if (*count == had)
-			tell(r, REPORT_ERROR, lines->line[i], "No address in the list");
-	}
-}
-
-/* Who may say who the client is, in which way. */
-static void parse_peers(struct check *r, struct config_section *s)
-{
-	struct conn_service *service = &s->service;
-
-	parse_blocks(r, &s->trusted, &service->trusted, &service->trusted_count);
-	parse_blocks(r, &s->proxy_peers, &service->proxy_peers, &service->proxy_peer_count);
-	if (service->accept_proxy != CONN_PROXY_NO && s->proxy_peers.count == 0 &&
-	    s->accept_on.count != 0 && !ANY_REFUSED(r, "acceptProxyFrom"))
-		refuse(r, "acceptProxy",
-		       "acceptProxy needs acceptProxyFrom: anybody else could say any address");
+	while (service_check(&s->service.policy, parts, &at, &fault))
+		if (strcmp(fault.option, "acceptProxy") != 0 || !ANY_REFUSED(r, "acceptProxyFrom"))
+			refuse(r, fault.option, "%s", fault.why);
 }
 
 /* The destination that a path, or `syslog`, stands for; one for all sections that name it. */
@@ -281,12 +258,12 @@ static void make_access(struct check *r, struct config_section *s)
 
 static unsigned texts_on_cert(const struct conn_service *service)
 {
-	unsigned texts = tls_facts_of_templates(&service->rewrite.pool);
+	unsigned texts = tls_facts_of_templates(&service->policy.rewrite.pool);
 
 	if (service->access)
 		texts |= tls_facts_of_templates(&service->access->format.pool);
 	if (service->send_proxy)
-		texts |= tls_facts_of_proxy(&service->proxy);
+		texts |= tls_facts_of_proxy(&service->policy.proxy);
 	return texts;
 }
 
@@ -383,10 +360,10 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 	check_owner(r, s);
 	make_access(r, s);
 	make_tls(r, s);
-	parse_peers(r, s);
+	check_policy(r, s);
 	if (report->count[REPORT_ERROR] != errors)
 		return;
-	out_min = h1_out_min(&service->rewrite, service->limits);
+	out_min = h1_out_min(&service->policy.rewrite, service->policy.limits);
 	if (out_min > config->out_cap)
 		config->out_cap = out_min;
 }

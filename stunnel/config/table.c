@@ -47,9 +47,6 @@ static const struct values_choice foreground_choice[] = {{"no", CONFIG_BACKGROUN
 							 {"yes", CONFIG_FOREGROUND},
 							 {"quiet", CONFIG_FOREGROUND_QUIET},
 							 {0}};
-static const struct values_choice accept_proxy_choice[] = {
-	{"no", CONN_PROXY_NO}, {"yes", CONN_PROXY_YES}, {"required", CONN_PROXY_REQUIRED}, {0}};
-static const struct values_choice mapped_choice[] = {{"fold", 0}, {"keep", 1}, {0}};
 static const struct values_choice keep_alive_choice[] = {{"both", 0}, {"client", 1}, {0}};
 static const struct values_choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
 static const struct values_choice failover_choice[] = {
@@ -68,6 +65,12 @@ static const struct values_choice failover_choice[] = {
 #define GLOBAL(...) ROW(BEFORE_SECTIONS, struct config_globals, __VA_ARGS__)
 #define SERVICE(...) ROW(ANYWHERE, struct config_section, __VA_ARGS__)
 #define SECTION(...) ROW(INSIDE_SECTION, struct config_section, __VA_ARGS__)
+/* An option of core/service.c, which has its help and its default. */
+#define POLICY(row_name, ...)                                                            \
+	{                                                                                \
+		.name = row_name, .scope = ANYWHERE,                                     \
+		PLACE(values_policy, struct config_section, service.policy), __VA_ARGS__ \
+	}
 #define NOWHERE(setter, row_name, row_help, ...)                                                  \
 	{                                                                                         \
 		.name = row_name, .scope = ANYWHERE, .set = setter, .help = row_help, __VA_ARGS__ \
@@ -112,12 +115,8 @@ static const struct row rows[] = {
 	       .bounds.max = 1024, .bounds.error = "Illegal number of workers"),
 	NOWHERE(values_include, "include", "directory whose files are read here"),
 	SERVICE("accept", values_item, accept_on, NULL, "[HOST:]PORT or path to listen on"),
-	SERVICE("acceptProxy", values_unsigned, service.accept_proxy, "no",
-		"expect a PROXY header from peers of acceptProxyFrom; required: from all",
-		.bounds.choice = accept_proxy_choice,
-		.bounds.error = "The argument needs to be either 'yes', 'required' or 'no'"),
-	SERVICE("acceptProxyFrom", values_item, proxy_peers, NULL,
-		"ADDRESS[/BITS], ... of peers that send a PROXY header"),
+	POLICY("acceptProxy"),
+	POLICY("acceptProxyFrom"),
 	SERVICE("accessLog", values_text, access_path, NULL,
 		"file for a line a request, or syslog"),
 	SERVICE("accessLogFormat", values_text, access_format, "combined",
@@ -149,26 +148,17 @@ static const struct row rows[] = {
 	SERVICE("failover", values_unsigned, service.failover, "prio",
 		"order of several connect targets: prio or rr", .bounds.choice = failover_choice,
 		.bounds.error = "The argument needs to be either 'rr' or 'prio'"),
-	SERVICE("forwarded", values_rule, service.rewrite, NULL,
-		"Forwarded (RFC 7239): yes, append, chain, replace, trusted or no"),
-	SERVICE("httpAddHeader", values_rule, service.rewrite, NULL,
-		"NAME: TEMPLATE to add to every request"),
-	SERVICE("httpConnect", values_flag, service.limits.connect, "no",
-		"forward CONNECT requests"),
-	SERVICE("httpDelHeader", values_rule, service.rewrite, NULL,
-		"NAME to delete from every request"),
-	SERVICE("httpKeepAlive", values_flag, service.limits.keep_client, "both",
+	POLICY("forwarded"),
+	POLICY("httpAddHeader"),
+	POLICY("httpConnect"),
+	POLICY("httpDelHeader"),
+	SERVICE("httpKeepAlive", values_flag, service.policy.limits.keep_client, "both",
 		"a backend that closes ends its client (both) or gets a successor (client)",
 		.bounds.choice = keep_alive_choice,
 		.bounds.error = "The argument needs to be either 'both' or 'client'"),
-	SERVICE("httpMaxFields", values_unsigned, service.limits.max_fields, "256",
-		"fields of a request head", .bounds.min = 8, .bounds.max = H1_FIELDS_MAX,
-		.bounds.error = "Illegal number of fields (8 to 256)"),
-	SERVICE("httpMaxHead", values_unsigned, service.limits.max_head, "32768",
-		"bytes of a request head", .bounds.min = 1024, .bounds.max = RELAY_INPUT_MAX,
-		.bounds.error = "Illegal size of a head (1024 to 65536)"),
-	SERVICE("httpSetHeader", values_rule, service.rewrite, NULL,
-		"NAME: TEMPLATE instead of the client's"),
+	POLICY("httpMaxFields"),
+	POLICY("httpMaxHead"),
+	POLICY("httpSetHeader"),
 	SERVICE("key", values_text, tls.key, NULL, "private key, PEM; else in cert"),
 	GLOBAL("maxConnections", values_integer, max_connections, "0",
 	       "connections of all sections and workers together; 0: any number",
@@ -178,21 +168,12 @@ static const struct row rows[] = {
 		.bounds.max = INT_MAX, .bounds.error = "Illegal number of connections"),
 	SERVICE("options", values_tls_option, tls, NULL, "OpenSSL option; -NAME clears it"),
 	SERVICE("protocol", values_text, protocol, NULL, "proxy: send a PROXY protocol header"),
-	SERVICE("proxyMapped", values_integer, service.proxy.keep_mapped, "fold",
-		"IPv4-mapped addresses in a PROXY header: fold to IPv4, or keep",
-		.bounds.choice = mapped_choice,
-		.bounds.error = "The argument needs to be either 'fold' or 'keep'"),
-	SERVICE("proxyMaxLength", values_integer, service.proxy.max_length, "536",
-		"bytes of a PROXY v2 header", .bounds.min = 52, .bounds.max = PROXY_HEADER_MAX,
-		.bounds.error = "Illegal length of a header (52 to 4096)"),
-	SERVICE("proxyPassTLV", values_flag, service.proxy.pass, "no",
-		"send on the TLVs that came in"),
-	SERVICE("proxyTLV", values_tlvs, service.proxy, NULL, "alpn, authority, ssl, ... to send"),
-	SERVICE("proxyVersion", values_integer, service.proxy.version, "1",
-		"PROXY protocol: 1 or 2", .bounds.min = 1, .bounds.max = 2,
-		.bounds.error = "The PROXY protocol has versions 1 and 2"),
-	SERVICE("requestId", values_rule, service.rewrite, NULL,
-		"X-Request-ID: yes, replace, ... or no"),
+	POLICY("proxyMapped"),
+	POLICY("proxyMaxLength"),
+	POLICY("proxyPassTLV"),
+	POLICY("proxyTLV"),
+	POLICY("proxyVersion", .initial = "1"),
+	POLICY("requestId"),
 	SERVICE("requireCert", values_require, tls.verify.bits, "no",
 		"refuse clients without certificate"),
 	SERVICE("sendproxy", values_send_proxy, protocol, "no",
@@ -221,17 +202,12 @@ static const struct row rows[] = {
 		"seconds to connect a backend", SECONDS, .bounds.error = "Illegal connect timeout"),
 	SERVICE("TIMEOUTidle", values_integer, service.timeout.idle, "43200",
 		"seconds without a byte", SECONDS, .bounds.error = "Illegal idle timeout"),
-	SERVICE("TIMEOUTproxy", values_integer, service.timeout.proxy, "3",
-		"seconds for a PROXY header to come", SECONDS,
-		.bounds.error = "Illegal PROXY timeout"),
-	SERVICE("TIMEOUTrequest", values_integer, service.timeout.request, "60",
-		"seconds for a whole request head", SECONDS,
-		.bounds.error = "Illegal request timeout"),
+	POLICY("TIMEOUTproxy"),
+	POLICY("TIMEOUTrequest"),
 	SERVICE("TIMEOUTresolve", values_integer, service.timeout.resolve, "10",
 		"seconds to look up a backend's name", SECONDS,
 		.bounds.error = "Illegal resolve timeout"),
-	SERVICE("trustedProxy", values_item, trusted, NULL,
-		"ADDRESS[/BITS], ... of proxies that xForwardedFor = trusted believes"),
+	POLICY("trustedProxy"),
 	SERVICE("verify", values_verify, tls.verify.bits, NULL,
 		"level from 0 to 4, older than the other verification options", BOUNDS(0, 4),
 		.bounds.error = "Bad verify level: 0 to 4"),
@@ -239,14 +215,10 @@ static const struct row rows[] = {
 		"require a certificate that leads to a trusted one", .same_as = "verify"),
 	SERVICE("verifyPeer", values_verify_peer, tls.verify.bits, "no",
 		"require a certificate that is trusted itself", .same_as = "verify"),
-	SERVICE("xForwardedFor", values_rule, service.rewrite, NULL,
-		"yes, append, chain, replace, trusted or no"),
-	SERVICE("xForwardedPort", values_rule, service.rewrite, NULL,
-		"X-Forwarded-Port: yes, replace, ... or no"),
-	SERVICE("xForwardedProto", values_rule, service.rewrite, NULL,
-		"X-Forwarded-Proto: yes, replace, ... or no"),
-	SERVICE("xRealIP", values_rule, service.rewrite, NULL,
-		"X-Real-IP: yes, replace, ... or no"),
+	POLICY("xForwardedFor"),
+	POLICY("xForwardedPort"),
+	POLICY("xForwardedProto"),
+	POLICY("xRealIP"),
 	IDLE("EGD", randomness),
 	IDLE("execArgs", only_exec),
 	IDLE("listenqueue", "the queue is as long as the kernel allows", .bounds.max = INT_MAX,
@@ -312,6 +284,8 @@ static const struct row rows[] = {
 
 static const char *set(struct table_target *t, const struct row *row, const char *value)
 {
+	struct span word = {0};
+	const char *why;
 	struct config_globals ignored = {0}, *globals = t->global ? &t->config->globals : &ignored;
 	char *base = row->scope == BEFORE_SECTIONS ? (char *)globals : (char *)t->section;
 	struct values_input in = {
@@ -321,9 +295,15 @@ static const char *set(struct table_target *t, const struct row *row, const char
 		.line = t->line,
 		.arena = &t->config->arena,
 		.facility = t->global ? &globals->facility : NULL,
+		.word = &word,
 	};
 
-	return row->set(&in, base + row->offset);
+	why = row->set(&in, base + row->offset);
+	if (!why || word.len == 0)
+		return why;
+	snprintf(t->reason, sizeof t->reason, "%s: %.*s", why, word.len < 100 ? (int)word.len : 100,
+		 word.p);
+	return t->reason;
 }
 
 bool table_inherit(struct config_section *s, struct arena *arena)
@@ -340,6 +320,7 @@ bool table_inherit(struct config_section *s, struct arena *arena)
 void table_default(struct table_target *t)
 {
 	net_options_default(&t->section->service.options);
+	service_default(&t->section->service.policy);
 	t->config->globals.facility = LOG_DAEMON;
 	table_inherit(t->section, &t->config->arena);
 	for (size_t i = 0; i < ROWS; i++)
@@ -517,13 +498,29 @@ static void print_names(FILE *to, const char *heading, values_setter *setter)
 	fprintf(to, "\n");
 }
 
+/* What is said of a row: by itself, or by the core's table. */
+static struct service_info info_of(const struct row *row)
+{
+	struct service_info info = {row->name, row->initial, row->help};
+
+	for (size_t n = 0; !info.help && service_row(n, &info); n++)
+		if (strcasecmp(info.name, row->name) != 0)
+			info.help = NULL;
+	if (row->initial)
+		info.initial = row->initial;
+	return info;
+}
+
 void table_print(FILE *to)
 {
-	for (size_t i = 0; i < ROWS; i++)
+	for (size_t i = 0; i < ROWS; i++) {
+		struct service_info info = info_of(&rows[i]);
+
 		if (rows[i].set != values_unbuilt && rows[i].set != values_idle)
-			fprintf(to, "%-15s = %s%s%s%s\n", rows[i].name, rows[i].help,
-				rows[i].initial ? " (" : "", rows[i].initial ? rows[i].initial : "",
-				rows[i].initial ? ")" : "");
+			fprintf(to, "%-15s = %s%s%s%s\n", info.name, info.help,
+				info.initial ? " (" : "", info.initial ? info.initial : "",
+				info.initial ? ")" : "");
+	}
 	print_names(to, "Taken from stock stunnel, without effect:", values_idle);
 	print_names(to, "Known from stock stunnel, not built yet:", values_unbuilt);
 }

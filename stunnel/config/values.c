@@ -320,24 +320,22 @@ const char *values_socket(const struct values_input *in, void *slot)
 	return net_options_add(options, in->value) ? NULL : "Illegal socket option";
 }
 
-const char *values_rule(const struct values_input *in, void *slot)
+const char *values_policy(const struct values_input *in, void *slot)
 {
-	values_rule_slot *rewrite = slot;
-	const char *why;
+	values_policy_slot *policy = slot;
+	struct span name = span_of(in->option, strlen(in->option));
+	struct service_fault fault;
 
-	rewrite_option(rewrite, span_of(in->option, strlen(in->option)),
-		       span_of(in->value, strlen(in->value)), &why);
-	return why;
-}
-
-const char *values_tlvs(const struct values_input *in, void *slot)
-{
-	values_tlvs_slot *proxy = slot;
-	const char *why = empty;
-
-	if (*in->value)
-		proxy_option(proxy, span_of(in->value, strlen(in->value)), &why);
-	return why;
+	switch (service_option(policy, name, span_of(in->value, strlen(in->value)), &fault)) {
+	case SERVICE_SET:
+		return NULL;
+	case SERVICE_REFUSED:
+		*in->word = fault.word;
+		return fault.why;
+	case SERVICE_UNKNOWN:
+		break;
+	}
+	return "The option is not one of core/service.c";
 }
 
 const char *values_send_proxy(const struct values_input *in, void *slot)

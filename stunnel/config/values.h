@@ -7,8 +7,7 @@
 
 #include "config/arena.h"
 #include "config/report.h"
-#include "core/proxy.h"
-#include "core/rewrite.h"
+#include "core/service.h"
 #include "sys/net.h"
 #include "tls/ctx.h"
 
@@ -42,6 +41,7 @@ struct values_input {
 	struct report_line *line;
 	struct arena *arena; /* for what lives as long as the configuration */
 	int *facility;	     /* of syslog; NULL inside a section */
+	struct span *word;   /* set to the word of a list that is at fault */
 };
 
 /*
@@ -75,8 +75,7 @@ VALUES_SETTER(values_version, int);		       /* of TLS */
 VALUES_SETTER(values_versions, struct tls_settings);   /* both bounds */
 VALUES_SETTER(values_tls_option, struct tls_settings); /* -NAME clears it */
 VALUES_SETTER(values_socket, struct net_options);
-VALUES_SETTER(values_rule, struct rewrite);
-VALUES_SETTER(values_tlvs, struct proxy);
+VALUES_SETTER(values_policy, struct service);	/* by the option's name; in->word may be set */
 VALUES_SETTER(values_send_proxy, const char *); /* yes: the protocol `proxy`; no undoes that */
 
 /* enum tls_verify_bit: by a level of stunnel 4, and by options for one of the bits. */

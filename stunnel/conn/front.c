@@ -38,14 +38,6 @@ void front_client(const struct front *f, char text[static NET_TEXT_MAX])
 		snprintf(text, NET_TEXT_MAX, "%s:%u", client->text, client->port);
 }
 
-bool front_is_among(const struct facts_addr *addr, const struct ip_block *blocks, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (ip_block_holds(&blocks[i], addr))
-			return true;
-	return false;
-}
-
 void front_close(struct front *f, enum end_close how)
 {
 	watch_close(&f->watch);

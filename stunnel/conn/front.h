@@ -9,7 +9,6 @@
 #include "conn/step.h"
 #include "conn/watch.h"
 #include "core/facts.h"
-#include "core/ip.h"
 #include "sys/net.h"
 
 /* The end that was accepted: the client's, which lasts as long as its connection. */
@@ -42,9 +41,6 @@ void front_name(struct front *f, uint64_t start, uint64_t serial);
 
 /* Who the client is: whom a PROXY header named, or who connected. */
 void front_client(const struct front *f, char text[static NET_TEXT_MAX]);
-
-/* Whether an address is in one of the blocks. */
-bool front_is_among(const struct facts_addr *addr, const struct ip_block *blocks, size_t count);
 
 /* Closes it, with all that it owns. */
 void front_close(struct front *f, enum end_close how);

@@ -184,7 +184,7 @@ static enum relay_status finish(struct relay *r, enum h1_dir dir)
 	if (f->stage == FLOW_CLOSED)
 		return RELAY_WAIT;
 	/* A message that was cut short must not look like a short message. */
-	if (!f->discarding && (phase == H1_BODY || (phase == H1_HEAD && dir == H1_RESPONSE))) {
+	if (!f->discarding && r->h1 && h1_cut(r->h1, dir, false)) {
 		snprintf(r->scratch->why, TLS_WHY_MAX, "The %s ended inside a message",
 			 dir == H1_REQUEST ? "client" : "backend");
 		return RELAY_ABORT;

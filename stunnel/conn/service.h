@@ -8,10 +8,7 @@
 #include "conn/access.h"
 #include "conn/admit.h"
 #include "conn/step.h"
-#include "core/h1.h"
-#include "core/ip.h"
-#include "core/proxy.h"
-#include "core/rewrite.h"
+#include "core/service.h"
 #include "sys/net.h"
 #include "tls/ctx.h"
 
@@ -23,22 +20,13 @@ enum conn_failover {
 	CONN_ROUND_ROBIN,
 };
 
-/* Whether a PROXY header is expected of the peers in conn_service.proxy_peers. */
-enum conn_accept_proxy {
-	CONN_PROXY_NO = 0,
-	CONN_PROXY_YES,
-	CONN_PROXY_REQUIRED, /* and nobody else is served */
-};
-
 /* Seconds; 0 expires at once, a negative value never. */
 struct conn_timeouts {
-	int proxy;   /* a whole PROXY header */
 	int busy;    /* the TLS handshake */
 	int resolve; /* the look-up of names */
 	int connect; /* each attempt to connect */
 	int idle;    /* no byte in either direction */
 	int close;   /* after one direction has ended */
-	int request; /* a whole request head */
 };
 
 /* A service that a server name leads to. */
@@ -51,6 +39,7 @@ struct conn_sni {
 struct conn_service {
 	const char *name;
 	struct admit_service admit;
+	struct service policy; /* what a patched stock can be told as well */
 	int log_level;
 	struct tls_ctx *tls;
 	unsigned cert_texts; /* enum tls_cert_text: what templates use */
@@ -63,19 +52,11 @@ struct conn_service {
 	enum conn_failover failover;
 	size_t next_target;
 	struct net_options options;
-	struct rewrite rewrite;
-	struct h1_limits limits;
 	struct conn_sni *sni; /* in the order of the file */
 	size_t sni_count;
 	struct access_log *access; /* NULL: none */
 	bool send_proxy;
-	struct proxy proxy;
 	bool proxy_warned; /* that a header was too long */
-	enum conn_accept_proxy accept_proxy;
-	struct ip_block *proxy_peers;
-	size_t proxy_peer_count;
-	struct ip_block *trusted; /* proxies whose X-Forwarded-For is believed */
-	size_t trusted_count;
 };
 
 #endif

@@ -6,15 +6,14 @@
 /* One line, once: what happened, who the client is, and by which rule. */
 static void tell(struct conn *c, enum conn_told told, const char *what, enum error error)
 {
-	const struct errors_info *e = &errors_info[error];
 	char text[NET_TEXT_MAX];
 
 	if (error == ERR_NONE || c->told & told)
 		return;
 	c->told |= told;
 	front_client(&c->front, text);
-	conn_log(c, LOG_WARNING, "Service [%s] %s %s: %s (%s): %s", c->service->name, what, text,
-		 e->name, e->source, e->text);
+	conn_log(c, LOG_WARNING, "Service [%s] %s %s: %s", c->service->name, what, text,
+		 errors_info[error].log);
 }
 
 void answer_tell_refusal(struct conn *c)

@@ -15,7 +15,7 @@ uint64_t first_head_deadline(const struct conn *c)
 {
 	const struct conn_timeouts *t = &c->service->timeout;
 	uint64_t idle = conn_after(c->active, t->idle),
-		 head = conn_after(c->head.since, t->request);
+		 head = conn_after(c->head.since, c->service->policy.timeout_request);
 
 	return c->head.since != 0 && head < idle ? head : idle;
 }
@@ -23,8 +23,9 @@ uint64_t first_head_deadline(const struct conn *c)
 /* The first one's time begins with the connection, a later one's with its first byte. */
 static uint64_t deadline(const struct conn *c)
 {
-	return c->h1.requests == 0 ? conn_after(c->front.at.since, c->service->timeout.request)
-				   : first_head_deadline(c);
+	return c->h1.requests == 0
+		       ? conn_after(c->front.at.since, c->service->policy.timeout_request)
+		       : first_head_deadline(c);
 }
 
 /* A client that has sent nothing gets no answer: it only opened a connection in advance. */
@@ -42,9 +43,8 @@ static void begin(struct conn *c)
 {
 	struct conn_service *s = c->service;
 
-	c->front.facts.client_trusted =
-		front_is_among(&c->front.facts.client, s->trusted, s->trusted_count);
-	h1_init(&c->h1, &s->rewrite, &c->front.facts, s->limits);
+	c->front.facts.client_trusted = ip_blocks_hold(&s->policy.trusted, &c->front.facts.client);
+	h1_init(&c->h1, &s->policy.rewrite, &c->front.facts, s->policy.limits);
 	c->relay.h1 = &c->h1;
 	if (s->access)
 		access_begin(&c->exchanges, s->access, &c->h1);

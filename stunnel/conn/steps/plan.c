@@ -12,7 +12,7 @@
 
 bool plan_http(const struct conn_service *service)
 {
-	return service->access || rewrite_active(&service->rewrite);
+	return service->access || rewrite_active(&service->policy.rewrite);
 }
 
 void plan_compile(struct conn_service *service)

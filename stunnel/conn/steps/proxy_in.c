@@ -93,11 +93,11 @@ static enum step_result run(struct conn *c, unsigned events)
 	const struct conn_service *s = c->accepted;
 
 	(void)events;
-	if (s->accept_proxy == CONN_PROXY_NO)
+	if (s->policy.accept_proxy == SERVICE_PROXY_NO)
 		return STEP_NEXT;
-	if (front_is_among(&c->front.facts.peer, s->proxy_peers, s->proxy_peer_count))
+	if (ip_blocks_hold(&s->policy.proxy_peers, &c->front.facts.peer))
 		return read_proxy_header(c);
-	if (s->accept_proxy == CONN_PROXY_YES)
+	if (s->policy.accept_proxy == SERVICE_PROXY_YES)
 		return STEP_NEXT;
 	conn_log(c, LOG_ERR, "The peer is not in acceptProxyFrom, and a PROXY header is required");
 	return STEP_RESET;
@@ -105,7 +105,7 @@ static enum step_result run(struct conn *c, unsigned events)
 
 static uint64_t deadline(const struct conn *c)
 {
-	return conn_after(c->front.at.since, c->accepted->timeout.proxy);
+	return conn_after(c->front.at.since, c->accepted->policy.timeout_proxy);
 }
 
 static enum step_result expired(struct conn *c)

@@ -11,7 +11,7 @@ static enum step_result run(struct conn *c, unsigned events)
 
 	(void)events;
 	/* The load refuses version 1 for clients without an address, but one may be told to us. */
-	if (!proxy_encode(&c->service->proxy, &c->front.facts, &out, &dropped)) {
+	if (!proxy_encode(&c->service->policy.proxy, &c->front.facts, &out, &dropped)) {
 		conn_log(c, LOG_ERR, "The client has no IP address for the PROXY header");
 		return STEP_RESET;
 	}
@@ -19,11 +19,11 @@ static enum step_result run(struct conn *c, unsigned events)
 		c->service->proxy_warned = true;
 		conn_log(c, LOG_WARNING,
 			 "Service [%s]: TLVs were left out of a PROXY header of %d bytes at most",
-			 c->service->name, c->service->proxy.max_length);
+			 c->service->name, c->service->policy.proxy.max_length);
 	}
 	if (!flow_prepend(&c->relay.flow[H1_REQUEST], out_span(&out)))
 		return STEP_RESET;
-	if (c->service->proxy.version == 1)
+	if (c->service->policy.proxy.version == 1)
 		conn_log(c, LOG_DEBUG, " -> %.*s", (int)out.len - 2, header);
 	else
 		conn_log(c, LOG_DEBUG, " -> PROXY v2 header, %zu bytes", out.len);

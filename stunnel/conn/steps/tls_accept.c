@@ -66,7 +66,7 @@ static bool begin(struct conn *c)
 static bool handshake_done(struct conn *c)
 {
 	const struct conn_service *s = c->service;
-	bool own = s->send_proxy && s->proxy.tlvs != 0;
+	bool own = s->send_proxy && s->policy.proxy.tlvs != 0;
 	struct tls *tls = c->front.end.tls;
 	char text[128];
 
