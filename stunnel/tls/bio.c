@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Bytes written, or -errno. Workers ignore SIGPIPE. */
+/* Returns the bytes written, or -errno. EPIPE comes without a signal: workers ignore SIGPIPE. */
 static ssize_t write_to(int fd, const char *p, size_t len)
 {
 	ssize_t n;
@@ -23,7 +23,7 @@ static bool is_again(ssize_t n)
 	return n == -EAGAIN || n == -EWOULDBLOCK;
 }
 
-/* Keeps all of it, or nothing. */
+/* Appends all len bytes to what is kept; false if memory or TLS_BIO_MAX would not hold them. */
 static bool keep(struct tls_bio *b, const char *p, unsigned len)
 {
 	if (!b->kept)
@@ -63,7 +63,7 @@ int tls_bio_flush(struct tls_bio *b)
 
 /* --- OpenSSL's side --------------------------------------------------------------------------- */
 
-/* The call failed with -n; OpenSSL tells a retry from an error by the BIO's flag. */
+/* n is -errno. OpenSSL tells a retry from an error by the BIO's retry flags, not by errno. */
 static int failed(BIO *bio, ssize_t n, int retry)
 {
 	if (is_again(n))
@@ -91,7 +91,7 @@ static int on_write(BIO *bio, const char *p, int len)
 		return (int)n;
 	if (keep(b, p + n, (unsigned)(len - n)))
 		return len;
-	/* What has gone out must not go out again: OpenSSL offers the rest later. */
+	/* A part that has gone out must not be sent twice: OpenSSL offers only the rest again. */
 	return n > 0 ? (int)n : failed(bio, -EAGAIN, BIO_FLAGS_WRITE);
 }
 
@@ -120,7 +120,7 @@ static long on_ctrl(BIO *bio, int command, long number, void *pointer)
 	(void)number, (void)pointer;
 	if (command == BIO_CTRL_EOF)
 		return b->ended;
-	return command == BIO_CTRL_FLUSH; /* what is kept is the owner's to flush */
+	return command == BIO_CTRL_FLUSH; /* kept bytes are flushed by tls_bio_flush() only */
 }
 
 static const BIO_METHOD *method(void)

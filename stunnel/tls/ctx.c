@@ -13,7 +13,7 @@
 #include "tls/file.h"
 #include "tls/session.h"
 
-/* stunnel 5.75's defaults */
+/* The defaults of stunnel 5.75. */
 #define DEFAULT_CIPHERS "HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK"
 #define DEFAULT_CIPHERSUITES \
 	"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
@@ -23,23 +23,23 @@
 struct tls_ctx {
 	SSL_CTX *ssl_ctx;
 	struct tls_verify verify;
-	/* What SSL_set_SSL_CTX() leaves behind when a server name moves a connection here. */
+	/* Copies for tls_ctx_switch(): SSL_set_SSL_CTX() takes over neither of the two lists. */
 	char *ciphersuites;
 	char *curves;
-	/* ALPN protocol names, each behind its length (RFC 7301 3.1); alpn_len 0: ignored */
+	/* ALPN protocol names, each after its length (RFC 7301 3.1); alpn_len 0: no ALPN */
 	unsigned alpn_len;
 	unsigned char alpn[256];
 };
 
 /* --- making a context ------------------------------------------------------------------------- */
 
-/* Where a failure is told. */
+/* The caller's callback for faults of the settings, and its argument. */
 struct failure {
 	void (*told)(void *arg, enum tls_trouble trouble, const char *option, const char *why);
 	void *arg;
 };
 
-/* What failed, by which option, about which value or file, and OpenSSL's reason. */
+/* Tells "WHAT: ABOUT: OpenSSL's reason" as the option's error; about: a value, a file or "". */
 static bool refuse(const struct failure *f, const char *option, const char *what, const char *about)
 {
 	unsigned long first = ERR_peek_error();
@@ -55,7 +55,7 @@ static bool refuse(const struct failure *f, const char *option, const char *what
 	return false;
 }
 
-/* What about a file, where the reason is known in words. */
+/* Tells "WHAT: PATH: REASON" as an error of the option, where OpenSSL's reason says too little. */
 static bool refuse_file(const struct failure *f, const char *option, const char *what,
 			const char *path, const char *reason)
 {
@@ -67,7 +67,7 @@ static bool refuse_file(const struct failure *f, const char *option, const char 
 	return false;
 }
 
-/* A certificate that OpenSSL does not take: what its security level asks for is said. */
+/* Names the least sizes of keys and digests if the certificate fails OpenSSL's security level. */
 static bool refuse_weak(const struct failure *f, const char *what, const char *path)
 {
 	unsigned long error = ERR_peek_last_error();
@@ -102,7 +102,7 @@ static bool use_certificates(SSL_CTX *ctx, struct tls_file *file, const char *pa
 	return true;
 }
 
-/* Says it where the key is another certificate's of the file. */
+/* The usual cause of a mismatch is told: a file whose chain does not begin with the leaf. */
 static bool refuse_key(const struct failure *f, const struct tls_settings *s,
 		       STACK_OF(X509) * certs, EVP_PKEY *key)
 {
@@ -138,7 +138,7 @@ static bool use_key(SSL_CTX *ctx, struct tls_file *file, struct tls_file *cert_f
 		      s->key ? s->key : s->cert);
 }
 
-/* A file that holds both is read once: it may be a pipe, and its pass phrase is asked for once. */
+/* A file with both certificate and key is read once: it may be a pipe, or have a pass phrase. */
 static bool load_certificate(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
 {
 	bool apart = s->key && s->cert && strcmp(s->key, s->cert) != 0;
@@ -221,7 +221,7 @@ static bool encode_alpn(struct tls_ctx *ctx, const struct tls_settings *s, const
 	return ctx->alpn_len != 0 || refuse(f, "alpn", "'alpn' names no protocol", s->alpn);
 }
 
-/* Our order decides; RFC 7301 3.2 has a server refuse a client with which it shares nothing. */
+/* The server's order decides; RFC 7301 3.2 has it refuse a client that shares no protocol. */
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 		       const unsigned char *in, unsigned in_len, void *arg)
 {
@@ -236,7 +236,7 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/* The name was acted on at the ClientHello; this only acknowledges it to the client. */
+/* Has the server_name extension acknowledged (RFC 6066 3); on_hello has chosen by the name. */
 static int acknowledge_name(SSL *ssl, int *alert, void *arg)
 {
 	(void)ssl, (void)alert, (void)arg;
@@ -257,10 +257,10 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 				       SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
 	SSL_CTX_set_options(c, s->options_set);
 	SSL_CTX_clear_options(c, s->options_clear);
-	/* A second ClientHello would change name, service and certificate behind what was told. */
+	/* Renegotiation could change name and certificate after the backend was told. */
 	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_clear_options(c, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
-	SSL_CTX_set_dh_auto(c, 1); /* for whoever names DHE in `ciphers` */
+	SSL_CTX_set_dh_auto(c, 1); /* DHE suites are used only if `ciphers` names them */
 	SSL_CTX_set_tlsext_servername_callback(c, acknowledge_name);
 	if (ctx->alpn_len != 0)
 		SSL_CTX_set_alpn_select_cb(c, select_alpn, ctx);
@@ -268,7 +268,6 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 
 /* --- whom to trust ---------------------------------------------------------------------------- */
 
-/* A folder's trouble, in words. */
 static void tell_folder(const struct failure *f, enum tls_trouble trouble, const char *option,
 			const char *path, const char *reason)
 {
@@ -281,8 +280,8 @@ static void tell_folder(const struct failure *f, enum tls_trouble trouble, const
 }
 
 /*
- * The subjects go into the list that clients are shown. Where nothing is verified nobody is let in
- * by what the file holds, and stock goes on without it.
+ * Sets *names to the subjects, which a CertificateRequest lists. A file that cannot be read is only
+ * a warning where no certificate is verified: it lets nobody in, and stock goes on without it.
  */
 static bool load_trusted_file(SSL_CTX *ctx, const struct tls_verify *v,
 			      STACK_OF(X509_NAME) * *names, const struct failure *f)
@@ -303,9 +302,9 @@ static bool load_trusted_file(SSL_CTX *ctx, const struct tls_verify *v,
 }
 
 /*
- * OpenSSL opens the folder when the first client comes, and a folder that is not there then only is
- * one in which no certificate was found. One that is empty may be filled at any time, and may have
- * been emptied so that nobody gets in any more.
+ * OpenSSL reads CApath only when a client's certificate is verified, and takes a missing folder for
+ * an empty one: a missing one is told here. An empty folder is no error, since it may be filled
+ * later, or have been emptied to shut every client out.
  */
 static bool load_trusted_folder(SSL_CTX *ctx, const struct tls_settings *s,
 				STACK_OF(X509_NAME) * names, const struct failure *f)
@@ -323,7 +322,7 @@ static bool load_trusted_folder(SSL_CTX *ctx, const struct tls_settings *s,
 			    s->ca_folder, strerror(errno));
 		return !needed;
 	}
-	/* Links may lead to other files inside chroot. */
+	/* Inside a chroot the hashed links may lead to other files, which cannot be seen yet. */
 	if (needed && !sk_X509_NAME_num(names) && (files == 0 || !inside))
 		tell_folder(f, TLS_TROUBLE_NOBODY, "CApath", s->ca_folder,
 			    "it holds no certificate under a name that openssl-rehash makes");
@@ -395,7 +394,7 @@ static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
 	if (s->verify.bits & TLS_VERIFY_REQUIRE)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	SSL_CTX_set_verify(ctx->ssl_ctx, mode, tls_verify_certificate);
-	/* A ticket keeps the leaf only: a resumed session would be without its chain. */
+	/* A ticket holds the leaf certificate only: a resumed session would lack the chain. */
 	if (mode != SSL_VERIFY_NONE && s->cert_texts & TLS_CERT_CHAIN)
 		SSL_CTX_set_options(ctx->ssl_ctx, SSL_OP_NO_TICKET);
 	ok = load_trusted(ctx->ssl_ctx, s, f);
@@ -412,7 +411,7 @@ static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct
 	ctx->ssl_ctx = SSL_CTX_new(TLS_server_method());
 	if (!ctx->ssl_ctx)
 		return refuse(f, NULL, "Failed to initialize TLS context", s->service);
-	/* What is wrong with one of them must not hide what is wrong with the next. */
+	/* All settings are tried even after a fault, so that one start tells every fault. */
 	ok = !s->alpn || encode_alpn(ctx, s, f);
 	set_behaviour(ctx, s);
 	ok = set_versions(ctx->ssl_ctx, s, f) && ok;

@@ -15,10 +15,10 @@
 struct tls_cert_block {
 	struct facts_cert cert;
 	struct span verify;
-	char text[]; /* all of them, one behind the other */
+	char text[]; /* that the spans of cert and verify point into */
 };
 
-/* What a text is made of. */
+/* The connection and client certificate that the texts are made of. */
 struct source {
 	const SSL *ssl;
 	X509 *cert;
@@ -40,7 +40,7 @@ static bool is_verified(const struct source *from)
 	       (result == X509_V_OK || (from->judging.pinned && is_of_issuers(result)));
 }
 
-/* A Byte Sequence of RFC 8941 3.3.5, as RFC 9440 2.1 wants it. */
+/* Writes the DER as a Byte Sequence (RFC 8941 3.3.5), the encoding that RFC 9440 2.1 uses. */
 static bool put_byte_sequence(BIO *bio, X509 *cert)
 {
 	unsigned char *der = NULL, *base64;
@@ -58,7 +58,7 @@ static bool put_byte_sequence(BIO *bio, X509 *cert)
 	return ok;
 }
 
-/* RFC 4514's form, where all that is not printable ASCII is escaped. */
+/* RFC 4514's string form; escaping all but printable ASCII keeps it safe in a header field. */
 static bool put_name(BIO *bio, const X509_NAME *name)
 {
 	return X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0;
@@ -113,7 +113,7 @@ static bool put_rfc9440(BIO *bio, const struct source *from)
 	return put_byte_sequence(bio, from->cert);
 }
 
-/* RFC 9440 2.3: what is above the leaf, in order; the trust anchor may be left out. */
+/* RFC 9440 2.3: the certificates above the leaf, in order, without the trust anchor. */
 static bool put_chain(BIO *bio, const struct source *from)
 {
 	bool built = from->judging.leads_to_ca && is_verified(from);
@@ -134,7 +134,7 @@ static bool put_chain(BIO *bio, const struct source *from)
 	return true;
 }
 
-/* The last one, as in haproxy; none is no failure. */
+/* Of several common names the last, as haproxy's PROXY header has it; nothing if there is none. */
 static bool put_cn(BIO *bio, const struct source *from)
 {
 	X509_NAME *name = X509_get_subject_name(from->cert);
@@ -165,7 +165,7 @@ static bool put_der(BIO *bio, const struct source *from)
 static const struct text {
 	unsigned use; /* enum tls_cert_text */
 	const char *name;
-	size_t offset; /* of a span in struct tls_cert_block */
+	size_t offset; /* of the text's span in struct tls_cert_block */
 	size_t max;
 	bool (*put)(BIO *bio, const struct source *from);
 } texts[] = {
@@ -184,7 +184,7 @@ static const struct text {
 
 #define TEXTS (sizeof texts / sizeof texts[0])
 
-/* A text that was cut would be another one, which somebody may trust. */
+/* Too long a text fails: cut short, a name could become another name that a backend trusts. */
 static bool write_text(const struct text *t, BIO *bio, const struct source *from, char *why)
 {
 	size_t before = BIO_ctrl_pending(bio), len;
@@ -203,7 +203,7 @@ static bool write_text(const struct text *t, BIO *bio, const struct source *from
 	return false;
 }
 
-/* All texts in one block; `end` tells where each of them ends in bio. */
+/* Copies bio's content into one block; text i ends at byte end[i]. The caller frees the block. */
 static struct tls_cert_block *assemble(BIO *bio, const size_t end[static TEXTS])
 {
 	char *written;
@@ -242,7 +242,7 @@ static struct tls_cert_block *describe_cert(const struct source *from, unsigned 
 	return block;
 }
 
-/* Never 0, which says that it was verified. */
+/* For the PROXY header's verify field, where 0 would mean that the certificate was verified. */
 static uint32_t not_verified(const SSL *ssl)
 {
 	long result = SSL_get_verify_result(ssl);
@@ -307,7 +307,7 @@ bool tls_facts(SSL *ssl, struct tls_judging judging, unsigned uses, struct facts
 
 /* --- what PROXY headers tell of our side ------------------------------------------------------ */
 
-/* RFC 8446 4.2.3: the name of a scheme by OpenSSL's two halves of it. */
+/* Names of RFC 8446 4.2.3, by the key type and the digest that OpenSSL gives for a signature. */
 static const struct scheme {
 	int type, digest; /* NIDs */
 	const char *name;
@@ -327,8 +327,8 @@ static const struct scheme {
 	{EVP_PKEY_ED448, NID_undef, "ed448"},
 };
 
-/* None where nothing was signed: in a resumed session, and where RSA has moved the key. OpenSSL has
-   chosen one there, too. */
+/* Empty where the server signed nothing: in a resumed session, and with RSA key exchange, for which
+   OpenSSL has chosen a scheme nevertheless. */
 static struct span signature_scheme(const SSL *ssl)
 {
 	int type, digest = NID_undef;
@@ -344,7 +344,7 @@ static struct span signature_scheme(const SSL *ssl)
 	return span_of(NULL, 0);
 }
 
-/* As haproxy names it: RSA2048, EC256. */
+/* Names the key's type and bits as haproxy does: RSA2048, EC256. */
 static struct span key_algorithm(X509 *cert, char text[static 32])
 {
 	EVP_PKEY *key = X509_get0_pubkey(cert);
@@ -360,7 +360,7 @@ static struct span key_algorithm(X509 *cert, char text[static 32])
 	return bounded(text, FACTS_TLS_MAX);
 }
 
-/* Nothing before OpenSSL 3. */
+/* Empty before OpenSSL 3, which first tells the group that was negotiated. */
 static struct span key_group(SSL *ssl)
 {
 #if OPENSSL_VERSION_NUMBER >= 0x30000000L

@@ -20,7 +20,7 @@
 #define BYTES_MAX (1024 * 1024) /* no certificate with its chain and key comes near */
 
 enum form {
-	FORM_PEM, /* or nothing that is known */
+	FORM_PEM, /* also for content of no known form */
 	FORM_DER,
 	FORM_PKCS12,
 };
@@ -29,13 +29,13 @@ struct tls_file {
 	const char *path;
 	unsigned char *bytes;
 	size_t len;
-	size_t skip; /* of a byte order mark */
+	size_t skip; /* length of a byte order mark at the beginning */
 	enum form form;
 	STACK_OF(X509) * certs;
 	EVP_PKEY *key;
 };
 
-/* What OpenSSL 3 has in its legacy provider only. */
+/* For encryption that OpenSSL 3 has in its legacy provider only, which is not loaded. */
 static const char legacy_key[] =
 	"its encryption is one that OpenSSL has given up: openssl pkey -provider legacy -provider "
 	"default -aes256 -in FILE -out NEW writes it anew";
@@ -46,7 +46,7 @@ static const char legacy_pkcs12[] =
 /* --- what there is in files ------------------------------------------------------------------- */
 
 static const struct kind {
-	const char *label; /* of its PEM form: RFC 7468 and what OpenSSL and others have added */
+	const char *label; /* in PEM: those of RFC 7468, and of OpenSSL, OpenSSH and OpenPGP */
 	enum tls_file_holds holds;
 	const char *name;
 	const char *advice; /* or NULL */
@@ -93,7 +93,7 @@ static const struct kind *kind_of(const char *label)
 	return &other_pem;
 }
 
-/* What a DER file is, or NULL: each has a shape of its own. */
+/* The kind of object in a DER file, found by its ASN.1 type, or NULL if none of these fits. */
 static const struct kind *kind_of_der(const unsigned char *bytes, size_t len)
 {
 	static const struct {
@@ -135,7 +135,7 @@ static BIO *content(const struct tls_file *file)
 	return BIO_new_mem_buf(file->bytes + file->skip, (int)(file->len - file->skip));
 }
 
-/* The kinds in the file, each once; ERR_peek_last_error() says why there are no more. */
+/* Lists the file's PEM kinds, each once; ERR_peek_last_error() tells a clean end from damage. */
 static size_t list_kinds(const struct tls_file *file, const struct kind *found[static KINDS])
 {
 	BIO *bio = content(file);
@@ -167,8 +167,8 @@ static void say(char why[static TLS_WHY_MAX], const char *text)
 }
 
 /*
- * It holds A, B and no private key: ADVICE. The advice is for a certificate that is there instead
- * of a key, or the reverse; others have one of their kind.
+ * Says "it holds A, B and no private key: ADVICE". The caller's advice is for a certificate where a
+ * key is wanted, or the reverse; any other kind has advice of its own.
  */
 static void say_found(char why[static TLS_WHY_MAX], const struct kind *const *found, size_t count,
 		      enum tls_file_holds wanted, const char *advice)
@@ -188,7 +188,7 @@ static void say_found(char why[static TLS_WHY_MAX], const struct kind *const *fo
 		 said ? said : "");
 }
 
-/* What was looked for is there, in a form that is not read or with an error. */
+/* Whether an object of the wanted kind is there, though it could not be read. */
 static bool holds(const struct kind *const *found, size_t count, enum tls_file_holds wanted)
 {
 	for (size_t i = 0; i < count; i++)
@@ -288,7 +288,7 @@ struct tls_file *tls_file_open(const char *path, char why[static TLS_WHY_MAX])
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	bool ok;
 
-	/* Of a size that does not change, so that no copy of a key is left behind by growing. */
+	/* A buffer that grew by realloc() would leave copies of a private key in freed memory. */
 	if (file)
 		file->bytes = malloc(BYTES_MAX);
 	ok = fd >= 0 && file && file->bytes && read_all(fd, file);
@@ -321,7 +321,7 @@ void tls_file_close(struct tls_file *file)
 
 /* --- what is encrypted ------------------------------------------------------------------------ */
 
-/* One try with a pass phrase. */
+/* One attempt to decrypt a file; asked: OpenSSL wanted a pass phrase. */
 struct attempt {
 	struct tls_file *file;
 	char *why; /* TLS_WHY_MAX bytes */
@@ -329,7 +329,7 @@ struct attempt {
 	bool asked;
 };
 
-/* For OpenSSL, which asks for a phrase where it finds something encrypted. */
+/* A pem_password_cb: OpenSSL calls it only for encrypted content, which sets `asked`. */
 static int give_phrase(char *to, int size, int writing, void *arg)
 {
 	struct attempt *a = arg;
@@ -343,7 +343,7 @@ static int give_phrase(char *to, int size, int writing, void *arg)
 	return (int)len;
 }
 
-/* Whether OpenSSL lacks the algorithm, so that the right phrase fails, too. */
+/* Whether OpenSSL lacks the cipher, so that no pass phrase helps; empties the error queue. */
 static bool lacks_algorithm(void)
 {
 	unsigned long error;
@@ -388,8 +388,7 @@ static enum tls_secret_try try_key(void *arg, const char *phrase)
 	return TLS_SECRET_VAIN;
 }
 
-/* Nothing says in which order PKCS#12 has certificates: behind each comes the one it was signed by.
- */
+/* PKCS#12 prescribes no order of certificates, but TLS does: each certifies the one before it. */
 static void order_chain(STACK_OF(X509) * certs)
 {
 	for (int i = 0; i + 2 < sk_X509_num(certs); i++)
@@ -404,14 +403,14 @@ static void order_chain(STACK_OF(X509) * certs)
 		}
 }
 
-/* An empty phrase is written in two ways. */
+/* Tools encode an empty pass phrase either as an empty string or as none at all. */
 static bool fits_pkcs12(PKCS12 *p12, const char *phrase)
 {
 	return PKCS12_verify_mac(p12, phrase, -1) == 1 ||
 	       (!*phrase && PKCS12_verify_mac(p12, NULL, 0) == 1);
 }
 
-/* Without a leaf there may still be a key, or certificates of others. */
+/* True without a leaf, too: such a file may still hold the key, or CA certificates. */
 static bool take_pkcs12(struct tls_file *file, PKCS12 *p12, const char *phrase)
 {
 	X509 *leaf = NULL;
@@ -461,7 +460,7 @@ static bool open_pkcs12(struct tls_file *file, char why[static TLS_WHY_MAX])
 
 /* --- certificates and keys -------------------------------------------------------------------- */
 
-/* What is left in the error queue says whether the end was reached. */
+/* False if PEM is damaged, even behind a good certificate: a cut chain would go unnoticed. */
 static bool read_certs(struct tls_file *file)
 {
 	struct attempt none = {.file = file};
@@ -520,7 +519,7 @@ struct evp_pkey_st *tls_file_key(struct tls_file *file, char why[static TLS_WHY_
 
 /* --- folders ---------------------------------------------------------------------------------- */
 
-/* HASH.N, as X509_LOOKUP_hash_dir(3) says; the hash is of a subject, in 8 digits. */
+/* HASH.N: 8 hexadecimal digits of the subject's hash and a number (X509_LOOKUP_hash_dir(3)). */
 static bool is_hashed(const char *name)
 {
 	const char *number = name + 9;

@@ -32,7 +32,7 @@ int tls_library_version(const char *name)
 	{                            \
 #name, SSL_OP_##name \
 	}
-/* Those that newer libraries define away; they are taken and do nothing, as stock does. */
+/* Names that OpenSSL has retired: accepted without effect, so that old configurations load. */
 #define NO_OP(name)      \
 	{                \
 #name, 0 \
@@ -99,7 +99,7 @@ static const struct {
 
 #define OP_NAMES (sizeof op_names / sizeof op_names[0])
 
-/* Any case; up to stunnel 5.60 NO_TLSv1_2 was spelled NO_TLSv1.2. */
+/* Case does not matter; up to stunnel 5.60 NO_TLSv1_2 was spelt NO_TLSv1.2. */
 static bool same_option(const char *name, const char *known)
 {
 	for (; *name && *known; name++, known++)

@@ -18,10 +18,10 @@
 #define ATTEMPTS 3
 #define SLOTS 32 /* phrases that are kept; one more takes the place of the oldest */
 
-/* The slot behind the last is where a phrase is entered, so that no other memory ever has it. */
+/* Slot SLOTS takes a phrase as it is typed, so that only locked memory ever holds one. */
 static char (*slot)[TLS_SECRET_MAX + 1];
 static const size_t slot_bytes = (SLOTS + 1) * sizeof *slot;
-static size_t kept; /* ever: the newest is in slot (kept - 1) % SLOTS */
+static size_t kept; /* phrases so far: the newest is in slot (kept - 1) % SLOTS */
 static bool settled;
 
 /* --- where phrases lie ------------------------------------------------------------------------ */
@@ -55,7 +55,7 @@ bool tls_secret_settle(void)
 	settled = true;
 	if (!slot)
 		return true;
-	lock(); /* again: a lock is not inherited when the start goes to the background */
+	lock(); /* mlock() is not inherited by the process that fork() put into the background */
 	if (madvise(slot, slot_bytes, MADV_DONTFORK) == 0)
 		return true;
 	log_main(LOG_ERR, "Pass phrases cannot be kept from workers: madvise: %s (%d)",
@@ -75,7 +75,7 @@ static void keep_entered(void)
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-/* One byte, so that nothing behind the line is taken from a pipe; 1, or 0 at the end, or -1. */
+/* Returns 1, 0 at the end, or -1. Reading ahead would take the next program's input from a pipe. */
 static int next_byte(int fd, int signals, char *c)
 {
 	struct pollfd due[] = {{fd, POLLIN, 0}, {signals, POLLIN, 0}};
@@ -87,7 +87,7 @@ static int next_byte(int fd, int signals, char *c)
 	return due[1].revents != 0 ? -1 : (int)read(fd, c, 1);
 }
 
-/* A line without its end, cut where it is too long to be a phrase; false if there is none. */
+/* Reads a line into phrase, without its end and cut at TLS_SECRET_MAX; false if there is none. */
 static bool read_phrase(int fd, int signals, char *phrase)
 {
 	size_t len = 0;
@@ -101,7 +101,7 @@ static bool read_phrase(int fd, int signals, char *phrase)
 	return rc > 0 || (rc == 0 && len != 0);
 }
 
-/* What is typed is not shown; *before is what a terminal has to become again. */
+/* Turns off the terminal's echo; *before: the settings to restore. False if fd is no terminal. */
 static bool hide(int fd, struct termios *before)
 {
 	struct termios hidden;
@@ -115,8 +115,8 @@ static bool hide(int fd, struct termios *before)
 }
 
 /*
- * Signals that would end the start wait until the terminal is as it was; where the caller has not
- * blocked them they then take effect.
+ * Reads a phrase into slot SLOTS. Signals that end the start are held back until the terminal's
+ * echo is restored; then they take effect, unless the caller had blocked them.
  */
 static bool prompt(int in, int out, const char *text, const char *path)
 {
@@ -146,7 +146,7 @@ static bool prompt(int in, int out, const char *text, const char *path)
 	return ok;
 }
 
-/* On the terminal; without one, as when an init script pipes it in, from standard input. */
+/* Asks on the terminal; without one, as in an init script, reads standard input. */
 static bool enter(const char *text, const char *path)
 {
 	int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);

@@ -10,10 +10,10 @@
 
 #include "tls/settings.h"
 
-/* SSL_get_default_timeout(), which cannot be asked without a connection. */
+/* Seconds; as SSL_get_default_timeout(), which needs a connection. */
 #define DEFAULT_LIFE 7200
 
-/* Name, HMAC-SHA256 and AES-256 key, in OpenSSL's layout. */
+/* As SSL_CTX_set_tlsext_ticket_keys() wants it: name, HMAC-SHA256 key, AES-256 key. */
 static unsigned char ticket_key[80];
 static bool key_made;
 
@@ -24,7 +24,7 @@ bool tls_session_key(void)
 	return key_made;
 }
 
-/* On a clock that nobody sets, and that the key does not outlive. */
+/* CLOCK_BOOTTIME cannot be set, and begins anew only when the ticket key is gone, too. */
 static int64_t seconds(void)
 {
 	struct timespec now;
@@ -34,24 +34,23 @@ static int64_t seconds(void)
 }
 
 /*
- * TLS 1.3 answers each ticket with a younger one, so that a session could outlive by any time the
- * certificate that was verified for it. Its tickets therefore carry when that was, on from the
- * session that is resumed to all that follow; OpenSSL authenticates it with the rest of the ticket.
+ * TLS 1.3 answers each ticket with a fresh one, and so a client could resume for ever without its
+ * certificate being verified again. Each ticket therefore carries the time of the full handshake,
+ * which OpenSSL passes on from session to session and authenticates with the rest of the ticket.
  */
 static int on_new_ticket(SSL *ssl, void *arg)
 {
 	int64_t shown = seconds();
 
 	(void)arg;
-	/* OpenSSL goes by the service that accepted, where a server name has led to another one. */
+	/* After a server name led to another service OpenSSL still has the first one's timeout. */
 	SSL_SESSION_set_timeout(SSL_get_session(ssl), SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)));
 	if (SSL_session_reused(ssl) || !SSL_get0_peer_certificate(ssl))
 		return 1;
 	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &shown, sizeof shown);
 }
 
-/* Whether the certificate of a session, if there is one, was shown recently enough for a service.
- */
+/* Whether the session's full handshake is within ctx's timeout; true without a certificate. */
 static bool is_recent(SSL_SESSION *session, const SSL_CTX *ctx)
 {
 	int64_t shown, now = seconds();
@@ -66,7 +65,7 @@ static bool is_recent(SSL_SESSION *session, const SSL_CTX *ctx)
 	return now >= shown && now - shown < SSL_CTX_get_timeout(ctx);
 }
 
-/* A client whose ticket is not taken gets new ones with the handshake that follows. */
+/* The full handshake after a refused ticket issues new ones: hence ..._IGNORE_RENEW. */
 static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *key_name,
 				   size_t key_name_len, SSL_TICKET_STATUS status, void *arg)
 {
@@ -80,11 +79,11 @@ static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigne
 
 bool tls_session_use(SSL_CTX *ctx, int life)
 {
-	/* OpenSSL fails a handshake that is to end in a ticket of no time at all. */
+	/* With a timeout of 0 OpenSSL fails each handshake that issues a ticket. */
 	SSL_CTX_set_timeout(ctx, life != 0 ? life : DEFAULT_LIFE);
-	/* A cache in one worker's memory would answer only the share of clients that it gets. */
+	/* A cache in one worker's memory misses every client that another worker accepted. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	/* In TLS 1.3 the option means tickets that name an entry of that cache. */
+	/* TLS 1.3 has tickets even with SSL_OP_NO_TICKET, as names of entries in the cache. */
 	if (SSL_CTX_get_options(ctx) & SSL_OP_NO_TICKET && SSL_CTX_set_num_tickets(ctx, 0) != 1)
 		return false;
 	if (SSL_CTX_set_session_ticket_cb(ctx, on_new_ticket, on_ticket, NULL) != 1)
@@ -96,7 +95,7 @@ bool tls_session_use(SSL_CTX *ctx, int life)
 
 static bool digest_text(EVP_MD_CTX *md, const char *text)
 {
-	/* With its NUL, so that no two lists of texts look alike. */
+	/* The terminating NUL keeps "ab", "c" apart from "a", "bc". */
 	return text ? EVP_DigestUpdate(md, text, strlen(text) + 1) == 1
 		    : EVP_DigestUpdate(md, "", 1) == 1;
 }
@@ -109,7 +108,7 @@ static bool digest_names(EVP_MD_CTX *md, const struct tls_names *names)
 	return digest_text(md, NULL);
 }
 
-/* What was read from CAfile and CRLfile: a reload may have found others under the old names. */
+/* Digests the certificates and CRLs themselves: a reload may find others in files of old names. */
 static bool digest_store(EVP_MD_CTX *md, SSL_CTX *ctx)
 {
 	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
@@ -129,9 +128,8 @@ static bool digest_store(EVP_MD_CTX *md, SSL_CTX *ctx)
 }
 
 /*
- * What lies in folders is read as clients come, and may have changed at any time before a reload:
- * each load then is another one. The workers of one load have it in common, as they are forked
- * behind it.
+ * CApath and CRLpath are read as clients come, and their content cannot be digested: a random
+ * number bars sessions from before a reload. Workers are forked later, and so share the number.
  */
 static bool digest_folders(EVP_MD_CTX *md, const struct tls_verify *v)
 {

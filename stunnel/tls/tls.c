@@ -2,19 +2,18 @@
 /*
  * The traps of non-blocking TLS, explained once:
  *
- * A read may have to write, its answer to a KeyUpdate, at any time and whatever is being written.
- * tls_bio.c therefore takes every record whole, and reads and writes wait for nothing of each
- * other's. What it keeps is the owner's to flush: tls_keeps(), tls_flush().
+ * A read may have to write the answer to a KeyUpdate at any time, even in the middle of another
+ * write. bio.c therefore takes every record whole, and no read ever waits for a write to finish.
+ * Bytes that the socket did not take are the owner's to flush: tls_keeps(), tls_flush().
  *
- * The reverse, a write that must read first, there is while a message of the client's behind the
- * handshake has come in part: tls_midway().
+ * A write must read first while a post-handshake message of the client's (RFC 8446 4.6) has come
+ * only in part: tls_midway().
  *
- * A record can hold more than was asked for: the rest is inside OpenSSL and no poll event tells of
- * it, so the owner asks tls_pending() before it sleeps.
+ * A record can hold more than a read asked for. No poll event tells of the rest, which is inside
+ * OpenSSL: the owner asks tls_pending() before it sleeps.
  *
- * A read goes on while records come that hold no application data. A client could keep the worker
- * busy with them: the reads of the socket in one call are counted, and so are the messages that
- * make us work.
+ * SSL_read() goes on while records without application data come, with which a client could keep
+ * the worker busy: the socket's reads in one call are limited, and so are post-handshake messages.
  */
 #include "tls/tls.h"
 
@@ -29,13 +28,10 @@
 #include "sys/log.h"
 #include "tls/library.h"
 
-/*
- * Of the socket, in one tls_read(): a record that came in pieces is mostly complete with the
- * second, and each takes up to 16 KiB.
- */
+/* Reads of the socket in one tls_read(): a record in pieces is mostly complete with the second. */
 #define READS_MAX 4
 
-/* Of a client's handshake messages after the handshake, in one second of one connection. */
+/* Post-handshake messages that a client may send on one connection within one second. */
 #define MESSAGES_MAX 100
 
 /* The host_name of a server_name extension (RFC 6066 3), or NULL. The caller frees it. */
@@ -50,7 +46,7 @@ static char *server_name(SSL *ssl)
 	if ((size_t)(p[0] << 8 | p[1]) != len - 2 || p[2] != TLSEXT_NAMETYPE_host_name)
 		return NULL;
 	if (name_len != len - 5 || name_len > TLSEXT_MAXLEN_host_name || memchr(p + 5, 0, name_len))
-		return NULL; /* OpenSSL refuses these a moment later */
+		return NULL; /* OpenSSL itself ends the handshake for such an extension */
 	return strndup((const char *)p + 5, name_len);
 }
 
@@ -100,7 +96,7 @@ void tls_free(struct tls *tls)
 	*tls = (struct tls){0};
 }
 
-/* What an unsuccessful call means; the error queue is empty afterwards. */
+/* The TLS_... result of a failed OpenSSL call, with the reason in why; empties the error queue. */
 static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 		   char why[static TLS_WHY_MAX])
 {
@@ -135,7 +131,7 @@ static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 
 /* --- what a client may ask for ---------------------------------------------------------------- */
 
-/* Nothing more is read or written: the present call of OpenSSL's fails, or else the next one. */
+/* Ends the connection from inside a callback: OpenSSL's next read or write of the BIO fails. */
 static void refuse(struct tls *tls, const char *refusal)
 {
 	tls->bio.state = TLS_BIO_REFUSES;
@@ -152,8 +148,8 @@ static int64_t seconds(void)
 }
 
 /*
- * Sees each message behind the handshake. A KeyUpdate (RFC 8446 4.6.3) costs us new keys and mostly
- * an answer, an attempt to renegotiate (TLS 1.2) an alert, and the client next to nothing.
+ * Counts the client's messages after the handshake. A KeyUpdate (RFC 8446 4.6.3) costs the server
+ * new keys and often an answer, a TLS 1.2 renegotiation an alert, and the client next to nothing.
  */
 static void on_message(int sent, int version, int type, const void *p, size_t len, SSL *ssl,
 		       void *arg)
@@ -184,7 +180,7 @@ int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX])
 	rc = SSL_accept(tls->ssl);
 	if (rc != 1)
 		return explain(tls, rc, errno, "SSL_accept", why);
-	ERR_clear_error(); /* from here on only failures leave something there */
+	ERR_clear_error(); /* so that later calls need not empty the queue: only failures fill it */
 	tls->bio.state = TLS_BIO_KEEPS;
 	SSL_set_msg_callback(tls->ssl, on_message);
 	SSL_set_msg_callback_arg(tls->ssl, tls);
@@ -230,7 +226,7 @@ ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_M
 	rc = explain(tls, 0, errno, "SSL_read", why);
 	if (rc != TLS_END || !tls_midway(tls))
 		return rc;
-	/* Nothing can be written any more: the rest of the message will never come. */
+	/* A write would wait for the rest of the message, which cannot come after close_notify. */
 	tls->state = TLS_DEAD;
 	snprintf(why, TLS_WHY_MAX, "SSL_read: close_notify inside a handshake message");
 	return TLS_FAILED;
@@ -259,7 +255,7 @@ ssize_t tls_write(struct tls *tls, const char *p, size_t len, char why[static TL
 
 	if (rc != 1)
 		return rc;
-	/* It would read, and leave in OpenSSL's buffer what no poll event tells of. */
+	/* SSL_write_ex() would read, and buffer data in OpenSSL that no poll event tells of. */
 	if (tls_midway(tls))
 		return TLS_AGAIN;
 	errno = 0;

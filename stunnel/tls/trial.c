@@ -6,16 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROUNDS_MAX 20 /* of records to and fro: a handshake takes three at most */
+#define ROUNDS_MAX 20 /* a handshake takes three at most; the limit stops an endless one */
 
-/* What clients offer, whatever the server has. */
+/* The groups that common clients offer. */
 #define CLIENT_GROUPS "X25519:P-256:X448:P-521:P-384"
 #define GROUPS_BYTES 1024
 
-/* What OpenSSL speaks at the security level below which we never are. */
+/* The versions that OpenSSL speaks at security level 2, the lowest that a context has. */
 static const struct version {
 	int number;
-	uint64_t off; /* the option that switches it off */
+	uint64_t off; /* the SSL_OP_NO_... bit of the version */
 	const char *name;
 } versions[] = {
 	{TLS1_2_VERSION, SSL_OP_NO_TLSv1_2, "TLSv1.2"},
@@ -44,7 +44,7 @@ static SSL_CTX *make_client(void)
 	return NULL;
 }
 
-/* Each reads what the other wrote, and both own what is between them. */
+/* Connects the two by a pair of memory BIOs, of which each connection owns a reference. */
 static bool join(SSL *one, SSL *other)
 {
 	BIO *there = BIO_new(BIO_s_mem()), *back = BIO_new(BIO_s_mem());
@@ -79,7 +79,7 @@ static bool shake_hands(SSL *server, SSL *client)
 	return false;
 }
 
-/* Has a client offer more groups: those of a list that it knows and does not offer yet. */
+/* Adds to list, which the client offers, those of `more` that OpenSSL knows and list lacks. */
 static void offer(SSL *client, char list[static GROUPS_BYTES], const char *more)
 {
 	while (*more) {
@@ -95,8 +95,8 @@ static void offer(SSL *client, char list[static GROUPS_BYTES], const char *more)
 }
 
 /*
- * A client that offers what the server has, what others offer, and the curve of the certificate: it
- * counts as one of those that the client can verify.
+ * The client offers the server's groups, those of common clients, and the certificate's curve: up
+ * to TLS 1.2 an EC certificate is usable only if its curve is among the groups (RFC 8422 5.1).
  */
 static void offer_groups(SSL *client, const struct tls_settings *s, SSL *server)
 {
@@ -112,7 +112,7 @@ static void offer_groups(SSL *client, const struct tls_settings *s, SSL *server)
 		offer(client, list, curve);
 }
 
-/* version: 0 is any. OpenSSL's error queue says why not. */
+/* Whether a handshake of this version (0: any) succeeds; if not, OpenSSL's error queue says why. */
 static bool gets_in(struct tls_ctx *ctx, const struct tls_settings *s, SSL_CTX *client_ctx,
 		    int version)
 {
@@ -149,7 +149,7 @@ static bool switched_off(struct tls_ctx *ctx, const struct version *v)
 	return off;
 }
 
-/* Why a version that the settings allow is of no use. */
+/* The option that most likely made the handshake of an allowed version fail, or NULL. */
 static const char *option_at_fault(const struct tls_settings *s, const struct version *v,
 				   unsigned long error)
 {
@@ -171,7 +171,7 @@ static const char *reason_of(unsigned long error)
 	return reason ? reason : "the handshake fails";
 }
 
-/* No version is left that OpenSSL speaks at this security level. */
+/* Tells that the settings leave no version that OpenSSL speaks at security level 2. */
 static void tell_versions(const struct tls_settings *s,
 			  void (*told)(void *arg, bool nobody, const char *option, const char *why),
 			  void *arg)

@@ -10,7 +10,7 @@
 
 #define SUBJECT_MAX 512 /* bytes of a name in the log */
 
-/* C=PL, O=Example, CN=name: as stock does, but with what is not ASCII escaped. */
+/* "C=PL, O=Example, CN=name" as in stock's log, but escaped where it is not ASCII. */
 #define LOG_NAME (XN_FLAG_ONELINE & ~XN_FLAG_SPC_EQ)
 
 static void say(const struct tls_judge *judge, int level, const char *format, ...)
@@ -27,7 +27,7 @@ static void say(const struct tls_judge *judge, int level, const char *format, ..
 	judge->say(judge->owner, level, text);
 }
 
-/* "WHAT at depth=N: SUBJECT". */
+/* Logs "WHAT at depth=N: SUBJECT" of the certificate that is being verified. */
 static void say_certificate(const struct tls_judge *judge, int level, const char *what,
 			    X509_STORE_CTX *store)
 {
@@ -44,7 +44,7 @@ static void say_certificate(const struct tls_judge *judge, int level, const char
 	BIO_free(bio);
 }
 
-/* Whether one of the trusted certificates has the name and the key of this one. */
+/* Whether a trusted certificate has the leaf's subject and key. */
 static bool is_pinned(X509_STORE_CTX *store, X509 *leaf)
 {
 	STACK_OF(X509) *found = X509_STORE_CTX_get1_certs(store, X509_get_subject_name(leaf));
@@ -100,10 +100,7 @@ static bool is_for_checked_name(const struct tls_judge *judge, X509 *leaf)
 	return false;
 }
 
-/*
- * Who trusts the leaf itself asks for no issuer; all else that is wrong with the leaf, such as its
- * time, still counts.
- */
+/* With verifyPeer the leaf itself is trusted: errors of its issuers do not count, others do. */
 static bool pin_makes_up_for(int depth, int error)
 {
 	return depth > 0 || error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
@@ -111,7 +108,7 @@ static bool pin_makes_up_for(int depth, int error)
 	       error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
 }
 
-/* What OpenSSL found nothing wrong with, once for each certificate and the leaf last. */
+/* Decides on a certificate that OpenSSL accepts; OpenSSL calls once for each, the leaf last. */
 static bool is_acceptable(const struct tls_judge *judge, X509_STORE_CTX *store)
 {
 	X509 *cert = X509_STORE_CTX_get_current_cert(store);
@@ -126,7 +123,7 @@ static bool is_acceptable(const struct tls_judge *judge, X509_STORE_CTX *store)
 		}
 		say(judge, LOG_INFO, "CERT: Locally installed certificate matched");
 	}
-	/* No error is set, so that the client gets the same alert as from stock: internal_error. */
+	/* No error is set, so that the client gets the alert that stock sends: internal_error. */
 	return is_for_checked_name(judge, cert);
 }
 
@@ -138,7 +135,7 @@ int tls_verify_certificate(int ok, X509_STORE_CTX *store)
 	int depth = X509_STORE_CTX_get_error_depth(store), error = X509_STORE_CTX_get_error(store);
 
 	if (!(bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER)))
-		return 1; /* the error stays, for client_verify */
+		return 1; /* SSL_get_verify_result() keeps the error, for client_verify */
 	if (!ok && !(bits & TLS_VERIFY_CHAIN) && pin_makes_up_for(depth, error)) {
 		X509_STORE_CTX_set_error(store, X509_V_OK);
 		return 1;
