@@ -70,7 +70,7 @@ static void flush(struct access_file *file)
 
 	if (written < file->len) {
 		file->why = errno;
-		if (file->why != EAGAIN) /* a reader that is slow costs nothing as yet */
+		if (file->why != EAGAIN) /* a slow reader of a pipe, by which no line is lost yet */
 			say_failing(file);
 	}
 	file->len -= written;
@@ -129,7 +129,7 @@ static void write_line(void *owner, struct exchanges *all, const struct exchange
 
 	if (add_line(log, all, exchange))
 		return;
-	flush(file); /* exchange_format() saw to it that one line has room */
+	flush(file); /* an empty buffer has room for any line */
 	if (!add_line(log, all, exchange)) {
 		file->lost++;
 		say_failing(file);

@@ -13,7 +13,7 @@
  * so that workers and generations of them can append to the same file.
  */
 
-#define ACCESS_BUFFER_MAX 65536 /* bytes that are gathered; no line is longer */
+#define ACCESS_BUFFER_MAX 65536 /* bytes gathered for one destination; no line is longer */
 
 /* One destination, shared by the services that name it. */
 struct access_file {
@@ -21,8 +21,8 @@ struct access_file {
 	const char *path; /* as it is called inside chroot; NULL: syslog */
 	struct log_file log;
 	bool failing;	    /* the last write failed, and that was said */
-	int why;	    /* errno of that */
-	unsigned long lost; /* lines since then */
+	int why;	    /* errno of the last write that failed */
+	unsigned long lost; /* lines since it began to fail */
 	size_t len;
 	char buffer[ACCESS_BUFFER_MAX];
 };
@@ -39,27 +39,26 @@ void access_begin(struct exchanges *all, struct access_log *log, struct h1 *h1);
 /* --- lists of destinations -------------------------------------------------------------------- */
 
 /*
- * Opens each file, or replaces the open one, all whatever becomes of the others; false if one could
- * not, which is as before then, and logged. root: the directory in front of the paths, "" inside
- * it.
+ * Opens each file, or opens it again in place of the old one. False if any could not be opened,
+ * which is logged, and leaves that file as it was. root: the directory before the paths, or "".
  */
 bool access_open(struct access_file *list, const char *root);
 
 void access_close(struct access_file *list);
 
-/* As log_try(). */
+/* As log_try(): warns of files that a confined process could not open again after a rotation. */
 void access_try(const struct access_file *list);
 
-/* Hands them to a user, so that a process without privileges can open them again. */
+/* Hands the files to the workers' user, so that workers can open them again; logs failures. */
 void access_own(const struct access_file *list, unsigned uid, unsigned gid);
 
 /*
- * Writes out what was gathered. What a file does not take, as on a full disk, waits for the next
- * time as long as there is room; what was lost is said and counted in the log.
+ * Writes the lines that were gathered. What a file does not take, as on a full disk, waits for the
+ * next flush as long as there is room; lines that are lost are counted in the log.
  */
 void access_flush(struct access_file *list);
 
-/* The same for the last time. */
+/* The last access_flush() of a process: lines that a file does not take are lost, and counted. */
 void access_finish(struct access_file *list);
 
 #endif

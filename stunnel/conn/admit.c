@@ -87,7 +87,7 @@ void admit_full(struct admit *a)
 	a->full_told = now;
 }
 
-/* One line a second, whatever comes. */
+/* A flood of clients must not flood the log: one line a second. */
 static void tell_rejected(struct admit *a, const char *service, uint32_t max)
 {
 	if (uv_is_active((uv_handle_t *)&a->second)) {
@@ -102,7 +102,7 @@ static void tell_rejected(struct admit *a, const char *service, uint32_t max)
 	uv_timer_start(&a->second, on_second, SECOND_MS, 0);
 }
 
-/* Counted first and judged then, so that two workers never both take the last place. */
+/* Counts before it judges, so that two workers never both take the last place. */
 bool admit_enter(struct admit *a, const struct admit_service *service, const char *name)
 {
 	bool all, own;

@@ -13,8 +13,8 @@
 #include "sys/resolve.h"
 
 /*
- * One life of the other end: from the choice of a target to its close. A connection has one at a
- * time, and another one after it where its client stays.
+ * One life of a connection's other end, from the choice of a target to the close. A connection has
+ * one back at a time, and another one after it where its client stays.
  */
 
 /* What the step look_up keeps. */
@@ -28,12 +28,12 @@ struct back_walk {
 	size_t first;	 /* where it began */
 	size_t steps;	 /* that were taken, over two rounds */
 	size_t at;	 /* the address that is tried now */
-	uint64_t passed; /* a bit for each address that has to wait for the second round */
+	uint64_t passed; /* a bit for each address that waits for the second round */
 	uint64_t since;	 /* when this address was tried */
 };
 
 struct back {
-	struct back *next_ended; /* of the pool's, to be freed before the loop sleeps */
+	struct back *next_ended; /* in the pool's list of ended backs */
 	struct step_at at;
 	struct end end;
 	struct watch watch;
@@ -41,13 +41,13 @@ struct back {
 	struct back_walk walk;
 };
 
-/* One that is yet to find its target, by the plan; NULL without memory. */
+/* A back without a socket, at the plan's first step; NULL without memory. For conn.c to free. */
 struct back *back_open(const struct step *const *plan, uint64_t now);
 
-/* Closes its socket, if there is one, so that another target can be tried. */
+/* Closes the back's socket, if there is one, so that another target can be tried. */
 void back_hang_up(struct back *b, enum end_close how);
 
-/* Closes all that it owns; only the memory is still there, for whoever calls this from a step. */
+/* Closes and frees all that the back owns, but not *b, whose own step may be the caller. */
 void back_close(struct back *b, enum end_close how);
 
 #endif

@@ -148,7 +148,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 	if (w->interest == UV_DISCONNECT) {
 		client_left(c, status);
 		events = UV_READABLE;
-	} else if (status < 0) { /* libuv has stopped the handle: the next call tells why */
+	} else if (status < 0) { /* libuv has stopped the handle: a read or write tells why */
 		w->interest = 0;
 		events = UV_READABLE | UV_WRITABLE;
 	}
@@ -194,7 +194,7 @@ static void run_again_soon(struct conn *c)
 	if (c->in_again)
 		return;
 	c->in_again = true;
-	c->references++; /* keeps the memory while it is in the list */
+	c->references++; /* so that the list never holds freed memory */
 	c->next_again = pool->again;
 	pool->again = c;
 	uv_idle_start(&pool->busy, on_idle);
@@ -263,7 +263,7 @@ static void settle(struct conn *c, struct step_at *half, enum step_result result
 			running(c)->since = conn_now(c);
 		}
 		half = running(c);
-		/* The step finds out itself what there is to do. */
+		/* No event came for this step: it has to look for itself. */
 		result = (*half->current)->run(c, CONN_ALL_EVENTS);
 	}
 	if (result >= STEP_CLOSE)
@@ -276,7 +276,7 @@ static void conn_run(struct conn *c, unsigned events)
 {
 	struct step_at *half;
 
-	if (!is_live(c)) /* the batch of events that ended it had more of them */
+	if (!is_live(c)) /* ended by an earlier event of the same batch */
 		return;
 	half = running(c);
 	c->active = conn_now(c);
@@ -328,7 +328,6 @@ bool conn_back_begin(struct conn *c)
 	return true;
 }
 
-/* One of its own steps may be what ends it. */
 void conn_back_end(struct conn *c, enum end_close how)
 {
 	struct back *b = c->back;
@@ -412,7 +411,7 @@ void conn_pool_close(struct conn_pool *pool)
 		if (is_live(c))
 			mark_dead(c, relay_whole(&c->relay) ? STEP_CLOSE : STEP_CUT);
 	on_prepare(&pool->reaper);
-	on_idle(&pool->busy); /* what waits to be run again is dead now: only lets go of it */
+	on_idle(&pool->busy); /* runs nobody, since all are dead: only drops references */
 	uv_close((uv_handle_t *)&pool->reaper, NULL);
 	uv_close((uv_handle_t *)&pool->busy, NULL);
 	resolve_close(&pool->resolve);

@@ -21,12 +21,12 @@
 #include "sys/resolve.h"
 
 /*
- * Joins a front with its current back through the relay. The plans of both say in which order they
- * come about, and the back's goes first while it is not through: a step of the front's that opens
- * one is done when its back is ready.
+ * A connection: a front, its current back, and the relay between them. At each event a step of one
+ * of their plans runs, of the back's as long as that is not through: the step behind open_back in
+ * the front's begins when the back is ready. The step NAME_step is conn/steps/NAME.[ch].
  */
 
-/* Which ends an event came for; bits. */
+/* Readiness of the two sockets; bits. */
 enum conn_event {
 	CONN_FRONT_READ = 1,
 	CONN_FRONT_WRITE = 2,
@@ -37,9 +37,9 @@ enum conn_event {
 
 /* What all workers of all generations share: one mapping, made before the first fork. */
 struct conn_shared {
-	_Atomic uint64_t serial; /* of connections */
+	_Atomic uint64_t serial; /* of the next connection */
 	uint64_t start;		 /* random: tells one start of the daemon from another */
-	struct health health;	 /* of the backends */
+	struct health health;	 /* which backends failed lately */
 };
 
 /* All connections of one worker. */
@@ -49,49 +49,49 @@ struct conn_pool {
 	struct conn_shared *shared;
 	struct resolve resolve;
 	struct admit admit;
-	struct conn *first;
-	struct conn *dead;  /* to be reaped before the loop sleeps */
-	struct back *ended; /* to be freed then */
-	struct conn *again; /* to be run again before the loop sleeps */
+	struct conn *first; /* all connections */
+	struct conn *dead;  /* ended connections, reaped before the loop sleeps */
+	struct back *ended; /* ended backs, freed before the loop sleeps */
+	struct conn *again; /* connections to be run again before the loop sleeps */
 	uv_prepare_t reaper;
 	uv_idle_t busy;
-	/* After a connection is gone. room: there was none for another one until now. */
+	/* Called when a connection has been freed. room: the worker was full until now. */
 	void (*on_end)(void *owner, bool room);
 	void *owner;
 };
 
 /*
- * out_cap: the largest h1_out_min() of the services. False without memory. Nothing is admitted
- * before admit_open().
+ * Fills *pool, whatever it held. out_cap: bytes, the largest h1_out_min() of the services. False
+ * without memory: the worker cannot serve. admit_open() for pool->admit has to follow.
  */
 bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
 		    struct conn_shared *shared);
 
 /*
- * Ends all connections at once, without a word in the log, as at a termination: what is under way
- * is cut. The loop must run on until the handles are closed, and only then may the pool be freed.
+ * Ends all connections at once, without a line in the log, as at a termination: exchanges under way
+ * are cut. conn_pool_free() may be called when the loop has run on until all handles are closed.
  */
 void conn_pool_close(struct conn_pool *pool);
 void conn_pool_free(struct conn_pool *pool);
 
-/* Begins to serve an accepted socket, which it owns from here on, unless maxConnections forbids. */
+/* Serves the accepted socket fd, and owns it: without room or memory fd is closed. Copies *peer. */
 void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	       const struct net_addr *peer);
 
 /* --- for the steps ---------------------------------------------------------------------------- */
 
-/* What a connection's log has been told already; bits. */
+/* What is logged once in a connection, and has been; bits. */
 enum conn_told {
-	CONN_TOLD_REFUSAL = 1,
-	CONN_TOLD_ANSWER = 2, /* that cannot be framed */
+	CONN_TOLD_REFUSAL = 1, /* of a request */
+	CONN_TOLD_ANSWER = 2,  /* a response that cannot be framed */
 };
 
 struct conn {
 	struct conn_pool *pool;
-	struct conn *next, *previous; /* of the pool */
+	struct conn *next, *previous; /* in the pool's list of all */
 	struct conn *next_dead, *next_again;
 	struct conn_service *service;
-	struct conn_service *accepted; /* the one that accepted it, before SNI */
+	struct conn_service *accepted; /* the one before SNI, whose socket accepted */
 	uint64_t serial;
 	struct front front;
 	struct back *back; /* NULL: none */
@@ -100,48 +100,50 @@ struct conn {
 	struct h1_clock head;
 	struct exchanges exchanges;
 	uv_timer_t timer;
-	uint64_t armed;	      /* when the timer fires; UINT64_MAX: never */
-	uint64_t active;      /* last time that an event came */
-	int references;	      /* of libuv's timer and of the list `again`; the last one frees */
+	uint64_t armed;	      /* when the timer fires, on conn_now()'s clock; UINT64_MAX: never */
+	uint64_t active;      /* when the last event came */
+	int references;	      /* held by libuv's timer and the list `again`; the last one frees */
 	unsigned told;	      /* enum conn_told */
-	enum step_result end; /* STEP_WAIT as long as it lives; then CLOSE, CUT or RESET */
+	enum step_result end; /* STEP_WAIT: lives; else STEP_CLOSE, _CUT or _RESET */
 	bool in_again;
 };
 
-/* A line of the connection's, if its service's threshold lets it through. */
+/* Logs a line under the connection's serial, if the service's `debug` lets the level through. */
 #define conn_log(c, level, ...)                                                                   \
 	do {                                                                                      \
 		if ((level) <= (c)->service->log_level)                                           \
 			log_line((c)->service->log_level, conn_id(c).text, (level), __VA_ARGS__); \
 	} while (0)
 
+/* The serial in decimal. */
 struct conn_id {
 	char text[24];
 };
 struct conn_id conn_id(const struct conn *c);
 
+/* Milliseconds of the loop's monotonic clock, as of the events that are handled now. */
 uint64_t conn_now(const struct conn *c);
 
-/* A deadline: a negative number of seconds is none. */
+/* The deadline so many seconds after `since`; UINT64_MAX, never, for a negative number. */
 uint64_t conn_after(uint64_t since, int seconds);
 
-/* What to wait for on a side, beside the client's leaving; nothing if it has no socket. */
+/* Waits for a side's socket, if there is one; that the client leaves is waited for in any case. */
 void conn_wait(struct conn *c, enum relay_side side, bool read, bool write);
 
-/* Waits for what the relay wants. */
+/* Waits on both sides for what relay_wants(), or runs again soon after a relay that stopped. */
 void conn_wait_relay(struct conn *c);
 
-/* Begins a back, whose plan runs before the front's goes on; false without memory. */
+/* Begins a back, whose plan runs before the front's goes on. False without memory: no back. */
 bool conn_back_begin(struct conn *c);
 
-/* Ends the back that there may be: closed at once, its memory stays until the loop sleeps. */
+/* Closes the back, if there is one. Its memory stays until the loop sleeps: its step may call. */
 void conn_back_end(struct conn *c, enum end_close how);
 
-/* The front goes on with a step of its plan, or with another plan; to be returned by a step. */
+/* The front goes on at a step of its plan, or with another plan. A step returns the result. */
 enum step_result conn_go_to(struct conn *c, const struct step *step);
 enum step_result conn_follow(struct conn *c, const struct step *const *plan);
 
-/* Another service's from here on; the front is at the same step, which both plans have. */
+/* Hands the connection to another service. The front stays at its step, which both plans have. */
 void conn_switch(struct conn *c, struct conn_service *service);
 
 #endif

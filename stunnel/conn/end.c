@@ -46,9 +46,9 @@ bool end_shutdown(struct end *e)
 }
 
 /*
- * Only who got the whole of it is told so: with TLS by close_notify, and plain by FIN, which ends
- * an upload. Cut, TLS goes without close_notify, so that what was sent still arrives, and a plain
- * socket with a reset. A reset would overtake the alert that tells a peer what is wrong.
+ * Only a peer that got all bytes may see a clean end: close_notify (RFC 8446 6.1), or a plain FIN,
+ * which ends an upload. Cut, TLS goes without close_notify, so that what was sent still arrives,
+ * and a plain socket with a reset. After an alert of ours a reset could overtake the alert.
  */
 void end_close(struct end *e, enum end_close how)
 {

@@ -9,15 +9,15 @@
 #include "tls/tls.h"
 
 /*
- * One of the two ends that a connection joins: a non-blocking socket, plain or with TLS on it. All
- * who move bytes see no difference. Knows readiness, not the event loop.
+ * One of the two ends that a connection joins: a non-blocking socket, plain or with TLS on it.
+ * Whoever moves bytes sees no difference. Knows readiness, not the event loop.
  */
 
 /* What is known of the peer; only ever moves on. */
 enum end_state {
 	END_LIVE = 0,
-	END_LEFT,   /* it has hung up: no more bytes will arrive than have already */
-	END_BROKEN, /* a write to it has failed: it takes nothing more */
+	END_LEFT,   /* the peer has hung up: what has arrived is all that will */
+	END_BROKEN, /* a write to the peer has failed: it takes nothing more */
 };
 
 struct end {
@@ -28,38 +28,37 @@ struct end {
 
 /* What the peer is to make of the end of its bytes. */
 enum end_close {
-	END_WHOLE = 0, /* it has got all of them */
-	END_CUT,       /* it has not, and must not take them for all */
-	END_RESET,     /* the same, and what is under way need not arrive */
+	END_WHOLE = 0, /* the peer has got all of them */
+	END_CUT,       /* it has not, and must not take what it has for all */
+	END_RESET,     /* as END_CUT, and bytes under way need not arrive */
 };
 
-/* Bytes, or TLS_AGAIN, TLS_END, TLS_CUT, or TLS_FAILED with the reason in why. */
+/* As tls_read() and tls_write(); TLS_END is a FIN as well, and a plain socket is never TLS_CUT. */
 ssize_t end_read(struct end *e, char *p, size_t len, char why[static TLS_WHY_MAX]);
 ssize_t end_write(struct end *e, const char *p, size_t len, char why[static TLS_WHY_MAX]);
 
-/* As tls_flush(); a plain end keeps nothing. */
+/* As tls_flush(); always 1 for a plain end, which keeps nothing. */
 int end_flush(struct end *e, char why[static TLS_WHY_MAX]);
 
-/* Tells the peer that nothing more comes; false if that has to wait for the socket. */
+/* Tells the peer by close_notify or FIN that nothing more comes; false: again when writable. */
 bool end_shutdown(struct end *e);
 
-/* Says goodbye as `how` asks for, closes the socket and frees what lay on it. */
+/* Tells the peer what `how` says, closes the socket, if any, and frees its TLS: fd is -1 then. */
 void end_close(struct end *e, enum end_close how);
 
-/* Whether bytes that were written wait for the socket: nothing more is taken until they have gone.
- */
+/* Whether written bytes wait for the socket: no more are taken until they have gone. */
 static inline bool end_keeps(const struct end *e)
 {
 	return e && e->tls && tls_keeps(e->tls);
 }
 
-/* Whether TLS must read before it can write. */
+/* Whether TLS must read before it can write; tls_midway() says why. */
 static inline bool end_midway(const struct end *e)
 {
 	return e && e->tls && tls_midway(e->tls);
 }
 
-/* Whether bytes were taken from the socket that no event will tell of. */
+/* Whether TLS holds bytes of the socket that no event will tell of. */
 static inline bool end_pending(const struct end *e)
 {
 	return e && e->tls && tls_pending(e->tls);

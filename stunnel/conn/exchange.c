@@ -9,12 +9,12 @@
 struct exchange {
 	struct exchange *next;
 	uint64_t number;
-	struct timespec time;		 /* of day */
+	struct timespec time;		 /* by the wall clock */
 	uint64_t begin, first_byte, end; /* microseconds of the monotonic clock; 0: not yet */
 	int status;
 	uint64_t bytes;
 	size_t line_len, referer_len, agent_len;
-	char text[]; /* these three */
+	char text[]; /* request line, Referer, User-Agent */
 };
 
 /* --- formats ---------------------------------------------------------------------------------- */
@@ -57,7 +57,7 @@ const char *exchange_format(struct exchange_format *format, const char *text)
 	return NULL;
 }
 
-/* Of one byte six become at most, as \u00FF; template.max has three of them in mind. */
+/* A byte becomes six at most, \u00FF; template.max counts three for it, %FF. */
 size_t exchange_line_max(const struct exchange_format *format)
 {
 	return 2 * (size_t)format->line.max;
@@ -191,7 +191,7 @@ static void on_response(void *owner, int status)
 	r->first_byte = now();
 }
 
-/* The first request's line is written, and the next one has its turn. */
+/* Writes the line of the oldest request, and lets it go. */
 static void finish_first(struct exchanges *all)
 {
 	struct exchange *r = all->first;

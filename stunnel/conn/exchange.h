@@ -26,8 +26,8 @@ struct exchange_format {
 };
 
 /*
- * `combined`, `json` or a template; one that begins with `{` is JSON, whose escapes it gets. NULL,
- * or a static text that says what is wrong.
+ * Compiles `combined`, `json` or a template; one that begins with `{` is JSON, and its values are
+ * escaped so. NULL, or a static text that says what is wrong: then *format is of no use.
  */
 const char *exchange_format(struct exchange_format *format, const char *text);
 
@@ -37,37 +37,37 @@ size_t exchange_line_max(const struct exchange_format *format);
 struct exchange; /* one request, until it is answered */
 struct exchanges;
 
-/* What the carrier does with them. */
+/* What the carrier does with exchanges. */
 struct exchange_sink {
-	/* One is over: exchange_put() makes its line, while this call lasts. */
+	/* An exchange is over: exchange_put() makes its line, until this call returns. */
 	void (*done)(void *owner, struct exchanges *all, const struct exchange *exchange);
-	/* There is no memory for one: no more is told of this connection's. */
+	/* There is no memory for an exchange: no more of the connection's are told. */
 	void (*lost)(void *owner);
 };
 
-/* Those of one connection. Zeroed: nothing is logged, and exchange_end() has nothing to do. */
+/* The exchanges of one connection. Zeroed: none is logged, and exchange_end() has nothing to do. */
 struct exchanges {
 	const struct exchange_format *format;
 	struct h1 *h1;
 	const struct exchange_sink *sink;
 	void *owner;
 	struct exchange *first, **last;
-	time_t clock_second; /* of the text, which is kept for all requests of that second */
+	time_t clock_second; /* that the text in `clock` stands for */
 	size_t clock_len;
 	char clock[40];
 };
 
-/* Watches the conversation from here on; everything that is given must outlive *all. */
+/* Watches the conversation of h1 from here on. All that the pointers point to must outlive *all. */
 void exchange_begin(struct exchanges *all, const struct exchange_format *format,
 		    const struct exchange_sink *sink, void *owner, struct h1 *h1);
 
-/* The answer to `error` goes to the client, whose next expected response it is. */
+/* Our answer to `error` is the next response that the client gets. */
 void exchange_answer(struct exchanges *all, enum error error);
 
-/* The connection is over: what was not answered is told, too. Its memory is freed. */
+/* The connection is over: requests without an answer are told as well, and memory is freed. */
 void exchange_end(struct exchanges *all);
 
-/* Appends the line, without an end of line. */
+/* Appends the line of an exchange, without CR or LF; out->full if there was no room. */
 void exchange_put(struct exchanges *all, const struct exchange *exchange, struct out *out);
 
 #endif

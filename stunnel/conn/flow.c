@@ -45,7 +45,7 @@ static void count_sent(struct flow *f, size_t n)
 	f->sent += n - ours;
 }
 
-/* Writes what it can from the front of *s, or drops all of it. */
+/* Takes from the front of *s what `to` takes; all of it, unsent, if `to` has failed. */
 static enum flow_result write_some(struct flow *f, struct end *to, struct span *s,
 				   char why[static TLS_WHY_MAX])
 {

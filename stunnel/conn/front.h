@@ -15,7 +15,7 @@
 
 /* What the step proxy_in keeps: the PROXY header that came, or its beginning. Zeroed: none. */
 struct front_header {
-	char *p; /* facts.tlvs points into it */
+	char *p; /* owned; facts.tlvs points into it */
 	size_t len;
 };
 
@@ -30,8 +30,8 @@ struct front {
 };
 
 /*
- * Begins with an accepted socket, which it owns, and its plan; false if the socket is gone, and
- * then it is the caller's. Zeroed before.
+ * Fills the zeroed *f for an accepted socket, which the front owns, at the plan's first step. False
+ * if the client has gone already: then fd stays the caller's.
  */
 bool front_open(struct front *f, int fd, const struct net_addr *peer,
 		const struct step *const *plan);
@@ -39,10 +39,10 @@ bool front_open(struct front *f, int fd, const struct net_addr *peer,
 /* Names the connection by the start of the daemon and its serial, both in hexadecimal. */
 void front_name(struct front *f, uint64_t start, uint64_t serial);
 
-/* Who the client is: whom a PROXY header named, or who connected. */
+/* ADDRESS:PORT of the client: whom a PROXY header named, or else who connected. */
 void front_client(const struct front *f, char text[static NET_TEXT_MAX]);
 
-/* Closes it, with all that it owns. */
+/* Closes the front's socket and frees all that the front owns. */
 void front_close(struct front *f, enum end_close how);
 
 #endif

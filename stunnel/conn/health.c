@@ -26,7 +26,7 @@ static uint64_t make_word(uint32_t tag, uint64_t now)
 	return (uint64_t)tag << 32 | ticks(now + HEALTH_HOLD_SECONDS * 1000);
 }
 
-/* How long a word's time is over; negative: it is not. */
+/* For how many ticks a word's time has been over; negative: it is not. */
 static int32_t overdue(uint64_t word, uint64_t now)
 {
 	return (int32_t)(ticks(now) - (uint32_t)word);
@@ -59,7 +59,7 @@ bool health_try(struct health *h, const struct net_addr *addr, uint64_t now)
 	return true;
 }
 
-/* Its own word, or else the one that is missed the least. */
+/* Index of the address's own word, or else of the one that is missed the least. */
 static size_t place(const struct key *key, uint64_t now)
 {
 	size_t best = 0;
@@ -85,7 +85,7 @@ bool health_failed(struct health *h, const struct net_addr *addr, uint64_t now)
 	_Atomic uint64_t *at = &key.bucket[place(&key, now)];
 	uint64_t before = atomic_load(at);
 
-	/* Who is faster has as fresh a failure to tell, of this address or of another one. */
+	/* Another worker that was faster has stored a failure that is as fresh. */
 	return atomic_compare_exchange_strong(at, &before, make_word(key.tag, now)) &&
 	       tag_of(before) != key.tag;
 }

@@ -14,7 +14,7 @@
  * counts as good. Times are milliseconds of the monotonic clock, which all processes share.
  */
 
-/* That an address is avoided before one connection tries it again. */
+/* For which a failed address is avoided, before one connection tries it again. */
 #define HEALTH_HOLD_SECONDS 10
 
 #define HEALTH_BUCKETS 64
@@ -31,7 +31,7 @@ struct health {
  */
 bool health_try(struct health *h, const struct net_addr *addr, uint64_t now);
 
-/* Notes how a connect ended; whether that is news. */
+/* Note how a connect ended; true if the last one to this address had ended otherwise. */
 bool health_failed(struct health *h, const struct net_addr *addr, uint64_t now);
 bool health_works(struct health *h, const struct net_addr *addr);
 

@@ -5,7 +5,7 @@
 
 #include "core/http.h"
 
-/* Reads in one go before other connections have their turn. */
+/* Reads of one direction before other connections have their turn. */
 #define READS_MAX 16
 
 /* --- one direction ---------------------------------------------------------------------------- */
@@ -16,7 +16,7 @@ static bool is_stuck(const struct relay *r, enum h1_dir dir)
 	return flow_is_stuck(&r->flow[dir], r->end[!dir]);
 }
 
-/* What a pump came to, beside enum relay_status. */
+/* Whether a pump stops with this status. */
 static bool is_final(enum relay_status status)
 {
 	return status != RELAY_WAIT;
@@ -31,13 +31,13 @@ static enum relay_status write_failed(struct relay *r, enum h1_dir dir)
 	r->end[!dir]->state = END_BROKEN;
 	if (dir == H1_RESPONSE)
 		return RELAY_ABORT;
-	/* Read on, and thrown away: a close with bytes unread would reset the client. */
+	/* A close with bytes unread would reset the client: they are read and thrown away. */
 	r->flow[dir].discarding = !(r->h1 && h1_backend_end(r->h1) != H1_END_CLOSE &&
 				    h1_phase(r->h1, H1_REQUEST) != H1_BODY);
 	return RELAY_WAIT;
 }
 
-/* How it goes on behind a write. */
+/* What the relay comes to by a flow's result. */
 static enum relay_status sent(struct relay *r, enum h1_dir dir, enum flow_result result)
 {
 	if (result == FLOW_FAILED)
@@ -50,7 +50,6 @@ static enum relay_status flush(struct relay *r, enum h1_dir dir)
 	return sent(r, dir, flow_flush(&r->flow[dir], r->end[!dir], r->scratch->why));
 }
 
-/* Sends s, or keeps what does not go out at once. Nothing is stuck before. */
 static enum relay_status send_on(struct relay *r, enum h1_dir dir, struct span s)
 {
 	return sent(r, dir, flow_send(&r->flow[dir], r->end[!dir], s, r->scratch->why));
@@ -60,13 +59,13 @@ static enum relay_status send_on(struct relay *r, enum h1_dir dir, struct span s
 static bool keep_repeatable(struct relay *r, struct span request)
 {
 	flow_drop(&r->repeat);
-	/* It stands last; before it may be the end of an earlier request's content. */
+	/* In front of the head the end of an earlier request's content may stand. */
 	if (request.len > r->h1->head_len)
 		span_skip(&request, request.len - r->h1->head_len);
 	return !h1_repeatable(r->h1) || flow_append(&r->repeat, request);
 }
 
-/* Behind the last answer: thrown away at once, before a further request that it would answer. */
+/* Bytes behind the last response asked for: kept, they would answer the next request. */
 static bool is_unasked(const struct relay *r, enum h1_dir dir)
 {
 	return dir == H1_RESPONSE && r->h1 && h1_backend_end(r->h1) == H1_END_RENEW;
@@ -79,7 +78,7 @@ static enum relay_status forward(struct relay *r, enum h1_dir dir, struct span *
 	enum relay_status status = RELAY_WAIT;
 
 	if (dir == H1_RESPONSE)
-		flow_drop(&r->repeat); /* something is answered */
+		flow_drop(&r->repeat); /* once its answer has begun, a request is not sent again */
 	while (in->len != 0 && (!is_stuck(r, dir) || is_unasked(r, dir)) && !is_final(status)) {
 		size_t n = r->h1 ? h1_bypass(r->h1, dir) : SIZE_MAX, before = in->len;
 		struct out out = out_of(r->scratch->out, r->scratch->out_cap);
@@ -133,7 +132,7 @@ static bool may_read(const struct relay *r, enum h1_dir dir)
 	if (f->discarding || dir == H1_RESPONSE || !r->h1 ||
 	    r->end[RELAY_FRONT]->state == END_LEFT || end_midway(r->end[dir]))
 		return true;
-	/* Ahead of what must wait one read is taken: it may bring the client's end. */
+	/* Requests that must wait are read once, since that may bring the client's end. */
 	return r->h1->error == ERR_NONE && (!h1_blocked(r->h1) || f->held.len == 0);
 }
 
@@ -175,7 +174,7 @@ static ssize_t read_more(struct relay *r, enum h1_dir dir, enum relay_status *st
 	return n;
 }
 
-/* The source has ended and everything was sent on: tells the other side, or aborts it. */
+/* The source has ended and all its bytes were sent on: tells the other side so, or aborts. */
 static enum relay_status finish(struct relay *r, enum h1_dir dir)
 {
 	struct flow *f = &r->flow[dir];
@@ -214,7 +213,7 @@ static bool is_framed(const struct relay *r)
 	return phase != H1_TUNNEL && phase != H1_UNFRAMED;
 }
 
-/* With httpKeepAlive = client a backend may end where its client goes on; WAIT: not here. */
+/* With httpKeepAlive = client a backend may end where its client goes on; WAIT: both end. */
 static enum relay_status backend_ended(struct relay *r)
 {
 	/* A backend that was told of its client's end may end for that reason. */
@@ -234,7 +233,7 @@ static enum relay_status backend_ended(struct relay *r)
 	return RELAY_WAIT;
 }
 
-/* How a read that brought no bytes goes on. */
+/* n: what end_read() returned instead of a number of bytes. */
 static enum relay_status source_ended(struct relay *r, enum h1_dir dir, ssize_t n)
 {
 	enum relay_status status = dir == H1_RESPONSE ? backend_ended(r) : RELAY_WAIT;
@@ -243,7 +242,7 @@ static enum relay_status source_ended(struct relay *r, enum h1_dir dir, ssize_t 
 		return status;
 	if (n == TLS_FAILED && !(dir == H1_RESPONSE && all_answered(r)))
 		return RELAY_ABORT;
-	/* The failed write took the backend's reset with it: without framing this is no end. */
+	/* A failed write consumes the socket's error: what looks like an end may be a reset. */
 	if (dir == H1_RESPONSE && r->end[RELAY_BACK]->state == END_BROKEN && !is_framed(r))
 		return RELAY_ABORT;
 	r->flow[dir].stage = FLOW_ENDED;
@@ -257,7 +256,7 @@ static enum relay_status source_ended(struct relay *r, enum h1_dir dir, ssize_t 
 	return RELAY_WAIT;
 }
 
-/* Requests of a client that has ended, which responses will let go on. */
+/* Whether requests are held back that go on when earlier ones are answered. */
 static bool is_waiting(const struct relay *r, enum h1_dir dir)
 {
 	return dir == H1_REQUEST && r->h1 && h1_blocked(r->h1) && r->flow[dir].held.len != 0;
@@ -268,8 +267,7 @@ static enum relay_status pump(struct relay *r, enum h1_dir dir)
 	struct flow *f = &r->flow[dir];
 	enum relay_status status = flush(r, dir);
 
-	/* Behind an error nothing is taken; what a client that left has sent is only read to its
-	 * end. */
+	/* After an error no request is taken: a client that left is only read to its end. */
 	if (dir == H1_REQUEST && r->end[RELAY_FRONT]->state == END_LEFT && r->h1 &&
 	    r->h1->error != ERR_NONE)
 		f->discarding = true;
@@ -301,7 +299,7 @@ enum h1_reply relay_reply(const struct relay *r)
 {
 	enum h1_reply reply = h1_reply(r->h1);
 
-	/* The responses before it have come, but are not written yet. */
+	/* Earlier responses have come, but are not written yet. */
 	return reply == H1_REPLY_NOW && r->flow[H1_RESPONSE].unsent.len != 0 ? H1_REPLY_LATER
 									     : reply;
 }
@@ -328,7 +326,7 @@ bool relay_last_answer(const struct relay *r)
 	       r->flow[H1_RESPONSE].stage == FLOW_OPEN;
 }
 
-/* Whether what is inside OpenSSL may be read now, of which no poll event will tell. */
+/* Whether bytes inside OpenSSL may be read now: no event of poll(2) will tell of them. */
 static bool pending_is_due(const struct relay *r)
 {
 	return may_read(r, H1_REQUEST) && end_pending(r->end[H1_REQUEST]);
@@ -345,7 +343,7 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 	stuck = is_stuck(r, H1_RESPONSE);
 	if (!is_final(status) && (requests || held_are_due(r, blocked) || pending_is_due(r)))
 		status = pump(r, H1_REQUEST);
-	/* A read that had to write has taken along what held the responses up. */
+	/* Reading can make TLS write, and so let go what the responses waited for. */
 	if (stuck && !is_stuck(r, H1_RESPONSE))
 		r->again = true;
 	if (status == RELAY_ABORT)
@@ -367,7 +365,7 @@ enum relay_status relay_first(struct relay *r)
 	enum relay_status status;
 
 	r->again = false;
-	status = flush(r, H1_RESPONSE); /* an answer to a KeyUpdate */
+	status = flush(r, H1_RESPONSE); /* what TLS keeps, as an answer to a KeyUpdate */
 	if (is_final(status))
 		return status;
 	status = pump(r, H1_REQUEST);

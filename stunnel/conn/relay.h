@@ -14,7 +14,7 @@
  * Knows readiness, not the event loop.
  */
 
-#define RELAY_INPUT_MAX 65536 /* of the scratch, and of what one direction holds back */
+#define RELAY_INPUT_MAX 65536 /* bytes of scratch->in, and of what one direction holds back */
 
 enum relay_side {
 	RELAY_FRONT = H1_REQUEST, /* its bytes flow in direction H1_REQUEST */
@@ -24,7 +24,7 @@ enum relay_side {
 /* The worker's buffers, shared by all its connections. */
 struct relay_scratch {
 	char in[RELAY_INPUT_MAX];
-	char why[TLS_WHY_MAX]; /* of the last failure */
+	char why[TLS_WHY_MAX]; /* text of the last failure */
 	size_t out_cap;
 	char *out;
 };
@@ -46,7 +46,7 @@ enum relay_status {
 	RELAY_REFUSED,	/* the HTTP machine found an error: relay_answer() or give up */
 };
 
-/* Moves what can be moved; for the directions that the events concern, or both. */
+/* Moves what can be moved, in the directions that events came for, and in those that follow. */
 enum relay_status relay_run(struct relay *r, bool requests, bool responses);
 
 /*
@@ -56,12 +56,12 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses);
 void relay_renew(struct relay *r);
 
 /*
- * Takes requests while there is no back: DONE when there is one for it, or nothing more will come;
- * else WAIT, REFUSED or ABORT.
+ * Takes requests while there is no back. RELAY_DONE: a request waits in `unsent`, or no more will
+ * come; else RELAY_WAIT, RELAY_REFUSED or RELAY_ABORT.
  */
 enum relay_status relay_first(struct relay *r);
 
-/* h1_reply(), with regard to what is still to be written to the client. */
+/* h1_reply(); LATER also while earlier responses are still to be written to the client. */
 enum h1_reply relay_reply(const struct relay *r);
 
 /*
@@ -71,7 +71,7 @@ enum h1_reply relay_reply(const struct relay *r);
  */
 void relay_answer(struct relay *r, enum error error);
 
-/* What to wait for on a side. */
+/* For which readiness of a side's socket the relay waits. */
 void relay_wants(const struct relay *r, enum relay_side side, bool *read, bool *write);
 
 /*
@@ -83,9 +83,10 @@ bool relay_last_answer(const struct relay *r);
 /* Whether one direction is closed and nothing is left to be written. */
 bool relay_closing(const struct relay *r);
 
-/* Whether each side has the whole of what the other one began: an end now would be no lie. */
+/* Whether each side has got every message that the other one began: a clean end would be true. */
 bool relay_whole(const struct relay *r);
 
+/* Frees all bytes that wait; the ends belong to the front and the back. */
 void relay_free(struct relay *r);
 
 #endif

@@ -31,32 +31,32 @@ struct conn_timeouts {
 
 /* A service that a server name leads to. */
 struct conn_sni {
-	const char *pattern; /* exact, or a leading `*` and what the name must end in */
+	const char *pattern; /* a whole name, or `*` and what the name must end in */
 	struct conn_service *service;
 };
 
-/* What connections need to know of a service; a worker changes little of it, and for itself. */
+/* What connections know of a service; what a worker changes in it, other workers do not see. */
 struct conn_service {
 	const char *name;
 	struct admit_service admit;
 	struct service policy; /* what a patched stock can be told as well */
 	int log_level;
 	struct tls_ctx *tls;
-	unsigned cert_texts; /* enum tls_cert_text: what templates use */
+	unsigned cert_texts; /* bits of enum tls_cert_text that templates use */
 	struct conn_timeouts timeout;
 	struct step_plan plan;
 	struct net_addrs targets;
-	const char *const *target_names; /* to be resolved for each connection; NULL: they are */
+	const char *const *target_names; /* looked up for each connection; NULL: `targets` it is */
 	size_t target_name_count;
-	struct resolve_set *resolve_set; /* of these names, in one worker; NULL before the first */
+	struct resolve_set *resolve_set; /* of target_names; NULL before a worker's first look-up */
 	enum conn_failover failover;
-	size_t next_target;
+	size_t next_target; /* of CONN_ROUND_ROBIN, in one worker */
 	struct net_options options;
 	struct conn_sni *sni; /* in the order of the file */
 	size_t sni_count;
 	struct access_log *access; /* NULL: none */
 	bool send_proxy;
-	bool proxy_warned; /* that a header was too long */
+	bool proxy_warned; /* that TLVs were left out was logged */
 };
 
 #endif

@@ -16,31 +16,31 @@ struct conn;
 enum step_result {
 	STEP_WAIT = 0, /* for an event or the deadline */
 	STEP_NEXT,     /* this step is done */
-	STEP_AGAIN,    /* run what is the current step now: the plan went on elsewhere */
+	STEP_AGAIN,    /* run the current step at once, after a jump or for another try */
 	STEP_CLOSE,    /* the connection has ended as it should */
-	STEP_CUT,      /* in the middle: neither side is to take what it got for the whole of it */
-	STEP_RESET,    /* the same, and nothing that is under way needs to arrive */
+	STEP_CUT,   /* ended in the middle: neither side may take what it got for a whole message */
+	STEP_RESET, /* as STEP_CUT, and bytes under way need not arrive */
 };
 
 /* A step that never waits has `run` alone. */
 struct step {
-	enum step_result (*run)(struct conn *c, unsigned events); /* enum conn_event */
-	uint64_t (*deadline)(const struct conn *c); /* on conn_now()'s clock; UINT64_MAX: none */
-	enum step_result (*expired)(struct conn *c);
+	enum step_result (*run)(struct conn *c, unsigned events); /* bits of enum conn_event */
+	uint64_t (*deadline)(const struct conn *c);  /* on conn_now()'s clock; UINT64_MAX: none */
+	enum step_result (*expired)(struct conn *c); /* called once the deadline is over */
 };
 
-#define STEP_PLAN_MAX 8
+#define STEP_PLAN_MAX 8 /* steps, with the NULL behind the last one */
 
 /* Each half ends with NULL. */
 struct step_plan {
-	const struct step *front[STEP_PLAN_MAX]; /* the front's way, and the relay at its end */
-	const struct step *back[STEP_PLAN_MAX];	 /* one back's way */
+	const struct step *front[STEP_PLAN_MAX]; /* from the accepted socket to its close */
+	const struct step *back[STEP_PLAN_MAX];	 /* from the choice of a target to a connection */
 };
 
-/* Where a half of a connection stands. */
+/* How far a front, or a back, has come in its plan. */
 struct step_at {
-	const struct step *const *current; /* in its plan; points to NULL: it is through */
-	uint64_t since;			   /* when this step began */
+	const struct step *const *current; /* in the plan; at the NULL: it is through */
+	uint64_t since;			   /* conn_now() when this step began */
 };
 
 #endif

@@ -22,7 +22,7 @@ static size_t first(const struct conn *c, size_t count)
 	return c->service->next_target++ % count;
 }
 
-#define PASSED_MAX 64 /* bits; an address behind them is never passed over */
+#define PASSED_MAX 64 /* bits of back_walk.passed; further addresses are never passed over */
 
 /* Whether the address at hand can wait until the others have been tried. */
 static bool pass_over(struct conn *c)
@@ -41,7 +41,7 @@ static bool was_passed_over(const struct back_walk *w)
 	return w->at < PASSED_MAX && w->passed >> w->at & 1;
 }
 
-/* Two rounds: the second one is for what the first one has passed over. */
+/* Two rounds: the second one tries what the first one has passed over. */
 const struct net_addr *target_next(struct conn *c)
 {
 	size_t count = targets(c)->count;

@@ -7,13 +7,13 @@
 
 /* A descriptor that the event loop watches; zeroed: none. */
 struct watch {
-	uv_poll_t *handle; /* libuv closes one later, and a further socket needs another before */
-	int interest;	   /* UV_READABLE ... that libuv knows of */
+	uv_poll_t *handle; /* owned; libuv closes it later, when the next socket has another */
+	int interest;	   /* bits of enum uv_poll_event that are waited for */
 };
 
 /*
  * Waits for `interest` on fd, which is the same until watch_close(), and calls `on_event` with
- * `owner` in the handle's data. False without memory.
+ * `owner` in the handle's data. False without memory: nothing is waited for.
  */
 bool watch_for(struct watch *w, uv_loop_t *loop, int fd, int interest, uv_poll_cb on_event,
 	       void *owner);

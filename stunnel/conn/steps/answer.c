@@ -3,7 +3,7 @@
 
 #include "core/errors.h"
 
-/* One line, once: what happened, who the client is, and by which rule. */
+/* Logs once in a connection what happened, who the client is, and by which rule. */
 static void tell(struct conn *c, enum conn_told told, const char *what, enum error error)
 {
 	char text[NET_TEXT_MAX];
@@ -44,9 +44,8 @@ static enum step_result run(struct conn *c, unsigned events)
 }
 
 /*
- * What the client still sends is thrown away, for an absolute time, and for some even with
- * TIMEOUTclose = 0: bytes that nobody has read make the kernel's close a reset, which overtakes the
- * answer.
+ * What the client still sends is thrown away until an absolute time, for a second even with
+ * TIMEOUTclose = 0: close(2) with bytes unread sends a reset, which overtakes the answer.
  */
 static uint64_t deadline(const struct conn *c)
 {

@@ -8,7 +8,7 @@
 #include "conn/target.h"
 #include "sys/net.h"
 
-/* Begins with the next target; false if all were tried. */
+/* Begins to connect to the next target; false if all were tried. */
 static bool connect_next(struct conn *c, bool *now_connected)
 {
 	const struct net_addr *addr;
@@ -65,7 +65,6 @@ static uint64_t deadline(const struct conn *c)
 	return conn_after(c->back->walk.since, c->service->timeout.connect);
 }
 
-/* The next target has its turn. */
 static enum step_result expired(struct conn *c)
 {
 	target_failed(c, "TIMEOUTconnect exceeded", 0);

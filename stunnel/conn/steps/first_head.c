@@ -3,14 +3,12 @@
 
 #include "conn/steps/answer.h"
 
-/* An absolute time for each head. */
 void first_head_watch(struct conn *c)
 {
 	if (c->relay.h1)
 		h1_clock_look(&c->head, &c->h1, conn_now(c));
 }
 
-/* Between requests, or in the next one's head. */
 uint64_t first_head_deadline(const struct conn *c)
 {
 	const struct conn_timeouts *t = &c->service->timeout;
@@ -20,7 +18,7 @@ uint64_t first_head_deadline(const struct conn *c)
 	return c->head.since != 0 && head < idle ? head : idle;
 }
 
-/* The first one's time begins with the connection, a later one's with its first byte. */
+/* TIMEOUTrequest begins with the step for the first request, for others with their first byte. */
 static uint64_t deadline(const struct conn *c)
 {
 	return c->h1.requests == 0
@@ -38,7 +36,7 @@ static enum step_result expired(struct conn *c)
 	return STEP_CLOSE;
 }
 
-/* From here on the HTTP machine is between both ends. */
+/* Puts the HTTP machine between both ends. */
 static void begin(struct conn *c)
 {
 	struct conn_service *s = c->service;

@@ -4,14 +4,13 @@
 
 #include "conn/conn.h"
 
-/* Awaits the head of the first request, or of the next one for a new back: none is bothered before.
- */
+/* Awaits a whole request head before a back is opened: the client's first, or its next one. */
 extern const struct step first_head_step;
 
-/* Gives each request head an absolute time; to be called whenever bytes were taken. */
+/* Begins or ends TIMEOUTrequest of a request head; to be called whenever bytes were taken. */
 void first_head_watch(struct conn *c);
 
-/* Of a client between requests, or in the next one's head. */
+/* The end of TIMEOUTidle, or of TIMEOUTrequest within a request head, if that is earlier. */
 uint64_t first_head_deadline(const struct conn *c);
 
 #endif

@@ -4,7 +4,7 @@
 #include "conn/steps/answer.h"
 #include "sys/resolve.h"
 
-/* Goes on with what is known; old addresses are better than none. */
+/* Goes on with the addresses that are known; old ones are better than none. */
 static enum step_result use_names(struct conn *c)
 {
 	const char *reason;

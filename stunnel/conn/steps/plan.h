@@ -4,12 +4,10 @@
 
 #include "conn/service.h"
 
-/* Of which steps the connections of a service are made. */
-
-/* Fills service->plan for a TLS server, by what else is set in it already. */
+/* Fills service->plan for a TLS server; all that is configured of the service must be set. */
 void plan_compile(struct conn_service *service);
 
-/* Whether requests of the service are parsed. */
+/* Whether requests of the service are parsed: it rewrites heads, or logs them. */
 bool plan_http(const struct conn_service *service);
 
 #endif

@@ -20,7 +20,7 @@ static bool keep(struct conn *c, const char *p, size_t len)
 	return true;
 }
 
-/* The header is whole: from here on its client is the client. */
+/* The header is whole: from here on the client is the one that it names. */
 static void adopt_client(struct conn *c)
 {
 	struct proxy_header h;
@@ -50,8 +50,8 @@ static enum step_result bad_proxy_header(struct conn *c, enum proxy_error error)
 }
 
 /*
- * What is there is looked at, and only what belongs to the header is taken: behind it TLS begins,
- * which OpenSSL reads for itself.
+ * Bytes are peeked at, and only those of the header are read: behind it stands a ClientHello, which
+ * OpenSSL reads from the socket.
  */
 static enum step_result read_proxy_header(struct conn *c)
 {

@@ -10,7 +10,7 @@ static enum step_result run(struct conn *c, unsigned events)
 	uint32_t dropped;
 
 	(void)events;
-	/* The load refuses version 1 for clients without an address, but one may be told to us. */
+	/* The load refuses version 1 for Unix sockets, but a PROXY header may name no address. */
 	if (!proxy_encode(&c->service->policy.proxy, &c->front.facts, &out, &dropped)) {
 		conn_log(c, LOG_ERR, "The client has no IP address for the PROXY header");
 		return STEP_RESET;

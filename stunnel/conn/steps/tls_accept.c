@@ -18,7 +18,7 @@ static bool name_matches(const char *pattern, const char *name)
 	return len >= tail && !strcasecmp(pattern + 1, name + len - tail);
 }
 
-/* The service that a server name leads to. */
+/* Switches to the service that a server name leads to; NULL: no name leads anywhere. */
 static struct tls_ctx *choose_service(void *owner, const char *name)
 {
 	struct conn *c = owner;

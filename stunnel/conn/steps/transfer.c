@@ -4,7 +4,7 @@
 #include "conn/steps/answer.h"
 #include "conn/steps/first_head.h"
 
-#define QUIET_MS 300 /* after which an answer without a clear end is over, if more is asked for */
+#define QUIET_MS 300 /* of silence, for the end of an unframed answer when more is asked for */
 
 static uint64_t deadline(const struct conn *c)
 {
