@@ -20,6 +20,17 @@ const struct facts conversation_facts = {
 
 const struct h1_limits conversation_limits = {.max_head = 4096, .max_fields = 64};
 
+struct script script_of(const struct rewrite *rewrite, const struct step *steps)
+{
+	return (struct script){
+		.rewrite = rewrite,
+		.facts = &conversation_facts,
+		.limits = conversation_limits,
+		.driving = DRIVE_EXACT,
+		.steps = steps,
+	};
+}
+
 void conversation_begin(struct conversation *c, const struct script *script)
 {
 	*c = (struct conversation){.script = *script};
@@ -233,8 +244,8 @@ void rewrite_compile(struct rewrite *rw, const char *lines)
 void check_dialogue(const struct dialogue *dialogue)
 {
 	struct step steps[9] = {{0}};
-	struct rewrite rw;
-	struct script script = {&rw, &conversation_facts, conversation_limits, DRIVE_EXACT, steps};
+	struct rewrite rw = {0};
+	struct script script = script_of(&rw, steps);
 
 	rewrite_compile(&rw, "xForwardedFor = replace");
 	for (size_t i = 0; dialogue->turns[i] != '\0'; i++) {

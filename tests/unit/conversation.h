@@ -39,6 +39,9 @@ struct script {
 	const struct step *steps;
 };
 
+/* A script of conversation_facts and conversation_limits, DRIVE_EXACT; it keeps both pointers. */
+struct script script_of(const struct rewrite *rewrite, const struct step *steps);
+
 struct conversation {
 	struct h1 h1;
 	struct script script;

@@ -70,7 +70,12 @@ static void check_refused(enum error e)
 	bool in_body = e >= ERR_CHUNK_SIZE && e <= ERR_CHUNK_END;
 	const char *before = in_body ? POST "Transfer-Encoding: chunked\r\n\r\n" : GET "\r\n";
 	struct text state = {0}, sent = {0}, input = refused_input(e);
-	struct dialogue row = {errors_info[e].name, "cc", {before, input.p}, NULL, "", NULL};
+	struct dialogue row = {
+		.what = errors_info[e].name,
+		.turns = "cc",
+		.bytes = {before, input.p},
+		.client = "",
+	};
 
 	text_printf(&state, "%s, answered %s: requests %s, responses idle, 1 of 1 in flight",
 		    errors_info[e].name, in_body ? "now" : "later", in_body ? "body" : "head");

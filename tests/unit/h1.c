@@ -7,82 +7,115 @@
 #define CLOSE "HTTP/1.1 200 OK\r\n\r\n"
 
 static const struct dialogue request_rows[] = {
-	{"nothing", "c", {""}, "", "", "requests idle, responses idle, 0 of 0 in flight"},
-	{"a part of a head",
-	 "c",
-	 {"GET / HTT"},
-	 "",
-	 "",
-	 "requests head, responses idle, 0 of 0 in flight, 9 held"},
-	{"only empty lines",
-	 "c",
-	 {"\r\n\r\n"},
-	 "",
-	 "",
-	 "requests idle, responses idle, 0 of 0 in flight"},
-	{"one",
-	 "c",
-	 {GET "\r\n"},
-	 GET ADDED "\r\n",
-	 "",
-	 "requests idle, responses idle, 1 of 1 in flight"},
-	{"empty lines before each",
-	 "c",
-	 {"\r\n\r\n\r\n\r\n" GET "\r\n\r\n\r\n\r\n\r\n" GET "\r\n"},
-	 GET ADDED "\r\n" GET ADDED "\r\n",
-	 "",
-	 "requests idle, responses idle, 2 of 2 in flight"},
-	{"a counted body",
-	 "c",
-	 {POST "Content-Length: 5\r\n\r\nhello" GET "\r\n"},
-	 POST "Content-Length: 5\r\n" ADDED "\r\nhello" GET ADDED "\r\n",
-	 "",
-	 "requests idle, responses idle, 2 of 2 in flight"},
-	{"a part of a counted body",
-	 "c",
-	 {POST "Content-Length: 5\r\n\r\nhell"},
-	 POST "Content-Length: 5\r\n" ADDED "\r\nhell",
-	 "",
-	 "requests body, responses idle, 1 of 1 in flight"},
-	{"a chunked body with all that is dropped",
-	 "c",
-	 {POST "Transfer-Encoding: chunked\r\n\r\n"
-	       "005;a=b\r\nhello\r\nA ; c\r\n0123456789\r\n00;x\r\n"
-	       "Sum: 1\r\nX_Forwarded_For: 1\r\nHost: b\r\n\r\n" GET "\r\n"},
-	 POST "Transfer-Encoding: chunked\r\n" ADDED
-	      "\r\n5\r\nhello\r\na\r\n0123456789\r\n0\r\nSum: 1\r\n\r\n" GET ADDED "\r\n",
-	 "",
-	 "requests idle, responses idle, 2 of 2 in flight"},
-	{"trailers that are not complete",
-	 "c",
-	 {POST "Transfer-Encoding: chunked\r\n\r\n0\r\nSum: 1\r\n"},
-	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
-	 "",
-	 "requests body, responses idle, 1 of 1 in flight, 8 held"},
-	{"the last one says close: what follows is discarded",
-	 "c",
-	 {GET "Connection: close\r\n\r\n" GET "\r\n\n\n garbage"},
-	 GET "Connection: close\r\n" ADDED "\r\n",
-	 "",
-	 "requests closed, responses idle, 1 of 1 in flight"},
-	{"the last one says close and has a body",
-	 "c",
-	 {POST "Connection: close\r\nContent-Length: 2\r\n\r\nhiGET"},
-	 POST "Connection: close\r\nContent-Length: 2\r\n" ADDED "\r\nhi",
-	 "",
-	 "requests closed, responses idle, 1 of 1 in flight"},
-	{"an old client",
-	 "c",
-	 {"GET / HTTP/1.0\r\n\r\n" GET "\r\n"},
-	 "GET / HTTP/1.0\r\n" ADDED "\r\n",
-	 "",
-	 "requests closed, responses idle, 1 of 1 in flight"},
-	{"an old client that keeps the connection",
-	 "c",
-	 {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n" GET "\r\n"},
-	 "GET / HTTP/1.0\r\nConnection: keep-alive\r\n" ADDED "\r\n" GET ADDED "\r\n",
-	 "",
-	 "requests idle, responses idle, 2 of 2 in flight"},
+	{
+		.what = "nothing",
+		.turns = "c",
+		.bytes = {""},
+		.backend = "",
+		.client = "",
+		.state = "requests idle, responses idle, 0 of 0 in flight",
+	},
+	{
+		.what = "a part of a head",
+		.turns = "c",
+		.bytes = {"GET / HTT"},
+		.backend = "",
+		.client = "",
+		.state = "requests head, responses idle, 0 of 0 in flight, 9 held",
+	},
+	{
+		.what = "only empty lines",
+		.turns = "c",
+		.bytes = {"\r\n\r\n"},
+		.backend = "",
+		.client = "",
+		.state = "requests idle, responses idle, 0 of 0 in flight",
+	},
+	{
+		.what = "one",
+		.turns = "c",
+		.bytes = {GET "\r\n"},
+		.backend = GET ADDED "\r\n",
+		.client = "",
+		.state = "requests idle, responses idle, 1 of 1 in flight",
+	},
+	{
+		.what = "empty lines before each",
+		.turns = "c",
+		.bytes = {"\r\n\r\n\r\n\r\n" GET "\r\n\r\n\r\n\r\n\r\n" GET "\r\n"},
+		.backend = GET ADDED "\r\n" GET ADDED "\r\n",
+		.client = "",
+		.state = "requests idle, responses idle, 2 of 2 in flight",
+	},
+	{
+		.what = "a counted body",
+		.turns = "c",
+		.bytes = {POST "Content-Length: 5\r\n\r\nhello" GET "\r\n"},
+		.backend = POST "Content-Length: 5\r\n" ADDED "\r\nhello" GET ADDED "\r\n",
+		.client = "",
+		.state = "requests idle, responses idle, 2 of 2 in flight",
+	},
+	{
+		.what = "a part of a counted body",
+		.turns = "c",
+		.bytes = {POST "Content-Length: 5\r\n\r\nhell"},
+		.backend = POST "Content-Length: 5\r\n" ADDED "\r\nhell",
+		.client = "",
+		.state = "requests body, responses idle, 1 of 1 in flight",
+	},
+	{
+		.what = "a chunked body with all that is dropped",
+		.turns = "c",
+		.bytes = {POST "Transfer-Encoding: chunked\r\n\r\n"
+			       "005;a=b\r\nhello\r\nA ; c\r\n0123456789\r\n00;x\r\n"
+			       "Sum: 1\r\nX_Forwarded_For: 1\r\nHost: b\r\n\r\n" GET "\r\n"},
+		.backend = POST "Transfer-Encoding: chunked\r\n" ADDED
+				"\r\n5\r\nhello\r\na\r\n0123456789\r\n0\r\nSum: 1\r\n\r\n" GET ADDED
+				"\r\n",
+		.client = "",
+		.state = "requests idle, responses idle, 2 of 2 in flight",
+	},
+	{
+		.what = "trailers that are not complete",
+		.turns = "c",
+		.bytes = {POST "Transfer-Encoding: chunked\r\n\r\n0\r\nSum: 1\r\n"},
+		.backend = POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+		.client = "",
+		.state = "requests body, responses idle, 1 of 1 in flight, 8 held",
+	},
+	{
+		.what = "the last one says close: what follows is discarded",
+		.turns = "c",
+		.bytes = {GET "Connection: close\r\n\r\n" GET "\r\n\n\n garbage"},
+		.backend = GET "Connection: close\r\n" ADDED "\r\n",
+		.client = "",
+		.state = "requests closed, responses idle, 1 of 1 in flight",
+	},
+	{
+		.what = "the last one says close and has a body",
+		.turns = "c",
+		.bytes = {POST "Connection: close\r\nContent-Length: 2\r\n\r\nhiGET"},
+		.backend = POST "Connection: close\r\nContent-Length: 2\r\n" ADDED "\r\nhi",
+		.client = "",
+		.state = "requests closed, responses idle, 1 of 1 in flight",
+	},
+	{
+		.what = "an old client",
+		.turns = "c",
+		.bytes = {"GET / HTTP/1.0\r\n\r\n" GET "\r\n"},
+		.backend = "GET / HTTP/1.0\r\n" ADDED "\r\n",
+		.client = "",
+		.state = "requests closed, responses idle, 1 of 1 in flight",
+	},
+	{
+		.what = "an old client that keeps the connection",
+		.turns = "c",
+		.bytes = {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n" GET "\r\n"},
+		.backend = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n" ADDED "\r\n" GET ADDED
+			   "\r\n",
+		.client = "",
+		.state = "requests idle, responses idle, 2 of 2 in flight",
+	},
 };
 
 static void requests_alone(void **state)
@@ -171,92 +204,133 @@ static void heads_are_known_after_many_requests(void **state)
 #define BAD "GET /\r\n"
 
 static const struct dialogue answer_rows[] = {
-	{"nothing else going on",
-	 "c",
-	 {BAD},
-	 "",
-	 "",
-	 "request-line, answered now: requests head, responses idle, 0 of 0 in flight"},
-	{"after an answered request",
-	 "cbc",
-	 {GET "\r\n", OK, BAD},
-	 GET ADDED "\r\n",
-	 OK,
-	 "request-line, answered now: requests head, responses idle, 0 of 1 in flight"},
-	{"after a request without an answer yet",
-	 "c",
-	 {GET "\r\n" BAD},
-	 GET ADDED "\r\n",
-	 "",
-	 "request-line, answered later: requests head, responses idle, 1 of 1 in flight"},
-	{"whose answer then comes: responses go on after an error",
-	 "cb",
-	 {GET "\r\n" BAD, OK},
-	 GET ADDED "\r\n",
-	 OK,
-	 "request-line, answered now: requests head, responses idle, 0 of 1 in flight"},
-	{"while an answer comes",
-	 "cbc",
-	 {GET "\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", BAD},
-	 GET ADDED "\r\n",
-	 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
-	 "request-line, answered later: requests head, responses body, 1 of 1 in flight"},
-	{"after an answer whose end nobody knows: the bad request is not even read",
-	 "cbc",
-	 {GET "\r\n", CLOSE, BAD},
-	 GET ADDED "\r\n",
-	 CLOSE,
-	 "requests closed, responses unframed, 1 of 1 in flight"},
-	{"before such an answer",
-	 "cb",
-	 {GET "\r\n" BAD, CLOSE},
-	 GET ADDED "\r\n",
-	 CLOSE,
-	 "request-line, answered never: requests closed, responses unframed, 1 of 1 in "
-	 "flight"},
-	{"in a body that is not answered yet",
-	 "c",
-	 {POST "Transfer-Encoding: chunked\r\n\r\nx\r\n"},
-	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
-	 "",
-	 "chunk-size, answered now: requests body, responses idle, 1 of 1 in flight"},
-	{"in trailers that are not answered yet",
-	 "c",
-	 {POST "Transfer-Encoding: chunked\r\n\r\n0\r\n X: a\r\n\r\n"},
-	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
-	 "",
-	 "leading-space, answered now: requests body, responses idle, 1 of 1 in flight"},
-	{"in a body after 100 Continue",
-	 "cbc",
-	 {POST "Transfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "x"},
-	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
-	 "HTTP/1.1 100 Continue\r\n\r\n",
-	 "chunk-size, answered now: requests body, responses idle, 1 of 1 in flight"},
-	{"in a body whose answer begins",
-	 "cbc",
-	 {POST "Transfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 4", "x"},
-	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
-	 "",
-	 "chunk-size, answered never: requests body, responses head, 1 of 1 in flight"},
-	{"in a body whose answer is under way",
-	 "cbc",
-	 {POST "Transfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\nn",
-	  "x"},
-	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
-	 "HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\nn",
-	 "chunk-size, answered never: requests body, responses body, 1 of 1 in flight"},
-	{"in a body that was answered already",
-	 "cbc",
-	 {POST "Transfer-Encoding: chunked\r\n\r\n", OK, "x"},
-	 POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
-	 OK,
-	 "chunk-size, answered never: requests body, responses idle, 0 of 1 in flight"},
-	{"in a body behind a request without an answer yet",
-	 "c",
-	 {GET "\r\n" POST "Transfer-Encoding: chunked\r\n\r\nx"},
-	 GET ADDED "\r\n" POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
-	 "",
-	 "chunk-size, answered never: requests body, responses idle, 2 of 2 in flight"},
+	{
+		.what = "nothing else going on",
+		.turns = "c",
+		.bytes = {BAD},
+		.backend = "",
+		.client = "",
+		.state = "request-line, answered now: requests head, responses idle, 0 of 0 in "
+			 "flight",
+	},
+	{
+		.what = "after an answered request",
+		.turns = "cbc",
+		.bytes = {GET "\r\n", OK, BAD},
+		.backend = GET ADDED "\r\n",
+		.client = OK,
+		.state = "request-line, answered now: requests head, responses idle, 0 of 1 in "
+			 "flight",
+	},
+	{
+		.what = "after a request without an answer yet",
+		.turns = "c",
+		.bytes = {GET "\r\n" BAD},
+		.backend = GET ADDED "\r\n",
+		.client = "",
+		.state = "request-line, answered later: requests head, responses idle, 1 of 1 in "
+			 "flight",
+	},
+	{
+		.what = "whose answer then comes: responses go on after an error",
+		.turns = "cb",
+		.bytes = {GET "\r\n" BAD, OK},
+		.backend = GET ADDED "\r\n",
+		.client = OK,
+		.state = "request-line, answered now: requests head, responses idle, 0 of 1 in "
+			 "flight",
+	},
+	{
+		.what = "while an answer comes",
+		.turns = "cbc",
+		.bytes = {GET "\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", BAD},
+		.backend = GET ADDED "\r\n",
+		.client = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+		.state = "request-line, answered later: requests head, responses body, 1 of 1 in "
+			 "flight",
+	},
+	{
+		.what = "after an answer whose end nobody knows: the bad request is not even read",
+		.turns = "cbc",
+		.bytes = {GET "\r\n", CLOSE, BAD},
+		.backend = GET ADDED "\r\n",
+		.client = CLOSE,
+		.state = "requests closed, responses unframed, 1 of 1 in flight",
+	},
+	{
+		.what = "before such an answer",
+		.turns = "cb",
+		.bytes = {GET "\r\n" BAD, CLOSE},
+		.backend = GET ADDED "\r\n",
+		.client = CLOSE,
+		.state = "request-line, answered never: requests closed, responses unframed, 1 of "
+			 "1 in flight",
+	},
+	{
+		.what = "in a body that is not answered yet",
+		.turns = "c",
+		.bytes = {POST "Transfer-Encoding: chunked\r\n\r\nx\r\n"},
+		.backend = POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+		.client = "",
+		.state =
+			"chunk-size, answered now: requests body, responses idle, 1 of 1 in flight",
+	},
+	{
+		.what = "in trailers that are not answered yet",
+		.turns = "c",
+		.bytes = {POST "Transfer-Encoding: chunked\r\n\r\n0\r\n X: a\r\n\r\n"},
+		.backend = POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+		.client = "",
+		.state = "leading-space, answered now: requests body, responses idle, 1 of 1 in "
+			 "flight",
+	},
+	{
+		.what = "in a body after 100 Continue",
+		.turns = "cbc",
+		.bytes = {POST "Transfer-Encoding: chunked\r\n\r\n",
+			  "HTTP/1.1 100 Continue\r\n\r\n", "x"},
+		.backend = POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+		.client = "HTTP/1.1 100 Continue\r\n\r\n",
+		.state =
+			"chunk-size, answered now: requests body, responses idle, 1 of 1 in flight",
+	},
+	{
+		.what = "in a body whose answer begins",
+		.turns = "cbc",
+		.bytes = {POST "Transfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 4", "x"},
+		.backend = POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+		.client = "",
+		.state = "chunk-size, answered never: requests body, responses head, 1 of 1 in "
+			 "flight",
+	},
+	{
+		.what = "in a body whose answer is under way",
+		.turns = "cbc",
+		.bytes = {POST "Transfer-Encoding: chunked\r\n\r\n",
+			  "HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\nn", "x"},
+		.backend = POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+		.client = "HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\nn",
+		.state = "chunk-size, answered never: requests body, responses body, 1 of 1 in "
+			 "flight",
+	},
+	{
+		.what = "in a body that was answered already",
+		.turns = "cbc",
+		.bytes = {POST "Transfer-Encoding: chunked\r\n\r\n", OK, "x"},
+		.backend = POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+		.client = OK,
+		.state = "chunk-size, answered never: requests body, responses idle, 0 of 1 in "
+			 "flight",
+	},
+	{
+		.what = "in a body behind a request without an answer yet",
+		.turns = "c",
+		.bytes = {GET "\r\n" POST "Transfer-Encoding: chunked\r\n\r\nx"},
+		.backend = GET ADDED "\r\n" POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n",
+		.client = "",
+		.state = "chunk-size, answered never: requests body, responses idle, 2 of 2 in "
+			 "flight",
+	},
 };
 
 static void where_our_answer_stands(void **state)
@@ -267,12 +341,13 @@ static void where_our_answer_stands(void **state)
 
 static void errors_are_sticky(void **state)
 {
-	struct rewrite rw;
+	struct rewrite rw = {0};
 	const struct step steps[] = {{H1_REQUEST, SPAN(BAD)}, {0}};
-	struct script script = {&rw, &conversation_facts, conversation_limits, DRIVE_BYPASS, steps};
+	struct script script = script_of(&rw, steps);
 	struct conversation c;
 
 	(void)state;
+	script.driving = DRIVE_BYPASS;
 	rewrite_compile(&rw, "xForwardedFor = yes");
 	conversation_begin(&c, &script);
 	conversation_run(&c, (struct cut){0});
@@ -299,9 +374,9 @@ static void errors_are_sticky(void **state)
 
 static void bypass_is_for_content_only(void **state)
 {
-	struct rewrite rw;
+	struct rewrite rw = {0};
 	const struct step steps[] = {{0}};
-	struct script script = {&rw, &conversation_facts, conversation_limits, DRIVE_EXACT, steps};
+	struct script script = script_of(&rw, steps);
 	struct conversation c;
 
 	(void)state;
@@ -345,8 +420,8 @@ static void a_clock_counts_from_a_heads_first_byte(void **state)
 		{"E\r\n", 0}, /* refused */
 	};
 	const struct step steps[] = {{0}};
-	struct rewrite rw;
-	struct script script = {&rw, &conversation_facts, conversation_limits, DRIVE_EXACT, steps};
+	struct rewrite rw = {0};
+	struct script script = script_of(&rw, steps);
 	struct h1_clock clock = {0};
 	struct conversation c;
 
@@ -372,7 +447,12 @@ static void the_largest_head_fits(void **state)
 	struct text head = {0}, expected = {0};
 	struct step steps[2] = {{0}};
 	struct rewrite rw;
-	struct script script = {&rw, &facts, limits, DRIVE_EXACT, steps};
+	struct script script = {
+		.rewrite = &rw,
+		.facts = &facts,
+		.limits = limits,
+		.steps = steps,
+	};
 
 	(void)state;
 	facts.sni = span_of(sni, sizeof sni); /* NUL is the longest when it is escaped */
@@ -455,10 +535,9 @@ static void limits_are_exact(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct text head = {0}, state_text = {0};
 		struct conversation c;
-		struct rewrite rw;
+		struct rewrite rw = {0};
 		struct step steps[2] = {{0}};
-		struct script script = {&rw, &conversation_facts, conversation_limits, DRIVE_EXACT,
-					steps};
+		struct script script = script_of(&rw, steps);
 
 		rewrite_compile(&rw, "xForwardedFor = yes");
 		text_printf(&head, GET);

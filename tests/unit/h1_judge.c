@@ -13,48 +13,63 @@
 #define NO "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 static const struct dialogue tunnel_rows[] = {
-	{"asked for, not answered",
-	 "c",
-	 {ASK "\r\nabc"},
-	 ASK ADDED "\r\n",
-	 "",
-	 "requests idle, responses idle, 1 of 1 in flight, blocked, 3 held"},
-	{"an interim answer says nothing of it",
-	 "cb",
-	 {ASK "\r\nabc", "HTTP/1.1 100 Continue\r\n\r\n"},
-	 ASK ADDED "\r\n",
-	 "HTTP/1.1 100 Continue\r\n\r\n",
-	 "requests idle, responses idle, 1 of 1 in flight, blocked, 3 held"},
-	{"opened: both ways, and nothing is in flight",
-	 "cbcb",
-	 {ASK "\r\nabc", SWITCH "def", "ghi\r\n\r\n", "\n\n"},
-	 ASK ADDED "\r\nabcghi\r\n\r\n",
-	 SWITCH "def\n\n",
-	 "requests tunnel, responses tunnel, 0 of 1 in flight"},
-	{"refused",
-	 "cb",
-	 {ASK "\r\n", NO},
-	 ASK ADDED "\r\n",
-	 NO,
-	 "requests idle, responses idle, 0 of 1 in flight"},
-	{"refused, and the request was the last",
-	 "cb",
-	 {GET "Connection: Upgrade, close\r\nUpgrade: x\r\n\r\nabc", NO},
-	 GET "Connection: close, Upgrade\r\nUpgrade: x\r\n" ADDED "\r\n",
-	 NO,
-	 "requests closed, responses idle, 0 of 1 in flight"},
-	{"refused by an answer whose end nobody knows",
-	 "cb",
-	 {ASK "\r\nabc", "HTTP/1.1 404 Not Found\r\n\r\n"},
-	 ASK ADDED "\r\n",
-	 "HTTP/1.1 404 Not Found\r\n\r\n",
-	 "requests closed, responses unframed, 1 of 1 in flight"},
-	{"opened before the request is complete",
-	 "cbc",
-	 {ASK "Content-Length: 4\r\n\r\nab", SWITCH, "cdef"},
-	 ASK "Content-Length: 4\r\n" ADDED "\r\nabcd",
-	 SWITCH,
-	 "answer-unframed, answered never: requests idle, responses unframed, 1 of 1 in flight"},
+	{
+		.what = "asked for, not answered",
+		.turns = "c",
+		.bytes = {ASK "\r\nabc"},
+		.backend = ASK ADDED "\r\n",
+		.client = "",
+		.state = "requests idle, responses idle, 1 of 1 in flight, blocked, 3 held",
+	},
+	{
+		.what = "an interim answer says nothing of it",
+		.turns = "cb",
+		.bytes = {ASK "\r\nabc", "HTTP/1.1 100 Continue\r\n\r\n"},
+		.backend = ASK ADDED "\r\n",
+		.client = "HTTP/1.1 100 Continue\r\n\r\n",
+		.state = "requests idle, responses idle, 1 of 1 in flight, blocked, 3 held",
+	},
+	{
+		.what = "opened: both ways, and nothing is in flight",
+		.turns = "cbcb",
+		.bytes = {ASK "\r\nabc", SWITCH "def", "ghi\r\n\r\n", "\n\n"},
+		.backend = ASK ADDED "\r\nabcghi\r\n\r\n",
+		.client = SWITCH "def\n\n",
+		.state = "requests tunnel, responses tunnel, 0 of 1 in flight",
+	},
+	{
+		.what = "refused",
+		.turns = "cb",
+		.bytes = {ASK "\r\n", NO},
+		.backend = ASK ADDED "\r\n",
+		.client = NO,
+		.state = "requests idle, responses idle, 0 of 1 in flight",
+	},
+	{
+		.what = "refused, and the request was the last",
+		.turns = "cb",
+		.bytes = {GET "Connection: Upgrade, close\r\nUpgrade: x\r\n\r\nabc", NO},
+		.backend = GET "Connection: close, Upgrade\r\nUpgrade: x\r\n" ADDED "\r\n",
+		.client = NO,
+		.state = "requests closed, responses idle, 0 of 1 in flight",
+	},
+	{
+		.what = "refused by an answer whose end nobody knows",
+		.turns = "cb",
+		.bytes = {ASK "\r\nabc", "HTTP/1.1 404 Not Found\r\n\r\n"},
+		.backend = ASK ADDED "\r\n",
+		.client = "HTTP/1.1 404 Not Found\r\n\r\n",
+		.state = "requests closed, responses unframed, 1 of 1 in flight",
+	},
+	{
+		.what = "opened before the request is complete",
+		.turns = "cbc",
+		.bytes = {ASK "Content-Length: 4\r\n\r\nab", SWITCH, "cdef"},
+		.backend = ASK "Content-Length: 4\r\n" ADDED "\r\nabcd",
+		.client = SWITCH,
+		.state = "answer-unframed, answered never: requests idle, responses unframed, 1 of "
+			 "1 in flight",
+	},
 };
 
 static void tunnels(void **state)
@@ -66,9 +81,9 @@ static void tunnels(void **state)
 
 static void a_tunnel_needs_no_inspection(void **state)
 {
-	struct rewrite rw;
+	struct rewrite rw = {0};
 	const struct step steps[] = {{0}};
-	struct script script = {&rw, &conversation_facts, conversation_limits, DRIVE_EXACT, steps};
+	struct script script = script_of(&rw, steps);
 	struct conversation c;
 
 	(void)state;

@@ -7,94 +7,123 @@
 #define CLOSE "HTTP/1.1 200 OK\r\n\r\n"
 
 static const struct dialogue framed_rows[] = {
-	{"a length",
-	 "cb",
-	 {GET "\r\n", OK},
-	 GET ADDED "\r\n",
-	 OK,
-	 "requests idle, responses idle, 0 of 1 in flight"},
-	{"no byte of it is altered, nor judged as a request's would be",
-	 "cb",
-	 {GET "\r\n", "HTTP/1.1 200\r\ncontent-length:0002  \r\nX-Forwarded-For:x\r\n\r\nok"},
-	 GET ADDED "\r\n",
-	 "HTTP/1.1 200\r\ncontent-length:0002  \r\nX-Forwarded-For:x\r\n\r\nok",
-	 "requests idle, responses idle, 0 of 1 in flight"},
-	{"a part of a head",
-	 "cb",
-	 {GET "\r\n", "HTTP/1.1 2"},
-	 GET ADDED "\r\n",
-	 "",
-	 "requests idle, responses head, 1 of 1 in flight, response 10 held"},
-	{"a part of a body",
-	 "cb",
-	 {GET "\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"},
-	 GET ADDED "\r\n",
-	 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no",
-	 "requests idle, responses body, 1 of 1 in flight"},
-	{"interim ones come before the final one",
-	 "cb",
-	 {GET "\r\n",
-	  "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" OK},
-	 GET ADDED "\r\n",
-	 "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" OK,
-	 "requests idle, responses idle, 0 of 1 in flight"},
-	{"an interim one is not the answer",
-	 "cb",
-	 {GET "\r\n", "HTTP/1.1 100 Continue\r\nContent-Length: 9\r\n\r\n"},
-	 GET ADDED "\r\n",
-	 "HTTP/1.1 100 Continue\r\nContent-Length: 9\r\n\r\n",
-	 "requests idle, responses idle, 1 of 1 in flight"},
-	{"to HEAD, with a length that is not followed by a body",
-	 "cb",
-	 {"HEAD / HTTP/1.1\r\n" HOST "\r\n" GET "\r\n",
-	  "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK},
-	 "HEAD / HTTP/1.1\r\n" HOST ADDED "\r\n" GET ADDED "\r\n",
-	 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK,
-	 "requests idle, responses idle, 0 of 2 in flight"},
-	{"HEAD is told by its place in the queue, not by what came last",
-	 "cb",
-	 {GET "\r\n"
-	      "HEAD / HTTP/1.1\r\n" HOST "\r\n" GET "\r\n",
-	  OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK},
-	 GET ADDED "\r\n"
-		   "HEAD / HTTP/1.1\r\n" HOST ADDED "\r\n" GET ADDED "\r\n",
-	 OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK,
-	 "requests idle, responses idle, 0 of 3 in flight"},
-	{"lower-case head is a method of its own",
-	 "cb",
-	 {"head / HTTP/1.1\r\n" HOST "\r\n", OK},
-	 "head / HTTP/1.1\r\n" HOST ADDED "\r\n",
-	 OK,
-	 "requests idle, responses idle, 0 of 1 in flight"},
-	{"204 and 304 have no body whatever they say",
-	 "cb",
-	 {GET "\r\n" GET "\r\n" GET "\r\n",
-	  "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n"
-	  "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n" OK},
-	 GET ADDED "\r\n" GET ADDED "\r\n" GET ADDED "\r\n",
-	 "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n"
-	 "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n" OK,
-	 "requests idle, responses idle, 0 of 3 in flight"},
-	{"chunked, as it is, with extensions and trailers",
-	 "cb",
-	 {GET "\r\n" GET "\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-				 "005 ;a=b\r\nhello\r\n0000;c\r\nSum: 1\r\nHost: x\r\n\r\n" OK},
-	 GET ADDED "\r\n" GET ADDED "\r\n",
-	 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-	 "005 ;a=b\r\nhello\r\n0000;c\r\nSum: 1\r\nHost: x\r\n\r\n" OK,
-	 "requests idle, responses idle, 0 of 2 in flight"},
-	{"before the request's body is complete",
-	 "cbc",
-	 {POST "Content-Length: 5\r\n\r\nhe", OK, "llo" GET "\r\n"},
-	 POST "Content-Length: 5\r\n" ADDED "\r\nhello" GET ADDED "\r\n",
-	 OK,
-	 "requests idle, responses idle, 1 of 2 in flight"},
-	{"turn by turn",
-	 "cbcbcb",
-	 {GET "\r\n", OK, GET "\r\n", OK, GET "\r\n", OK},
-	 GET ADDED "\r\n" GET ADDED "\r\n" GET ADDED "\r\n",
-	 OK OK OK,
-	 "requests idle, responses idle, 0 of 3 in flight"},
+	{
+		.what = "a length",
+		.turns = "cb",
+		.bytes = {GET "\r\n", OK},
+		.backend = GET ADDED "\r\n",
+		.client = OK,
+		.state = "requests idle, responses idle, 0 of 1 in flight",
+	},
+	{
+		.what = "no byte of it is altered, nor judged as a request's would be",
+		.turns = "cb",
+		.bytes = {GET "\r\n",
+			  "HTTP/1.1 200\r\ncontent-length:0002  \r\nX-Forwarded-For:x\r\n\r\nok"},
+		.backend = GET ADDED "\r\n",
+		.client = "HTTP/1.1 200\r\ncontent-length:0002  \r\nX-Forwarded-For:x\r\n\r\nok",
+		.state = "requests idle, responses idle, 0 of 1 in flight",
+	},
+	{
+		.what = "a part of a head",
+		.turns = "cb",
+		.bytes = {GET "\r\n", "HTTP/1.1 2"},
+		.backend = GET ADDED "\r\n",
+		.client = "",
+		.state = "requests idle, responses head, 1 of 1 in flight, response 10 held",
+	},
+	{
+		.what = "a part of a body",
+		.turns = "cb",
+		.bytes = {GET "\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"},
+		.backend = GET ADDED "\r\n",
+		.client = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no",
+		.state = "requests idle, responses body, 1 of 1 in flight",
+	},
+	{
+		.what = "interim ones come before the final one",
+		.turns = "cb",
+		.bytes = {GET "\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early "
+				      "Hints\r\nLink: x\r\n\r\n" OK},
+		.backend = GET ADDED "\r\n",
+		.client = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: "
+			  "x\r\n\r\n" OK,
+		.state = "requests idle, responses idle, 0 of 1 in flight",
+	},
+	{
+		.what = "an interim one is not the answer",
+		.turns = "cb",
+		.bytes = {GET "\r\n", "HTTP/1.1 100 Continue\r\nContent-Length: 9\r\n\r\n"},
+		.backend = GET ADDED "\r\n",
+		.client = "HTTP/1.1 100 Continue\r\nContent-Length: 9\r\n\r\n",
+		.state = "requests idle, responses idle, 1 of 1 in flight",
+	},
+	{
+		.what = "to HEAD, with a length that is not followed by a body",
+		.turns = "cb",
+		.bytes = {"HEAD / HTTP/1.1\r\n" HOST "\r\n" GET "\r\n",
+			  "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK},
+		.backend = "HEAD / HTTP/1.1\r\n" HOST ADDED "\r\n" GET ADDED "\r\n",
+		.client = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK,
+		.state = "requests idle, responses idle, 0 of 2 in flight",
+	},
+	{
+		.what = "HEAD is told by its place in the queue, not by what came last",
+		.turns = "cb",
+		.bytes = {GET "\r\n"
+			      "HEAD / HTTP/1.1\r\n" HOST "\r\n" GET "\r\n",
+			  OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK},
+		.backend = GET ADDED "\r\n"
+				     "HEAD / HTTP/1.1\r\n" HOST ADDED "\r\n" GET ADDED "\r\n",
+		.client = OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" OK,
+		.state = "requests idle, responses idle, 0 of 3 in flight",
+	},
+	{
+		.what = "lower-case head is a method of its own",
+		.turns = "cb",
+		.bytes = {"head / HTTP/1.1\r\n" HOST "\r\n", OK},
+		.backend = "head / HTTP/1.1\r\n" HOST ADDED "\r\n",
+		.client = OK,
+		.state = "requests idle, responses idle, 0 of 1 in flight",
+	},
+	{
+		.what = "204 and 304 have no body whatever they say",
+		.turns = "cb",
+		.bytes = {GET "\r\n" GET "\r\n" GET "\r\n",
+			  "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n"
+			  "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n" OK},
+		.backend = GET ADDED "\r\n" GET ADDED "\r\n" GET ADDED "\r\n",
+		.client = "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n"
+			  "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n" OK,
+		.state = "requests idle, responses idle, 0 of 3 in flight",
+	},
+	{
+		.what = "chunked, as it is, with extensions and trailers",
+		.turns = "cb",
+		.bytes = {GET "\r\n" GET "\r\n",
+			  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+			  "005 ;a=b\r\nhello\r\n0000;c\r\nSum: 1\r\nHost: x\r\n\r\n" OK},
+		.backend = GET ADDED "\r\n" GET ADDED "\r\n",
+		.client = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+			  "005 ;a=b\r\nhello\r\n0000;c\r\nSum: 1\r\nHost: x\r\n\r\n" OK,
+		.state = "requests idle, responses idle, 0 of 2 in flight",
+	},
+	{
+		.what = "before the request's body is complete",
+		.turns = "cbc",
+		.bytes = {POST "Content-Length: 5\r\n\r\nhe", OK, "llo" GET "\r\n"},
+		.backend = POST "Content-Length: 5\r\n" ADDED "\r\nhello" GET ADDED "\r\n",
+		.client = OK,
+		.state = "requests idle, responses idle, 1 of 2 in flight",
+	},
+	{
+		.what = "turn by turn",
+		.turns = "cbcbcb",
+		.bytes = {GET "\r\n", OK, GET "\r\n", OK, GET "\r\n", OK},
+		.backend = GET ADDED "\r\n" GET ADDED "\r\n" GET ADDED "\r\n",
+		.client = OK OK OK,
+		.state = "requests idle, responses idle, 0 of 3 in flight",
+	},
 };
 
 static void responses_that_are_framed(void **state)
@@ -113,8 +142,11 @@ struct answer {
 static void check_unframed(const struct answer *answer, const char *state)
 {
 	const struct dialogue row = {
-		answer->what,	  "cbcb", {GET "\r\n", answer->response, GET "\r\n", NONSENSE},
-		GET ADDED "\r\n", NULL,	  state,
+		.what = answer->what,
+		.turns = "cbcb",
+		.bytes = {GET "\r\n", answer->response, GET "\r\n", NONSENSE},
+		.backend = GET ADDED "\r\n",
+		.state = state,
 	};
 	struct dialogue with_client = row;
 	struct text all = {0};
@@ -175,38 +207,50 @@ static void responses_that_cannot_be_framed(void **state)
 static void what_was_under_way_when_framing_was_lost(void **state)
 {
 	static const struct dialogue rows[] = {
-		{"unasked bytes on an idle connection",
-		 "cbbc",
-		 {GET "\r\n", OK, "HTTP/1.1 408 Request Timeout\r\n\r\n", GET "\r\n"},
-		 GET ADDED "\r\n",
-		 OK "HTTP/1.1 408 Request Timeout\r\n\r\n",
-		 "answer-unframed, answered never: requests idle, responses unframed, 0 of 1 in "
-		 "flight"},
-		{"unasked bytes before the first request",
-		 "bc",
-		 {"220 mail\r\n", GET "\r\n"},
-		 "",
-		 "220 mail\r\n",
-		 "answer-unframed, answered never: requests idle, responses unframed, 0 of 0 in "
-		 "flight"},
-		{"a head that is incomplete is not forwarded any more",
-		 "cbc",
-		 {GET "\r\nGET / HT", CLOSE, "TP/1.1\r\n" HOST "\r\n"},
-		 GET ADDED "\r\n",
-		 CLOSE,
-		 "requests closed, responses unframed, 1 of 1 in flight"},
-		{"a body under way is forwarded to its end, and nothing after it",
-		 "cbc",
-		 {POST "Content-Length: 5\r\n\r\nhe", CLOSE, "lloGET / HTTP/1.1\r\n"},
-		 POST "Content-Length: 5\r\n" ADDED "\r\nhello",
-		 CLOSE,
-		 "requests closed, responses unframed, 1 of 1 in flight"},
-		{"an answer that the backend sends twice",
-		 "cb",
-		 {GET "\r\n", OK OK},
-		 GET ADDED "\r\n",
-		 OK OK,
-		 "requests idle, responses unframed, 0 of 1 in flight"},
+		{
+			.what = "unasked bytes on an idle connection",
+			.turns = "cbbc",
+			.bytes = {GET "\r\n", OK, "HTTP/1.1 408 Request Timeout\r\n\r\n",
+				  GET "\r\n"},
+			.backend = GET ADDED "\r\n",
+			.client = OK "HTTP/1.1 408 Request Timeout\r\n\r\n",
+			.state = "answer-unframed, answered never: requests idle, responses "
+				 "unframed, 0 of 1 in flight",
+		},
+		{
+			.what = "unasked bytes before the first request",
+			.turns = "bc",
+			.bytes = {"220 mail\r\n", GET "\r\n"},
+			.backend = "",
+			.client = "220 mail\r\n",
+			.state = "answer-unframed, answered never: requests idle, responses "
+				 "unframed, 0 of 0 in flight",
+		},
+		{
+			.what = "a head that is incomplete is not forwarded any more",
+			.turns = "cbc",
+			.bytes = {GET "\r\nGET / HT", CLOSE, "TP/1.1\r\n" HOST "\r\n"},
+			.backend = GET ADDED "\r\n",
+			.client = CLOSE,
+			.state = "requests closed, responses unframed, 1 of 1 in flight",
+		},
+		{
+			.what = "a body under way is forwarded to its end, and nothing after it",
+			.turns = "cbc",
+			.bytes = {POST "Content-Length: 5\r\n\r\nhe", CLOSE,
+				  "lloGET / HTTP/1.1\r\n"},
+			.backend = POST "Content-Length: 5\r\n" ADDED "\r\nhello",
+			.client = CLOSE,
+			.state = "requests closed, responses unframed, 1 of 1 in flight",
+		},
+		{
+			.what = "an answer that the backend sends twice",
+			.turns = "cb",
+			.bytes = {GET "\r\n", OK OK},
+			.backend = GET ADDED "\r\n",
+			.client = OK OK,
+			.state = "requests idle, responses unframed, 0 of 1 in flight",
+		},
 	};
 
 	(void)state;
@@ -226,13 +270,13 @@ static void a_response_head_over_the_limit(void **state)
 	text_add(&response, SPAN("\r\n\r\n"));
 	for (int over = 0; over < 2; over++) {
 		const struct dialogue row = {
-			"a long response head",
-			"cb",
-			{GET "\r\n", response.p},
-			GET ADDED "\r\n",
-			response.p,
-			over ? "requests idle, responses unframed, 1 of 1 in flight"
-			     : "requests idle, responses idle, 0 of 1 in flight",
+			.what = "a long response head",
+			.turns = "cb",
+			.bytes = {GET "\r\n", response.p},
+			.backend = GET ADDED "\r\n",
+			.client = response.p,
+			.state = over ? "requests idle, responses unframed, 1 of 1 in flight"
+				      : "requests idle, responses idle, 0 of 1 in flight",
 		};
 
 		check_dialogue(&row);

@@ -62,8 +62,12 @@ static void expect_error(const struct conversation *c, const struct wire_section
 static void run_case(struct cut cut, struct text *seen, void *arg)
 {
 	struct run *run = arg;
-	const struct script script = {&run->rewrite, &conversation_facts, run->limits, run->driving,
-				      NULL};
+	const struct script script = {
+		.rewrite = &run->rewrite,
+		.facts = &conversation_facts,
+		.limits = run->limits,
+		.driving = run->driving,
+	};
 	size_t at = 0, total = sent_length(run->wire);
 	bool error_expected = false;
 	struct conversation c;
