@@ -125,7 +125,7 @@ static void reap(void *owner)
 		assert_true(child_ended(&children, pid, status));
 }
 
-static const struct child_calls calls = {enter, leave, reap};
+static const struct child_calls calls = {.enter = enter, .leave = leave, .reap = reap};
 
 /* --- the tests -------------------------------------------------------------------------------- */
 

@@ -35,14 +35,16 @@ static void check_with(struct template_source from, enum template_place place, c
 
 static void in_a_log(const char *text, const char *expected)
 {
-	const struct template_source from = {&conversation_facts, NULL, &exchange, 10, 0};
+	const struct template_source from = {
+		.facts = &conversation_facts, .exchange = &exchange, .number = 10};
 
 	check_with(from, TEMPLATE_IN_LOG, text, expected);
 }
 
 static void in_json(const char *text, const char *expected)
 {
-	const struct template_source from = {&conversation_facts, NULL, &exchange, 10, 0};
+	const struct template_source from = {
+		.facts = &conversation_facts, .exchange = &exchange, .number = 10};
 
 	check_with(from, TEMPLATE_IN_JSON, text, expected);
 }
@@ -80,7 +82,7 @@ static void a_server_name_is_a_host_name_everywhere(void **state)
 	static const enum template_place places[] = {TEMPLATE_IN_HEADER, TEMPLATE_IN_LOG,
 						     TEMPLATE_IN_JSON};
 	struct facts facts = conversation_facts;
-	const struct template_source from = {&facts, NULL, &exchange, 1, 0};
+	const struct template_source from = {.facts = &facts, .exchange = &exchange, .number = 1};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
@@ -100,7 +102,7 @@ static void a_server_name_is_a_host_name_everywhere(void **state)
 static void a_value_in_a_header_ends_no_quotes(void **state)
 {
 	struct facts facts = conversation_facts;
-	const struct template_source from = {&facts, NULL, &exchange, 1, 0};
+	const struct template_source from = {.facts = &facts, .exchange = &exchange, .number = 1};
 
 	(void)state;
 	facts.alpn = SPAN("h\"2\\\t");
@@ -113,7 +115,7 @@ static void a_value_in_a_header_ends_no_quotes(void **state)
 static void a_value_of_the_handshake_is_one_word_in_a_log(void **state)
 {
 	struct facts facts = conversation_facts;
-	const struct template_source from = {&facts, NULL, &exchange, 1, 0};
+	const struct template_source from = {.facts = &facts, .exchange = &exchange, .number = 1};
 
 	(void)state;
 	facts.alpn = SPAN("a - \"b\" \n1");
@@ -124,7 +126,8 @@ static void a_value_of_the_handshake_is_one_word_in_a_log(void **state)
 static void nothing_was_answered(void **state)
 {
 	const struct template_exchange none = {0};
-	const struct template_source from = {&conversation_facts, NULL, &none, 1, 0};
+	const struct template_source from = {
+		.facts = &conversation_facts, .exchange = &none, .number = 1};
 
 	(void)state;
 	check_with(from, TEMPLATE_IN_LOG, "%{status} %{bytes} %{time_total} \"%{request}\"",
@@ -142,7 +145,7 @@ static void a_certificate(void **state)
 					.rfc9440 = SPAN(":AA==:"),
 					.chain = SPAN(":BB==:, :CC==:")};
 	struct facts facts = conversation_facts;
-	const struct template_source from = {&facts, NULL, &exchange, 1, 0};
+	const struct template_source from = {.facts = &facts, .exchange = &exchange, .number = 1};
 
 	(void)state;
 	facts.client_cert = &cert;

@@ -24,19 +24,22 @@ static void decimal_numbers_end_at_their_bound(void **state)
 		bool good;
 		uint64_t n;
 	} rows[] = {
-		{SPAN_INIT("0"), 0, true, 0},
-		{SPAN_INIT("7"), 5, false, 0},
-		{SPAN_INIT("007"), 7, true, 7},
-		{SPAN_INIT("65535"), 65535, true, 65535},
-		{SPAN_INIT("65536"), 65535, false, 0},
-		{SPAN_INIT("18446744073709551615"), UINT64_MAX, true, UINT64_MAX},
-		{SPAN_INIT("18446744073709551616"), UINT64_MAX, false, 0},
-		{SPAN_INIT("9223372036854775808"), INT64_MAX, false, 0},
-		{SPAN_INIT(""), 9, false, 0},
-		{SPAN_INIT("-1"), 9, false, 0},
-		{SPAN_INIT("+1"), 9, false, 0},
-		{SPAN_INIT("1 "), 9, false, 0},
-		{SPAN_INIT("0x1"), 9, false, 0},
+		{.text = SPAN_INIT("0"), .max = 0, .good = true, .n = 0},
+		{.text = SPAN_INIT("7"), .max = 5, .good = false},
+		{.text = SPAN_INIT("007"), .max = 7, .good = true, .n = 7},
+		{.text = SPAN_INIT("65535"), .max = 65535, .good = true, .n = 65535},
+		{.text = SPAN_INIT("65536"), .max = 65535, .good = false},
+		{.text = SPAN_INIT("18446744073709551615"),
+		 .max = UINT64_MAX,
+		 .good = true,
+		 .n = UINT64_MAX},
+		{.text = SPAN_INIT("18446744073709551616"), .max = UINT64_MAX, .good = false},
+		{.text = SPAN_INIT("9223372036854775808"), .max = INT64_MAX, .good = false},
+		{.text = SPAN_INIT(""), .max = 9, .good = false},
+		{.text = SPAN_INIT("-1"), .max = 9, .good = false},
+		{.text = SPAN_INIT("+1"), .max = 9, .good = false},
+		{.text = SPAN_INIT("1 "), .max = 9, .good = false},
+		{.text = SPAN_INIT("0x1"), .max = 9, .good = false},
 	};
 
 	(void)state;

@@ -138,7 +138,7 @@ static void read_lines(FILE *file, struct reader *r, struct wire_case *wire)
 
 void wire_read(const char *path, struct wire_case *wire)
 {
-	struct reader r = {path, 1};
+	struct reader r = {.path = path, .line = 1};
 	FILE *file = fopen(path, "r");
 
 	*wire = (struct wire_case){0};
