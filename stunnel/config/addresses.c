@@ -14,7 +14,7 @@ struct job {
 	struct prefetch names;
 };
 
-/* Without a colon it is a port; a host that has none is taken for its name. */
+/* A text without a colon is a port, so that a host alone is taken for a port's name. */
 static const char *hint(const char *plain)
 {
 	return strchr(plain, ':') || *plain == '/' ? "" : " (a host needs a port: HOST:PORT)";
@@ -46,7 +46,7 @@ static void resolve_accept(struct job *job, struct config_section *s)
 	}
 }
 
-/* Resolves one target for all connections, or finds that the workers are to look it up. */
+/* NET_RESOLVED: the target's addresses are added; NET_NO_ANSWER: the workers have to look it up. */
 static enum net_answer resolve_target(struct job *job, struct config_section *s, size_t index,
 				      char plain[static ENDPOINT_MAX])
 {
@@ -70,8 +70,8 @@ static enum net_answer resolve_target(struct job *job, struct config_section *s,
 }
 
 /*
- * What never can be a target is told where everybody sees it, but one such service among ten does
- * not keep the others from starting. A name that is not known now may be at the next connection.
+ * A target that can never be one is told where everybody sees it, but does not keep nine other
+ * services from starting. A name that is not known now may be known at the next connection.
  */
 static void resolve_connect(struct job *job, struct config_section *s)
 {
@@ -96,7 +96,7 @@ static void resolve_connect(struct job *job, struct config_section *s)
 	}
 }
 
-/* What the resolver has allocated lives on in the arena. */
+/* Moves a list that the resolver has allocated into the arena. */
 static void keep(struct arena *arena, struct net_addrs *list)
 {
 	struct net_addr *copy = arena_grown(arena, list->addr, list->count, sizeof *copy);

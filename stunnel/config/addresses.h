@@ -5,9 +5,9 @@
 #include "config/config.h"
 
 /*
- * When all sections are there: resolves what they accept on and connect to, all names together, and
- * makes their plans. Reports what cannot be resolved, at its line. A name of `connect` that has no
- * answer is left to the workers.
+ * Resolves what all sections accept on and connect to, all names together, and compiles the plans
+ * of their services: called once, behind the last section. Reports what cannot be resolved, at its
+ * line. A name of `connect` without an answer is left to the workers.
  */
 void addresses_resolve(struct config *config, struct report *report);
 

@@ -8,7 +8,7 @@
 /*
  * Memory of a configuration: blocks that live as long as it does and are freed together. Failure is
  * sticky: after an allocation that failed all others fail, so that a load need ask only once, at
- * its end, whether it had memory. Until then NULL means "unset" wherever it is stored.
+ * its end, whether it had memory. A NULL that is stored until then reads as an unset option.
  */
 
 /* Zeroed: empty. */
@@ -20,7 +20,7 @@ struct arena {
 /* A zeroed block, aligned for any type; NULL if the arena has failed. */
 void *arena_alloc(struct arena *arena, size_t size);
 
-/* A copy; NULL for NULL, or if the arena has failed. */
+/* A copy of the text; NULL for NULL, or if the arena has failed. */
 const char *arena_text(struct arena *arena, const char *text);
 
 /* What printf() would print; NULL if the arena has failed. */
@@ -28,15 +28,15 @@ const char *arena_format(struct arena *arena, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * Room for one item more behind `count` of `size` bytes each: a copy of the array, which stays as
- * it is for whoever shares it. NULL if the arena has failed.
+ * A copy of an array of `count` items of `size` bytes each, with room for one more. The array stays
+ * as it is for those who share it. NULL if the arena has failed.
  */
 void *arena_grown(struct arena *arena, const void *array, size_t count, size_t size);
 
-/* The same for an array that nobody shares: copied only when `count` is a power of two. */
+/* As arena_grown(), for an array that nobody shares: copied only when `count` is a power of two. */
 void *arena_grow(struct arena *arena, void *array, size_t count, size_t size);
 
-/* The arena is empty afterwards. */
+/* Frees all blocks; the arena is empty afterwards, and has not failed. */
 void arena_free(struct arena *arena);
 
 #endif

@@ -23,24 +23,24 @@ struct config_globals {
 	const char *chroot;
 	const char *output;
 	const char *pid;
-	const char *service; /* the name that syslog shows */
-	bool overwrite;	     /* open mode of output */
+	const char *service; /* the name in front of lines in syslog */
+	bool overwrite;	     /* `output` is truncated when it is opened */
 	bool syslog;
 	enum config_foreground foreground;
 	int facility;
-	int workers;	     /* 0: one a core */
+	int workers;	     /* how many; 0: one a core */
 	int max_connections; /* of all sections together; 0: any number */
-	unsigned uid, gid;   /* 0: stay */
+	unsigned uid, gid;   /* that workers change to; 0: they keep the master's */
 };
 
 /*
- * A section: what its options set, and what is made of them. An option's setter writes into the
- * struct that is run on, wherever there is one; what follows from several lines, or from the
- * system, is made when all of them are there. A section begins as a copy of the defaults.
+ * A section: what its options set, and what is made of that. An option's setter writes into the
+ * struct that connections or TLS run on, wherever there is one; what follows from several lines, or
+ * from the system, is made behind the last line. A section begins as a copy of the defaults.
  */
 struct config_section {
 	const char *title; /* "Service [NAME]" */
-	bool broken;	   /* its header was refused: only its lines are looked at */
+	bool broken; /* its [NAME] was refused: its lines are checked, but no service is made */
 	struct conn_service service;
 	struct tls_settings tls;
 	struct values_list accept_on,
@@ -60,22 +60,23 @@ struct config {
 	struct config_section **section;
 	size_t count;
 	size_t out_cap; /* the largest output buffer that a section's HTTP machine needs */
-	struct access_file *access; /* all of them */
+	struct access_file *access; /* the list of all destinations of access logs */
 	struct arena arena;	    /* owns every string, list and block */
 };
 
-/* One more section, as the defaults have it; NULL without memory, which the arena remembers. */
+/* Adds a section, a copy of the defaults; NULL without memory, which the arena remembers. */
 struct config_section *config_section_new(struct config *config, const char *name);
 
-/* The first section of that name, or NULL. */
+/* The first section of that name, len bytes; or NULL. */
 struct config_section *config_section_named(struct config *config, const char *name, size_t len);
 
 /*
- * A path of the configuration, which counts from the chroot directory, as it is called outside. It
- * lives as long as the configuration; NULL for NULL.
+ * How a path of the configuration, which is one inside `chroot`, is called outside. The text lives
+ * as long as the configuration; NULL for NULL, or without memory.
  */
 const char *config_outside(struct config *config, const char *path);
 
+/* Frees all that the configuration owns, also OpenSSL's contexts, and *config; NULL: nothing. */
 void config_free(struct config *config);
 
 #endif

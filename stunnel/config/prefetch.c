@@ -99,7 +99,7 @@ static void write_all(int fd, const void *p, size_t len)
 	}
 }
 
-/* In a look-up's thread. */
+/* Called in a look-up's thread, when that has its answer. */
 static void tell(struct net_lookup *lookup)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -113,7 +113,7 @@ static void tell(struct net_lookup *lookup)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Nothing is freed: all of the process goes. */
+/* Looks up all names until the master kills this process, which therefore frees nothing. */
 static void ask_all(const struct prefetch *p, int pipe, pid_t master)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -129,7 +129,7 @@ static void ask_all(const struct prefetch *p, int pipe, pid_t master)
 			rc = net_lookup_start(&job->lookup);
 		}
 		if (rc != 0)
-			break; /* no answer */
+			break; /* the names that are left get no answer */
 	}
 	while (getppid() == master)
 		pause();
@@ -138,7 +138,7 @@ static void ask_all(const struct prefetch *p, int pipe, pid_t master)
 
 /* --- the parent ------------------------------------------------------------------------------- */
 
-/* The pipe, and the signals that end the daemon; they are blocked, unless this is a mere test. */
+/* The pipe, and the signals that end the daemon, which are blocked unless a file is only tested. */
 struct watch {
 	struct pollfd fd[2];
 	uint64_t deadline;
@@ -155,7 +155,7 @@ static int ending_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* False when it is time to stop, or the child has ended. */
+/* Reads len bytes; false at the deadline, at a signal, or when the child has ended. */
 static bool receive(struct watch *w, void *p, size_t len)
 {
 	char *at = p;

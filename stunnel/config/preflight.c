@@ -26,7 +26,7 @@ static int check_folder(const char *path)
 	return S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
 }
 
-/* A file that is to be opened or created: 0, or why that cannot be. */
+/* errno of a file that could neither be opened nor created; 0: it could. */
 static int check_file(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -61,7 +61,7 @@ static void check_files(struct config *config, struct report *report)
 
 	if (error != 0) {
 		complain(report, table_line(d, "chroot"), "Global options", g->chroot, error);
-		return; /* every path would be missing with it */
+		return; /* every path inside would be reported as well */
 	}
 	check_path(config, report, g->output, table_line(d, "output"), "Global options");
 	check_path(config, report, g->pid, table_line(d, "pid"), "Global options");
@@ -74,7 +74,7 @@ static void check_files(struct config *config, struct report *report)
 	}
 }
 
-/* Unix sockets are bound before the workers confine themselves. */
+/* Unix sockets are bound before workers enter the chroot: their paths are those outside. */
 static void check_socket_folders(struct config *config, struct report *report)
 {
 	for (size_t i = 0; i < config->count; i++) {
@@ -91,7 +91,7 @@ static void check_socket_folders(struct config *config, struct report *report)
 	}
 }
 
-/* A listener that would be there. */
+/* A listening socket that a start would make. */
 struct listener {
 	const struct net_addr *addr;
 	const struct config_section *section;
@@ -107,7 +107,7 @@ static const struct listener *in_the_way(const struct listener *listeners, size_
 	return NULL;
 }
 
-/* Binds nothing, but goes through the addresses as a start does: of a section one is enough. */
+/* Adds what a start would bind. One address is enough for a section: others are only warned of. */
 static size_t add_listeners(struct listener *listeners, size_t count,
 			    const struct config_section *s, struct report *report)
 {

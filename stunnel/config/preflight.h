@@ -5,8 +5,8 @@
 #include "config/config.h"
 
 /*
- * What a start would find beyond the file, as far as that can be seen without opening anything for
- * writing or binding: folders that are not there, two services on one address.
+ * Reports what a start would find wrong beyond the file, as far as can be seen without writing to
+ * files or binding: folders that are not there, two services on one address.
  */
 void preflight_check(struct config *config, struct report *report);
 

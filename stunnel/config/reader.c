@@ -17,18 +17,18 @@
 #include "config/report.h"
 #include "config/section.h"
 
-#define LINE_MAX_BYTES 16383 /* stock splits longer ones silently; nobody relies on it */
-#define INCLUDES_MAX 16	     /* nested; stock would loop for ever */
+#define LINE_MAX_BYTES 16383 /* stock splits longer lines silently, on which nobody relies */
+#define INCLUDES_MAX 16	     /* directories within one another; stock would loop for ever */
 #define PATH_BYTES 4096
-#define SHOWN_BYTES 400 /* of a line: the reason behind it must not fall off the log's line */
+#define SHOWN_BYTES 400 /* of a line: the reason behind must still fit in the log's line */
 
 struct reader {
 	struct table_target target;
 	struct config_section *section; /* the open one, or NULL */
 	struct report report;
-	size_t order; /* of the last line */
-	int depth;    /* of include */
-	bool unread;  /* there was a file that could not be */
+	size_t order; /* of the last line, see struct report_line */
+	int depth;    /* of `include`s that are being read */
+	bool unread;  /* a file could not be opened */
 };
 
 /* --- the file's grammar ----------------------------------------------------------------------- */
@@ -64,7 +64,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\v' || c == '\f';
 }
 
-/* Without white space at both ends, in place. */
+/* The text without white space at both ends; shortened in place. */
 static char *trim(char *text)
 {
 	size_t len;
@@ -77,7 +77,7 @@ static char *trim(char *text)
 	return text;
 }
 
-/* Every CR goes, wherever it stands, as in stock. */
+/* Stock ignores every CR, wherever it stands. */
 static void drop_cr(char *text)
 {
 	char *to = text;
@@ -91,8 +91,8 @@ static void drop_cr(char *text)
 static const char *read_directory(struct reader *r, const char *path);
 
 /*
- * `[NAME]`. What only begins so opens a section as well, so that the lines behind it are not taken
- * for the section's before.
+ * Opens a section for `[NAME]`, and for a line that only begins so: else the lines behind it would
+ * be taken for lines of the section before.
  */
 static const char *apply_header(struct reader *r, char *line)
 {
@@ -108,7 +108,7 @@ static const char *apply_header(struct reader *r, char *line)
 	return "No '=' found, nor a ']' at the end of a section's name";
 }
 
-/* NULL, or what is wrong with the line. */
+/* Applies a line, and writes into it; NULL, or what is wrong with the line. */
 static const char *apply_line(struct reader *r, char *line)
 {
 	char *value = strchr(line, '=');
@@ -128,7 +128,7 @@ static const char *apply_line(struct reader *r, char *line)
 	return read_directory(r, trim(value));
 }
 
-/* A line as it is called in messages; NULL without memory. */
+/* A line as messages show it, without a secret value; NULL without memory. */
 static struct report_line *new_line(struct reader *r, const char *file, size_t number,
 				    const char *text)
 {
@@ -148,7 +148,6 @@ static struct report_line *new_line(struct reader *r, const char *file, size_t n
 	return line;
 }
 
-/* The line as it stood there goes into messages: apply_line() writes into it. */
 static void read_line(struct reader *r, const char *file, size_t number, char *text, size_t len)
 {
 	bool too_long = len > LINE_MAX_BYTES, cut = strlen(text) != len;
@@ -213,8 +212,8 @@ static void read_file(struct reader *r, const char *path)
 }
 
 /*
- * Regular files of the directory in alphabetical order, whatever their names, as in stock. Returns
- * as apply_line().
+ * Reads the regular files of a directory in alphabetical order, whatever their names, as in stock.
+ * NULL, or what is wrong with the line that includes the directory.
  */
 static const char *read_directory(struct reader *r, const char *path)
 {
@@ -245,7 +244,7 @@ static const char *read_directory(struct reader *r, const char *path)
 	return NULL;
 }
 
-/* A daemon's directory is the root: a path that does not begin there means another file. */
+/* A daemon changes to the root directory, from where a relative path means another file. */
 static void check_path(struct reader *r, const char *option, const char *path, const char *what)
 {
 	const struct config *config = r->target.config;
@@ -288,7 +287,7 @@ static void read_fd(struct reader *r, int fd)
 		fclose(stream);
 }
 
-/* Whether it may be used. What a load without memory found out is nothing to go by. */
+/* Whether the configuration may be used. What a load without memory has reported is forgotten. */
 static bool judge(struct reader *r, enum reader_use use)
 {
 	bool strict = use == READER_TEST;
@@ -306,7 +305,7 @@ static bool judge(struct reader *r, enum reader_use use)
 	return ok;
 }
 
-/* What only all lines together show. */
+/* Checks and makes what takes all lines. */
 static void finish(struct reader *r, enum reader_use use)
 {
 	struct config *config = r->target.config;

@@ -10,9 +10,9 @@ enum reader_use {
 };
 
 /*
- * Reads and checks a file, or fd if that is not negative. NULL if it cannot be used. What is wrong
- * is logged, all of it: file, line, its text and the reason where a line is at fault; then the
- * verdict.
+ * Reads and checks the file at path, or fd, which is closed, if fd is not negative. The caller
+ * frees the configuration; NULL if it cannot be used. All that is wrong is logged: file, line, its
+ * text and the reason where a line is at fault; then the verdict.
  */
 struct config *reader_load(const char *path, int fd, enum reader_use use);
 

@@ -13,7 +13,7 @@
 struct report_entry {
 	enum report_kind kind;
 	struct report_place place;
-	size_t index; /* of those at one place the first stays the first */
+	size_t index; /* keeps the order of entries at one place: qsort() is not stable */
 	char reason[REASON_MAX];
 };
 
@@ -39,7 +39,7 @@ void report_add(struct report *r, enum report_kind kind, const struct report_pla
 		e.place.order = place->line->order;
 	if (known(r, &e))
 		return;
-	/* Counted first: an error that there is no memory for is an error all the same. */
+	/* Counted first: an error refuses the file even if there is no memory to tell of it. */
 	if (r->count[kind]++ >= REPORT_MAX)
 		return;
 	grown = realloc(r->entry, (r->entries + 1) * sizeof *grown);

@@ -13,7 +13,7 @@
 #include "tls/library.h"
 #include "tls/trial.h"
 
-/* What is looked at, and where a reason goes. */
+/* The section that is checked, and where reasons go. */
 struct check {
 	struct config *config;
 	struct config_section *section;
@@ -21,7 +21,7 @@ struct check {
 	size_t last_line; /* of the section */
 };
 
-/* What is wrong with the section, at the line of the option that is at fault (NULL: none). */
+/* Reports what is wrong with the section, at the line at fault, or behind its last (NULL). */
 static void complain(struct check *r, enum report_kind kind, struct report_line *line,
 		     const char *format, va_list ap) __attribute__((format(printf, 4, 0)));
 
@@ -37,7 +37,7 @@ static void complain(struct check *r, enum report_kind kind, struct report_line 
 		line->refused = true;
 }
 
-/* False, for its callers to return. */
+/* Reports an error at the option's last line (NULL: no option); returns false, for callers to. */
 static bool refuse(struct check *r, const char *option, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -51,7 +51,7 @@ static bool refuse(struct check *r, const char *option, const char *format, ...)
 	return false;
 }
 
-/* The same of one line among several of an option, or of less than an error. */
+/* Reports at one line among several of an option, or what is less than an error. */
 static void tell(struct check *r, enum report_kind kind, struct report_line *line,
 		 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
@@ -87,7 +87,7 @@ static void check_ip_clients(struct check *r, const struct values_list *accept)
 			       accept->item[i]);
 }
 
-/* What a server name takes to another section was said before the name came. */
+/* Refuses options that act before a server name can lead to this section. */
 static void check_early(struct check *r, const struct config_section *s,
 			const struct config_section *primary)
 {
@@ -169,7 +169,7 @@ static void check_protocol(struct check *r, const struct config_section *s)
 		check_proxy(r, s);
 }
 
-/* setuid and setgid of a section own the socket; no other socket has an owner. */
+/* setuid and setgid of a section are the owner of its Unix socket; other sockets have none. */
 static void check_owner(struct check *r, const struct config_section *s)
 {
 	static const char *const names[] = {"setuid", "setgid"};
@@ -180,7 +180,7 @@ static void check_owner(struct check *r, const struct config_section *s)
 				refuse(r, names[n], "The owner of a Unix socket is not built yet");
 }
 
-/* What else may stand for an endpoint is not built, and was refused at its line. */
+/* Other options that make an endpoint in stock are not built, and were refused at their lines. */
 static void check_endpoints(struct check *r, const struct config_section *s)
 {
 	bool accepts = s->accept_on.count != 0, connects = s->connect_to.count != 0;
@@ -196,7 +196,7 @@ static void check_endpoints(struct check *r, const struct config_section *s)
 				   : "'accept' and 'connect' are missing");
 }
 
-/* What one line of the policy cannot tell: who may say who the client is, in which way. */
+/* Checks options of core/service.c against one another. */
 static void check_policy(struct check *r, const struct config_section *s)
 {
 	unsigned parts = (s->accept_on.count != 0 ? SERVICE_ACCEPTS : 0) |
@@ -209,7 +209,7 @@ static void check_policy(struct check *r, const struct config_section *s)
 			refuse(r, fault.option, "%s", fault.why);
 }
 
-/* The destination that a path, or `syslog`, stands for; one for all sections that name it. */
+/* The destination of a path or `syslog`, shared by all sections that name it; NULL: no memory. */
 static struct access_file *access_file(struct config *config, const char *path)
 {
 	struct access_file **last = &config->access;
@@ -229,7 +229,7 @@ static struct access_file *access_file(struct config *config, const char *path)
 	return file;
 }
 
-/* A format is looked at also where nothing is to be written in it yet. */
+/* A format is checked even without an accessLog that would use it. */
 static void check_format(struct check *r, struct access_log *log, const char *format)
 {
 	const char *why = exchange_format(&log->format, format ? format : "");
@@ -282,7 +282,7 @@ static void check_verification(struct check *r, const struct tls_verify *v)
 		refuse(r, check, "Either \"verifyChain\" or \"verifyPeer\" has to be enabled");
 }
 
-/* From tls_ctx_new(). */
+/* Reports what tls_ctx_new() complains of. */
 static void tell_tls(void *arg, enum tls_trouble trouble, const char *option, const char *why)
 {
 	static const enum report_kind kinds[] = {[TLS_TROUBLE_WARNING] = REPORT_WARNING,
@@ -293,7 +293,7 @@ static void tell_tls(void *arg, enum tls_trouble trouble, const char *option, co
 	tell(r, kinds[trouble], option ? table_line(r->section, option) : NULL, "%s", why);
 }
 
-/* From tls_trial(). */
+/* Reports what tls_trial() complains of. */
 static void tell_trial(void *arg, bool nobody, const char *option, const char *why)
 {
 	struct check *r = arg;
@@ -302,7 +302,7 @@ static void tell_trial(void *arg, bool nobody, const char *option, const char *w
 	     option ? table_line(r->section, option) : NULL, "%s", why);
 }
 
-/* There is no other way to resume a session. */
+/* The session cache is off: without tickets no session is resumed. */
 static uint64_t no_tickets(void)
 {
 	uint64_t bit = 0;
@@ -335,7 +335,7 @@ static void make_tls(struct check *r, struct config_section *s)
 	if (!tls->cert && !ANY_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
 		refuse(r, NULL, "TLS server needs a certificate");
 	if (ANY_REFUSED(r, "key"))
-		tls->cert = NULL; /* one is nothing without the other */
+		tls->cert = NULL; /* without its key, loading it would only report more */
 	check_verification(r, &tls->verify);
 	check_alpn(r, tls);
 	s->service.tls = tls_ctx_new(tls, tell_tls, r);
@@ -352,7 +352,7 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 
 	log_main(LOG_INFO, "Initializing service [%s]", service->name);
 	service->send_proxy = s->protocol != NULL;
-	/* A client's `sni` is a name. */
+	/* With `client = yes`, refused before, `sni` is the name to ask for. */
 	if (s->sni && !ANY_REFUSED(r, "client"))
 		join_primary(r, s);
 	check_protocol(r, s);

@@ -8,7 +8,7 @@
 
 #define NAME_MAX_LEN 31 /* longer than any option */
 
-/* In small letters and without what only divides words; false for what is too long for a name. */
+/* The name in lower case without `-` and `_`; false if it is too long for an option's. */
 static bool fold(const char *name, char folded[static NAME_MAX_LEN + 1])
 {
 	size_t len = 0;
@@ -56,7 +56,7 @@ int suggest_distance(const char *typed, const char *known)
 	return found <= (a_len <= 4 ? 1 : 2) ? found : SUGGEST_FAR;
 }
 
-/* Of patches for stunnel 4, and of other servers that do the same. */
+/* Names of options in patches for stunnel 4 and in other servers, folded, and ours. */
 static const struct {
 	const char *name, *option, *as;
 } foreign[] = {

@@ -2,7 +2,7 @@
 #ifndef SUGGEST_H
 #define SUGGEST_H
 
-/* What somebody may have meant who wrote a name that is none. */
+/* Finds what was meant by the name of an option that does not exist. */
 
 /*
  * How far apart two names are, in letters that are missing, too many, wrong or swapped, without
@@ -11,8 +11,7 @@
 #define SUGGEST_FAR 100
 int suggest_distance(const char *typed, const char *known);
 
-/* The option that does what this name does elsewhere, and how it is written; NULL: nothing known.
- */
+/* The option that does what `typed` does in other servers; *as: how to write it. NULL: none. */
 const char *suggest_foreign(const char *typed, const char **as);
 
 #endif

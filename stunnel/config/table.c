@@ -12,8 +12,8 @@
 
 enum scope {
 	BEFORE_SECTIONS,
-	ANYWHERE,	/* before the first section it is the default of all */
-	INSIDE_SECTION, /* an option of that name before the first one is another */
+	ANYWHERE,	/* before the first section: the default of all sections */
+	INSIDE_SECTION, /* before the first one, the name means another option */
 };
 
 struct row {
@@ -23,9 +23,9 @@ struct row {
 	size_t offset;	     /* of what it sets, in struct config_globals or config_section */
 	const char *initial; /* the default as it would stand in a file; NULL: unset */
 	struct values_bounds bounds;
-	const char *same_as;	/* the option that this is another way to write */
-	const char *in_section; /* why a global option of ours or stock's changes nothing there */
-	bool secret;		/* its value is not for the log */
+	const char *same_as;	/* this row is another way to write that option */
+	const char *in_section; /* why a global option has no effect there; NULL: refused */
+	bool secret;		/* the value must not be logged */
 	const char *help;
 };
 
@@ -52,8 +52,7 @@ static const struct values_choice log_choice[] = {{"append", 0}, {"overwrite", 1
 static const struct values_choice failover_choice[] = {
 	{"prio", CONN_PRIORITY}, {"rr", CONN_ROUND_ROBIN}, {0}};
 
-/* Where the setter writes; a member that is not of the setter's type is an error of the compiler.
- */
+/* Where the setter writes; a member that is not of the setter's type does not compile. */
 #define PLACE(setter, type, member)                                             \
 	.set = setter, .offset = _Generic(&((type *)0)->member, setter##_slot * \
 					  : offsetof(type, member))
@@ -65,7 +64,7 @@ static const struct values_choice failover_choice[] = {
 #define GLOBAL(...) ROW(BEFORE_SECTIONS, struct config_globals, __VA_ARGS__)
 #define SERVICE(...) ROW(ANYWHERE, struct config_section, __VA_ARGS__)
 #define SECTION(...) ROW(INSIDE_SECTION, struct config_section, __VA_ARGS__)
-/* An option of core/service.c, which has its help and its default. */
+/* An option whose help and default are in core/service.c. */
 #define POLICY(row_name, ...)                                                            \
 	{                                                                                \
 		.name = row_name, .scope = ANYWHERE,                                     \
@@ -341,7 +340,7 @@ static bool may_stand(const struct row *row, bool global)
 	return false;
 }
 
-/* The option of that name that may stand there; two of one name are for different places. */
+/* The option of that name that may stand there: options of one name are for different places. */
 static const struct row *find(const char *name, size_t len, bool global)
 {
 	for (size_t i = 0; i < ROWS; i++)
@@ -351,7 +350,7 @@ static const struct row *find(const char *name, size_t len, bool global)
 	return NULL;
 }
 
-/* A line stands for its option even if it is refused: nobody is told that the option is missing. */
+/* A refused line counts as its option's as well: nobody is told that the option is missing. */
 static void note_line(struct table_target *t, const struct row *row, bool refused)
 {
 	t->section->line[row - rows] = t->line;
@@ -382,7 +381,7 @@ static const struct row *nearest(const char *name)
 	return found;
 }
 
-/* A name that is not valid: what may have been meant by it. */
+/* The reason to refuse a name, with what may have been meant; row: a global option, or NULL. */
 static const char *refuse_name(struct table_target *t, const struct row *row, const char *name)
 {
 	static const char invalid[] = "Specified option name is not valid here";
@@ -453,7 +452,7 @@ static bool is_way_to_write(const struct row *row, const char *name)
 	return !strcasecmp(row->name, name) || (row->same_as && !strcmp(row->same_as, name));
 }
 
-/* Of several options that say one thing the last line decides. */
+/* The row whose line came last among the ways to write an option; NULL: none has a line. */
 static const struct row *latest(const struct config_section *s, const char *name)
 {
 	const struct row *found = NULL;
@@ -498,7 +497,7 @@ static void print_names(FILE *to, const char *heading, values_setter *setter)
 	fprintf(to, "\n");
 }
 
-/* What is said of a row: by itself, or by the core's table. */
+/* Help and default of a row: its own, or those of core/service.c. */
 static struct service_info info_of(const struct row *row)
 {
 	struct service_info info = {row->name, row->initial, row->help};

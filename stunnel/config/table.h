@@ -7,39 +7,39 @@
 
 #include "config/config.h"
 
-/* What an option's line needs to be applied to. */
+/* What an option's line is applied to. */
 struct table_target {
 	struct config *config;
 	struct config_section *section; /* the open one, or the defaults */
 	bool global;			/* no section was opened yet */
 	struct report_line *line;
-	struct report *report; /* for what is wrong, but does not refuse the line */
-	char reason[256];      /* of a refusal, where that is no fixed text */
+	struct report *report; /* for notes and warnings on lines that are not refused */
+	char reason[256];      /* of a refusal, unless that is a static text */
 };
 
-/* Sets every option to its default. */
+/* Sets every option of the defaults, target->section, to its initial value. */
 void table_default(struct table_target *target);
 
-/* Gives a copy of the defaults lines of its own; false without memory. */
+/* Gives a copy of the defaults an array `line` of its own; false without memory. */
 bool table_inherit(struct config_section *section, struct arena *arena);
 
 /*
- * Applies one line. NULL, or what is wrong with it, until the next call; the line then counts as
- * one of the option that it names, or that it was meant to name. `include` is not applied: *include
- * is then set to the directory.
+ * Applies target->line, NAME = VALUE. NULL, or what is wrong with the line, a text that lasts until
+ * the next call: then it counts as a refused line of the option that it names, or is most likely to
+ * mean. A line of `include` only sets *include to the directory; else it is NULL.
  */
 const char *table_apply(struct table_target *target, const char *name, const char *value,
 			const char **include);
 
-/* A line that is none of NAME = VALUE counts as one of the option that it begins with. */
+/* A line without `=` counts as a refused one of the option that it begins with, if it does. */
 void table_spoilt(struct table_target *target, const char *text);
 
-/* Whether the value of a line, whose name may be misspelled, is not to be shown to anybody. */
+/* Whether the value of a line, whose name may be misspelled, must not be shown to anybody. */
 bool table_is_secret(const char *line);
 
 /*
- * The last line of an option, and of those that are other ways to write it; or NULL. And the name
- * that stands in it.
+ * The last line of an option, or of another way to write it, and the option's name in that line;
+ * both are NULL if there is none.
  */
 struct report_line *table_line(const struct config_section *section, const char *name);
 const char *table_written(const struct config_section *section, const char *name);
@@ -47,7 +47,7 @@ const char *table_written(const struct config_section *section, const char *name
 /* Whether a line of the option, or of another way to write it, was refused. */
 bool table_refused(const struct config_section *section, const char *name);
 
-/* One line an option: name, help, default. */
+/* Prints -help's list of options, a line each: name, help, default. */
 void table_print(FILE *to);
 
 #endif

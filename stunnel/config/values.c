@@ -20,8 +20,7 @@ static const struct values_bounds yes_no = {
 	.error = "The argument needs to be either 'yes' or 'no'",
 };
 
-/* --- numbers and names of numbers ---------------------------------------------------------------
- */
+/* --- numbers and names of numbers ------------------------------------------------------------- */
 
 static const char *choose(const char *value, const struct values_choice *choice, const char *error,
 			  int *n)
@@ -80,8 +79,7 @@ const char *values_unsigned(const struct values_input *in, void *slot)
 	return why;
 }
 
-/* --- texts and lists of them --------------------------------------------------------------------
- */
+/* --- texts and lists of them ------------------------------------------------------------------ */
 
 const char *values_text(const struct values_input *in, void *slot)
 {
@@ -133,8 +131,7 @@ const char *values_name(const struct values_input *in, void *slot)
 	return NULL;
 }
 
-/* --- of the process -----------------------------------------------------------------------------
- */
+/* --- of the process --------------------------------------------------------------------------- */
 
 static const struct values_choice levels[] = {{"emerg", LOG_EMERG},
 					      {"alert", LOG_ALERT},
@@ -186,7 +183,7 @@ const char *values_level(const struct values_input *in, void *slot)
 		      level);
 }
 
-/* A number, or a name; the number 0 as well as root mean that nothing is changed. */
+/* A numeric id; 0, root's, means that the process keeps its own. */
 static bool parse_id(const char *value, unsigned *id)
 {
 	char *end;
@@ -220,8 +217,7 @@ const char *values_group(const struct values_input *in, void *slot)
 	return gr || parse_id(in->value, id) ? NULL : "Illegal GID";
 }
 
-/* --- TLS ----------------------------------------------------------------------------------------
- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 const char *values_version(const struct values_input *in, void *slot)
 {
@@ -278,7 +274,7 @@ const char *values_verify(const struct values_input *in, void *slot)
 	return why;
 }
 
-/* What is verified has to be there; `no` takes back only the bit itself. */
+/* `yes` makes a certificate required as well; `no` clears only the bit itself. */
 static const char *set_bit(const struct values_input *in, unsigned bit, unsigned *bits)
 {
 	bool yes;
@@ -310,8 +306,7 @@ const char *values_verify_peer(const struct values_input *in, void *slot)
 	return set_bit(in, TLS_VERIFY_PEER, bits);
 }
 
-/* --- what others read ---------------------------------------------------------------------------
- */
+/* --- what others read ------------------------------------------------------------------------- */
 
 const char *values_socket(const struct values_input *in, void *slot)
 {
@@ -354,8 +349,7 @@ const char *values_send_proxy(const struct values_input *in, void *slot)
 	return NULL;
 }
 
-/* --- without a place ----------------------------------------------------------------------------
- */
+/* --- without a place -------------------------------------------------------------------------- */
 
 const char *values_include(const struct values_input *in, void *slot)
 {

@@ -21,12 +21,11 @@ struct values_choice {
 struct values_bounds {
 	const struct values_choice *choice;
 	int min, max;
-	const char *error; /* what is said of any other value */
-	const char
-		*taken; /* values_unbuilt(): those that ask for what we do anyway, with | between */
+	const char *error; /* what is wrong with any other value */
+	const char *taken; /* values_unbuilt(): values, with | between, of what we do anyway */
 };
 
-/* Values of one option that may stand several times, and where each came from. */
+/* The values of an option that may stand several times, and the line of each. */
 struct values_list {
 	const char **item;
 	struct report_line **line;
@@ -36,7 +35,7 @@ struct values_list {
 /* What a setter is called with, beside the place that it sets. */
 struct values_input {
 	const char *value;
-	const char *option; /* its name, as the table has it */
+	const char *option; /* the option's name, as the table has it */
 	const struct values_bounds *bounds;
 	struct report_line *line;
 	struct arena *arena; /* for what lives as long as the configuration */
@@ -45,9 +44,9 @@ struct values_input {
 };
 
 /*
- * A setter takes a value to the place that an option sets, and returns NULL; or it returns what is
- * wrong with the value, a static text, and leaves the place as it was. SETTER_slot is the type of
- * what it sets: by that the table refuses, when it is compiled, a member of another type.
+ * A setter writes a value to the member that an option sets, and returns NULL; or it returns what
+ * is wrong with the value, a static text, and leaves the member as it was. SETTER_slot is the type
+ * of the member: a row of the table with a member of another type does not compile.
  */
 typedef const char *values_setter(const struct values_input *in, void *slot);
 
@@ -55,38 +54,38 @@ typedef const char *values_setter(const struct values_input *in, void *slot);
 	typedef type setter##_slot; \
 	values_setter setter
 
-VALUES_SETTER(values_flag, bool); /* yes and no, unless the option has choices of its own */
+VALUES_SETTER(values_flag, bool); /* yes and no, unless bounds have other choices */
 VALUES_SETTER(values_integer, int);
-VALUES_SETTER(values_unsigned, unsigned); /* enums as well: these are compatible */
+VALUES_SETTER(values_unsigned, unsigned); /* enums as well, which are compatible with it */
 
-/* Texts; they differ in what an empty value is, as of an unset variable in a template. */
+/* Texts; setters differ in what an empty value means, as of an unset variable in a template. */
 VALUES_SETTER(values_text, const char *);	  /* refused */
-VALUES_SETTER(values_text_or_none, const char *); /* the same as no line, as in stock */
-VALUES_SETTER(values_text_or_undo, const char *); /* undoes a line before; else refused */
+VALUES_SETTER(values_text_or_none, const char *); /* unsets the text, as in stock */
+VALUES_SETTER(values_text_or_undo, const char *); /* unsets a text that is set; else refused */
 
-/* Each line adds one. A section begins with what the defaults have. */
+/* Lists: each line adds a value. A section begins with those of the defaults. */
 VALUES_SETTER(values_item, struct values_list);
 VALUES_SETTER(values_name, struct tls_names);
 
-VALUES_SETTER(values_level, int); /* of the log, behind `FACILITY.` where that may stand */
+VALUES_SETTER(values_level, int); /* LOG_...; `FACILITY.` in front of it sets in->facility */
 VALUES_SETTER(values_user, unsigned);
 VALUES_SETTER(values_group, unsigned);
 VALUES_SETTER(values_version, int);		       /* of TLS */
-VALUES_SETTER(values_versions, struct tls_settings);   /* both bounds */
-VALUES_SETTER(values_tls_option, struct tls_settings); /* -NAME clears it */
+VALUES_SETTER(values_versions, struct tls_settings);   /* sets both bounds */
+VALUES_SETTER(values_tls_option, struct tls_settings); /* NAME sets the option, -NAME clears it */
 VALUES_SETTER(values_socket, struct net_options);
-VALUES_SETTER(values_policy, struct service);	/* by the option's name; in->word may be set */
-VALUES_SETTER(values_send_proxy, const char *); /* yes: the protocol `proxy`; no undoes that */
+VALUES_SETTER(values_policy, struct service);	/* service_option(); in->word may be set */
+VALUES_SETTER(values_send_proxy, const char *); /* yes: protocol = proxy; no undoes that */
 
-/* enum tls_verify_bit: by a level of stunnel 4, and by options for one of the bits. */
+/* Bits of enum tls_verify_bit: those of a level of stunnel 4, or a single one. */
 VALUES_SETTER(values_verify, unsigned);
 VALUES_SETTER(values_require, unsigned);
 VALUES_SETTER(values_verify_chain, unsigned);
 VALUES_SETTER(values_verify_peer, unsigned);
 
-/* Without a slot: the value is looked at, and nothing is set. */
-values_setter values_include; /* a path, which is the caller's to follow */
+/* Setters without a member: the value is checked, and nothing is set. */
+values_setter values_include; /* a path, which table_apply() gives to its caller */
 values_setter values_idle;    /* within bounds, or any text if there are none */
-values_setter values_unbuilt; /* one of bounds->taken */
+values_setter values_unbuilt; /* refuses all but bounds->taken */
 
 #endif
