@@ -8,17 +8,17 @@
 
 #define CACHE_LINE 64
 
-/* Written by its worker alone, so that rows share no cache line. */
+/* A worker writes its own row only; rows share no cache line, so that no worker slows another. */
 struct row {
-	_Atomic uint64_t since; /* when it began to serve; 0: nobody does */
-	_Atomic uint64_t room;
-	_Atomic uint32_t count[]; /* by column */
+	_Atomic uint64_t since;	  /* board_now() when the worker began to serve; 0: none does */
+	_Atomic uint64_t room;	  /* connections that the worker can hold */
+	_Atomic uint32_t count[]; /* open connections, by column */
 };
 
 struct board {
 	const struct board *older;
 	size_t workers, columns;
-	size_t size; /* of a row */
+	size_t size; /* bytes from one row to the next */
 	char *rows;
 };
 

@@ -13,22 +13,22 @@
 #include <unistd.h>
 
 #define DEPTH_MAX 64
-#define LINKS_MAX 40 /* as Linux has it */
+#define LINKS_MAX 40 /* symbolic links in a path, as in path_resolution(7) */
 #define TRIES 8
 
 /*
- * On the way through a path: where we are and, with a root, the folders down to there, so that `..`
- * leads back and never out. Without one the kernel may say what is above, and a worker whose
- * descriptors are taken needs few more.
+ * The state of resolving a path. With a root all folders from there down stay open, so that `..`
+ * never leads above the root, even if folders are moved meanwhile. Without a root the kernel
+ * resolves `..`, and one folder is open at a time, for a worker that has few descriptors left.
  */
 struct walk {
 	bool confined;
-	int dir[DEPTH_MAX]; /* the last one is where we are */
+	int dir[DEPTH_MAX]; /* dir[depth - 1] is the current folder */
 	size_t depth;
-	char rest[PATH_MAX]; /* of the path */
+	char rest[PATH_MAX]; /* of the path, still to be resolved */
 	char name[NAME_MAX + 1];
 	bool is_last;	/* nothing follows name */
-	bool by_kernel; /* name is a link of /proc, which says more to the kernel than its text */
+	bool by_kernel; /* name is a magic link (symlink(7)): only the kernel can follow it */
 	int links;
 };
 
@@ -59,7 +59,7 @@ static int top(const struct walk *w)
 	return w->dir[w->depth - 1];
 }
 
-/* Back to what an absolute path counts from. */
+/* Makes the folder that an absolute path begins at the current one. */
 static int go_to_root(struct walk *w)
 {
 	if (!w->confined)
@@ -87,7 +87,7 @@ static int begin(struct walk *w, const char *root, const char *path)
 	return push(w, open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-/* Takes the next name from the path; where there is none, the folder itself is the last one. */
+/* Moves the next name of the path into w->name: "." if the path has ended. */
 static int next_name(struct walk *w)
 {
 	size_t start = strspn(w->rest, "/");
@@ -128,7 +128,7 @@ static bool others_may_write(const struct stat *folder)
 		folder->st_gid != getegid());
 }
 
-/* Whether nobody but root, or who we are, can have put a link into the folder where we are. */
+/* Whether only root or the process's own user can have made a link in the current folder. */
 static bool may_follow(const struct walk *w)
 {
 	struct stat st;
@@ -178,7 +178,7 @@ static int follow(struct walk *w, int link)
 	return push(w, openat(top(w), w->name, O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-/* One name further. */
+/* Resolves w->name: enters a folder, follows a link, and leaves the last name for the caller. */
 static int step(struct walk *w, bool follow_last)
 {
 	struct stat st;
@@ -191,7 +191,7 @@ static int step(struct walk *w, bool follow_last)
 	}
 	fd = openat(top(w), w->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT && w->is_last ? 0 : -errno; /* it is to be created */
+		return errno == ENOENT && w->is_last ? 0 : -errno; /* O_CREAT may create the last */
 	if (fstat(fd, &st) != 0)
 		rc = -errno;
 	else if (S_ISLNK(st.st_mode) && (!w->is_last || follow_last)) {
@@ -208,7 +208,7 @@ static int step(struct walk *w, bool follow_last)
 	return rc;
 }
 
-/* Leads to the folder of the last name, which is not a link that may be followed any more. */
+/* Resolves path up to its last name, left in w->name; follow_last: even if that is a link. */
 static int walk(struct walk *w, const char *root, const char *path, bool follow_last)
 {
 	int rc = begin(w, root, path);
@@ -223,7 +223,7 @@ static int walk(struct walk *w, const char *root, const char *path, bool follow_
 	return rc;
 }
 
-/* What the walk has led to. */
+/* Opens the last name without following a link that was put there after the walk. */
 static int open_here(const struct walk *w, int flags, mode_t mode)
 {
 	int fd;
@@ -247,9 +247,9 @@ int confined_open(const char *root, const char *path, int flags, mode_t mode)
 }
 
 /*
- * Who may write to the folder can put another name of a victim's file there and take it away when
- * the file is open: then the descriptor tells of one name, which is the victim's. So it is the name
- * that is looked at: the same file must have it, and no other.
+ * Whoever may write to the folder can put a hard link to a victim's file there, and remove the link
+ * once the file is open: fstat() then counts one name again. The name must therefore still lead to
+ * the opened file, which must have no other name.
  */
 static int look(const struct walk *w, int fd, struct stat *st)
 {

@@ -23,7 +23,7 @@ static bool is_v6(const char *text, size_t len)
 	return ip_parse_v6(span_of(text, zone ? (size_t)(zone - text) : len), ip);
 }
 
-/* What is no address at all, as it is meant elsewhere. */
+/* The reason if text is written as for another program's configuration, else NULL. */
 static const char *foreign(const char *text)
 {
 	const char *blank = text + strcspn(text, BLANKS);
@@ -78,14 +78,14 @@ static const char *check_host(const char *host, size_t len)
 		return "no host before the colon: for all addresses write PORT alone";
 	if (len > HOST_MAX)
 		return "the host's name is too long: more than 255 bytes";
-	if (len == 1 && *host == '*') /* any address, for the resolver */
+	if (len == 1 && *host == '*') /* glibc's getaddrinfo() has it mean any */
 		return NULL;
 	if (memchr(host, ':', len))
 		return is_v6(host, len) ? NULL : "one colon, between HOST and PORT";
 	return check_name(host, len);
 }
 
-/* A name is for services(5) to know. */
+/* A name of a service is not checked: only services(5) knows which names there are. */
 static const char *check_port(const char *port, bool passive)
 {
 	unsigned n = 0;
@@ -102,7 +102,7 @@ static const char *check_port(const char *port, bool passive)
 	return n != 0 || passive ? NULL : "nothing can be connected at port 0";
 }
 
-/* [ADDRESS]:PORT, as in URLs. */
+/* Splits [ADDRESS]:PORT (RFC 3986 3.2.2) at *host, *len and *port; NULL or what is wrong. */
 static const char *split_brackets(const char *text, const char **host, size_t *len,
 				  const char **port)
 {
@@ -134,7 +134,7 @@ static const char *split(const char *text, const char **host, size_t *len, const
 	return NULL;
 }
 
-/* Without the blanks between the last colon and the port, which stock takes; false if too long. */
+/* Copies text without the blanks before the port, which stock accepts; false if too long. */
 static bool join_port(const char *text, char joined[static ENDPOINT_MAX])
 {
 	const char *colon = strrchr(text, ':');

@@ -14,14 +14,14 @@
 
 #define LINE_MAX (LOG_LINE_MAX + 128) /* with date, level and id */
 
-/* A line from before the sinks were open. */
+/* A line that was logged before log_open(), kept until the sinks are known. */
 struct kept {
 	struct kept *next;
 	int level;
 	char text[];
 };
 
-/* Where lines go, and how many did not get there since the last one that did. */
+/* A file for lines, and the number of lines that it has lost since the last one written. */
 struct sink {
 	struct log_file file;
 	unsigned long lost;
@@ -33,10 +33,10 @@ struct sink {
 		.file = {.fd = -1 } \
 	}
 
-/* Sinks that are open. */
+/* The sinks of one configuration. */
 struct state {
 	struct log_sinks sinks;
-	char *ident, *root, *path; /* what the strings of sinks are: copies of our own */
+	char *ident, *root, *path; /* copies that the strings of sinks point at */
 	struct sink file;
 };
 
@@ -109,7 +109,7 @@ static size_t make_line(char line[static LINE_MAX], const char *id, int level, c
 	return len > 0 && len < LINE_MAX ? (size_t)len : 0;
 }
 
-/* What was lost is told where it was lost, before the first line that goes through again. */
+/* Writes the number of lost lines where they are missing; false if that is not possible yet. */
 static bool tell_losses(struct sink *sink)
 {
 	char text[128], line[LINE_MAX];
@@ -134,7 +134,7 @@ static void write_line(struct sink *sink, const char *line, size_t len)
 	sink->lost++;
 }
 
-/* Whoever starts us may not read that, either. */
+/* Standard error is written without blocking: whoever started the daemon may not read it. */
 static void show_error(const char *text)
 {
 	char line[LINE_MAX];
@@ -207,7 +207,7 @@ static void free_state(struct state *s)
 	*s = (struct state){.file = NO_SINK};
 }
 
-/* 0 or -errno, and then there is nothing to free. */
+/* 0 or -errno; after an error *s holds nothing. */
 static int make_state(struct state *s, const struct log_sinks *wanted)
 {
 	int rc = 0;
@@ -327,7 +327,7 @@ void log_started(void)
 {
 	starting = false;
 	if (!current.sinks.to_stderr)
-		log_file_close(&standard_error.file); /* which may be a terminal */
+		log_file_close(&standard_error.file); /* a daemon keeps no terminal open */
 }
 
 void log_name(const char *id)
@@ -335,7 +335,7 @@ void log_name(const char *id)
 	name = id;
 }
 
-/* As stock marks them. */
+/* The character that stock prints for a level on the terminal. */
 static char mark(int level)
 {
 	return level < LOG_ERR	      ? '*'

@@ -20,8 +20,8 @@ static int open_path(const char *root, const char *path, int flags, struct confi
 }
 
 /*
- * A FIFO is opened for reading, too, which Linux does without waiting for a reader: without one the
- * lines stay in it, and none is refused because a reader has gone.
+ * A FIFO is opened for reading and writing, as Linux allows (fifo(7)): the open does not wait for a
+ * reader, and while there is none lines stay in the FIFO instead of failing with EPIPE.
  */
 static int open_any(const char *root, const char *path, struct confined_file *found)
 {
@@ -90,7 +90,7 @@ int log_file_open(struct log_file *file, const char *root, const char *path, boo
 	return 0;
 }
 
-/* Where there is none any more, the master creates one and hands it over. */
+/* A missing file is no fault: after a rotation the master creates it for the workers. */
 int log_file_try(const struct log_file *file, const char *path)
 {
 	struct confined_file found;
@@ -102,8 +102,8 @@ int log_file_try(const struct log_file *file, const char *path)
 }
 
 /*
- * O_NONBLOCK would be set for everybody who has the same pipe or terminal: a description of our own
- * has it alone. Where there is none, as of a socket, poll() has to do.
+ * O_NONBLOCK belongs to the open file description, which other processes share: the pipe or
+ * terminal is opened anew. A socket cannot be, and is asked by poll() before each write.
  */
 static int reopen(int fd)
 {
@@ -147,7 +147,7 @@ static bool may_write(const struct log_file *file)
 	return false;
 }
 
-/* How much of it was written: all, or less with errno. */
+/* Returns how many of the bytes were written; errno is set if not all. */
 static size_t write_all(const struct log_file *file, const char *p, size_t len)
 {
 	size_t written = 0;
@@ -164,7 +164,7 @@ static size_t write_all(const struct log_file *file, const char *p, size_t len)
 	return written;
 }
 
-/* Several processes may do that at the same time: better an empty line than two in one. */
+/* Ends a line that was cut. Two processes may do so at once: an empty line does no harm. */
 static bool begin_anew(struct log_file *file)
 {
 	if (!atomic_load(file->cut))
@@ -182,7 +182,7 @@ static size_t whole_lines(const char *p, size_t len)
 	return len;
 }
 
-/* A pipe takes up to PIPE_BUF bytes as a whole or not at all: as many lines as that are, or one. */
+/* Bytes of one write(): a pipe takes up to PIPE_BUF whole or not at all, and so no line in part. */
 static size_t portion(const struct log_file *file, const char *p, size_t len)
 {
 	const char *end;

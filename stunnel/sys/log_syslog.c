@@ -12,19 +12,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define QUEUE_MAX 65536 /* a datagram socket takes ten lines of a burst, as Linux has it */
+#define QUEUE_MAX 65536 /* Linux queues some ten datagrams a socket: bursts need more */
 #define HEAD_MAX 256	/* priority, date and name in front of a line */
 
 static int fd = -1;
 static bool wanted;
-static bool stream; /* records end with a zero byte there; datagrams have ends of their own */
+static bool stream; /* /dev/log is a stream socket: each record ends with a zero byte */
 static char *name;
 static int facility;
 
 enum outcome { SENT, FULL, BROKEN };
 
-/* Records, each a uint32_t with the length of what follows, which ends with a zero byte. The first
- * may be sent in part. */
+/* Records: a uint32_t length, then so many bytes, the last one zero. Of the first record
+ * sent_of_first bytes are sent. */
 static char queue[QUEUE_MAX];
 static size_t queued, sent_of_first;
 static unsigned long lost;
@@ -54,7 +54,7 @@ static bool connect_anew(void)
 	return open_socket(SOCK_DGRAM) || (errno == EPROTOTYPE && open_socket(SOCK_STREAM));
 }
 
-/* Once a second at most: where nobody listens, that is what each line would cost. */
+/* Tried once a second at most, since each line fails while no syslog daemon listens. */
 static bool reconnect(void)
 {
 	static time_t tried;
@@ -66,7 +66,7 @@ static bool reconnect(void)
 	return connect_anew();
 }
 
-/* p ends with a zero byte, which is sent where records need one. */
+/* Sends a record, whose zero byte is for stream sockets only; continues at sent_of_first. */
 static enum outcome send_record(const char *p, size_t len)
 {
 	size_t end = stream ? len : len - 1;
@@ -80,7 +80,7 @@ static enum outcome send_record(const char *p, size_t len)
 			sent_of_first += (size_t)n;
 		else if (errno == EAGAIN || errno == ENOBUFS)
 			return FULL;
-		else if (errno == EMSGSIZE) /* the line's fault: it could never be sent */
+		else if (errno == EMSGSIZE) /* such a line could never be sent: it is dropped */
 			break;
 		else if (errno != EINTR)
 			return BROKEN;
@@ -89,7 +89,7 @@ static enum outcome send_record(const char *p, size_t len)
 	return SENT;
 }
 
-/* A daemon that was started again has another socket at the same path. */
+/* A syslog daemon that was restarted has a new socket at /dev/log. */
 static enum outcome send_or_reconnect(const char *p, size_t len)
 {
 	enum outcome outcome = send_record(p, len);

@@ -110,9 +110,9 @@ static int bind_and_listen(int fd, const struct net_addr *addr, bool shared, boo
 	if (bind(fd, &addr->u.sa, addr->len) != 0)
 		return -1;
 	/*
-	 * Set before bind() the option would let us share the port with any other process of the
-	 * same user, and "address already in use" would go unseen. Set after it, the further
-	 * sockets of ours may still join.
+	 * SO_REUSEPORT set before bind() would share the port with any process of the same user
+	 * that sets it too, and hide EADDRINUSE. Set after bind(), it still lets the further
+	 * sockets of this daemon join.
 	 */
 	if (shared && !join && set_reuseport(fd) != 0)
 		return -1;
@@ -147,7 +147,7 @@ static bool is_wildcard(const struct facts_addr *facts)
 	return !memcmp(facts->ip, any, sizeof any);
 }
 
-/* Whether it is `::` for IPv4, too. What holds where nothing is said is the system's to tell. */
+/* Whether the address is `::` for IPv4, too, by IPV6_V6ONLY or else net.ipv6.bindv6only. */
 static bool takes_ipv4(const struct facts_addr *facts, const struct net_options *options)
 {
 	const struct net_option *option = net_options_find(options, NET_ACCEPT, "IPV6_V6ONLY");
@@ -166,7 +166,7 @@ static bool takes_ipv4(const struct facts_addr *facts, const struct net_options 
 	return only == 0;
 }
 
-/* Of listeners on different network devices each has the port for itself. */
+/* Listeners that SO_BINDTODEVICE binds to different network devices can share a port. */
 static bool on_other_devices(const struct net_options *a, const struct net_options *b)
 {
 	const struct net_option *one = net_options_find(a, NET_ACCEPT, "SO_BINDTODEVICE");
@@ -207,7 +207,7 @@ int net_accept(int fd, struct net_addr *peer)
 		memset(peer, 0, sizeof *peer);
 		peer->len = sizeof peer->u;
 		accepted = accept4(fd, &peer->u.sa, &peer->len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		/* A client that is gone already is no error of the listener's. */
+		/* ECONNABORTED: the client left the backlog; others may wait behind it. */
 	} while (accepted < 0 && (errno == EINTR || errno == ECONNABORTED));
 	return accepted < 0 ? -errno : accepted;
 }
@@ -245,7 +245,7 @@ int net_connected(int fd)
 		return -errno;
 	if (error != 0)
 		return -error;
-	/* There is no error either while the connect is still under way. */
+	/* SO_ERROR is 0 during the connect, too: only a connected socket has a peer. */
 	len = sizeof peer;
 	if (getpeername(fd, &peer.sa, &len) == 0)
 		return 0;
@@ -262,7 +262,7 @@ bool net_blames_peer(int error)
 	case EHOSTUNREACH:
 	case EHOSTDOWN:
 	case ENETUNREACH:
-	case ENOENT: /* of a Unix path */
+	case ENOENT: /* no socket at a Unix path */
 		return true;
 	default:
 		return false;
@@ -305,7 +305,7 @@ void net_close(int fd, bool reset)
 {
 	struct linger linger = {reset, 0};
 
-	/* With l:SO_LINGER close() would wait, and with it every connection of the worker. */
+	/* A linger time from `socket` would have close() block all connections of the worker. */
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 	close(fd);
 }

@@ -39,10 +39,10 @@ static enum net_answer resolve_path(const char *path, struct net_addrs *list, ch
 	return append(list, &un, sizeof un) ? NET_RESOLVED : no_memory(why);
 }
 
-/* [HOST:]PORT, in two. */
+/* The two parts of [HOST:]PORT. */
 struct endpoint {
 	char name[256];
-	const char *host; /* the name, or NULL */
+	const char *host; /* name, or NULL without HOST */
 	const char *port;
 };
 
@@ -68,7 +68,7 @@ static int ask(const struct endpoint *e, int flags, struct addrinfo **found)
 	return getaddrinfo(e->host, e->port, &hints, found);
 }
 
-/* Whether a look-up may have failed for nothing but AI_ADDRCONFIG. */
+/* Whether getaddrinfo()'s error may mean only that AI_ADDRCONFIG left out the name's addresses. */
 static bool of_another_family(int rc)
 {
 	switch (rc) {
@@ -86,10 +86,10 @@ static bool of_another_family(int rc)
 }
 
 /*
- * Addresses in figures never get as far as the name service. A name is first asked for in the
- * families that this host has an address of, beside the loopback's: ::1 of a host without IPv6 is
- * found only by asking again. That is worth it after an answer only: a name service that was silent
- * once would be as silent, and for as long, a second time.
+ * Numeric addresses never reach the name service. A name is first asked for with AI_ADDRCONFIG,
+ * which leaves out families that the host has only loopback addresses of: a name for ::1 is found
+ * only by asking again without. A name service that did not answer is not asked again, since that
+ * would double the wait.
  */
 static int look_up(const struct endpoint *e, bool passive, struct addrinfo **found)
 {
@@ -177,7 +177,7 @@ int net_lookup_start(struct net_lookup *lookup)
 		return -rc;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, LOOKUP_STACK);
-	sigfillset(&all); /* signals are for the thread that knows what to do with them */
+	sigfillset(&all); /* signals must reach the worker's own thread only */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&thread, &attr, run_lookup, lookup);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -25,7 +25,7 @@ static const struct option_row {
 	int level;
 	int option;
 	enum option_type type;
-	bool tcp_only; /* left out on a Unix socket */
+	bool tcp_only; /* not set on a Unix socket */
 } rows[] = {
 	{"SO_DEBUG", SOL_SOCKET, SO_DEBUG, TYPE_FLAG, false},
 	{"SO_DONTROUTE", SOL_SOCKET, SO_DONTROUTE, TYPE_FLAG, false},

@@ -9,16 +9,16 @@
 
 #include "sys/net_lookup.h"
 
-#define FRESH_MS 5000	 /* that an answer is not asked for again */
-#define RETRY_MS 1000	 /* the same, after a failure */
-#define PATIENCE_MS 1000 /* that a name is waited for while there are other addresses */
+#define FRESH_MS 5000	 /* how long an answer is used before the name is asked for again */
+#define RETRY_MS 1000	 /* pause after a failed look-up */
+#define PATIENCE_MS 1000 /* wait for a look-up while the set has addresses to connect to */
 
 struct resolve_name {
 	struct resolve_name *next;
 	const char *text;
 	struct net_addrs addrs; /* of the last answer */
-	uint64_t due;		/* when it may be asked for again */
-	uint64_t silent_since;	/* the begin of the first look-up since the last answer; or 0 */
+	uint64_t due;		/* uv_now() when the name may be asked for again */
+	uint64_t silent_since;	/* uv_now() of the first look-up since an answer; or 0 */
 	struct job *job;	/* the look-up that is under way, or NULL */
 	char why[256];		/* the last failure */
 };
@@ -30,19 +30,19 @@ struct resolve_set {
 	struct resolve_name *name[];
 };
 
-/* What threads and the worker share. It belongs to all of them: either may end first. */
+/* Shared by the worker and its look-up threads; the last holder frees it, whoever ends first. */
 struct resolve_mailbox {
 	pthread_mutex_t lock;
-	size_t holders;	  /* the worker, and each thread */
-	uv_async_t *mail; /* NULL: the worker does not read any more */
+	size_t holders;	  /* the worker, and each look-up thread */
+	uv_async_t *mail; /* wakes the worker; NULL: the worker takes no more answers */
 	struct job *done;
 };
 
 struct job {
 	struct net_lookup lookup; /* the first member */
-	struct job *next;	  /* of what is done */
+	struct job *next;	  /* in resolve_mailbox.done */
 	struct resolve_mailbox *mailbox;
-	struct resolve_name *name; /* for the worker only, as long as it reads */
+	struct resolve_name *name; /* the worker's: no thread may touch it */
 	char text[];
 };
 
@@ -66,7 +66,7 @@ static void job_free(struct job *job)
 	free(job);
 }
 
-/* Gives up a share of the mailbox, whose lock is held; the last one takes it down. */
+/* Gives up one hold on the mailbox and its lock, which the caller has; the last holder frees it. */
 static void mailbox_leave(struct resolve_mailbox *box)
 {
 	size_t left = --box->holders;
@@ -78,7 +78,7 @@ static void mailbox_leave(struct resolve_mailbox *box)
 	free(box);
 }
 
-/* In the look-up's thread. */
+/* Runs in the look-up's thread. */
 static void deliver(struct net_lookup *lookup)
 {
 	struct job *job = (struct job *)lookup;
@@ -106,7 +106,7 @@ static struct job *mailbox_take(struct resolve_mailbox *box)
 	return done;
 }
 
-/* From here on threads throw away what they find. */
+/* The worker's hold ends: look-up threads that are still running free their answers themselves. */
 static void mailbox_close(struct resolve_mailbox *box)
 {
 	struct job *done;
@@ -145,7 +145,7 @@ static void take_answer(struct resolve *r, struct resolve_name *name, struct net
 	lookup->found = (struct net_addrs){0};
 }
 
-/* Paths and addresses in figures. */
+/* Resolves a Unix path or numeric address at once, since that cannot block. */
 static void convert(struct resolve *r, struct resolve_name *name)
 {
 	struct net_lookup lookup = {0};
@@ -168,7 +168,7 @@ static struct job *job_new(struct resolve *r, struct resolve_name *name)
 	return job;
 }
 
-/* 0 or -errno. */
+/* Starts a look-up in a thread of its own; 0 or -errno. */
 static int send_out(struct resolve *r, struct resolve_name *name)
 {
 	struct job *job = job_new(r, name);
@@ -213,7 +213,7 @@ static bool is_member(const struct resolve_set *set, const struct resolve_name *
 	return false;
 }
 
-/* Who is woken may wait again, and others may leave, so the list is taken from the set first. */
+/* wake() may add a wait to the set or cancel others: the list is detached before the first call. */
 static void wake_all(struct resolve_set *set)
 {
 	struct resolve_wait *list = set->waiting;
