@@ -10,9 +10,9 @@ enum reader_use {
 };
 
 /*
- * Reads and checks the file at path, or fd, which is closed, if fd is not negative. The caller
- * frees the configuration; NULL if it cannot be used. All that is wrong is logged: file, line, its
- * text and the reason where a line is at fault; then the verdict.
+ * Reads and checks the file at path, or fd if that is not negative, which is closed unless it is a
+ * standard stream. The caller frees the configuration; NULL if it cannot be used. All that is wrong
+ * is logged: file, line, its text and the reason where a line is at fault; then the verdict.
  */
 struct config *reader_load(const char *path, int fd, enum reader_use use);
 
