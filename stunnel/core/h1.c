@@ -164,7 +164,7 @@ bool h1_answers_head(const struct h1 *h)
 
 enum h1_reply h1_reply(const struct h1 *h)
 {
-	/* An error in a body belongs to a request that is in flight itself. */
+	/* The answer to an error in a body is that of the last request in flight. */
 	bool own = h1_phase(h, H1_REQUEST) == H1_BODY || h->error == ERR_BACKEND_CLOSED;
 
 	if (h1_phase(h, H1_RESPONSE) == H1_UNFRAMED)

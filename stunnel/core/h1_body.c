@@ -19,7 +19,7 @@ static struct h1_field *single_field(struct h1_head *head, enum http_field id, b
 	return found;
 }
 
-/* 1*DIGIT up to 2^63 - 1: more is refused by some receiver or wraps in it. */
+/* 1*DIGIT (RFC 9110 8.6) up to 2^63 - 1: some receivers wrap at a larger length. */
 static int parse_length(struct span *value, uint64_t *length)
 {
 	while (value->len > 1 && value->p[0] == '0')
@@ -27,7 +27,7 @@ static int parse_length(struct span *value, uint64_t *length)
 	return text_decimal(*value, INT64_MAX, length) ? 0 : -ERR_LENGTH_INVALID;
 }
 
-/* The rules that requests and responses share; *framed tells whether one of the fields is there. */
+/* RFC 9112 6.3, what requests and responses share. *framed: whether either field is there. */
 static int framing_fields(struct h1_head *head, struct h1_body *body, bool *framed)
 {
 	bool lengths, codings;
@@ -80,7 +80,7 @@ int h1_body_of_response(struct h1_head *head, bool to_head, struct h1_body *body
 	return 0;
 }
 
-/* A byte of an extension, or of the white space before it, against the limits. */
+/* Counts a byte of a chunk extension, or of white space before it: endless ones would burn CPU. */
 static int count_extension(struct h1_body *body)
 {
 	if (++body->extension > H1_CHUNK_EXTENSION_MAX || ++body->extensions > H1_EXTENSIONS_MAX)
@@ -88,7 +88,7 @@ static int count_extension(struct h1_body *body)
 	return 0;
 }
 
-/* RFC 9112 7.1.1: white space is to be taken before ';', but not before CRLF. */
+/* RFC 9112 7.1.1: white space may stand before ';', but not before CRLF. */
 static int extension_start(struct h1_body *body, char c)
 {
 	if (c == ';')
@@ -100,7 +100,7 @@ static int extension_start(struct h1_body *body, char c)
 	return count_extension(body);
 }
 
-/* One byte of 1*HEXDIG; no white space before it, no sign, no prefix. */
+/* A byte of a chunk size, 1*HEXDIG: white space in front, a sign or a prefix are refused. */
 static int size_byte(struct h1_body *body, char c)
 {
 	int digit = text_hex_digit(c);
@@ -188,7 +188,6 @@ static int take_data(struct h1_body *body, struct span *in, size_t max, struct s
 	return H1_BODY_DATA;
 }
 
-/* Dispatches one byte of chunked framing. */
 static int framing_byte(struct h1_body *body, char c)
 {
 	switch ((enum h1_body_state)body->state) {

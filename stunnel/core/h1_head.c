@@ -37,7 +37,7 @@ struct span h1_head_first_line(const struct h1_head_scan *scan, struct span in)
 	return span_of(in.p, (size_t)(lf - in.p) - 1);
 }
 
-/* HTTP/x.y at the front of s, which it must fill; 0 and the minor version, or -ERR_x. */
+/* s must be `HTTP/1.` and 0 or 1; 0 and the minor version, or -ERR_x. */
 static int parse_version(struct span s, int *minor)
 {
 	if (s.len != 8 || memcmp(s.p, "HTTP/", 5) != 0 || s.p[6] != '.')
@@ -91,7 +91,7 @@ int h1_head_status_line(struct span line, struct h1_head *head)
 	return parse_version(span_of(line.p, 8), &head->minor);
 }
 
-/* What is wrong with a line whose name is followed by `c` instead of a colon. */
+/* What is wrong with a field line whose name is followed by `c` instead of a colon. */
 static int name_error(size_t name_len, char c, bool first)
 {
 	if (name_len == 0 && (c == ' ' || c == '\t'))
@@ -102,8 +102,8 @@ static int name_error(size_t name_len, char c, bool first)
 }
 
 /*
- * One field line at p into *field; the CRLF that ends the section bounds every loop, since CR is
- * in no class. Returns the start of the next line, or NULL with the error in *error.
+ * Parses the field line at p into *field. The CRLF that ends the section bounds every loop, since
+ * no class of characters holds CR. Returns the next line, or NULL with the error in *error.
  */
 static const char *field_line(const char *p, bool first, struct h1_field *field, int *error)
 {
@@ -138,7 +138,7 @@ static const char *field_line(const char *p, bool first, struct h1_field *field,
 int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head)
 {
 	const char *p = section.p;
-	const char *end = section.p + section.len - 2; /* its empty line */
+	const char *end = section.p + section.len - 2; /* the empty line */
 	int error = 0;
 
 	head->count = 0;
@@ -161,7 +161,7 @@ int h1_head_parse(struct span bytes, size_t max_fields,
 		  int (*first_line)(struct span, struct h1_head *), struct h1_head *head)
 {
 	const char *lf = memchr(bytes.p, '\n', bytes.len);
-	size_t len = (size_t)(lf - bytes.p) - 1; /* h1_head_scan() saw the CR before it */
+	size_t len = (size_t)(lf - bytes.p) - 1; /* h1_head_scan() saw a CR before each LF */
 	int rc = first_line(span_of(bytes.p, len), head);
 
 	if (rc != 0)

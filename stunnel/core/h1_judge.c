@@ -3,7 +3,7 @@
 
 #include "text.h"
 
-/* Of a port: none or up to five digits. */
+/* Of a port (RFC 3986 3.2.3): no digits, or up to five, and 65535 at most. */
 static bool is_port(struct span s)
 {
 	uint64_t port;
@@ -11,15 +11,14 @@ static bool is_port(struct span s)
 	return s.len == 0 || (s.len <= 5 && text_decimal(s, 65535, &port));
 }
 
-/* The bytes of an IPv6 or later address between its brackets: the rest is the backend's to judge.
- */
+/* No bracket or zone inside the brackets; whether an address is valid, the backend judges. */
 static bool is_ip_literal(struct span s)
 {
 	return s.len != 0 && !memchr(s.p, '[', s.len) && !memchr(s.p, ']', s.len) &&
 	       !memchr(s.p, '%', s.len);
 }
 
-/* A registered name or IPv4 address. */
+/* A reg-name or IPv4 address, RFC 3986 3.2.2. */
 static bool is_name(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -33,8 +32,8 @@ static bool is_name(struct span s)
 }
 
 /*
- * uri-host [ ":" port ], RFC 3986 3.2.2: backends that read another name out of one that is not,
- * route by it. An empty value is one (RFC 9110 7.2).
+ * uri-host [ ":" port ], RFC 3986 3.2.2: out of a malformed host backends read different names, and
+ * route by them. Host may be empty (RFC 9110 7.2).
  */
 static bool is_host(struct span s)
 {
@@ -59,7 +58,7 @@ static bool is_host(struct span s)
 	return end ? is_ip_literal(span_of(s.p + 1, host.len - 2)) : is_name(host);
 }
 
-/* The authority of an absolute-form target, or empty if it is not one of http or https. */
+/* The authority of an absolute-form target of http or https; empty for any other target. */
 static struct span target_authority(struct span target)
 {
 	static const struct span schemes[] = {SPAN_INIT("http://"), SPAN_INIT("https://")};
@@ -78,7 +77,7 @@ static struct span target_authority(struct span target)
 	return span_of(NULL, 0);
 }
 
-/* RFC 9112 3.2.3: host and port; the port may not be left out. */
+/* Whether an authority-form target (RFC 9112 3.2.3) has the port that may not be left out. */
 static bool has_port(struct span authority)
 {
 	size_t digits = 0;
@@ -90,7 +89,7 @@ static bool has_port(struct span authority)
 	       authority.p[authority.len - 1 - digits] == ':';
 }
 
-/* The form of the target (RFC 9112 3.2) and Host, which may not name different places. */
+/* The target's form (RFC 9112 3.2); a host in the target must be Host's, or backends differ. */
 static int judge_target(const struct h1_head *head, const struct h1_field *host, bool connect)
 {
 	struct span authority = head->target;
@@ -133,7 +132,7 @@ enum {
 	OPTION_UPGRADE = 8,
 };
 
-/* By the bits above; close beats keep-alive. */
+/* Values of Connection by its OPTION_ bits; close beats keep-alive. */
 static const struct span connection_values[16] = {
 	SPAN_INIT(""),
 	SPAN_INIT("close"),
@@ -161,8 +160,8 @@ static void drop_fields(struct h1_head *head, struct span name)
 }
 
 /*
- * One option of Connection. RFC 9110 7.6.1 has an intermediary remove the field that it names:
- * a client must not thereby remove what we add, nor what frames the message.
+ * Judges one option of Connection. An intermediary removes the field that an option names (RFC 9110
+ * 7.6.1): a client must not thereby remove what we add, nor what frames the message.
  */
 static int judge_option(const struct rewrite *rw, struct h1_head *head, struct span option,
 			unsigned *options)
@@ -198,7 +197,7 @@ static int judge_option(const struct rewrite *rw, struct h1_head *head, struct s
 	return 0;
 }
 
-/* All options of the Connection lines. */
+/* Judges the options of all Connection lines, and collects the OPTION_ bits. */
 static int connection_options(const struct rewrite *rw, struct h1_head *head, unsigned *options)
 {
 	*options = 0;
@@ -217,7 +216,7 @@ static int connection_options(const struct rewrite *rw, struct h1_head *head, un
 	return 0;
 }
 
-/* Makes the Connection lines one. */
+/* Leaves one Connection line, of the options that are kept. */
 static void write_connection(struct h1_head *head, unsigned options)
 {
 	struct h1_field *first = NULL;
@@ -236,7 +235,7 @@ static void write_connection(struct h1_head *head, unsigned options)
 
 /*
  * Whether a protocol may be spoken unseen. HTTP/2 may not (h2c, h2c-14, HTTP/2.0), nor TLS, in
- * which HTTP goes on (RFC 2817 3.3): their requests would pass without our header.
+ * which HTTP goes on (RFC 2817 3.3): their requests would pass without our headers.
  */
 static bool may_switch_to(struct span protocol)
 {
@@ -247,7 +246,7 @@ static bool may_switch_to(struct span protocol)
 
 	if (slash)
 		span_skip(&version, 1);
-	/* RFC 9110 7.8: a token, and a version that is one too. */
+	/* RFC 9110 7.8: protocol-name [ "/" protocol-version ], both tokens. */
 	if (name.len == 0 || protocol.len > H1_PROTOCOL_MAX || !http_all(name, HTTP_TOKEN) ||
 	    !http_all(version, HTTP_TOKEN) || (slash && version.len == 0))
 		return false;
@@ -269,8 +268,8 @@ static struct span upgrade_protocol(struct span list)
 }
 
 /*
- * RFC 9110 7.8: Upgrade counts in HTTP/1.1 and if Connection names it. Of what the client offers
- * its first choice is forwarded, in one line. Returns that, or an empty span.
+ * RFC 9110 7.8: Upgrade counts in HTTP/1.1 and if Connection names it. Only the client's first
+ * choice among its protocols is forwarded. Returns that protocol, or an empty span.
  */
 static struct span judge_upgrade(struct h1_head *head, unsigned options)
 {
@@ -293,7 +292,7 @@ static struct span judge_upgrade(struct h1_head *head, unsigned options)
 	return found;
 }
 
-/* Aliases of framing fields have no honest sender. */
+/* Drops aliases of framing fields, as Content_Length: no honest client sends them. */
 static void drop_hop_fields(struct h1_head *head)
 {
 	for (size_t i = 0; i < head->count; i++) {
@@ -360,8 +359,8 @@ int h1_judge_request(const struct rewrite *rw, struct h1_head *head, bool connec
 }
 
 /*
- * RFC 9110 6.5.1: beside what frames or routes, no trailer may modify or authenticate the request,
- * nor say what its content is: a backend that merges trailers into the head would act on it.
+ * Fields that RFC 9110 6.5.1 forbids in trailers, beside those that frame or route: a backend that
+ * merges trailers into the head would let them modify or authenticate the request.
  */
 static const struct span head_only[] = {
 	SPAN_INIT("Authorization"), SPAN_INIT("Proxy-Authorization"),

@@ -12,15 +12,15 @@ bool h1_requests_blocked(const struct h1 *h)
 
 	if (h->response_error != ERR_NONE)
 		return false;
-	/* A body that is under way belongs to a request that was let through. */
+	/* A body under way is one of a request that was let through. */
 	if (h->side[H1_REQUEST].state != H1_STATE_HEAD)
 		return h->side[H1_REQUEST].state == H1_STATE_HELD;
 	return h->queue_count >= most || h->renewing;
 }
 
 /*
- * What a client sends behind a request that may open a tunnel is tunnel data or a request; which,
- * only the response tells. Taking it for either at once is how requests are smuggled.
+ * Bytes behind a request that may open a tunnel are tunnel data or a request, as the response will
+ * tell: to take them for either before is how requests are smuggled.
  */
 void h1_requests_done(struct h1 *h)
 {
@@ -41,7 +41,7 @@ static void queue_push(struct h1 *h, unsigned kind)
 	h->requests++;
 }
 
-/* Takes empty lines before a request line: 0, or an error if they are too many. */
+/* Skips empty lines before a request line (RFC 9112 2.2): 0, or an error if there are too many. */
 static int skip_empty_lines(struct h1_side *s, struct span *in)
 {
 	while (in->len >= 2 && in->p[0] == '\r' && in->p[1] == '\n') {
@@ -54,8 +54,8 @@ static int skip_empty_lines(struct h1_side *s, struct span *in)
 }
 
 /*
- * The length of the head at the front of `in` into *end, 0 while it is incomplete. What can be
- * judged early is judged, in an order that does not depend on how the bytes arrive.
+ * Puts the length of the head at the front of `in` into *end, 0 while the head is incomplete. An
+ * incomplete head is judged as far as possible, in an order that no cut of the bytes changes.
  */
 static int scan_request(struct h1 *h, struct span in, size_t *end)
 {
@@ -84,7 +84,7 @@ static int scan_request(struct h1 *h, struct span in, size_t *end)
 
 static void watch_request(const struct h1 *h, const struct h1_head *head)
 {
-	/* They stand beside one another, or the head had been refused. */
+	/* One space between each two parts of the request line: other lines are refused. */
 	size_t len = head->method.len + 1 + head->target.len + SPAN(" HTTP/1.1").len;
 
 	if (h->watch)
@@ -142,7 +142,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	return H1_MOVED;
 }
 
-/* Content is copied as far as there is room; chunk lines are written anew. */
+/* Chunk lines are written anew: a backend never sees the client's extensions or leading zeros. */
 static int request_body(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_REQUEST];
@@ -205,7 +205,7 @@ static int request_trailers(struct h1 *h, struct span *in, struct out *out)
 	return H1_MOVED;
 }
 
-/* Of a request that is refused the watcher gets what there is of its first line. */
+/* Tells the watcher of a refused request as well, by what there is of its first line. */
 static int request_head_watched(struct h1 *h, struct span *in, struct out *out)
 {
 	int rc = request_head(h, in, out);
@@ -236,6 +236,6 @@ int h1_requests_step(struct h1 *h, struct span *in, struct out *out)
 	case H1_STATE_CLOSED:
 		break;
 	}
-	span_skip(in, in->len); /* after `close` nothing is forwarded, RFC 9112 9.6 */
+	span_skip(in, in->len); /* no request is served behind `close`, RFC 9112 9.6 */
 	return H1_WAITING;
 }

@@ -4,10 +4,10 @@
 #include "h1_judge.h"
 #include "h1_side.h"
 
-/* What says to a client of any version that its connection goes on. */
+/* Tells a client of any version that its connection goes on. */
 static const struct span kept = SPAN_INIT("Connection: keep-alive\r\n");
 
-/* Nobody can tell where the response ends: no request may be sent on behind those in flight. */
+/* Where this response ends nobody can tell: no request may be sent on behind those in flight. */
 static void response_unframed(struct h1 *h, enum h1_state requests)
 {
 	struct h1_side *s = &h->side[H1_REQUEST];
@@ -18,7 +18,7 @@ static void response_unframed(struct h1 *h, enum h1_state requests)
 		s->state = (uint8_t)requests;
 }
 
-/* The end of the connection is its end (RFC 9112 6.3), which the client knows as well. */
+/* The response ends with the connection (RFC 9112 6.3), as the client knows as well. */
 static void response_until_close(struct h1 *h)
 {
 	h->last = true;
@@ -26,8 +26,8 @@ static void response_until_close(struct h1 *h)
 }
 
 /*
- * The client may well see an end where nobody can tell for sure that there is one, and go on with a
- * further request: it must be told that this one will not be answered.
+ * A client may see an end in a response that we cannot frame, and send a further request, which
+ * must then be refused and not just left without an answer.
  */
 static void response_failed(struct h1 *h, int error)
 {
@@ -57,7 +57,7 @@ static bool opens_tunnel(const struct h1 *h, const struct h1_head *response)
 	       h1_judge_switch(response, span_of(h->protocol, h->protocol_len));
 }
 
-/* RFC 9112 9.3: whether the sender of this response will close. */
+/* RFC 9112 9.3: whether the backend will close behind this response. */
 static bool is_last_response(const struct h1_head *head)
 {
 	bool last = head->minor == 0;
@@ -76,8 +76,8 @@ static bool is_last_response(const struct h1_head *head)
 }
 
 /*
- * limits.keep_client, a response that can be framed: whether the client is to be told that its
- * connection goes on, in spite of the backend's.
+ * Whether to tell the client that its connection goes on though the backend closes its own, behind
+ * a response that can be framed (limits.keep_client).
  */
 static bool outlives_backend(struct h1 *h, const struct h1_head *head)
 {
@@ -85,7 +85,7 @@ static bool outlives_backend(struct h1 *h, const struct h1_head *head)
 
 	if (!h->limits.keep_client || h->last || !is_last_response(head))
 		return false;
-	/* With half a request behind it, the connection has nothing to go on with. */
+	/* Half a request has gone to the backend that closes: another one cannot take the rest. */
 	h->renewing = state == H1_STATE_HEAD || state == H1_STATE_HELD;
 	h->last = !h->renewing;
 	return h->renewing;
@@ -112,7 +112,7 @@ static int frame_response(struct h1 *h, struct span bytes, bool *keep)
 		return rc;
 	if (opens_tunnel(h, &head)) {
 		watch_response(h, head.status);
-		/* Nothing of a request may be under way that the tunnel would be taken for. */
+		/* What was forwarded already of a next request would become tunnel data. */
 		if (h->side[H1_REQUEST].state != H1_STATE_HELD)
 			return -ERR_SWITCH_UNASKED;
 		h->side[H1_REQUEST].state = H1_STATE_TUNNEL;
@@ -141,7 +141,7 @@ static int frame_response(struct h1 *h, struct span bytes, bool *keep)
 }
 
 /*
- * A head that was parsed, with one Connection line of ours instead of its own, and with our version
+ * Writes a parsed head with one Connection line of ours instead of the backend's, and as HTTP/1.1
  * (RFC 9110 2.5): after HTTP/1.0 some clients do not ask for more on the same connection.
  */
 static void put_kept(struct span head, struct out *out)
@@ -170,7 +170,7 @@ bool h1_responses_client_stays(const struct h1 *h)
 	       h->side[H1_REQUEST].state == H1_STATE_HEAD;
 }
 
-/* The watcher is told the status that the client reads, if the first line has one at all. */
+/* Tells the watcher the status that the client reads, if the first line has one at all. */
 static void watch_failed_head(struct h1 *h, struct span in)
 {
 	const char *lf = memchr(in.p, '\n', in.len);
@@ -217,7 +217,7 @@ static int response_head(struct h1 *h, struct span *in, struct out *out)
 	if (rc != 0) {
 		watch_failed_head(h, *in);
 		response_failed(h, rc);
-		out_put(out, span_of(in->p, end)); /* no content, which the watcher counts */
+		out_put(out, span_of(in->p, end)); /* not counted: the head is no content */
 		span_skip(in, end);
 		return H1_MOVED;
 	}
@@ -229,7 +229,7 @@ static int response_head(struct h1 *h, struct span *in, struct out *out)
 	return H1_MOVED;
 }
 
-/* The bytes pass as they are; the walk only tells where the body ends. */
+/* Copies the bytes as they are: they are parsed only to find where the body ends. */
 static int response_body(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];

@@ -41,7 +41,7 @@ bool http_equal(struct span a, struct span b)
 	return true;
 }
 
-/* The next letter or digit from *at on, in lower case; 0 at the end. */
+/* The next letter or digit from *at on, in lower case, and *at behind it; 0 at the end. */
 static char folded_next(struct span s, size_t *at)
 {
 	while (*at < s.len) {

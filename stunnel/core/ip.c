@@ -30,7 +30,7 @@ bool ip_parse_v4(struct span s, uint8_t *ip)
 	return true;
 }
 
-/* Up to four hexadecimal digits from the front of *s. */
+/* Takes a group of up to four hexadecimal digits from *s; false if there is none. */
 static bool take_group(struct span *s, uint8_t *two)
 {
 	unsigned n = 0, digits = 0;
@@ -102,7 +102,7 @@ static unsigned group_at(const uint8_t *ip, unsigned i)
 	return (unsigned)ip[2 * i] << 8 | ip[2 * i + 1];
 }
 
-/* RFC 5952 4.2: the longest run of two zero groups or more, the first of equal ones. */
+/* RFC 5952 4.2: begin of the longest, and first, run of two zero groups or more; 8: none. */
 static unsigned longest_gap(const uint8_t *ip, unsigned *length)
 {
 	unsigned at = 8, run = 0;
@@ -169,7 +169,7 @@ static uint8_t size_of(unsigned family)
 	return family == FACTS_IPV4 ? 32 : 128;
 }
 
-/* Nothing is set behind the prefix: 10.0.0.1/8 is a mistake of somebody's. */
+/* Whether no bit is set behind the prefix: who writes 10.0.0.1/8 means something else. */
 static bool is_clean(const struct ip_block *block)
 {
 	for (unsigned bit = block->bits; bit < size_of(block->family); bit++)

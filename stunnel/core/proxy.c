@@ -24,7 +24,7 @@ static bool keep(struct proxy *p, struct span s, struct text_at *where)
 	return text_keep(p->text, sizeof p->text, &p->text_len, s, where);
 }
 
-/* 0xE0:TEXT to 0xEF:TEXT */
+/* Adds a TLV of a type for applications (2.2.8): 0xE0:TEXT to 0xEF:TEXT. */
 static const char *add_custom(struct proxy *p, struct span name, struct span value)
 {
 	int digit = name.len == 4 && http_equal(span_of(name.p, 3), SPAN("0xE"))

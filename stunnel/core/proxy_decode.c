@@ -7,7 +7,7 @@
 
 /* --- version 1 ---------------------------------------------------------------------------- */
 
-/* Takes what is before the next space, or all that is left; false if it is empty. */
+/* Takes a word and the space behind it from the front of *line; false if the word is empty. */
 static bool take_word(struct span *line, struct span *word)
 {
 	const char *space = memchr(line->p, ' ', line->len);
@@ -42,7 +42,7 @@ static int take_port(struct span *line, struct facts_addr *addr)
 	return 0;
 }
 
-/* What is between "PROXY " and CRLF. */
+/* Decodes what stands between "PROXY " and CRLF. */
 static int decode_line(struct span line, struct proxy_header *h)
 {
 	struct span whole = line, word;
@@ -68,7 +68,7 @@ static int decode_line(struct span line, struct proxy_header *h)
 		rc = take_port(&line, &h->client);
 	if (rc == 0)
 		rc = take_port(&line, &h->server);
-	/* A space behind the last port was taken with it. */
+	/* take_port() took a space behind the last port, which may not be there. */
 	if (rc == 0 && (line.len != 0 || whole.p[whole.len - 1] == ' '))
 		rc = -PROXY_BAD_LINE;
 	return rc;
@@ -149,7 +149,7 @@ static void get_addresses(const char *p, enum facts_family family, struct proxy_
 	h->server.port = (uint16_t)proxy_wire_16(p + 2 * size + 2);
 }
 
-/* Bytes of the addresses of a family; SIZE_MAX: it is not served. */
+/* Bytes of both addresses and ports of a family; SIZE_MAX: the family is not served. */
 static size_t address_bytes(unsigned char family)
 {
 	switch (family) {
@@ -189,7 +189,7 @@ static int decode_v2(struct span in, struct proxy_header *h)
 		return 0;
 	h->version = 2;
 	h->local = command == PROXY_COMMAND_LOCAL || family == PROXY_FAMILY_UNSPEC;
-	if (h->local) /* 2.2: what follows is skipped */
+	if (h->local) /* 2.2: a receiver skips what follows */
 		return (int)length;
 	if (family != PROXY_FAMILY_UNIX)
 		get_addresses(in.p + PROXY_FIXED,
@@ -199,10 +199,9 @@ static int decode_v2(struct span in, struct proxy_header *h)
 	return rc != 0 ? rc : (int)length;
 }
 
-/* --- both ---------------------------------------------------------------------------------------
- */
+/* --- both versions ---------------------------------------------------------------------------- */
 
-/* Whether `in` begins as s does, as far as both go. */
+/* Whether `in` begins with s, or is itself the beginning of s. */
 static bool begins(struct span in, struct span s)
 {
 	size_t n = in.len < s.len ? in.len : s.len;

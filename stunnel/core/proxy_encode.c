@@ -7,7 +7,7 @@
 
 /* --- addresses --------------------------------------------------------------------------- */
 
-/* Both ends have one family: the IPv4 one is mapped where the other is not. */
+/* A header has one family for both addresses: beside an IPv6 one an IPv4 one is mapped. */
 static bool as_v6(const struct proxy *p, const struct facts *facts)
 {
 	const struct facts_addr *from = &facts->client, *to = &facts->server;
@@ -69,7 +69,7 @@ static void put_tlv(struct out *out, unsigned type, struct span value)
 	out_put(out, value);
 }
 
-/* The value of a TLV that is one text; empty: there is none. */
+/* The value of a TLV that is a single text; empty: no such TLV is sent. */
 static struct span text_of(const struct proxy *p, const struct facts *facts, enum proxy_tlv_id id)
 {
 	const struct facts_cert *cert = facts->client_cert;
@@ -109,7 +109,7 @@ static struct span text_of(const struct proxy *p, const struct facts *facts, enu
 	return span_of(NULL, 0);
 }
 
-/* 2.2.5: verify is 0 only for a certificate that was presented and verified. */
+/* PP2_TYPE_SSL: verify is 0 only for a certificate that was presented and verified. */
 static void put_ssl(const struct proxy *p, const struct facts *facts, uint32_t tlvs,
 		    struct out *out)
 {
@@ -133,7 +133,7 @@ static void put_ssl(const struct proxy *p, const struct facts *facts, uint32_t t
 	out_patch_16(out, length_at, (unsigned)(out_mark(out) - begin));
 }
 
-/* Whether a type that came in is made by ourselves, or has no meaning on the next hop. */
+/* Whether a TLV that came is not sent on: we send that type ourselves, or it was for this hop. */
 static bool is_ours(uint32_t tlvs, const struct proxy *p, uint8_t type)
 {
 	if (type == proxy_tlvs[PROXY_CRC32C].type || type == proxy_tlvs[PROXY_NOOP].type)
@@ -190,7 +190,7 @@ static void put_tlvs(const struct proxy *p, const struct facts *facts, uint32_t 
 	}
 }
 
-/* The CRC is the last TLV, and taken with its own bytes zeroed: 2.2.3. */
+/* Fills in the CRC, whose TLV is last; it was computed over zeros in its own place (2.2.3). */
 static void sign(struct out *out, size_t begin)
 {
 	struct span header = span_of(out->p + begin, out->len - begin);
@@ -213,7 +213,7 @@ static void encode_v2(const struct proxy *p, const struct facts *facts, uint32_t
 	out_char(out, local ? PROXY_COMMAND_LOCAL : PROXY_COMMAND_PROXY);
 	out_char(out, local ? PROXY_FAMILY_UNSPEC : v6 ? PROXY_FAMILY_INET6 : PROXY_FAMILY_INET);
 	put_16(out, 0);
-	if (local) /* 2.2: with nothing behind it */
+	if (local) /* 2.2: a LOCAL header needs no addresses */
 		return;
 	put_bytes(&facts->client, v6, out);
 	put_bytes(&facts->server, v6, out);
@@ -225,7 +225,7 @@ static void encode_v2(const struct proxy *p, const struct facts *facts, uint32_t
 		sign(out, begin);
 }
 
-/* Of those that are left, the one that goes first; PROXY_TLV_COUNT: none may go. */
+/* Of the TLVs that are left, the one to leave out first; PROXY_TLV_COUNT: none may be. */
 static enum proxy_tlv_id next_to_drop(uint32_t tlvs)
 {
 	int first = PROXY_TLV_COUNT;

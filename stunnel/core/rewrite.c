@@ -4,10 +4,10 @@
 enum rewrite_op {
 	REWRITE_NONE = 0,
 	REWRITE_DELETE, /* the client's lines go */
-	REWRITE_SET,	/* they go, and ours comes */
-	REWRITE_APPEND, /* they stay, and ours comes last; aliases go */
-	REWRITE_CHAIN,	/* their values and ours become one list */
-	REWRITE_TRUST,	/* as CHAIN from a trusted proxy, else as SET */
+	REWRITE_SET,	/* the client's lines go, and ours comes */
+	REWRITE_APPEND, /* the client's lines stay, and ours comes last; aliases go */
+	REWRITE_CHAIN,	/* the client's values and ours become one list */
+	REWRITE_TRUST,	/* as REWRITE_CHAIN from a trusted proxy, else as REWRITE_SET */
 };
 
 /* --- compiling -------------------------------------------------------------------------------- */
@@ -89,8 +89,8 @@ static const struct mode {
 };
 
 /*
- * Options that are short for a rule: a header, what stands in it, and what `yes` means. Lists grow
- * at their end, as proxies expect; of a single value the client's own is never kept.
+ * Options that are short for a rule: a header, its template, and what `yes` means. For a list,
+ * `yes` appends, as proxies expect; a header of a single value never keeps the client's.
  */
 static const struct short_form {
 	struct span option, header, template;
@@ -174,8 +174,8 @@ size_t rewrite_insertion(const struct rewrite *rw)
 }
 
 /*
- * Whether a rule is about a client's field. What tells of the client's certificate is believed by
- * its name alone: a rule for Client-Cert is one for all that begins so, as Client-Cert-Chain.
+ * Whether a rule is about a client's field. Backends believe a field about the client's certificate
+ * by its name: a rule for Client-Cert is one for all names that begin so, as Client-Cert-Chain.
  */
 static bool concerns(const struct rewrite *rw, const struct rewrite_rule *rule, struct span name)
 {
@@ -183,7 +183,7 @@ static bool concerns(const struct rewrite *rw, const struct rewrite_rule *rule, 
 		return false;
 	if (http_alias(name, rule_name(rw, rule)))
 		return true;
-	/* But never one for what frames a message, however short the rule's name is. */
+	/* A name as short as `C` must not make Content-Length the rule's. */
 	return rule->template.of_cert && !http_frames(name) &&
 	       http_alias_begins(name, rule_name(rw, rule));
 }
@@ -244,7 +244,7 @@ static void put_rule(const struct rewrite *rw, const struct rewrite_rule *rule,
 		put_chain(name, from->head, out);
 	value = out_mark(out);
 	template_put(&rw->pool, &rule->template, from, out);
-	/* A list without members has no field line, RFC 8941 3.1: a chain of the leaf alone. */
+	/* RFC 8941 3.1: an empty list, as the chain of a leaf alone, has no field line. */
 	if (rule->template.void_without_cert && !out->full && out->len == value) {
 		out_rollback(out, mark);
 		return;
@@ -270,8 +270,8 @@ static bool sets_host(const struct rewrite *rw)
 }
 
 /*
- * A backend believes a host in the target rather than Host (RFC 9112 3.2.2): where a rule sets
- * Host, the target of a client's absolute-form request loses its own.
+ * A backend believes the host in a target rather than Host (RFC 9112 3.2.2): where a rule sets
+ * Host, a target in absolute-form loses its scheme and host.
  */
 static void put_target(const struct rewrite *rw, const struct h1_head *head, struct out *out)
 {
@@ -283,7 +283,7 @@ static void put_target(const struct rewrite *rw, const struct h1_head *head, str
 		out_put(out, head->target);
 		return;
 	}
-	span_skip(&rest, (size_t)(colon - rest.p) + 3); /* "://" was judged */
+	span_skip(&rest, (size_t)(colon - rest.p) + 3); /* h1_judge_request() has seen "://" */
 	while (rest.len != 0 && rest.p[0] != '/' && rest.p[0] != '?')
 		span_skip(&rest, 1);
 	if (rest.len == 0 && span_eq(head->method, SPAN("OPTIONS")))

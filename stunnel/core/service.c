@@ -10,7 +10,7 @@
 
 struct row;
 
-/* Sets what a row is about: NULL, or what is wrong. *word is then the word that is, or empty. */
+/* Sets a row's member of *s. NULL, or what is wrong, and in *word the word at fault, or none. */
 typedef const char *setter(struct service *s, const struct row *row, struct span value,
 			   struct span *word);
 
@@ -23,7 +23,7 @@ static const struct row {
 	struct span name;
 	setter *set;
 	int min, max;
-	struct span initial; /* no p: unset */
+	struct span initial; /* .p is NULL: unset */
 	const char *error, *help;
 } rows[] = {
 #define ROW(name, ...)                       \
@@ -77,7 +77,7 @@ static const struct row {
 
 #define CHOICES_MAX 3
 
-/* The one of the names that the value is, or -1. */
+/* The index of the name that the value is, or -1. */
 static int choice(struct span value, const struct span names[static CHOICES_MAX])
 {
 	for (int i = 0; i < CHOICES_MAX && names[i].p; i++)
@@ -97,7 +97,7 @@ static const char *set_flag(struct span value, bool *to)
 	return NULL;
 }
 
-/* As strtol() takes it: with a sign or without, and leading zeros. */
+/* Takes what strtol(3) takes, which stock uses: a sign, and leading zeros. */
 static const char *set_number(const struct row *row, struct span value, int *to)
 {
 	bool negative = value.len != 0 && value.p[0] == '-';
@@ -295,7 +295,7 @@ bool service_check(const struct service *s, unsigned parts, size_t *at, struct s
 	return false;
 }
 
-/* What a peer chooses, as a server name, is taken to be as long as such names mostly are. */
+/* Bytes: what a peer chooses, as a server name, mostly is not longer. */
 #define NAME_TYPICAL 40
 
 size_t service_long_header(const struct service *s)

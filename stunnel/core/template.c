@@ -15,7 +15,7 @@ static void put_hex_byte(struct out *out, struct span prefix, unsigned char c)
 	text_put_byte(out, c, true);
 }
 
-/* A control would break the field line, and these two a quoted string around the value. */
+/* A control would end the field line, and `"` or `\` a quoted string around the value. */
 static void put_in_header(struct out *out, unsigned char c)
 {
 	if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
@@ -25,8 +25,8 @@ static void put_in_header(struct out *out, unsigned char c)
 }
 
 /*
- * A name of RFC 4514 in a header: there a quote, or a backslash, already stands behind a backslash,
- * as in a quoted string.
+ * A distinguished name has its quotes and backslashes escaped by a backslash (RFC 4514 2.4), as a
+ * quoted string does.
  */
 static void put_dn_in_header(struct out *out, unsigned char c)
 {
@@ -36,7 +36,7 @@ static void put_dn_in_header(struct out *out, unsigned char c)
 		out_char(out, (char)c);
 }
 
-/* Whoever splits the line at quotes must find them where they were written. */
+/* Log readers split lines at quotes: those in a value must be escaped. */
 static void put_in_log(struct out *out, unsigned char c)
 {
 	if (c < 0x20 || c >= 0x7f) {
@@ -78,7 +78,7 @@ static void put_value(struct span s, enum template_place place, struct out *out)
 	put_bytes_as(put_in_header, s, place, out);
 }
 
-/* As put_value(), of what is one word in a log: white space would make two of it. */
+/* As put_value(), of what is one word in a log line: a space would make two words of it. */
 static void put_word(struct span s, enum template_place place, struct out *out)
 {
 	if (place != TEMPLATE_IN_LOG || !memchr(s.p ? s.p : "", ' ', s.len)) {
@@ -101,7 +101,7 @@ static void put_encoded(struct span s, struct span kept, struct out *out)
 			put_hex_byte(out, SPAN("%"), (unsigned char)s.p[i]);
 }
 
-/* As encodeURIComponent() does, and nginx's $ssl_client_escaped_cert: only RFC 3986 2.3 stays. */
+/* All but unreserved characters (RFC 3986 2.3) encoded, as in nginx's $ssl_client_escaped_cert. */
 static void put_cert_pem(const struct template_source *from, struct out *out)
 {
 	if (from->facts->client_cert)
@@ -109,8 +109,8 @@ static void put_cert_pem(const struct template_source *from, struct out *out)
 }
 
 /*
- * OpenSSL takes any bytes for a server name. What no host name has (RFC 6066 3; an underscore some
- * have) could say to a backend whatever a template says around the name, as `; role=admin`.
+ * OpenSSL takes any bytes for a server name. Bytes that no host name has (RFC 6066 3; some have an
+ * underscore) could forge what the template says around the name, as `; role=admin`.
  */
 static void put_sni(const struct template_source *from, struct out *out)
 {
@@ -130,7 +130,7 @@ static void put_ip(const struct facts_addr *addr, struct out *out)
 		out_put(out, span_of(addr->text, addr->text_len));
 }
 
-/* A node of RFC 7239 6: IPv6 in brackets, and so quoted. */
+/* A node of RFC 7239 6: IPv6 is in brackets, which have to be quoted. */
 static void put_node(const struct facts_addr *addr, struct out *out)
 {
 	bool v6 = addr->family == FACTS_IPV6;
@@ -181,7 +181,7 @@ static void put_forwarded(const struct template_source *from, struct out *out)
 	for (size_t i = 0; i < from->head->count; i++) {
 		const struct h1_field *field = &from->head->field[i];
 
-		/* Its value was judged: no character of it needs an escape between quotes. */
+		/* A judged Host has no character that needs an escape between quotes. */
 		if (field->id != HTTP_HOST_FIELD || field->value.len == 0 ||
 		    field->value.len > FORWARDED_HOST_MAX)
 			continue;
@@ -223,7 +223,7 @@ static void put_bytes(const struct template_source *from, struct out *out)
 	out_decimal(out, from->exchange->bytes);
 }
 
-/* Three digits in every case, which log readers expect; in JSON that would be no number. */
+/* Log readers expect three digits, 000 without a status, which in JSON is no number. */
 static void put_status(const struct template_source *from, struct out *out)
 {
 	if (from->exchange->status == 0 && from->place == TEMPLATE_IN_LOG)
@@ -234,13 +234,13 @@ static void put_status(const struct template_source *from, struct out *out)
 
 /* --- the variables ---------------------------------------------------------------------------- */
 
-/* Where a text stands that is put as it is, but for escapes. */
+/* Where the value of a variable is that is a text: only escapes are added. */
 enum origin {
 	FROM_FUNCTION = 0,
-	FROM_FACTS, /* a struct span at row->offset */
-	FROM_CERT,
-	FROM_CERT_DN, /* the same, of a name of RFC 4514 */
-	FROM_EXCHANGE,
+	FROM_FACTS,    /* a struct span in struct facts */
+	FROM_CERT,     /* a struct span in struct facts_cert */
+	FROM_CERT_DN,  /* a distinguished name in struct facts_cert */
+	FROM_EXCHANGE, /* a struct span in struct template_exchange */
 };
 
 enum {
@@ -251,7 +251,7 @@ enum {
 
 struct variable {
 	struct template_variable is;
-	uint32_t max; /* bytes in a header, where each byte that a peer chose may become %XX */
+	uint32_t max; /* bytes in a header, in which a byte that a peer chose may become %XX */
 	enum origin origin;
 	size_t offset;
 	void (*put)(const struct template_source *from, struct out *out);
@@ -325,7 +325,7 @@ static const struct variable variables[] = {
 /* clang-format on */
 
 #define VARIABLES (sizeof variables / sizeof variables[0])
-#define LITERAL 0 /* in template_part.variable; else a row's number from 1 on */
+#define LITERAL 0 /* in template_part.variable; other values count rows from 1 on */
 
 const struct template_variable *template_variable(size_t n)
 {
@@ -391,7 +391,7 @@ static const char *add_part(struct template_pool *pool, struct template *t, unsi
 	return NULL;
 }
 
-/* %{name} at the front of *s; the variable, or LITERAL if there is no such one. */
+/* Takes %{name} from the front of *s: the variable's number, or LITERAL for an unknown name. */
 static unsigned take_variable(struct span *s, enum template_place place)
 {
 	const char *end = memchr(s->p, '}', s->len);
