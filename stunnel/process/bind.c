@@ -18,7 +18,7 @@ struct bind_address {
 	struct net_addr bound;
 	int *fd;
 	size_t count;
-	size_t kept;			/* of these, those that the configuration in force uses */
+	size_t kept;			/* sockets of fd[] that the configuration in force uses */
 	struct config_section *section; /* of the newest configuration; NULL: not in it */
 };
 
@@ -40,7 +40,7 @@ static void free_address(struct bind_address *a)
 	free(a);
 }
 
-/* Binds further sockets until there are `count`; 0 or -errno. */
+/* Binds further sockets up to `count`, or one in all on a Unix path; 0 or -errno. */
 static int extend(struct bind_address *a, size_t count)
 {
 	int *grown;
@@ -67,7 +67,7 @@ static int extend(struct bind_address *a, size_t count)
 	return 0;
 }
 
-/* The listener of one address, new or taken over; NULL with -errno in *error. */
+/* Finds or adds the address, with a socket for each worker; NULL with -errno in *error. */
 static struct bind_address *get(struct bind_address **list, struct config_section *section,
 				const struct net_addr *addr, size_t workers, int *error)
 {
@@ -92,8 +92,8 @@ static struct bind_address *get(struct bind_address **list, struct config_sectio
 }
 
 /*
- * All addresses of a section. That `::` cannot be bound beside 0.0.0.0 is no failure where the
- * system has it take IPv4 too: one bound address is enough, as for stock.
+ * One bound address of a section is enough, as for stock: where `::` takes IPv4, too
+ * (net.ipv6.bindv6only), 0.0.0.0 cannot be bound beside it.
  */
 static bool bind_section(struct bind_address **list, struct config_section *section, size_t workers)
 {
@@ -148,7 +148,7 @@ void bind_restore(struct bind_address **list, struct config *config)
 {
 	for (struct bind_address *a = *list; a; a = a->next) {
 		a->section = NULL;
-		if (a->kept == 0) /* new, and not wanted: goes as a whole */
+		if (a->kept == 0) /* bound only for the configuration that was refused */
 			continue;
 		while (a->count > a->kept)
 			net_close(a->fd[--a->count], false);

@@ -6,33 +6,34 @@
 #include "process/worker.h"
 
 /*
- * The addresses that the master listens on, over one configuration after the other: what two of
- * them have in common stays bound. A list of addresses, NULL at first.
+ * A list of the addresses that the master listens on; NULL: none yet. An address that two
+ * successive configurations have in common stays bound through the reload.
  */
 struct bind_address;
 
-/* Binds what config accepts on, for so many workers; what fails is logged, and false returned. */
+/* Binds config's addresses for so many workers. False, logged, if a section has none bound. */
 bool bind_all(struct bind_address **list, struct config *config, size_t workers);
 
-/* Closes what the configuration that was bound last does not use. */
+/* Closes the addresses that the configuration of the last bind_all() does not use. */
 void bind_drop_unused(struct bind_address **list);
 
-/* Points the addresses back at the configuration in force after another one was refused. */
+/* After a refused reload: closes what was bound for it, and goes back to the config in force. */
 void bind_restore(struct bind_address **list, struct config *config);
 
+/* Closes all addresses, removes their Unix paths, and empties the list. */
 void bind_close(struct bind_address **list);
 
-/* In a child's process: closes its copies of all sockets. Paths stay, which are the master's. */
+/* In a child's process: closes its copies of all sockets. Unix paths stay for the master. */
 void bind_let_go(struct bind_address **list);
 
-/* How many sockets there are. */
+/* The number of sockets of all addresses. */
 size_t bind_count(struct bind_address *const *list);
 
 /*
- * In a worker's process: the sockets of all addresses, each with the worker that it belongs to;
- * those that an earlier, larger number of workers has left belong to somebody, too, since
- * connections may wait in them. Closes those that were given up: a port stays open as long as any
- * process holds its socket. `sockets` has room for bind_count(); returns how many there are.
+ * In a worker's process: moves the sockets to `sockets`, which has room for bind_count(), each with
+ * the worker that accepts from it; returns their number. Sockets beyond the number of workers, left
+ * from before a reload, get a worker too, since connections may wait in them. Sockets of addresses
+ * that were given up are closed: a port stays open while any process holds its socket.
  */
 size_t bind_take(struct bind_address **list, size_t workers, struct worker_socket *sockets);
 

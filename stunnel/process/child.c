@@ -14,9 +14,9 @@
 #include "sys/log.h"
 
 #define START_MS 30000 /* for all children of a generation together */
-#define QUICK_MS 100   /* who ends sooner after it began to serve has a fault of its own */
-#define QUICK_FREE 2   /* of them in a row are replaced at once */
-#define PAUSE_MS 100   /* before the next try; doubled each time */
+#define QUICK_MS 100   /* a child that served for less counts as a failure */
+#define QUICK_FREE 2   /* failures in a row after which a child is still replaced at once */
+#define PAUSE_MS 100   /* before the next start; doubled with each failure */
 #define PAUSE_MAX_MS 5000
 
 bool child_open(struct children *c, const struct child_kind *kinds, size_t kind_count,
@@ -73,7 +73,7 @@ bool child_ready(const struct child_place *place, size_t room)
 	return place->ready < 0 || write(place->ready, "", 1) == 1;
 }
 
-/* The child writes a byte to the pipe `ready`, if there is one, when it is ready. */
+/* ready: a pipe to which the child writes a byte when it is ready, or NULL. */
 static bool start_one(struct children *c, size_t row, const int *ready)
 {
 	struct child *child = &c->child[row];
@@ -107,7 +107,7 @@ static void log_exit(const struct child *child, int status)
 			 (long)child->pid, WEXITSTATUS(status));
 }
 
-/* When another try is worth it, after one that ended when it had served for so long. */
+/* Sets when a child that ended after served_ms may be replaced. */
 static void schedule(struct child *child, uint64_t served_ms)
 {
 	unsigned pause = 0;
@@ -145,7 +145,7 @@ bool child_ended(struct children *c, pid_t pid, int status)
 	if (c->state == CHILD_DRAINING)
 		return true;
 	schedule(child, served);
-	child_signal(c, CHILD_LOOK); /* what waits at its sockets does not wait for us */
+	child_signal(c, CHILD_LOOK); /* the others accept from its sockets until it is replaced */
 	return true;
 }
 
@@ -166,7 +166,7 @@ int child_replace(struct children *c)
 	return next > now ? (int)(next - now) : 0;
 }
 
-/* One that hangs is killed when the time for all of them is over. */
+/* The deadline is common to all children: one that hangs is killed then. */
 static void await_end(pid_t pid, uint64_t deadline)
 {
 	const struct timespec pause = {0, 10 * 1000 * 1000};
@@ -180,7 +180,7 @@ static void await_end(pid_t pid, uint64_t deadline)
 	waitpid(pid, NULL, 0);
 }
 
-/* Who serves nobody yet has nothing to bring to an end. */
+/* A child that does not serve yet has no connection to finish, and is killed at once. */
 void child_stop(struct children *c, uint64_t deadline)
 {
 	for (size_t i = 0; i < c->count; i++) {
@@ -201,7 +201,7 @@ bool child_told_to_end(void)
 	       sigismember(&pending, SIGQUIT);
 }
 
-/* What may come while children start: one of them, or of the others, ends; or we are to end. */
+/* A signalfd that is readable when a child has ended or the daemon is told to end; or -1. */
 static int watch_signals(void)
 {
 	static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT};
@@ -224,7 +224,7 @@ static void reap_if_told(const struct children *c)
 		c->calls->reap(c->owner);
 }
 
-/* Until each has written its byte. A signal that ends us stays pending. */
+/* Whether all children become ready. A signal that ends the daemon stays pending. */
 static bool await_ready(struct children *c, int ready)
 {
 	struct pollfd fds[] = {{.fd = ready, .events = POLLIN},
@@ -246,7 +246,7 @@ static bool await_ready(struct children *c, int ready)
 		if (n > 0)
 			missing -= (size_t)n;
 		else if (n == 0)
-			fds[0].fd = -1; /* all that are alive have written */
+			fds[0].fd = -1; /* no child has the pipe open any more */
 	}
 	if (fds[1].fd >= 0)
 		close(fds[1].fd);

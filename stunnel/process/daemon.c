@@ -16,7 +16,7 @@
 
 static char *pid_root, *pid_path; /* of the pid file that was written */
 static int ready_fd = -1;
-static int null_fd = -1; /* opened before any chroot, where there may be none */
+static int null_fd = -1; /* /dev/null, opened early: a chroot may lack the file */
 
 static bool failed(const char *what)
 {
@@ -32,7 +32,7 @@ bool daemon_standard_streams(void)
 	return true;
 }
 
-/* Ends as the child does: 0 as soon as it is ready, else with its status. */
+/* Does not return: exits with 0 once the child is ready, else with the child's status. */
 static void wait_for(pid_t child, int fd)
 {
 	char byte;

@@ -7,32 +7,32 @@
 /* What makes a process a daemon. Failures are logged at LOG_ERR. */
 
 /*
- * Takes those of the descriptors 0 to 2 that whoever started us has closed, before anything else
- * is opened: a socket or a pipe that had such a number would be replaced when we detach. False,
- * with errno: there is no /dev/null to take them with.
+ * Opens /dev/null as each of the descriptors 0 to 2 that the parent has closed. Called first: a
+ * socket that got such a number would be replaced by daemon_detach(). False, with errno, if
+ * /dev/null cannot be opened.
  */
 bool daemon_standard_streams(void);
 
 /*
- * Goes into the background: the caller's process waits and ends with the child's status, so that
- * whoever started us returns only when everything runs, or failed. False if there was no fork.
+ * Returns true in a new background process. The calling process exits: with 0 at daemon_ready(), or
+ * with the background process's status. False, in the calling process, if fork() or pipe() failed.
  */
 bool daemon_fork(void);
 
-/* Everything runs: lets the waiting process end with 0, and detaches. */
+/* Has the process that called daemon_fork() exit with 0; then as daemon_detach(). */
 void daemon_ready(void);
 
-/* In the background: lets go of the terminal. In the foreground: nothing. */
+/* Ends the start for the log; a background process goes to / with /dev/null as standard streams. */
 void daemon_detach(void);
 
 /*
- * Writes our process id; an old file goes. root: what path counts from, or NULL. Both are copied,
- * so that daemon_pid_remove() removes what was written, if there was anything.
+ * Writes this process's id to a new file in the place of any old one. path is below root, unless
+ * that is NULL. Both are copied, for daemon_pid_remove(), which does nothing if none was written.
  */
 bool daemon_pid_write(const char *root, const char *path);
 void daemon_pid_remove(void);
 
-/* Confines the process to a directory (NULL: no) and gives up root for uid and gid (0: stay). */
+/* Changes the root directory (NULL: no), then group and user id (0: no). */
 bool daemon_confine(const char *root, unsigned uid, unsigned gid);
 
 #endif

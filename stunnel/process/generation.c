@@ -13,11 +13,11 @@
 #include "sys/log.h"
 
 #define STOP_MS 5000
-#define FEW_CONNECTIONS 1000 /* of which the log tells without being asked */
+#define FEW_CONNECTIONS 1000 /* with room for fewer the log says so at LOG_NOTICE */
 
 /* --- in the process of a child ---------------------------------------------------------------- */
 
-/* Files that a child holds and never writes to would outlive their rotation. */
+/* Closes other generations' logs: a log that any process holds open keeps its disk space. */
 static void enter(void *owner, const struct child_kind *kind)
 {
 	struct generation *mine = owner;
@@ -78,7 +78,7 @@ static int run_worker(void *owner, const struct child_place *place)
 	return status;
 }
 
-/* Workers come first: sockets are given to them by their rows of the board. */
+/* Workers must come first: a socket's worker is a row of the board. */
 static const struct child_kind kinds[] = {
 	{
 		.noun = "A worker",
@@ -117,7 +117,7 @@ static bool add_name(struct generations *all, const char *name)
 	return true;
 }
 
-/* The place of a section: that of the nth one of its name. */
+/* Finds or adds *place in all->name of the nth section (from 0) of that name. */
 static bool find_name(struct generations *all, const char *name, size_t nth, size_t *place)
 {
 	for (*place = 0; *place < all->names; ++*place)
@@ -126,7 +126,7 @@ static bool find_name(struct generations *all, const char *name, size_t nth, siz
 	return add_name(all, name);
 }
 
-/* A section has the column that it had before a reload: what it still has of then counts. */
+/* A section keeps its column through reloads: its limits count connections of old workers, too. */
 static bool give_columns(struct generations *all, struct config *config)
 {
 	for (size_t i = 0; i < config->count; i++) {
@@ -217,7 +217,7 @@ void generation_stop(struct generations *all)
 		child_stop(&g->children, deadline);
 }
 
-/* What the descriptors allow, if nobody sets a limit that is lower. */
+/* Logs how many connections the limit of descriptors allows, as the first worker found it. */
 static void tell_room(const struct generation *g)
 {
 	size_t room = board_room(g->children.board, 0);

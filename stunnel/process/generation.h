@@ -15,38 +15,37 @@ struct generation {
 	struct generations *all;
 	struct config *config;
 	struct children children;
-	size_t workers; /* of the children: the first ones */
+	size_t workers; /* the first children are the workers */
 };
 
-/* All that run, and what each child is given a part of. */
+/* All generations that run, and what they share. */
 struct generations {
 	struct generation *first;	/* the newest */
-	struct bind_address *addresses; /* that are listened on */
+	struct bind_address *addresses; /* listened on for the newest configuration */
 	struct conn_shared *shared;
-	int lifeline[2]; /* a pipe that nobody writes to: its end tells children of the master's */
-	char **name;	 /* of each section there ever was; its place is its column on the boards */
+	int lifeline[2]; /* a pipe without data: children read its end when the master ends */
+	char **name;	 /* of each section so far; place i has column BOARD_ALL + 1 + i */
 	size_t names;
 };
 
-/* None runs yet. Takes over config; NULL without memory, and then it is the caller's still. */
+/* No child runs yet. Takes over config; NULL without memory, and config stays the caller's. */
 struct generation *generation_new(struct generations *all, struct config *config);
 void generation_free(struct generation *g);
 
 /*
- * Starts all children and waits until they are ready; then those of the generations before are
- * drained. False if one could not start, or if child_told_to_end(): what had started is ended
- * again, and g is the caller's still.
+ * Starts all children, waits until they are ready, and drains those of earlier generations; *all
+ * then owns g. False if a child could not start, or if child_told_to_end(): no child of g is left,
+ * and the caller frees g.
  */
 bool generation_start(struct generations *all, struct generation *g);
 
-/* Ends all children of all generations, by force if they do not; returns when they have ended. */
+/* Ends all children of all generations, by force after some seconds; returns without any left. */
 void generation_stop(struct generations *all);
 
-/* After SIGCHLD: child_ended() for all that has, and frees generations that have ended as a whole.
- */
+/* After SIGCHLD: calls child_ended() for ended processes, and frees drained generations. */
 void generation_reap(struct generations *all);
 
-/* Frees all of them, and closes the addresses. */
+/* Frees all generations and closes the addresses. */
 void generation_forget(struct generations *all);
 
 #endif

@@ -8,12 +8,12 @@
 #include "sys/log.h"
 #include "sys/net.h"
 
-#define ACCEPTS_MAX 32 /* in one go, before other connections have their turn */
+#define ACCEPTS_MAX 32 /* connections accepted in one event, before others have their turn */
 #define PAUSE_MS 1000
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 
-/* Ours; or of a worker that has ended, in whose place nobody serves yet. */
+/* Whether this worker accepts: from its own socket, or from one whose worker does not serve. */
 static bool is_ours(const struct listen *l)
 {
 	const struct conn_pool *pool = l->pool;
@@ -37,7 +37,7 @@ static void on_pause_over(uv_timer_t *timer)
 	listen_look(timer->data);
 }
 
-/* As stock does: without a pause a full table of descriptors would cost a whole core. */
+/* As stock does: with no descriptor left, accept() would fail again and again at full load. */
 static void suspend(struct listen *l, int error)
 {
 	log_main(LOG_ERR, "local socket: %s (%d)", strerror(error), error);
@@ -46,7 +46,7 @@ static void suspend(struct listen *l, int error)
 	uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
 }
 
-/* What waits stays in the kernel's backlog until a connection ends, and listen_look() is called. */
+/* Clients wait in the kernel's backlog until a connection ends and listen_look() is called. */
 static void await_room(struct listen *l)
 {
 	admit_full(&l->pool->admit);
@@ -58,7 +58,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	struct listen *l = poll->data;
 
 	(void)status, (void)events;
-	if (!is_ours(l)) { /* any more: the one that has come says nothing to the others */
+	if (!is_ours(l)) { /* the socket's own worker serves again, which no signal tells */
 		uv_poll_stop(poll);
 		return;
 	}
@@ -115,6 +115,6 @@ void listen_stop(struct listen *l)
 	l->handles = 2;
 	uv_close((uv_handle_t *)&l->pause, on_closed);
 	uv_close((uv_handle_t *)&l->poll, on_closed);
-	/* Held on to, it would keep a port open that the master has given up. */
+	/* A socket that any process holds keeps the port open after the master gave it up. */
 	net_close(l->fd, false);
 }

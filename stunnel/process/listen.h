@@ -7,31 +7,31 @@
 #include "conn/conn.h"
 
 /*
- * A listening socket in one worker. The master holds it too, and so it survives a worker; the other
- * workers of the generation hold it as well, and accept what waits in it while nobody has taken the
- * place of one that has ended.
+ * A listening socket in one worker. The master and the other workers of the generation hold it too:
+ * the connections in its backlog survive the worker, and while the worker is not replaced the
+ * others accept them.
  */
 struct listen {
 	struct listen *next;
 	struct conn_pool *pool;
 	struct conn_service *service;
 	int fd;
-	size_t worker; /* whose it is, or LISTEN_SHARED */
+	size_t worker; /* that the socket belongs to, or LISTEN_SHARED */
 	uv_poll_t poll;
-	uv_timer_t pause; /* when descriptors or memory have run out */
-	int handles;
+	uv_timer_t pause; /* runs after descriptors or memory have run out */
+	int handles;	  /* left to be closed by the loop */
 };
 
-#define LISTEN_SHARED SIZE_MAX /* a socket of all workers at any time */
+#define LISTEN_SHARED SIZE_MAX /* all workers accept from the socket, as on a Unix path */
 
 /*
- * Accepts connections of the service from fd, which it owns, into the pool: at any time if it is
- * this worker's, else while that other worker is away. NULL without memory.
+ * Accepts connections of the service from fd into the pool: always if `worker` is this one or
+ * LISTEN_SHARED, else while that worker does not serve. Owns fd, unless NULL is returned.
  */
 struct listen *listen_start(struct conn_pool *pool, struct conn_service *service, int fd,
 			    size_t worker);
 
-/* Another worker has ended, so that the socket may be ours now; or there is room again. */
+/* To be called when another worker has ended, or when there is room for connections again. */
 void listen_look(struct listen *l);
 
 /* Accepts no more and closes the descriptor; frees itself when the loop has closed its handles. */

@@ -19,7 +19,7 @@
 #endif
 #define DEFAULT_FILE SYSCONFDIR "/stunnel/stunnel.conf"
 
-/* Scripts and log readers look for the shape of these lines, which is stock's. */
+/* The lines have stock's format, which scripts and log readers look for. */
 static void say_banner(void (*say)(const char *line))
 {
 	const char *compiled = tls_library_compiled_with(), *running = tls_library_running_with();
@@ -121,7 +121,7 @@ static int print_sockets(void)
 	return 0;
 }
 
-/* Serves with a configuration, or only looks at it: the exit status. */
+/* Serves with the configuration, or checks it for -test; returns the exit status. */
 static int use(const char *path, int fd, enum reader_use what)
 {
 	struct config *config;
@@ -160,7 +160,7 @@ static int use_fd(const char *number, enum reader_use what)
 
 static int use_file(const char *name, enum reader_use what)
 {
-	char *path = realpath(name, NULL); /* so that a reload finds it from any directory */
+	char *path = realpath(name, NULL); /* a reload finds the file after chdir("/"), too */
 	int status;
 
 	if (!path) {

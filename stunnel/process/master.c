@@ -21,7 +21,7 @@
 #include "tls/secret.h"
 #include "process/worker.h"
 
-#define LOG_RETRY_MS 100 /* of what syslog did not take */
+#define LOG_RETRY_MS 100 /* until syslog is offered again the lines that it did not take */
 
 struct master {
 	const char *path;
@@ -67,8 +67,8 @@ static struct generation *load(struct master *m)
 }
 
 /*
- * What a reload leaves as it was, since workers and files depend on it from the start. False
- * without memory: new workers must not go without the chroot that they were to have.
+ * chroot, user, group and pid file stay as at the start: open files and running workers have them.
+ * False without memory: new workers must not run without their chroot.
  */
 static bool keep_fixed_globals(struct config *config, const struct config *old)
 {
@@ -82,7 +82,7 @@ static bool keep_fixed_globals(struct config *config, const struct config *old)
 	return g->chroot || !was->chroot;
 }
 
-/* All of it or nothing: until the new workers accept connections the old ones do. */
+/* After any failure everything is as before; old workers accept until the new ones do. */
 static void reload(struct master *m)
 {
 	struct generation *old = m->generations.first, *g;
@@ -98,7 +98,7 @@ static void reload(struct master *m)
 		if (generation_start(&m->generations, g)) {
 			bind_drop_unused(&m->generations.addresses);
 			log_settle();
-			access_close(old->config->access); /* what is left writes to its own */
+			access_close(old->config->access); /* old workers have their own copies */
 			log_main(LOG_INFO, "Accepting new connections");
 			return;
 		}
@@ -112,7 +112,7 @@ static void reload(struct master *m)
 
 /* --- signals ---------------------------------------------------------------------------------- */
 
-/* All files are tried and all children are told, whatever fails; each failure is logged. */
+/* One log that cannot be opened, which is logged, must not keep others from being rotated. */
 static void reopen_logs(struct master *m)
 {
 	const struct config *config = m->generations.first->config;
@@ -178,8 +178,8 @@ static void block_signals(struct master *m)
 		sigaddset(&m->signals, numbers[i]);
 	sigprocmask(SIG_BLOCK, &m->signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a log that may not grow any more is a full disk */
-	signal(SIGCHLD, SIG_DFL); /* inherited as ignored it would hide dead workers */
+	signal(SIGXFSZ, SIG_IGN); /* write() to a log at its size limit fails with EFBIG instead */
+	signal(SIGCHLD, SIG_DFL); /* if ignored, as inherited, waitpid() would find no worker */
 }
 
 static void end(struct master *m)
@@ -204,12 +204,12 @@ static bool start(struct master *m, struct generation *g)
 	if (!open_log(g) || !access_open(g->config->access, globals->chroot) ||
 	    !generation_start(&m->generations, g))
 		return false;
-	if (globals->chroot) /* said once, of all workers */
+	if (globals->chroot) /* logged once for all workers */
 		log_main(LOG_NOTICE, "Switched to chroot directory: %s", globals->chroot);
 	return !globals->pid || daemon_pid_write(globals->chroot, globals->pid);
 }
 
-/* Each connection takes two descriptors: the soft limit is for programs that use select(). */
+/* Each connection takes two descriptors; the soft limit is low only for programs with select(). */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -223,8 +223,8 @@ static void raise_descriptor_limit(void)
 }
 
 /*
- * The start has failed, or was ended by a signal. In the foreground that is an end like any other;
- * in the background, or before it is known which, 0 would tell somebody that everything runs.
+ * Undoes a failed start; returns the exit status. A signal in the foreground ends it with 0, as at
+ * any time; in the background, or before that is known, 0 would mean that the daemon runs.
  */
 static int give_up(struct master *m, struct generation *g)
 {

@@ -4,8 +4,8 @@
 
 /*
  * The privileged process: reads the configuration, owns the listening sockets, forks workers and
- * replaces them at a reload. Serves no connection. Runs until a signal ends it; the exit status.
- * path is absolute; fd is read instead if it is not negative, and then there is no reload.
+ * replaces them at a reload. Serves no connection. Returns the exit status after a signal to end.
+ * path is absolute, or NULL to read the configuration from fd, which allows no reload.
  */
 int master_run(const char *path, int fd);
 

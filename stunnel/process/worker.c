@@ -13,8 +13,8 @@
 #include "process/listen.h"
 #include "sys/log.h"
 
-#define FLUSH_MS 1000 /* of access logs */
-#define RETRY_MS 50   /* of what syslog did not take */
+#define FLUSH_MS 1000 /* between two writes of buffered access logs */
+#define RETRY_MS 50   /* until syslog is offered again the lines that it did not take */
 
 struct worker {
 	uv_loop_t loop;
@@ -87,7 +87,7 @@ static void start_draining(struct worker *w)
 static void reopen_logs(struct worker *w)
 {
 	log_reopen(false);
-	/* What was gathered until now belongs to the old file. */
+	/* Buffered lines are older than the rotation and belong to the old file. */
 	access_flush(w->config->access);
 	access_open(w->config->access, NULL);
 }
@@ -99,7 +99,7 @@ static void on_flush(uv_timer_t *timer)
 	access_flush(w->config->access);
 }
 
-/* Only wakes the loop: what is to be done then is done before it sleeps again. */
+/* Only wakes the loop, whose before_sleep() then flushes the log. */
 static void on_retry(uv_timer_t *timer)
 {
 	(void)timer;
@@ -113,7 +113,7 @@ static void before_sleep(uv_prepare_t *handle)
 		uv_timer_start(&w->retry, on_retry, RETRY_MS, 0);
 }
 
-/* The master is gone, however that came about: nobody will tell us to stop. */
+/* The master has ended, even if killed: no signal will ever stop this worker. */
 static void on_lifeline(uv_poll_t *handle, int status, int events)
 {
 	(void)status, (void)events;
@@ -141,7 +141,7 @@ static void on_signal(uv_poll_t *handle, int status, int events)
 
 static void block_signals(sigset_t *told)
 {
-	signal(SIGINT, SIG_IGN); /* the terminal's is for the master */
+	signal(SIGINT, SIG_IGN); /* Ctrl-C reaches workers, too, which the master ends itself */
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
@@ -154,8 +154,8 @@ static void block_signals(sigset_t *told)
 }
 
 /*
- * They are read as bytes, and blocked from before the fork to the exit, in all threads: one that
- * comes before anybody listens waits, and one that comes when nobody does any more is not fatal.
+ * The master's signals are read from a signalfd, and are blocked in all threads from before fork()
+ * until exit(): an early signal stays pending, and a late one does not kill the worker.
  */
 static bool watch_signals(struct worker *w)
 {
@@ -233,7 +233,7 @@ static bool confine(const struct worker_task *task)
 	if (!daemon_confine(g->chroot, g->uid, g->gid))
 		return false;
 	log_confined();
-	if (task->place->index == 0) { /* said once, of all workers */
+	if (task->place->index == 0) { /* one worker warns for all */
 		log_try();
 		access_try(task->config->access);
 	}
@@ -241,8 +241,8 @@ static bool confine(const struct worker_task *task)
 }
 
 /*
- * Needed now and then: two on the way to a log that is opened anew, two for what is found there, a
- * FIFO, and two for each name that is looked up.
+ * Descriptors to keep free of connections: two for resolving a log's path, two for opening a FIFO
+ * there, and two for each name that is being looked up.
  */
 static size_t spare_descriptors(const struct config *config)
 {
@@ -253,7 +253,7 @@ static size_t spare_descriptors(const struct config *config)
 	return spare;
 }
 
-/* How many connections there are descriptors for; false: none, which nobody would be served by. */
+/* Sets how many connections the limit of descriptors allows; false, logged, if none. */
 static bool find_room(struct worker *w)
 {
 	w->pool.admit.room = admit_room(spare_descriptors(w->config));
@@ -262,7 +262,7 @@ static bool find_room(struct worker *w)
 	return w->pool.admit.room != 0;
 }
 
-/* From here on clients are served; false: whoever waited for us has given up. */
+/* Tells the master that this worker serves; false if the master has given up the start. */
 static bool tell_ready(struct worker *w, const struct worker_task *task)
 {
 	daemon_detach();

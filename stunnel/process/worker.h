@@ -5,11 +5,11 @@
 #include "config/config.h"
 #include "process/child.h"
 
-/* A listening socket of the master's, and the section that it belongs to. */
+/* A copy of a listening socket of the master's, with its section. */
 struct worker_socket {
 	int fd;
 	struct config_section *section;
-	size_t worker; /* the index of the one that accepts from it, or LISTEN_SHARED */
+	size_t worker; /* index of the worker that accepts from fd, or LISTEN_SHARED */
 };
 
 struct worker_task {
@@ -18,16 +18,16 @@ struct worker_task {
 	const struct child_place *place;
 	const struct worker_socket *socket;
 	size_t socket_count;
-	int lifeline; /* readable at the end of the master */
+	int lifeline; /* a pipe that becomes readable when the master ends */
 };
 
 /*
- * A kind of child: accepts connections on the sockets and serves them. Runs in the forked process
- * until it is told to end; the process's exit status.
+ * The main function of a worker process: accepts connections on the sockets, which it owns, and
+ * serves them until it is told to end or the master ends. Returns the exit status.
  */
 int worker_run(const struct worker_task *task);
 
-/* Gives the log files to the user that workers run as, who must be able to open them again. */
+/* Gives the log files to the workers' user, so that workers can open them again. */
 void worker_own_logs(const struct config *config);
 
 #endif
