@@ -4,7 +4,7 @@
 
 #include "http.h"
 
-/* A client that agreed on anything else would speak past the HTTP machine. */
+/* Requests can be rewritten only if ALPN (RFC 7301) chose HTTP/1.1, or nothing. */
 static bool speaks_http(const struct facts *facts)
 {
 	return facts->alpn.len == 0 || span_eq(facts->alpn, SPAN("http/1.1"));
@@ -37,9 +37,9 @@ static void reset_on_close(SOCKET fd)
 }
 
 /*
- * However transfer() came to its end: a message that was cut must not look like a short one. Up to
- * 4.57 a program that is started again and again has the same CLI each time, and between two of its
- * connections stunnel frees what its thread has: nothing of ours may be left.
+ * Resets the backend's connection inside a request, whose end might look like that of a whole one
+ * (RFC 9112 8). Up to 4.57 the same CLI serves each start of an `exec` program, and stock frees the
+ * thread's memory in between: c->forward must not be left pointing there.
  */
 void forward_close(CLI *c)
 {
@@ -92,10 +92,9 @@ void forward_abort_all(CLI *c, const char *why)
 }
 
 /*
- * The backend's connection ends now, and with it what transfer() would still write there. Its
- * descriptor stays, for a socket that is at its end and takes nothing: so transfer() tells the
- * client of the end, and reads what the client still sends until TIMEOUTclose, so that no reset
- * overtakes our answer.
+ * Closes the backend's connection and puts a socket pair at its end in its descriptor's place. So
+ * transfer() sends the client close_notify and discards what the client still sends, until
+ * TIMEOUTclose: closing at once would reset the connection before the client has our answer.
  */
 static void replace_backend(CLI *c, int reset)
 {
@@ -117,7 +116,7 @@ static void replace_backend(CLI *c, int reset)
 	close(pair[0]);
 	shutdown(pair[1], SHUT_WR);
 	set_nonblock(c->sock_rfd->fd, 1);
-	/* None of it is for the programs that other sections start. */
+	/* Programs that other sections start must inherit neither end. */
 	fcntl(c->sock_rfd->fd, F_SETFD, FD_CLOEXEC);
 	fcntl(pair[1], F_SETFD, FD_CLOEXEC);
 	c->forward->silent = pair[1];
@@ -129,7 +128,7 @@ void forward_leave(CLI *c)
 {
 	struct forward *f = c->forward;
 
-	/* A request that was answered early may be cut, too. */
+	/* A reset tells the backend that it has not got the whole request. */
 	replace_backend(c,
 			h1_cut(&f->h1, H1_REQUEST, false) || c->ssl_ptr != 0 || f->output.len != 0);
 	forward_buffer_drop(&f->input);
@@ -151,14 +150,14 @@ void forward_settle(CLI *c)
 		return;
 	case H1_REPLY_NEVER:
 		if (c->sock_ptr != 0)
-			return; /* of the answer before it the client gets what came */
+			return; /* the client still gets what came of the response before */
 		forward_abort_all(c, NULL);
 		return;
 	case H1_REPLY_NOW:
 		break;
 	}
 	if (SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN)
-		return; /* nothing reaches the client any more */
+		return; /* no answer can follow our close_notify */
 	if (BUFFSIZE - c->sock_ptr < HTTP_REPLY_MAX)
 		return;
 	forward_leave(c);

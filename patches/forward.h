@@ -8,8 +8,9 @@
 #define FORWARD_VERSION "@VERSION@"
 
 /*
- * What the hooks in stunnel's own files call: the client's address in every HTTP request of a
- * connection, and PROXY headers of version 2. Two structures have a member for it:
+ * The functions that hooks in stock's files call, to put the client's address into each HTTP
+ * request of a connection and to take and send PROXY headers. Two structures of stock's have a new
+ * member:
  *
  *   SERVICE_OPTIONS.forward  the options below; NULL if the section has none of them
  *   CLI.forward              a connection whose requests are rewritten; NULL: all hooks in
@@ -20,53 +21,53 @@
 
 enum forward_command {
 	FORWARD_NOTHING = 0,
-	FORWARD_BEGIN,	  /* the section is the defaults: a file is read from its beginning */
-	FORWARD_COPY,	  /* a new section begins with the defaults; not every release says so */
+	FORWARD_BEGIN,	  /* a file is read from its beginning; the section is the defaults */
+	FORWARD_COPY,	  /* a new section begins with the defaults; not in every release */
 	FORWARD_SET,	  /* a line of the file */
 	FORWARD_CHECK,	  /* the section is complete */
-	FORWARD_FREE,	  /* and not needed any more; not every release says so */
-	FORWARD_DEFAULTS, /* to be printed */
-	FORWARD_HELP
+	FORWARD_FREE,	  /* the section is freed; not in every release */
+	FORWARD_DEFAULTS, /* print the options with their defaults */
+	FORWARD_HELP	  /* print the options with their meanings */
 };
 
-/* Not an error: the caller goes on. */
+/* Returned by forward_option() for a line that is for stock's own options. */
 extern const char forward_go_on[];
 
 /*
- * NULL: the line was one of ours and is taken; forward_go_on: the other options have their turn;
- * else what is wrong, as static text. `defaults` is the section that others begin with. The command
- * is FORWARD_COMMAND(), of forward_stock.h, of stunnel's own.
+ * Carries out a command for our options; `command` is FORWARD_COMMAND() of stock's. NULL: *name was
+ * one of ours; forward_go_on: stock's own options have their turn; else what is wrong, static text.
+ * `defaults` is the section that others begin with.
  */
 const char *forward_option(enum forward_command command, SERVICE_OPTIONS *section,
 			   const SERVICE_OPTIONS *defaults, char **name, char **value);
 
-/* When the SSL_CTX of a section that is complete was made; 0. */
+/* Called when the SSL_CTX of a complete section has been made; always 0. */
 int forward_context(SERVICE_OPTIONS *section);
 
 /*
- * For releases without a command for FORWARD_CHECK, before a section's SSL_CTX is made: whether it
- * is refused, and then the log says why.
+ * FORWARD_CHECK for releases without such a command, called before a section's SSL_CTX is made:
+ * whether the section is refused, which is logged.
  */
 int forward_refuses(SERVICE_OPTIONS *section, const SERVICE_OPTIONS *defaults);
 
-/* A line for -version and the like. */
+/* Logs that the patch is there, for -version and the start. */
 void forward_info(int level);
 
 /* --- protocol.c ------------------------------------------------------------------------------- */
 
-/* Whether the section has its own PROXY header instead of stunnel's. */
+/* Whether the section sends or takes PROXY headers by our options, and not stock's `protocol`. */
 int forward_has_proxy(const SERVICE_OPTIONS *section);
 
-/* Sends it, to be called when the backend is connected and TLS is accepted. */
+/* Sends the PROXY header; called when TLS is accepted and the backend connected. */
 void forward_proxy(CLI *c);
 
-/* In the phases of protocol(), where a release has them. */
+/* For releases whose protocol() has phases. */
 #define FORWARD_PROXY(c, phase) ((phase) == PROTOCOL_LATE ? (forward_proxy(c), NULL) : NULL)
 
 /*
- * Where all of protocol() is before TLS: a section with a header of ours connects behind TLS, as
- * one without a protocol does, and the header is sent then. A server name may have led to another
- * section in between: forward_proxy_last() gets the one that accepted.
+ * For releases that run protocol() before TLS: a section with a PROXY header of ours connects and
+ * sends the header after TLS instead. forward_proxy_last() also gets the section that accepted,
+ * from which a server name may have led to c->opt.
  */
 int forward_sends_proxy(const SERVICE_OPTIONS *section);
 void forward_proxy_last(CLI *c, const SERVICE_OPTIONS *accepted);
@@ -74,35 +75,35 @@ void forward_proxy_last(CLI *c, const SERVICE_OPTIONS *accepted);
 #define FORWARD_TLS_FIRST(c, otherwise) ((otherwise) || forward_sends_proxy((c)->opt))
 #define FORWARD_PROXY_LAST(c, accepted) forward_proxy_last(c, accepted)
 
-/* In place of the call of the section's protocol_late(), where a release has one. */
+/* For releases with protocol_late(): in place of its call. */
 #define FORWARD_LATE(c) \
 	(forward_has_proxy((c)->opt) ? forward_proxy(c) : (c)->opt->protocol_late(c))
 
 /* --- client.c --------------------------------------------------------------------------------- */
 
-/* Resets both connections; in client.c, where it can be done in this version's way. */
+/* Resets both connections and does not return; in client.c, as each release has its own way. */
 void forward_abort(CLI *c);
 
 /*
- * In place of SSL_accept(): takes the PROXY header that comes before the handshake. Does not return
- * where nobody can say who the client is.
+ * SSL_accept(), after the PROXY header if the peer is to send one. Does not return if the header is
+ * missing or malformed, since the client would be unknown.
  */
 int forward_accept(CLI *c);
 
 #define FORWARD_ACCEPT(c) ((c)->opt->forward ? forward_accept(c) : SSL_accept((c)->ssl))
 
-/* Before transfer(), and when the connection ends in whichever way. */
+/* Called before transfer(), and when the connection ends, even by an error. */
 void forward_begin(CLI *c);
 void forward_end(CLI *c);
 
-/* Before the backend's descriptor is closed. */
+/* Called before the backend's descriptor is closed. */
 void forward_close(CLI *c);
 
 /*
- * In place of the calls of transfer(). forward_read() gives what is for the backend, as SSL_read()
- * does: it reads on until there is something or SSL_read() itself fails, so that SSL_get_error()
- * means what it says. What it holds back counts as pending, and until it was fetched the client
- * does not count as closed. Each of them is for a connection with c->forward only.
+ * Stand-ins for the calls of transfer(), for connections with c->forward. forward_read() returns
+ * bytes for the backend; it reads until it has some or SSL_read() fails, so that SSL_get_error()
+ * fits its result. Bytes that it holds back count as pending, and until transfer() has them the
+ * client does not count as closed.
  */
 int forward_read(CLI *c, void *p, int len);
 int forward_pending(const CLI *c);
@@ -114,16 +115,13 @@ ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len);
 int forward_socket_error(CLI *c, SOCKET fd);
 int forward_shutdown(CLI *c);
 
-/* As s_poll_wait(), but no longer than the head of a request may take: then it is refused. */
+/* As s_poll_wait(), but ends when TIMEOUTrequest is over; the request is then refused. */
 int forward_poll(CLI *c, int sec, int msec);
 
-/* Whether the last forward_poll() ended by that time, with no event. */
+/* Whether the last forward_poll() returned 1 without an event, for TIMEOUTrequest. */
 int forward_timed_out(const CLI *c);
 
-/*
- * Whether something came since the last call, if only a part of a head: a turn of transfer() that
- * took it is not idle.
- */
+/* Whether the client sent anything since the last call: a part of a head is no idle time either. */
 int forward_took(CLI *c);
 
 #define FORWARD_READ(c, p, n) ((c)->forward ? forward_read(c, p, n) : SSL_read((c)->ssl, p, n))

@@ -5,7 +5,7 @@
 
 /* --- ALPN ------------------------------------------------------------------------------------- */
 
-/* RFC 7301 3.2: a client that offers protocols gets one of them, or is turned away. */
+/* RFC 7301 3.2: a client that offers only protocols other than http/1.1 is refused. */
 static int select_http(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_len,
 		       const unsigned char *offered, unsigned offered_len, void *unused)
 {
@@ -32,7 +32,7 @@ int forward_context(SERVICE_OPTIONS *section)
 
 /* --- the PROXY header of a listed peer -------------------------------------------------------- */
 
-/* Does not return: nobody can say who the client is. */
+/* Logs why the client is unknown and resets the connection. Does not return. */
 static void give_up(CLI *c, const char *why)
 {
 	s_log(LOG_ERR, "%s", why);
@@ -49,7 +49,7 @@ static void refuse_header(CLI *c, enum proxy_error error)
 	forward_abort(c);
 }
 
-/* Waits for more of the header. */
+/* Waits for more of the PROXY header; does not return after the deadline. */
 static void wait_for_peer(CLI *c, uint64_t deadline)
 {
 	uint64_t now = stock_now();
@@ -68,8 +68,8 @@ static void wait_for_peer(CLI *c, uint64_t deadline)
 }
 
 /*
- * What is there is looked at, and only what belongs to the header is taken: behind it TLS begins,
- * which OpenSSL reads for itself. The bytes stay in *b, since the facts point there.
+ * Reads no byte behind the PROXY header, where OpenSSL reads the ClientHello: MSG_PEEK finds the
+ * header's end. The bytes stay in *b, since the facts point there.
  */
 static void read_header(CLI *c, struct forward_buffer *b, struct proxy_header *h)
 {
@@ -99,7 +99,7 @@ static void read_header(CLI *c, struct forward_buffer *b, struct proxy_header *h
 	}
 }
 
-/* The header is whole: from here on its client is the client, for stunnel's own log, too. */
+/* Makes the header's client the connection's client, for stock's log, too. */
 static void adopt_client(CLI *c, const struct proxy_header *h)
 {
 	struct facts *facts = &c->forward->facts;
@@ -109,7 +109,7 @@ static void adopt_client(CLI *c, const struct proxy_header *h)
 		facts->client = h->client;
 		facts->server = h->server;
 		facts->tlvs = h->tlvs;
-		stock_set_client(c, &facts->client); /* before it is folded to IPv4 */
+		stock_set_client(c, &facts->client); /* ip_facts() folds IPv4-mapped ones */
 		ip_facts(&facts->client);
 		ip_facts(&facts->server);
 	}
@@ -134,7 +134,7 @@ static void take_header(CLI *c)
 	}
 }
 
-/* A server name can change c->opt in the handshake: the header was due before. */
+/* SSL_accept() is called repeatedly, and a server name may change c->opt after the first call. */
 int forward_accept(CLI *c)
 {
 	if (SSL_in_before(c->ssl))

@@ -4,13 +4,12 @@
 #include "forward_stock.h"
 
 struct block {
-	struct forward_options options; /* first: what sections point at */
-	char *lines;			/* of which they were made; NULL: not to be kept */
+	struct forward_options options; /* first, since section->forward points here */
+	char *lines;			/* that set the options; NULL: not to be kept */
 	struct block *next;
 };
 
-/* Where stock frees no section: of the file that is being read, and what sections were made with.
- */
+/* Blocks of the file that is being read, and of sections in use, if stock never frees sections. */
 static struct block *drafts, *kept;
 
 static struct block *block_of(const SERVICE_OPTIONS *section)
@@ -31,7 +30,7 @@ static void preset(struct forward_options *o)
 	exchange_format(&o->log_format, "combined");
 }
 
-/* Gives the section a block: a copy of *from, or with presets. */
+/* Gives the section a new block: a copy of *from, or of the presets if from is NULL. */
 static void make(SERVICE_OPTIONS *section, const struct block *from)
 {
 	struct block *b = str_alloc(sizeof *b);
@@ -98,7 +97,7 @@ void blocks_keep(SERVICE_OPTIONS *section)
 	while (*at && *at != b)
 		at = &(*at)->next;
 	if (!*at)
-		return; /* stock frees it with its section */
+		return; /* no draft: stock frees sections, and the block goes with its section */
 	*at = b->next;
 	while (same && strcmp(same->lines, b->lines) != 0)
 		same = same->next;

@@ -5,35 +5,34 @@
 #include "forward_options.h"
 
 /*
- * Whose a section's block of options is. Where stock has commands that copy a section and free it
- * (5.45 and later), each section has a block of its own and frees it.
+ * Who owns the block of options that section->forward points at. In 5.45 and later stock has
+ * commands to copy and free a section: each section owns a block.
  *
- * Before, stock copies sections byte by byte from the defaults, and with them the pointer to the
- * defaults' block: a section must not change what it did not make. Nor does it ever free a section,
- * for a connection that began before a reload goes on with it. There a block that a section was
- * checked with stays as long as the process, and a section of the same lines, after a reload or
- * beside it, gets the same block: reloads do not add up. The blocks of a file that was refused are
- * freed when the next one is read.
+ * Earlier releases copy a section byte by byte from the defaults, with the pointer to the defaults'
+ * block, which the section must not change. They never free a section, which connections from
+ * before a reload still use. There a complete section's block stays as long as the process, and is
+ * shared by all sections of the same lines, so that reloads do not add up. Blocks of a refused file
+ * are freed when the next file is read.
  *
- * All of it is for the thread that reads the configuration, but for blocks_free().
+ * Only the thread that reads the configuration may call these functions, except blocks_free().
  */
 
-/* A file is read from its beginning: the defaults have no block any more. */
+/* Begins a file: takes the defaults' block away, and frees those of a file that was refused. */
 void blocks_begin(SERVICE_OPTIONS *defaults);
 
-/* The section's block, to be changed: its own, a copy of the defaults', or one with the presets. */
+/* A block that only the section has, for changes; made from the defaults' block or the presets. */
 struct forward_options *blocks_own(SERVICE_OPTIONS *section, const SERVICE_OPTIONS *defaults);
 
-/* One line was taken into the section's own block. */
+/* Records a line that has changed the section's own block. */
 void blocks_line(SERVICE_OPTIONS *section, const char *name, const char *value);
 
-/* The section begins with a copy of the defaults' block, or with none. */
+/* Gives a new section a copy of the defaults' block, or none if the defaults have none. */
 void blocks_copy(SERVICE_OPTIONS *section, const SERVICE_OPTIONS *defaults);
 
-/* The section, which has a block of its own, is complete. */
+/* Ends a section with a block of its own, in whose place it may get one of the same lines. */
 void blocks_keep(SERVICE_OPTIONS *section);
 
-/* The section is not needed any more; any thread. */
+/* Frees the section's block; may be called by any thread. */
 void blocks_free(SERVICE_OPTIONS *section);
 
 #endif

@@ -39,7 +39,7 @@ void forward_buffer_append(struct forward_buffer *b, struct span s)
 	b->len += s.len;
 }
 
-/* Empty, with its memory unless that is much. */
+/* Empties the buffer, which keeps up to KEPT_MAX bytes of memory for the next request. */
 static void forward_buffer_clear(struct forward_buffer *b)
 {
 	if (b->cap > KEPT_MAX)

@@ -6,26 +6,25 @@
 
 #include "span.h"
 
-/* Bytes in memory of stunnel's str_alloc(), which ends the program where there is none. Zeroed:
- * empty. */
+/* Bytes in memory of str_alloc(), which ends the program if memory runs out. Zeroed: empty. */
 struct forward_buffer {
 	char *p;
-	size_t at, len, cap; /* [at, len) is in use */
+	size_t at, len, cap; /* the content is p[at] to p[len - 1]; p has cap bytes */
 };
 
-/* What is in use: valid until the buffer is changed. */
+/* The content; valid until the buffer is changed. */
 struct span forward_buffer_content(const struct forward_buffer *b);
 
-/* Room for n bytes more, behind what is in use, which moves to the front. */
+/* Moves the content to the front and makes room for n more bytes behind. */
 void forward_buffer_reserve(struct forward_buffer *b, size_t n);
 
-/* s is none of the buffer's own. */
+/* Appends s, which must not point into the buffer. */
 void forward_buffer_append(struct forward_buffer *b, struct span s);
 
-/* Leaves of the content what `rest`, the end of it, is. */
+/* Drops the content before `rest`, which is its end. */
 void forward_buffer_keep_rest(struct forward_buffer *b, struct span rest);
 
-/* Frees the memory: an empty buffer again. */
+/* Frees the memory; the buffer is empty and can be used again. */
 void forward_buffer_drop(struct forward_buffer *b);
 
 #endif

@@ -37,9 +37,9 @@ static void addresses(CLI *c, struct facts *facts)
 }
 
 /*
- * Whether a resumed session was made under the same server name, and so for the same section:
- * TLS 1.3 resumes before the name has its effect, and nobody would have seen the certificate that
- * the section asks for. Earlier versions take the name from the session.
+ * Whether a resumed session was made under the same server name, and so for the same section. In
+ * TLS 1.3 OpenSSL resumes before the name leads to a section, whose certificate check a session of
+ * another section would evade. Up to TLS 1.2 the name is taken from the session.
  */
 static bool was_made_here(SSL *ssl)
 {
@@ -51,7 +51,7 @@ static bool was_made_here(SSL *ssl)
 	return then && now ? !strcmp(then, now) : then == now;
 }
 
-/* Unique over processes and restarts: a random part, and a number. */
+/* Unique across processes and restarts: 64 random bits, and the number of the connection. */
 static void make_id(struct forward *f, unsigned long long number)
 {
 	unsigned char random[8] = {0};
@@ -64,7 +64,7 @@ static void make_id(struct forward *f, unsigned long long number)
 	f->facts.conn_id = span_of(f->id, (size_t)n);
 }
 
-/* Copies: OpenSSL's own would not outlive a renegotiation. */
+/* Copies the names, since OpenSSL's own do not outlive a renegotiation. */
 static void keep_names(struct forward *f, const char *sni)
 {
 	struct span name = tls_facts_server_name(sni), alpn = f->facts.alpn;
@@ -118,7 +118,7 @@ struct forward *forward_prepare(CLI *c)
 
 /* --- PROXY headers ---------------------------------------------------------------------------- */
 
-/* stunnel's own header would say who sent us one. */
+/* True for acceptProxy alone, too: stock's header would name the peer, not the client. */
 int forward_has_proxy(const SERVICE_OPTIONS *section)
 {
 	const struct forward_options *o = section->forward;
@@ -152,11 +152,11 @@ int forward_sends_proxy(const SERVICE_OPTIONS *section)
 void forward_proxy_last(CLI *c, const SERVICE_OPTIONS *accepted)
 {
 	if (stock_has_protocol(accepted) && !forward_sends_proxy(accepted))
-		return; /* what it connected to has stunnel's own header, or has another protocol */
+		return; /* stock has spoken the accepting section's own protocol already */
 	if (forward_sends_proxy(c->opt)) {
 		forward_proxy(c);
 	} else if (stock_has_protocol(c->opt)) {
-		/* Nobody has spoken it, and without its header a client could send its own. */
+		/* Its protocol was not spoken: a client could send a PROXY header of its own. */
 		s_log(LOG_ERR, "Service [%s]: its protocol cannot follow on that of [%s]",
 		      c->opt->servname, accepted->servname);
 		forward_abort(c);

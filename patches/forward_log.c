@@ -5,8 +5,8 @@
 #ifndef USE_WIN32
 
 /*
- * The file is opened for each line, so that it may be moved away at any time, and whoever writes
- * the line needs no lock: threads, processes, and those that other sections start.
+ * Opened for each line, the file may be rotated at any time, and is not inherited by programs that
+ * sections start. O_APPEND needs no lock between threads or processes.
  */
 static bool append(struct forward_options *o, struct span line)
 {
@@ -16,7 +16,7 @@ static bool append(struct forward_options *o, struct span line)
 
 	if (fd < 0)
 		return false;
-	/* Behind a line that was cut, as by a full disk, this one begins anew. */
+	/* A newline ends a line that a full disk has cut. */
 	if (atomic_load(&o->log_cut) && write(fd, "\n", 1) == 1)
 		atomic_store(&o->log_cut, false);
 	n = write(fd, line.p, line.len);
@@ -28,7 +28,7 @@ static bool append(struct forward_options *o, struct span line)
 	return n == (ssize_t)line.len;
 }
 
-/* What fails is said once, and how many lines that cost when it works again. */
+/* Logs the first failure, and once a line is written again how many were lost. */
 static void append_and_tell(struct forward_options *o, struct span line)
 {
 	unsigned long lost;
@@ -51,7 +51,7 @@ static void write_line(void *owner, struct exchanges *all, const struct exchange
 {
 	struct forward_options *o = owner;
 	size_t cap = exchange_line_max(&o->log_format) + 1;
-	struct out out = out_of(str_alloc(cap), cap); /* too much for a thread's stack */
+	struct out out = out_of(str_alloc(cap), cap); /* a thread's stack is too small */
 	bool to_syslog = !strcasecmp(o->log, "syslog");
 
 	exchange_put(all, exchange, &out);

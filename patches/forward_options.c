@@ -5,12 +5,12 @@
 
 const char forward_go_on[] = "";
 
-/* What stock needs beside the options of core/service.h. */
+/* Options of a patched stock that core/service.h does not have. */
 enum kind {
 	LOG_PATH,
 	LOG_FORMAT,
-	SEND_PROXY, /* of another patch: what stunnel's own option says */
-	IDLE,	    /* the same: a number that changes nothing */
+	SEND_PROXY, /* from another patch: means `protocol = proxy` */
+	IDLE,	    /* from another patch: a number without effect */
 };
 
 static const struct row {
@@ -42,7 +42,7 @@ static const char *set_flag(const char *value, bool *to)
 	return NULL;
 }
 
-/* Where stunnel stands when a line is written is not where it was started. */
+/* Refuses a relative path, since stock changes its working directory after the start. */
 static const char *set_log(struct forward_options *o, const char *value)
 {
 #ifdef USE_WIN32
@@ -72,7 +72,7 @@ static const char *note_idle(const char *name, const char *value)
 	return NULL;
 }
 
-/* sendproxy = yes is read on as what has taken its place. */
+/* Replaces `sendproxy = yes` by `protocol = proxy`, which stock then reads. */
 static const char *send_proxy(const SERVICE_OPTIONS *section, char **name, char **value)
 {
 	static char protocol[] = "protocol", proxy[] = "proxy";
@@ -158,7 +158,7 @@ static const char *check_http(const SERVICE_OPTIONS *section)
 	return NULL;
 }
 
-/* NULL, or the first thing that is wrong with these parts of a service. */
+/* The first fault of these parts of a service, or NULL. */
 static const char *check_service(const struct service *s, unsigned parts)
 {
 	struct service_fault fault;
@@ -179,8 +179,8 @@ static void warn_of_long_header(const SERVICE_OPTIONS *section, const struct ser
 }
 
 /*
- * A ticket keeps the leaf only: a resumed session would be without its chain. Tickets are made by
- * the section that accepts, which stands before the ones that names lead to.
+ * A ticket holds the leaf certificate only: a resumed session would lack the chain. The section
+ * that accepts issues the tickets; in the file it precedes those that a server name leads to.
  */
 static void keep_sessions_whole(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 {
@@ -195,7 +195,7 @@ static enum service_accept_proxy accept_proxy(const SERVICE_OPTIONS *section)
 	return section->forward ? section->forward->service.accept_proxy : SERVICE_PROXY_NO;
 }
 
-/* What a server name takes to another section was said before the name came. */
+/* The PROXY header comes before the ClientHello, and so before a server name selects s. */
 static const char *check_accept(const SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 {
 	const char *why;
@@ -214,7 +214,7 @@ static const char *check_accept(const SERVICE_OPTIONS *s, const SERVICE_OPTIONS 
 	return NULL;
 }
 
-/* Fails closed: an option that could do nothing is an error. */
+/* Fails closed: an option that could have no effect in the section is an error. */
 static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 {
 	struct forward_options *o;
@@ -239,7 +239,7 @@ static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 	if (o->log[0])
 		o->texts |= tls_facts_of_templates(&o->log_format.pool);
 	if (o->http)
-		stock_refuse_renegotiation(s); /* it could change what was told of the client */
+		stock_refuse_renegotiation(s); /* the backend was told of the first certificate */
 	if (o->texts & TLS_CERT_CHAIN)
 		keep_sessions_whole(s, defaults);
 	if (!why)
@@ -247,7 +247,7 @@ static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 	return why;
 }
 
-/* Both tables, which are in order, as one. */
+/* Prints rows[] and the rows of core/service.c merged, since both are in alphabetical order. */
 static void print(enum forward_command command)
 {
 	struct service_info shared;

@@ -15,19 +15,19 @@
 #define FORWARD_INPUT_MAX SERVICE_HEAD_MAX /* bytes of requests that a connection holds back */
 #define FORWARD_LOG_MAX 1024		   /* bytes of the name of an access log */
 
-/* Of one section. Holds no pointer, so a plain copy is an independent one. */
+/* The options of one section. Without pointers, so that a plain copy is independent. */
 struct forward_options {
 	struct service service;	   /* a proxy.version of 0: stunnel's own PROXY header */
-	char log[FORWARD_LOG_MAX]; /* of requests: a file, `syslog`, or "" */
+	char log[FORWARD_LOG_MAX]; /* the access log: a file, `syslog`, or "" for none */
 	struct exchange_format log_format;
 
-	/* from here on by FORWARD_CHECK */
-	bool http;
-	unsigned texts; /* enum tls_cert_text: on the client's certificate */
+	/* set by FORWARD_CHECK */
+	bool http;	/* requests are rewritten or logged */
+	unsigned texts; /* enum tls_cert_text: of the client's certificate */
 
-	/* by connections */
-	atomic_bool log_cut;   /* the last line was */
-	atomic_ulong log_lost; /* lines since the log could be written */
+	/* changed by connections, from any thread */
+	atomic_bool log_cut;   /* the last line in the log lacks its end */
+	atomic_ulong log_lost; /* lines lost since the last one was written */
 };
 
 #endif

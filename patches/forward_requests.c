@@ -5,14 +5,14 @@
 #define INPUT_STEP 4096		  /* bytes of room for more of an incomplete head */
 #define DISCARD_MAX (1024 * 1024) /* bytes that a client may send behind its last request */
 
-/* Takes what can be taken now from the front of *in, through the machine to the empty output. */
+/* Feeds the machine from the front of *in; the rewritten requests go to the output, now empty. */
 static void take_requests(struct forward *f, struct span *in)
 {
 	struct out out;
 
 	if (in->len == 0 || f->h1.error != ERR_NONE)
 		return;
-	/* All of a head can become longer, and of the rest what stands in it. */
+	/* Each head may grow by the inserted fields, and chunk lines may be rewritten. */
 	forward_buffer_reserve(&f->output,
 			       in->len + rewrite_insertion(f->h1.rewrite) + H1_CHUNK_LINE_MAX);
 	out = out_of(f->output.p, f->output.cap);
@@ -31,7 +31,7 @@ static void take_held(struct forward *f)
 	forward_buffer_keep_rest(&f->input, in);
 }
 
-/* Hands out what is there of the output: 0 if there is none. */
+/* Moves up to len bytes of the output to p; returns their number, 0 if there are none. */
 static int hand_out(struct forward *f, char *p, int len)
 {
 	struct span s = forward_buffer_content(&f->output);
@@ -45,7 +45,7 @@ static int hand_out(struct forward *f, char *p, int len)
 	return (int)n;
 }
 
-/* Content that needs no inspection goes where transfer() wants it. */
+/* Reads content, which is passed on as it is, straight into transfer()'s buffer. */
 static int read_bypass(CLI *c, char *p, int len, size_t bypass)
 {
 	int n = SSL_read(c->ssl, p, bypass < (size_t)len ? (int)bypass : len);
@@ -56,8 +56,8 @@ static int read_bypass(CLI *c, char *p, int len, size_t bypass)
 }
 
 /*
- * Into transfer()'s own buffer, from which the requests are taken before anything is put there: a
- * large buffer of ours would take the place in the heap where OpenSSL's comes and goes.
+ * Uses transfer()'s buffer for input before any output is put there: a large buffer of our own
+ * would fragment the heap, in which OpenSSL's buffers come and go.
  */
 static int read_direct(CLI *c, char *p, int len)
 {
@@ -73,7 +73,7 @@ static int read_direct(CLI *c, char *p, int len)
 	return n;
 }
 
-/* Behind what is held. */
+/* Reads more from the client behind the input that is held; returns as SSL_read(). */
 static int read_input(CLI *c)
 {
 	struct forward_buffer *b = &c->forward->input;
@@ -92,7 +92,7 @@ static int read_input(CLI *c)
 	return n;
 }
 
-/* Read to its end, so that the client gets the last answer, but not for ever. */
+/* Discards input up to DISCARD_MAX, so that no reset destroys the answer before it is read. */
 static int read_discarded(CLI *c, char *p, int len)
 {
 	struct forward *f = c->forward;
@@ -150,8 +150,8 @@ int forward_pending(const CLI *c)
 }
 
 /*
- * Ahead of what must wait for responses nothing more is read, unless the socket has failed, which
- * only reading tells.
+ * Nothing more is read while requests must wait for responses, unless the socket has failed, which
+ * only a read tells.
  */
 int forward_wants_input(const CLI *c)
 {
@@ -170,7 +170,7 @@ int forward_took(CLI *c)
 	return took;
 }
 
-/* Once, when all that it had sent is on its way. */
+/* Called once, when all that the client has sent was handed to transfer(). */
 static void judge_end(CLI *c)
 {
 	struct forward *f = c->forward;
@@ -181,7 +181,7 @@ static void judge_end(CLI *c)
 	forward_buffer_drop(&f->input);
 }
 
-/* What transfer() takes for the client's end may be less, or only OpenSSL's state. */
+/* Hides the client's close_notify from transfer() while requests from before are still held. */
 static int visible_shutdown(CLI *c, int state)
 {
 	struct forward *f = c->forward;
@@ -189,10 +189,10 @@ static int visible_shutdown(CLI *c, int state)
 	forward_settle(c);
 	if (!(state & SSL_RECEIVED_SHUTDOWN) || f->over)
 		return state;
-	/* Both: the client is gone, and takes no response any more. */
+	/* With both flags set the client can get no response any more. */
 	if (state & SSL_SENT_SHUTDOWN)
 		f->backend_over = true;
-	/* Requests that wait for responses still count, while responses can come. */
+	/* Requests that wait for earlier responses are still sent if those can come. */
 	if (forward_holds_output(f) ||
 	    (f->input.len != 0 && h1_blocked(&f->h1) && !f->backend_over))
 		return state & ~SSL_RECEIVED_SHUTDOWN;
@@ -205,7 +205,7 @@ int forward_get_shutdown(CLI *c)
 	return visible_shutdown(c, SSL_get_shutdown(c->ssl));
 }
 
-/* An end without close_notify is not in OpenSSL's state: nothing reaches such a client any more. */
+/* SSL_get_shutdown() does not tell an end without close_notify, which closes both directions. */
 int forward_is_open(CLI *c, int open)
 {
 	int state = SSL_get_shutdown(c->ssl);

@@ -2,7 +2,7 @@
 #include "forward_connection.h"
 #include "forward_stock.h"
 
-/* The machine's own output is what came, which transfer() has already. */
+/* The machine's output equals its input, which transfer() has already, and is thrown away. */
 static void feed_response(struct forward *f, struct span *in)
 {
 	struct out out;
@@ -53,8 +53,7 @@ ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len)
 	return n;
 }
 
-/* Whether a backend that has ended has nothing left to be read: a response must not lose its end.
- */
+/* Whether a backend that hung up has no data left to read, which may be a response's end. */
 int forward_hung_up(const CLI *c)
 {
 	char byte;
@@ -62,7 +61,7 @@ int forward_hung_up(const CLI *c)
 	return recv(c->sock_rfd->fd, &byte, 1, MSG_PEEK) <= 0;
 }
 
-/* To ask is to take it: no read will fail any more, but find an end. */
+/* Reading SO_ERROR clears it, and later reads find an end: backend_failed remembers the error. */
 int forward_socket_error(CLI *c, SOCKET fd)
 {
 	int error = stock_socket_error(fd);
@@ -72,7 +71,7 @@ int forward_socket_error(CLI *c, SOCKET fd)
 	return error;
 }
 
-/* close_notify would make a whole response of one that was cut. */
+/* No close_notify after a cut response, which a client would take for a whole one (RFC 9112 8). */
 int forward_shutdown(CLI *c)
 {
 	struct forward *f = c->forward;

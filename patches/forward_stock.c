@@ -110,7 +110,7 @@ static bool has_redirect(const SERVICE_OPTIONS *section)
 struct tls_judging stock_judging(const SERVICE_OPTIONS *section)
 {
 #if STOCK_HAS_VERIFY_LEVEL
-	/* Up to 3 the chain is built; 4 ignores what is wrong with it. */
+	/* verify = 1 to 3 checks the chain; 4 checks only that the leaf is installed. */
 	bool judged = section->verify_level > 0;
 	bool chain = judged && section->verify_level < 4;
 #else
@@ -165,7 +165,7 @@ bool stock_has_datagrams(const SERVICE_OPTIONS *section)
 #endif
 }
 
-/* Before 4.53 a section does not keep what its sni = says: there any may have led to it. */
+/* Without section->sni (before 4.53) any section may lead to any other. */
 bool stock_name_leads_from(const SERVICE_OPTIONS *other, const SERVICE_OPTIONS *section)
 {
 #if STOCK_HAS_SNI
@@ -204,7 +204,7 @@ void stock_refuse_renegotiation(SERVICE_OPTIONS *s)
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
-/* Without s_poll_err() transfer() itself gives up a connection with an error. */
+/* In releases without s_poll_err() transfer() itself gives up a connection that has an error. */
 bool stock_socket_failed(const CLI *c, SOCKET fd)
 {
 #if STOCK_HAS_POLL_ERR
@@ -220,7 +220,7 @@ bool stock_socket_failed(const CLI *c, SOCKET fd)
 #endif
 }
 
-/* Of our own: not every release lets others call the one that it has. */
+/* In some releases stock's own function is static in client.c. */
 int stock_socket_error(SOCKET fd)
 {
 	int error = 0;
@@ -239,7 +239,7 @@ bool stock_is_temporary(int error)
 void stock_write(CLI *c, SOCKET fd, const char *p, size_t len)
 {
 #if STOCK_HAS_S_WRITE
-	s_write(c, fd, (void *)(uintptr_t)p, len); /* not const before 5.02 */
+	s_write(c, fd, (void *)(uintptr_t)p, len); /* before 5.02 the parameter is not const */
 #else
 	write_blocking(c, fd, (void *)(uintptr_t)p, (int)len);
 #endif

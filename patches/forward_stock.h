@@ -13,8 +13,8 @@ struct facts_addr;
 struct tls_judging;
 
 /*
- * What differs between stunnel's releases, with one interface for all of them. Nothing else in
- * forward*.[ch] asks for STOCK_HAS_...
+ * One interface to what differs between stock's releases: in forward*.[ch] only forward_stock.[ch]
+ * may use STOCK_HAS_...
  */
 
 #if !STOCK_HAS_SOCKET && !defined(USE_WIN32)
@@ -29,7 +29,7 @@ typedef int SOCKET;
 #define STOCK_IPV6 0
 #endif
 
-/* What a command of parse_service_option() is of enum forward_command; known in options.c only. */
+/* The enum forward_command of stock's CMD; a macro, since only options.c knows that type. */
 #if STOCK_HAS_CMD_SET_VALUE
 #define FORWARD_COMMAND(cmd)                              \
 	((cmd) == CMD_SET_DEFAULTS     ? FORWARD_BEGIN    \
@@ -65,61 +65,61 @@ typedef int SOCKET;
 #endif
 
 /*
- * Whether sections are copied and freed by commands of their own. Else they are copied byte by byte
- * from the defaults, and never freed.
+ * Whether stock has commands to copy and to free a section. Other releases copy a section byte by
+ * byte from the defaults and never free it.
  */
 bool stock_frees_sections(void);
 
-/* A number that no other connection of this process has. */
+/* A number that is unique among the connections of this process. */
 unsigned long long stock_serial(const CLI *c);
 
 #define STOCK_CLIENT_TEXT_MAX 128
 
-/* The client is another one than who connected; without an IP address nothing is done. */
+/* Has stock take this for the client's address; does nothing if it is no IP address. */
 void stock_set_client(CLI *c, const struct facts_addr *client);
 
-/* Milliseconds of a clock that nobody sets; never 0. */
+/* Milliseconds on a monotonic clock; never 0. */
 uint64_t stock_now(void);
 
-/* What s_poll_wait() then waits for: input of one descriptor, and nothing else. */
+/* Has s_poll_wait() wait for input from fd only. */
 void stock_poll_for_input(CLI *c, SOCKET fd);
 
-/* The client's address and port for the log; "a descriptor" if it has none. */
+/* The client's address and port for the log, or "a descriptor" if it has no address. */
 const char *stock_client_text(CLI *c, char text[STOCK_CLIENT_TEXT_MAX]);
 
 /*
- * How certificates of clients are judged. Of what redirect = lets through only OpenSSL's part of
- * the verification is known: there no certificate counts as verified.
+ * How the section verifies certificates of clients. With `redirect` stock serves refused clients,
+ * too, and keeps no full result: no certificate then counts as verified.
  */
 struct tls_judging stock_judging(const SERVICE_OPTIONS *section);
 
-/* Whether clients are refused by their certificates. */
+/* Whether the section refuses clients without an acceptable certificate. */
 bool stock_asks_for_certificates(const SERVICE_OPTIONS *section);
 
-/* Whether the section has a protocol =, and whether it is that of the name. */
+/* Whether the section has a `protocol`, and whether its `protocol` has that name. */
 bool stock_has_protocol(const SERVICE_OPTIONS *section);
 bool stock_protocol_is(const SERVICE_OPTIONS *section, const char *name);
 
 /* Whether the section is for DTLS (5.76 and later). */
 bool stock_has_datagrams(const SERVICE_OPTIONS *section);
 
-/* Whether a client's name can have led from the other section, which accepted it, to this one. */
+/* Whether a server name can lead a client that `other` accepted to this section. */
 bool stock_name_leads_from(const SERVICE_OPTIONS *other, const SERVICE_OPTIONS *section);
 
-/* Has effect where the section's SSL_CTX is not made yet. */
+/* Set options of the section's SSL_CTX, which must not have been made yet. */
 void stock_refuse_tickets(SERVICE_OPTIONS *section);
 void stock_refuse_renegotiation(SERVICE_OPTIONS *s);
 
-/* Whether the last poll of transfer() found an end or an error that reading would tell of. */
+/* Whether the last poll of transfer() found an end or error of fd that only a read would tell. */
 bool stock_socket_failed(const CLI *c, SOCKET fd);
 
-/* The error that a socket has, which is taken away, or 0. */
+/* The socket's pending error, which is cleared, or 0. */
 int stock_socket_error(SOCKET fd);
 
-/* Whether a call that failed so may do better later. */
+/* Whether a call that failed with this error may be tried again. */
 bool stock_is_temporary(int error);
 
-/* Writes all of it, or gives the connection up and does not return. */
+/* Writes all len bytes; after a failure gives up the connection and does not return. */
 void stock_write(CLI *c, SOCKET fd, const char *p, size_t len);
 
 #endif

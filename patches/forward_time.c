@@ -8,8 +8,8 @@ uint64_t forward_deadline(uint64_t since, int seconds)
 }
 
 /*
- * When the time of the head began that is awaited or under way; 0: none is. The first one's begins
- * with the connection, a later one's with its first byte.
+ * The stock_now() at which the time for the awaited or incomplete head began, or 0 without one. It
+ * begins with the connection for the first head, and with the first byte for a later one.
  */
 static uint64_t head_since(struct forward *f, uint64_t now)
 {
@@ -19,7 +19,7 @@ static uint64_t head_since(struct forward *f, uint64_t now)
 	return f->h1.requests == 0 ? f->begin : f->head.since;
 }
 
-/* A client that has sent nothing gets no answer: it only opened a connection in advance. */
+/* A client that has sent nothing gets no 408: browsers open connections in advance. */
 static void expire(CLI *c)
 {
 	struct forward *f = c->forward;
@@ -27,15 +27,12 @@ static void expire(CLI *c)
 
 	h1_fail(&f->h1, ERR_REQUEST_TIMEOUT);
 	if (begun)
-		return; /* forward_settle() answers in the turn that follows */
+		return; /* forward_settle() answers in the next turn of transfer() */
 	s_log(LOG_INFO, "transfer: TIMEOUTrequest exceeded: closing");
 	forward_leave(c);
 }
 
-/*
- * No event is no end of the connection here, as it is for transfer(): that is told of one, which is
- * on no descriptor.
- */
+/* Returns 1 without an event, too, since transfer() would take 0 for the end of the connection. */
 static int poll_on(CLI *c, uint64_t ms)
 {
 	int n = s_poll_wait(c->fds, (int)(ms / 1000), (int)(ms % 1000));

@@ -11,8 +11,8 @@ void openssl_port_set_tmp_dh(SSL_CTX *context, DH *dh)
 }
 
 /*
- * What came before TLS 1.2 is signed by way of SHA-1 and MD5, which OpenSSL 3 takes at level 0
- * only. The version of a method that speaks several is none of these.
+ * Handshakes before TLS 1.2 are signed with SHA-1 and MD5, which OpenSSL 3 allows at security level
+ * 0 only. A method for several versions has a version number that is none of these.
  */
 static int is_ruled_out(const SSL *ssl)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * For a stunnel that was written for OpenSSL 1.0: what OpenSSL 1.1.1 and later have in the place of
- * names that are gone. Where members of objects were used that cannot be seen any more,
- * patches/00-openssl.cocci makes the tree call the functions below.
+ * Lets a stock written for OpenSSL 1.0 compile with OpenSSL 1.1.1 and later: defines names that are
+ * gone, and functions that patches/00-openssl.cocci has the tree call in place of members of
+ * structures that are opaque now.
  *
  * Included before any header of OpenSSL.
  */
@@ -10,7 +10,7 @@
 #ifndef OPENSSL_PORT_H
 #define OPENSSL_PORT_H
 
-/* The tree's own calls are those of 1.0, which it would be warned of by the dozen. */
+/* Avoids a warning of deprecation for each of the tree's calls. */
 #define OPENSSL_API_COMPAT 0x10000000L
 
 #include <openssl/opensslv.h>
@@ -26,7 +26,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
-/* ---- what no OpenSSL of today has; asking for it is refused in stunnel's own words */
+/* ---- what no OpenSSL of today has; stock refuses options for it in its own words */
 
 #ifndef OPENSSL_NO_SSL2
 #define OPENSSL_NO_SSL2
@@ -37,7 +37,7 @@
 #define OPENSSL_NO_SSL3
 #endif
 
-/* TLS 1.3 has no compression, and OpenSSL leaves it off in what came before. */
+/* TLS 1.3 has no compression, and OpenSSL disables that of earlier versions by default. */
 #ifndef OPENSSL_NO_COMP
 #define OPENSSL_NO_COMP
 #endif
@@ -50,13 +50,13 @@
 #define RAND_egd(path) ((void)(path), -1)
 #endif
 
-/* Threads need no clearing up. */
+/* Since 1.1.0 OpenSSL frees a thread's error queue itself. */
 #undef ERR_remove_state
 #define ERR_remove_state(pid) ((void)0)
 
 /* ---- locks */
 
-/* Of a release whose own locks were OpenSSL's; there is none before threads are set up. */
+/* Releases whose own locks were OpenSSL's; a lock is NULL before threads are set up. */
 #define CRYPTO_r_lock(lock) openssl_port_lock((lock), CRYPTO_THREAD_read_lock)
 #define CRYPTO_r_unlock(lock) openssl_port_lock((lock), CRYPTO_THREAD_unlock)
 #define CRYPTO_w_lock(lock) openssl_port_lock((lock), CRYPTO_THREAD_write_lock)
@@ -78,42 +78,41 @@ static inline void openssl_port_lock(CRYPTO_RWLOCK *lock, int (*change)(CRYPTO_R
 /* What parse_ssl_option() returns for an unknown name: 0 is the value of many options now. */
 #define OPENSSL_PORT_NO_OPTION (-1)
 
-/* Whether it did: its type is that of a release. */
+/* Whether value is OPENSSL_PORT_NO_OPTION in the type of parse_ssl_option(), which varies. */
 #define OPENSSL_PORT_IS_NO_OPTION(value) (!~(value))
 
 /* ---- contexts */
 
-/* What `curve` is where it is not set, as it is shown. */
+/* The default of `curve` as stock shows it. */
 #define OPENSSL_PORT_CURVES "those of OpenSSL"
 
-/* As SSL_CTX_set_tmp_dh(), and tells of parameters that OpenSSL does not take. */
+/* SSL_CTX_set_tmp_dh() that logs a failure, as of parameters that OpenSSL refuses. */
 void openssl_port_set_tmp_dh(SSL_CTX *context, DH *dh);
 
 /*
- * 1 where a context that is ready otherwise could never shake hands, since its sslVersion is one
- * that the level of security rules out, or without memory; what stands in the way is logged. Else
- * 0.
+ * 1, logged, if no handshake of the complete context could succeed, because its security level
+ * rules out its sslVersion, or if memory ran out; else 0.
  */
 int openssl_port_refuses(SSL_CTX *context);
 
 /* ---- reading */
 
 /*
- * As SSL_read(), also for the tree's other files: an end of the connection without close_notify is
- * told as OpenSSL 1.0 told it, by 0 and SSL_ERROR_SYSCALL, with nothing in the queue of errors.
+ * SSL_read() for all files of the tree: an end without close_notify is told as by OpenSSL 1.0, by 0
+ * and SSL_ERROR_SYSCALL, with an empty error queue.
  */
 int openssl_port_read(SSL *ssl, void *into, int most);
 #define SSL_read openssl_port_read
 
 /* ---- sessions */
 
-/* The session's identifier, which stays its own, and how long it is in bytes. */
+/* The session's identifier, which the session owns, and its length in bytes. */
 const unsigned char *openssl_port_session_id(const SSL_SESSION *session);
 unsigned int openssl_port_session_id_length(const SSL_SESSION *session);
 
 /* ---- certificates and revocation lists */
 
-/* Stands on the stack where an X509_OBJECT stood. */
+/* Replaces an X509_OBJECT on the stack, whose type is opaque now. */
 struct openssl_port_object {
 	union {
 		X509 *x509;
@@ -122,15 +121,14 @@ struct openssl_port_object {
 };
 
 /*
- * As X509_STORE_get_by_subject(): 1 if the store has one, which is in `object` then, else 0 or
- * less, and `object` has none. A certificate belongs to the store; a revocation list is to be given
- * back by openssl_port_free_object().
+ * As X509_STORE_get_by_subject(): 1 with the store's object in *object, else 0 or less with none. A
+ * certificate stays the store's; a revocation list is freed by openssl_port_free_object().
  */
 int openssl_port_get_by_subject(X509_STORE_CTX *context, X509_LOOKUP_TYPE type,
 				const X509_NAME *subject, struct openssl_port_object *object);
 void openssl_port_free_object(struct openssl_port_object *object);
 
-/* To look something up in a store; for X509_STORE_CTX_free(). NULL without memory. */
+/* For look-ups in a store; freed by X509_STORE_CTX_free(). NULL without memory. */
 X509_STORE_CTX *openssl_port_store_context(X509_STORE *store);
 
 #endif
