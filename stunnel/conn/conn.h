@@ -21,9 +21,9 @@
 #include "sys/resolve.h"
 
 /*
- * A connection: a front, its current back, and the relay between them. At each event a step of one
- * of their plans runs, of the back's as long as that is not through: the step behind open_back in
- * the front's begins when the back is ready. The step NAME_step is conn/steps/NAME.[ch].
+ * A connection: a front, its current back, and the relay between them. At each event one step runs,
+ * of the back's plan until that is through, else of the front's: so the front's step behind
+ * open_back begins when the back is ready. conn/steps/NAME.[ch] are the step NAME_step.
  */
 
 /* Readiness of the two sockets; bits. */
@@ -80,10 +80,10 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 
 /* --- for the steps ---------------------------------------------------------------------------- */
 
-/* What is logged once in a connection, and has been; bits. */
+/* What is logged once in a connection, and was logged already; bits. */
 enum conn_told {
-	CONN_TOLD_REFUSAL = 1, /* of a request */
-	CONN_TOLD_ANSWER = 2,  /* a response that cannot be framed */
+	CONN_TOLD_REFUSAL = 1, /* why a request is refused */
+	CONN_TOLD_ANSWER = 2,  /* why a response cannot be framed */
 };
 
 struct conn {
@@ -97,13 +97,13 @@ struct conn {
 	struct back *back; /* NULL: none */
 	struct relay relay;
 	struct h1 h1;
-	struct h1_clock head;
+	struct h1_clock head; /* since when a request head is incomplete */
 	struct exchanges exchanges;
 	uv_timer_t timer;
 	uint64_t armed;	      /* when the timer fires, on conn_now()'s clock; UINT64_MAX: never */
 	uint64_t active;      /* when the last event came */
 	int references;	      /* held by libuv's timer and the list `again`; the last one frees */
-	unsigned told;	      /* enum conn_told */
+	unsigned told;	      /* bits of enum conn_told */
 	enum step_result end; /* STEP_WAIT: lives; else STEP_CLOSE, _CUT or _RESET */
 	bool in_again;
 };
@@ -124,10 +124,10 @@ struct conn_id conn_id(const struct conn *c);
 /* Milliseconds of the loop's monotonic clock, as of the events that are handled now. */
 uint64_t conn_now(const struct conn *c);
 
-/* The deadline so many seconds after `since`; UINT64_MAX, never, for a negative number. */
+/* The deadline that many seconds after `since`; UINT64_MAX, never, if they are negative. */
 uint64_t conn_after(uint64_t since, int seconds);
 
-/* Waits for a side's socket, if there is one; that the client leaves is waited for in any case. */
+/* Waits for a side's socket, if open, and for the client's leaving; closes *c without memory. */
 void conn_wait(struct conn *c, enum relay_side side, bool read, bool write);
 
 /* Waits on both sides for what relay_wants(), or runs again soon after a relay that stopped. */
@@ -136,7 +136,7 @@ void conn_wait_relay(struct conn *c);
 /* Begins a back, whose plan runs before the front's goes on. False without memory: no back. */
 bool conn_back_begin(struct conn *c);
 
-/* Closes the back, if there is one. Its memory stays until the loop sleeps: its step may call. */
+/* Closes the back, if any; its memory stays until the loop sleeps, as its own step may call. */
 void conn_back_end(struct conn *c, enum end_close how);
 
 /* The front goes on at a step of its plan, or with another plan. A step returns the result. */

@@ -35,9 +35,9 @@ struct flow {
 };
 
 enum flow_result {
-	FLOW_DONE = 0, /* all is sent, or kept until the receiving end takes more */
-	FLOW_FAILED,   /* the receiving end has failed, and what was to be sent is dropped */
-	FLOW_NO_MEMORY,
+	FLOW_DONE = 0,	/* all is sent, or kept until the receiving end takes more */
+	FLOW_FAILED,	/* the receiving end has failed, and what was to be sent is dropped */
+	FLOW_NO_MEMORY, /* what could not be kept is lost: the connection has to end */
 };
 
 /* Make room for cap bytes in all, or add s at the end; false without memory, and as it was. */
@@ -52,7 +52,7 @@ static inline bool flow_is_stuck(const struct flow *f, const struct end *to)
 	return f->unsent.len != 0 || end_keeps(to);
 }
 
-/* Sends what is unsent, as far as it goes; nothing while `to` is NULL or has no socket. */
+/* Sends what is unsent, as far as it goes; nothing if `to` is NULL or closed. why: of a failure. */
 enum flow_result flow_flush(struct flow *f, struct end *to, char why[static TLS_WHY_MAX]);
 
 /* Sends s, or keeps a copy of what does not go at once. The flow must not be stuck before. */
@@ -62,7 +62,7 @@ enum flow_result flow_send(struct flow *f, struct end *to, struct span s,
 /* Puts bytes of ours in front of `unsent`, before any of it was sent; false without memory. */
 bool flow_prepend(struct flow *f, struct span bytes);
 
-/* Keeps the rest of an input: copied, or moved if it was_held already. False without memory. */
+/* Makes `held` the rest of an input, which was_held or is copied; false without memory for that. */
 bool flow_hold(struct flow *f, struct span rest, bool was_held);
 
 void flow_free(struct flow *f);

@@ -46,7 +46,7 @@ enum relay_status {
 	RELAY_REFUSED,	/* the HTTP machine found an error: relay_answer() or give up */
 };
 
-/* Moves what can be moved, in the directions that events came for, and in those that follow. */
+/* Moves what can be moved: in directions with an event, and requests that responses let go on. */
 enum relay_status relay_run(struct relay *r, bool requests, bool responses);
 
 /*
