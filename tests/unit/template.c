@@ -183,6 +183,16 @@ static void variables_have_their_place(void **state)
 	refuse("100%", TEMPLATE_IN_LOG);
 }
 
+static void variables_are_in_the_order_of_their_names(void **state)
+{
+	const struct template_variable *v;
+	const char *before = "";
+
+	(void)state;
+	for (size_t n = 0; (v = template_variable(n)); before = v->name.p, n++)
+		assert_true(strcmp(before, v->name.p) < 0);
+}
+
 static void which_variables_are_used(void **state)
 {
 	static struct template_pool pool;
@@ -216,6 +226,7 @@ int main(void)
 		cmocka_unit_test(nothing_was_answered),
 		cmocka_unit_test(a_certificate),
 		cmocka_unit_test(variables_have_their_place),
+		cmocka_unit_test(variables_are_in_the_order_of_their_names),
 		cmocka_unit_test(which_variables_are_used),
 	};
 
