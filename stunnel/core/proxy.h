@@ -62,7 +62,7 @@ enum proxy_tlv_id {
 	X(FAMILY, "2.2", "the address family or the transport is not one that we serve") \
 	X(LENGTH, "2.2", "the length has no room for the addresses, or is too large")    \
 	X(TLV, "2.2", "the TLVs do not end where the header does")                       \
-	X(SSL, "2.2.5", "the SSL TLV is too short, or its own do not end with it")       \
+	X(SSL, "2.2.6", "the SSL TLV is too short, or its own do not end with it")       \
 	X(CRC, "2.2.3", "the CRC32c is wrong, or there is more than one")
 
 enum proxy_error {

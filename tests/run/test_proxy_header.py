@@ -239,7 +239,7 @@ SENT = "proxyTLV = alpn, authority, cn, cipher, sig-alg, key-alg, crc32c"
 @pytest.mark.parametrize("cert", [None, "signed", "below"])
 @VERSIONS
 def test_as_haproxy_sends(start, version, cert, kind):
-    """The same clients meet both: all TLVs are equal, fresh and resumed; but for 2.2.5, that
+    """The same clients meet both: all TLVs are equal, fresh and resumed; but for 2.2.6, that
     `verify` is 0 for a verified certificate only: haproxy says 0 without one, too."""
     own, root = KEYS[kind](), client_certificates() / "root.pem"
     options = [f"cert = {own.cert}", f"key = {own.key}", "ciphers = ALL", "alpn = http/1.1"]

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/steps/plan.h"
 
+#include <assert.h>
+
 #include "conn/steps/connect.h"
 #include "conn/steps/first_head.h"
 #include "conn/steps/look_up.h"
@@ -15,22 +17,31 @@ bool plan_http(const struct conn_service *service)
 	return service->access || rewrite_active(&service->policy.rewrite);
 }
 
+static void add(const struct step *plan[static STEP_PLAN_MAX], const struct step *step)
+{
+	size_t n = 0;
+
+	while (plan[n])
+		n++;
+	assert(n + 1 < STEP_PLAN_MAX); /* the last place is for NULL */
+	plan[n] = step;
+}
+
 void plan_compile(struct conn_service *service)
 {
-	const struct step **front = service->plan.front, **back = service->plan.back;
+	struct step_plan *plan = &service->plan;
 
-	*front++ = &proxy_in_step;
-	*front++ = &tls_accept_step;
+	*plan = (struct step_plan){0};
+	add(plan->front, &proxy_in_step);
+	add(plan->front, &tls_accept_step);
 	if (plan_http(service))
-		*front++ = &first_head_step;
-	*front++ = &open_back_step;
-	*front++ = &transfer_step;
-	*front = NULL;
+		add(plan->front, &first_head_step);
+	add(plan->front, &open_back_step);
+	add(plan->front, &transfer_step);
 
 	if (service->target_names)
-		*back++ = &look_up_step;
-	*back++ = &connect_step;
+		add(plan->back, &look_up_step);
+	add(plan->back, &connect_step);
 	if (service->send_proxy)
-		*back++ = &proxy_out_step;
-	*back = NULL;
+		add(plan->back, &proxy_out_step);
 }
