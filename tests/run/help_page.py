@@ -13,7 +13,7 @@ def _parts():
     """The lists of options that are built, of those without effect, of those not built, and of
     variables."""
     done = subprocess.run([BINARY, "-help"], capture_output=True, text=True, timeout=30)
-    text = done.stderr.split("\nOptions of the configuration: ")[1]
+    text = done.stderr.split("\nOptions of the configuration: ")[-1]  # all, of a patched stock
     heading = r"^(?:(?:Taken|Known) from stock stunnel|Template variables)\b.*:.*\n"
     return re.split(heading, text, flags=re.M)
 
