@@ -11,19 +11,14 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "tests" / "run"))
-
-from certs import certificates, client_certificates, rsa_certificate  # noqa: E402
-from peers import DEADLINE, Program, free_port, service, wait_for  # noqa: E402
-from recorder import Recorder  # noqa: E402
-from tls_client import TlsClient, client_context  # noqa: E402
+from certs import certificates, client_certificates, rsa_certificate
+from peers import DEADLINE, Program, free_port, service, wait_for
+from recorder import Recorder
+from tls_client import TlsClient, client_context
 
 PORTED = os.environ.get("STUNNEL_PORTED", "")
 
