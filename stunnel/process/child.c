@@ -69,8 +69,14 @@ bool child_none(const struct children *c)
 
 bool child_ready(const struct child_place *place, size_t room)
 {
+	bool told;
+
 	board_serve(place->board, place->row, room);
-	return place->ready < 0 || write(place->ready, "", 1) == 1;
+	if (place->ready < 0)
+		return true;
+	told = write(place->ready, "", 1) == 1;
+	close(place->ready);
+	return told;
 }
 
 /* ready: a pipe to which the child writes a byte when it is ready, or NULL. */

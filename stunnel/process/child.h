@@ -95,7 +95,10 @@ void child_free(struct children *c); /* once child_none() */
  */
 bool child_start(struct children *c);
 
-/* In a child's process: it serves, with room for so many connections. False: the master gave up. */
+/*
+ * In a child's process: it serves, with room for so many connections. Closes place->ready. False:
+ * the master gave up.
+ */
 bool child_ready(const struct child_place *place, size_t room);
 
 /* Whether a signal that ends the daemon is pending, which makes a start give up. */

@@ -281,8 +281,6 @@ int worker_run(const struct worker_task *task)
 	ok = find_room(w) && tell_ready(w, task);
 	if (!ok)
 		end(w);
-	if (task->place->ready >= 0)
-		close(task->place->ready);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&w->loop);
 	conn_pool_free(&w->pool);
