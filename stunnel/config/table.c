@@ -29,7 +29,6 @@ struct row {
 	const char *help;
 };
 
-static const struct values_choice yes_no_choice[] = {{"no", 0}, {"yes", 1}, {0}};
 static const struct values_choice ocsp_flags[] = {{"NOCERTS", 0},
 						  {"NOINTERN", 0},
 						  {"NOSIGS", 0},
@@ -82,9 +81,7 @@ static const struct values_choice failover_choice[] = {
 	NOWHERE(values_unbuilt, row_name, "of stock stunnel, not built yet", .secret = true)
 #define BOUNDS(least, most) .bounds.min = least, .bounds.max = most
 #define SECONDS BOUNDS(INT_MIN, INT_MAX)
-#define YES_NO                          \
-	.bounds.choice = yes_no_choice, \
-	.bounds.error = "The argument needs to be either 'yes' or 'no'"
+#define YES_NO .bounds.choice = values_yes_no, .bounds.error = VALUES_YES_NO_ERROR
 
 static const char randomness[] = "OpenSSL takes its randomness from the system";
 static const char only_exec[] = "it is for programs that 'exec' starts";
@@ -228,7 +225,7 @@ static const struct row rows[] = {
 	IDLE("PSKidentity", "a server has none"),
 	IDLE("pty", only_exec, YES_NO),
 	IDLE("renegotiation", "no connection is ever negotiated anew", YES_NO),
-	IDLE("retry", only_exec, .bounds.choice = yes_no_choice, .bounds.max = INT_MAX,
+	IDLE("retry", only_exec, .bounds.choice = values_yes_no, .bounds.max = INT_MAX,
 	     .bounds.error = "Illegal retry delay"),
 	IDLE("RNDbytes", randomness, SECONDS,
 	     .bounds.error = "Illegal number of bytes to read from random seed files"),

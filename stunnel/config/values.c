@@ -14,10 +14,10 @@
 
 static const char empty[] = "The value is empty";
 
-static const struct values_choice yes_no_choice[] = {{"no", 0}, {"yes", 1}, {0}};
+const struct values_choice values_yes_no[] = {{"no", 0}, {"yes", 1}, {0}};
 static const struct values_bounds yes_no = {
-	.choice = yes_no_choice,
-	.error = "The argument needs to be either 'yes' or 'no'",
+	.choice = values_yes_no,
+	.error = VALUES_YES_NO_ERROR,
 };
 
 /* --- numbers and names of numbers ------------------------------------------------------------- */

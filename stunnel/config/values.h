@@ -54,6 +54,10 @@ typedef const char *values_setter(const struct values_input *in, void *slot);
 	typedef type setter##_slot; \
 	values_setter setter
 
+/* For options whose setter is not values_flag(). */
+extern const struct values_choice values_yes_no[];
+#define VALUES_YES_NO_ERROR "The argument needs to be either 'yes' or 'no'"
+
 VALUES_SETTER(values_flag, bool); /* yes and no, unless bounds have other choices */
 VALUES_SETTER(values_integer, int);
 VALUES_SETTER(values_unsigned, unsigned); /* enums as well, which are compatible with it */
