@@ -139,9 +139,8 @@ def test_limit_too_low_for_any_connection_is_told_at_the_start(start):
     assert is_served(with_limit(64 - 2 * room + 2).port)
 
 
-def test_limit_of_the_process_counts_all_workers(start):
-    backend = start(Recorder())
-    stunnel = start(Stunnel("workers = 2\nmaxConnections = 3\n" + service(backend.port)))
+def test_limit_of_the_process_counts_all_workers(start, front):
+    stunnel = front(start(Recorder()), settings="workers = 2\nmaxConnections = 3\n")
     clients = guests(start, stunnel.port, 3)
     for _ in range(10):
         assert not is_served(stunnel.port)
@@ -166,9 +165,8 @@ def test_limit_of_a_section_leaves_others_alone(start):
     wait_for(lambda: is_served(few), "the place of the one that left")
 
 
-def test_rejections_are_counted_not_listed(start):
-    backend = start(Recorder())
-    stunnel = start(Stunnel("workers = 1\nmaxConnections = 1\n" + service(backend.port)))
+def test_rejections_are_counted_not_listed(start, front):
+    stunnel = front(start(Recorder()), settings="workers = 1\nmaxConnections = 1\n")
     guests(start, stunnel.port, 1)
     for _ in range(20):
         assert not is_served(stunnel.port)

@@ -281,9 +281,9 @@ def test_refused_socket_leaves_the_connection_to_haproxy_usable(start):
 
 
 @pytest.mark.parametrize("status", [200, 400, 403])
-def test_socket_refused_by_nginx_leaves_its_connection_usable(start, status):
+def test_socket_refused_by_nginx_leaves_its_connection_usable(start, front, status):
     backend = start(Nginx(server=f"location /refused {{ return {status} no; }}"))
-    stunnel = start(Stunnel(service(backend.port, "xForwardedFor = replace")))
+    stunnel = front(backend, "xForwardedFor = replace")
     with TlsClient(stunnel.port, source=CLIENT) as client:
         for _ in range(3):
             client.send(HANDSHAKE % b"refused")

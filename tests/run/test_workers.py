@@ -70,9 +70,8 @@ def test_worker_is_replaced_after_the_clock_stepped_back(start):
     assert_serves(stunnel, 1)
 
 
-def test_connections_that_wait_at_a_worker_that_is_killed_are_answered(start):
-    backend = start(Recorder())
-    stunnel = start(Stunnel("workers = 2\n" + service(backend.port)))
+def test_connections_that_wait_at_a_worker_that_is_killed_are_answered(start, front):
+    stunnel = front(start(Recorder()), settings="workers = 2\n")
     for _ in range(10):
         victim = workers(stunnel)[0]
         stop(victim)
