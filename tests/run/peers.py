@@ -34,8 +34,25 @@ VERSION = said_of_itself()
 # Whether the tests run with a stock stunnel that carries patches/: it has fewer options.
 PATCHED = "Forward:HTTP" in VERSION
 
-# Stock 4.x has a pid file unless it is told not to, in a folder that need not be there.
-NO_PID_FILE = "pid =\n" if PATCHED and re.search(r"^pid +=", VERSION, re.M) else ""
+# Of that stock, as (5, 68).
+RELEASE = tuple(map(int, re.search(r"^stunnel (\d+)\.(\d+)", VERSION, re.M).groups())) if PATCHED else ()
+
+
+def stock_before(major, minor):
+    """Whether the program is a stock older than this."""
+    return PATCHED and RELEASE < (major, minor)
+
+
+def stock_since(major, minor, older):
+    """Marks a test that is not for older stocks, with what these do: unpatched as well."""
+    reason = f"stock before {major}.{minor} {older}"
+    return pytest.mark.skipif(stock_before(major, minor), reason=reason)
+
+
+# Stock 4.x has a pid file, in a folder that need not be there, and helpers that ask libwrap and
+# end a little after it, unless it is told not to.
+UNLIKE_4 = "pid =\n" if stock_before(5, 0) else ""
+UNLIKE_4 += "libwrap = no\n" if stock_before(5, 0) and "LIBWRAP" in VERSION else ""
 
 # Options that only the daemon has; `workers` may go, where it is not what a test is about.
 OF_THE_DAEMON = re.compile(
@@ -44,13 +61,15 @@ OF_THE_DAEMON = re.compile(
 )
 # Where a release of stock has no such option, or none of these names of OpenSSL's; ours all have.
 UNKNOWN_TO_STOCK = re.compile(
-    r'"(\w+) *= *([^"]*)": (?:Specified option name is not valid here|Illegal (?:SSL|TLS) option)'
+    r'"(\w+) *= *([^"]*)": (?:Specified option name is not valid here|Illegal (?:SSL|TLS) option'
+    r"|Incorrect version of (?:SSL|TLS) protocol)"
 )
 TOP = Path(__file__).resolve().parents[2]
 OURS = re.findall(r'\{"(\w+)", ', (TOP / "patches/forward_options.c").read_text())
 OURS += re.findall(r'\bROW\("(\w+)"', (TOP / "stunnel/core/service.c").read_text())
 assert {"xForwardedFor", "sendproxy"} <= set(OURS)
 daemon_only = pytest.mark.skipif(PATCHED, reason="only the daemon does this")
+takes_any_name = stock_since(5, 37, "refuses a server name that no pattern matches")
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become someone else")
 
 os.environ["PATH"] += ":/usr/sbin"
@@ -216,7 +235,7 @@ class Stunnel(Program):
             output = {self.log}
             cert = {certificates().cert}
             key = {certificates().key}
-            {NO_PID_FILE}
+            {UNLIKE_4}
         """
         text = preset + config.replace("{folder}", str(self.folder))
         if PATCHED:

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from peers import Stunnel, service
+from peers import Stunnel, service, takes_any_name
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
@@ -50,6 +50,7 @@ def test_client_that_speaks_only_h2_gets_no_h2(front, more):
         TlsClient(stunnel.port, context=client_context(alpn=["h2"]))
 
 
+@takes_any_name
 def test_a_server_name_chooses_what_is_offered(start):
     backend = start(Recorder())
     blind = service(backend.port, name="blind")

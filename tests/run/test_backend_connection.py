@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from peers import PATCHED, daemon_only, free_port, wait_for
+from peers import PATCHED, daemon_only, free_port, stock_since, wait_for
 from recorder import OK, Recorder, answer_each, read_only
 from tls_client import TlsClient, dial, read_to_end
 
@@ -114,6 +114,7 @@ def test_failover_to_the_next_connect_line(start, front, options):
     assert len(stunnel.wait_log("Connection refused (111)", refused)) == refused
 
 
+@stock_since(5, 45, "takes the lines in turn")
 def test_first_connect_line_is_preferred(start, front):
     first, second = start(Recorder()), start(Recorder())
     stunnel = front(first, f"connect = 127.0.0.1:{second.port}", HTTP)
@@ -215,6 +216,7 @@ def test_client_that_is_done_still_gets_its_answer(start, front):
     assert backend.connections[0].ended == "eof"
 
 
+@stock_since(5, 5, "drops what a backend sent just before its end")
 def test_half_close_by_the_client(start, front):
     """Plain mode: the backend sees the end, and its late bytes still come through."""
 

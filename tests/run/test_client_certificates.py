@@ -11,7 +11,16 @@ from functools import partial
 import pytest
 
 from certs import client_certificates
-from peers import PATCHED, Stunnel, daemon_only, service, wait_for
+from peers import (
+    PATCHED,
+    Stunnel,
+    daemon_only,
+    service,
+    stock_before,
+    stock_since,
+    takes_any_name,
+    wait_for,
+)
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
@@ -29,6 +38,14 @@ def path(name):
 
 def trusting(name, *options):
     return [f"CAfile = {path(name)}", *options]
+
+
+has_verify_chain = stock_since(5, 34, "knows verify only")
+
+
+def comparable(result):
+    """An outcome; stocks before 5.34 have alerts of their own, so that of them only IN counts."""
+    return result == IN if stock_before(5, 34) else result
 
 
 def outcome(to, cert, version=TLS12, **client):
@@ -88,7 +105,11 @@ def parts(name):
         (["verifyChain = yes"], [NONE, IN, IN, CA, CA]),
         (["verify = 3"], [NONE, BAD, IN, CA, CA]),
         (["verifyChain = yes", "verifyPeer = yes"], [NONE, BAD, IN, CA, CA]),
-        (["verify = 4"], [NONE, BAD, IN, IN, BAD]),
+        pytest.param(
+            ["verify = 4"],
+            [NONE, BAD, IN, IN, BAD],
+            marks=stock_since(5, 34, "wants the issuer of a pinned certificate, too"),
+        ),
         (["verifyPeer = yes"], [NONE, BAD, IN, IN, BAD]),
         (["requireCert = yes"], [NONE, IN, IN, IN, IN]),
         # the last one wins, bit by bit
@@ -102,7 +123,8 @@ def parts(name):
 def test_levels(start, options, expected):
     """Clients are: none, signed, listed, guest (trusted itself, its issuer is not), stranger."""
     stunnel, backend = front(start, *trusting("trusted", *options))
-    assert [outcome(stunnel.port, client) for client in CLIENTS] == expected
+    found = [comparable(outcome(stunnel.port, client)) for client in CLIENTS]
+    assert found == [comparable(result) for result in expected]
     assert len(backend.requests) == expected.count(IN)
     let_in = [outcome(stunnel.port, client, TLS13) == IN for client in CLIENTS]
     assert let_in == [alert == IN for alert in expected]
@@ -149,7 +171,7 @@ def test_pin_is_name_and_key(start):
     """A renewed certificate is the same peer, the same name with another key is not."""
     stunnel, _ = front(start, *trusting("trusted", "verify = 3"))
     assert outcome(stunnel.port, "again") == IN
-    assert outcome(stunnel.port, "twin") == BAD
+    assert comparable(outcome(stunnel.port, "twin")) == comparable(BAD)
 
 
 def test_pin_does_not_make_up_for_the_rest(start):
@@ -452,7 +474,14 @@ def test_facts_outlive_the_handshake(start, version, options, verify):
 
 
 @VERSIONS
-@pytest.mark.parametrize("second", [["verifyChain = yes"], ["verify = 1"], ["verifyPeer = yes"]])
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(["verifyChain = yes"], marks=has_verify_chain),
+        ["verify = 1"],
+        pytest.param(["verifyPeer = yes"], marks=has_verify_chain),
+    ],
+)
 def test_session_does_not_carry_past_verification(start, version, second):
     """A ticket from where no certificate was asked for; only the settings tell the services."""
     backend = start(Recorder())
@@ -834,7 +863,7 @@ def test_blind_service_verifies_too(start):
         wait_for(lambda: connections and connections[0].data.endswith(b"\r\nhello"), "hello")
 
 
-@pytest.mark.parametrize("name", ["localhost", "second.test"])
+@pytest.mark.parametrize("name", [pytest.param("localhost", marks=takes_any_name), "second.test"])
 def test_rules_of_the_name_say_what_is_told(start, name):
     """The first service has no use for a certificate, the second one has."""
     rule = "httpSetHeader = X-Seen: %{client_cert_subject}"

@@ -4,7 +4,7 @@
 import pytest
 
 from certs import certificates
-from peers import Stunnel, free_port, service
+from peers import Stunnel, free_port, service, takes_any_name
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
@@ -26,13 +26,13 @@ def front(start):
 @pytest.mark.parametrize(
     "name, expected",
     [
-        ("localhost", "primary"),
+        pytest.param("localhost", "primary", marks=takes_any_name),
         ("a.example.test", "wild"),
         ("a.b.EXAMPLE.test", "wild"),
-        ("example.test", "primary"),
+        pytest.param("example.test", "primary", marks=takes_any_name),
         ("other.test", "other"),
         ("OTHER.TEST", "other"),
-        ("x.other.test", "primary"),
+        pytest.param("x.other.test", "primary", marks=takes_any_name),
         (None, "primary"),
     ],
 )
@@ -48,6 +48,7 @@ def test_switch(front, name, expected):
     assert (b"other" in subject) == (expected == "other")
 
 
+@takes_any_name
 def test_log_names_the_service(front):
     stunnel, _ = front
     context = client_context(verify=False)
