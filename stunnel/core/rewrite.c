@@ -5,7 +5,7 @@ enum rewrite_op {
 	REWRITE_NONE = 0,
 	REWRITE_DELETE, /* the client's lines go */
 	REWRITE_SET,	/* the client's lines go, and ours comes */
-	REWRITE_APPEND, /* the client's lines stay, and ours comes last; aliases go */
+	REWRITE_APPEND, /* the client's lines stay, and ours comes behind them; aliases go */
 	REWRITE_CHAIN,	/* the client's values and ours become one list */
 	REWRITE_TRUST,	/* as REWRITE_CHAIN from a trusted proxy, else as REWRITE_SET */
 };
@@ -59,6 +59,8 @@ static const char *add_rule(struct rewrite *rw, enum rewrite_op op, struct span 
 	if (!why && http_frames(name) && rule->template.void_without_cert)
 		return "Without a client certificate there would be no Host";
 	rw->rule_count++;
+	if (http_frames(name))
+		rw->host_rule = rw->rule_count;
 	rw->initials |= bit;
 	rw->insertion += name.len + 4 + rule->template.max; /* ": " CRLF; in a list ", " instead */
 	return why;
@@ -198,11 +200,19 @@ bool rewrite_protects(const struct rewrite *rw, struct span name)
 	return false;
 }
 
-/* Whether a rule removes a client's field. */
-static bool removes(const struct rewrite *rw, struct span name)
+/* What becomes of a client's field. */
+enum fate {
+	FATE_UNTOUCHED = 0, /* no rule is about it */
+	FATE_KEPT,	    /* stands before the lines of ours that have its name */
+	FATE_REMOVED,
+};
+
+static enum fate fate_of(const struct rewrite *rw, struct span name)
 {
+	enum fate fate = FATE_UNTOUCHED;
+
 	if ((rw->initials & initial_bit(name)) == 0)
-		return false;
+		return fate;
 	for (size_t i = 0; i < rw->rule_count; i++) {
 		const struct rewrite_rule *rule = &rw->rule[i];
 
@@ -210,9 +220,10 @@ static bool removes(const struct rewrite *rw, struct span name)
 			continue;
 		if (rule->op != REWRITE_APPEND || rule->template.of_cert ||
 		    !http_equal(name, rule_name(rw, rule)))
-			return true;
+			return FATE_REMOVED;
+		fate = FATE_KEPT;
 	}
-	return false;
+	return fate;
 }
 
 /* The values of the client's own lines, each followed by ", ". */
@@ -260,15 +271,6 @@ void rewrite_field(struct out *out, struct span name, struct span value)
 	out_put(out, SPAN("\r\n"));
 }
 
-static bool sets_host(const struct rewrite *rw)
-{
-	for (size_t i = 0; i < rw->rule_count; i++)
-		if (rw->rule[i].op == REWRITE_SET &&
-		    http_field(rule_name(rw, &rw->rule[i])) == HTTP_HOST_FIELD)
-			return true;
-	return false;
-}
-
 /*
  * A backend believes the host in a target rather than Host (RFC 9112 3.2.2): where a rule sets
  * Host, a target in absolute-form loses its scheme and host.
@@ -279,7 +281,7 @@ static void put_target(const struct rewrite *rw, const struct h1_head *head, str
 	const char *colon = memchr(rest.p, ':', rest.len);
 
 	if (rest.p[0] == '/' || !colon || span_eq(head->method, SPAN("CONNECT")) ||
-	    !sets_host(rw)) {
+	    rw->host_rule == 0) {
 		out_put(out, head->target);
 		return;
 	}
@@ -293,6 +295,55 @@ static void put_target(const struct rewrite *rw, const struct h1_head *head, str
 	out_put(out, rest);
 }
 
+/* Host leads, whether it is the client's or ours (RFC 9110 7.2). */
+static void put_host(const struct rewrite *rw, const struct template_source *from, struct out *out)
+{
+	const struct h1_head *head = from->head;
+
+	if (rw->host_rule != 0) {
+		put_rule(rw, &rw->rule[rw->host_rule - 1], from, out);
+		return;
+	}
+	for (size_t i = 0; i < head->count; i++) {
+		if (head->field[i].id != HTTP_HOST_FIELD)
+			continue;
+		rewrite_field(out, head->field[i].name, head->field[i].value);
+		return;
+	}
+}
+
+/*
+ * Ours stand in front of all that a client chooses: some servers stop reading fields after a number
+ * of them, or at a value. A client's lines of the same name come before ours, of which the last is
+ * true.
+ */
+static void put_fields(const struct rewrite *rw, const struct template_source *from,
+		       struct out *out)
+{
+	const struct h1_head *head = from->head;
+	const struct h1_field *rest[H1_FIELDS_MAX];
+	size_t count = 0;
+
+	put_host(rw, from, out);
+	for (size_t i = 0; i < head->count; i++) {
+		const struct h1_field *field = &head->field[i];
+		enum fate fate;
+
+		if (field->dropped || field->id == HTTP_HOST_FIELD)
+			continue;
+		fate = fate_of(rw, field->name);
+		if (fate == FATE_KEPT)
+			rewrite_field(out, field->name, field->value);
+		else if (fate == FATE_UNTOUCHED)
+			rest[count++] = field;
+	}
+	for (size_t i = 0; i < rw->rule_count; i++)
+		if (i + 1 != rw->host_rule)
+			put_rule(rw, &rw->rule[i], from, out);
+	for (size_t i = 0; i < count; i++)
+		rewrite_field(out, rest[i]->name, rest[i]->value);
+}
+
 void rewrite_request(const struct rewrite *rw, const struct facts *facts,
 		     const struct h1_head *head, uint64_t number, struct out *out)
 {
@@ -302,10 +353,6 @@ void rewrite_request(const struct rewrite *rw, const struct facts *facts,
 	out_char(out, ' ');
 	put_target(rw, head, out);
 	out_put(out, head->minor == 0 ? SPAN(" HTTP/1.0\r\n") : SPAN(" HTTP/1.1\r\n"));
-	for (size_t i = 0; i < head->count; i++)
-		if (!head->field[i].dropped && !removes(rw, head->field[i].name))
-			rewrite_field(out, head->field[i].name, head->field[i].value);
-	for (size_t i = 0; i < rw->rule_count; i++)
-		put_rule(rw, &rw->rule[i], &from, out);
+	put_fields(rw, &from, out);
 	out_put(out, SPAN("\r\n"));
 }

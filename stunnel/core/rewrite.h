@@ -26,6 +26,7 @@ struct rewrite {
 	uint64_t initials; /* of the rules' names, one bit a letter or digit */
 	size_t insertion;  /* bytes that the rules can add to one head */
 	uint16_t rule_count;
+	uint16_t host_rule; /* which rule sets Host, counted from 1; 0: none */
 	struct rewrite_rule rule[REWRITE_RULES_MAX];
 	struct template_pool pool;
 };
@@ -52,9 +53,10 @@ bool rewrite_protects(const struct rewrite *rw, struct span name);
 size_t rewrite_insertion(const struct rewrite *rw);
 
 /*
- * Appends the request head anew, with its empty line: request line, the fields that neither
- * head->field[].dropped nor a rule removes, in their order, case and number, then the rules'
- * own lines. Nothing is copied that was not parsed. number: of the request in its connection.
+ * Appends the request head anew, with its empty line: request line, Host, the client's lines of the
+ * names that rules add to, the rules' own lines, then all other fields that neither
+ * head->field[].dropped nor a rule removes, in their order, case and number. Nothing is copied that
+ * was not parsed. number: of the request in its connection.
  */
 void rewrite_request(const struct rewrite *rw, const struct facts *facts,
 		     const struct h1_head *head, uint64_t number, struct out *out);

@@ -15,6 +15,7 @@ struct request {
 	int minor;
 	int hosts, lengths, codings, ours, forwarded;
 	bool ours_is_last;		 /* of the lines named X-Forwarded-For */
+	bool others;			 /* a field beside it and Host has come */
 	bool close, keep_alive, upgrade; /* as Connection says */
 	int upgrades;
 	unsigned long long length;
@@ -125,6 +126,7 @@ static void forwarded_for(struct request *q, const char *name, const char *value
 	if (q->mode == STRICT_ANY)
 		return;
 	check(is(name, 15, "X-Forwarded-For") && name[15] == ':', "an alias of X-Forwarded-For");
+	check(!q->others, "X-Forwarded-For behind what the client chose");
 	q->forwarded++;
 	q->ours_is_last = len >= ip_len && memcmp(tail, q->ip, ip_len) == 0 &&
 			  (len == ip_len || (q->mode == STRICT_CHAIN && len > ip_len + 2 &&
@@ -154,6 +156,7 @@ static void known_field(struct request *q, const char *name, size_t name_len, co
 		forwarded_for(q, name, value, len);
 	} else if (strcmp(folded, "host") == 0) {
 		check(is(name, name_len, "Host") && ++q->hosts == 1, "Host twice or an alias");
+		check(!q->others && q->forwarded == 0, "Host does not lead");
 	} else if (strcmp(folded, "contentlength") == 0) {
 		check(is(name, name_len, "Content-Length"), "an alias of Content-Length");
 		length(q, value, len);
@@ -186,6 +189,7 @@ static void field(struct request *q, const char *p, size_t len)
 	for (const char *c = p; c < end; c++)
 		check((*c & 0x80) || *c == '\t' || (*c >= ' ' && *c != 0x7f), "control in a value");
 	known_field(q, name, name_len, p, (size_t)(end - p));
+	q->others |= !is(name, name_len, "Host") && !is(name, name_len, "X-Forwarded-For");
 }
 
 static void head_is_sound(const struct request *q)

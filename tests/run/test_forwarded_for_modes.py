@@ -66,18 +66,18 @@ def test_what_the_backend_sees(start, front, mode, sent, expected):
     assert [forwarded(request) for request in backend.requests] == [expected] * 3
 
 
-def test_our_line_is_the_last_one(start, front):
+def test_our_line_is_the_last_of_its_name_and_before_all_others(start, front):
     backend = start(Recorder())
     stunnel = front(backend, "xForwardedFor = yes")
     with TlsClient(stunnel.port, source=CLIENT) as client:
-        client.get("/", ["X-Forwarded-For: 203.0.113.66", "Accept: x"])
+        client.get("/", ["Accept: x", "X-Forwarded-For: 203.0.113.66"])
     assert backend.requests == [
         [
             "GET / HTTP/1.1",
             "Host: localhost",
             "X-Forwarded-For: 203.0.113.66",
-            "Accept: x",
             f"X-Forwarded-For: {CLIENT}",
+            "Accept: x",
         ]
     ]
 

@@ -53,7 +53,7 @@ def test_delete(start):
     assert request[1:] == ["Host: localhost", "X-Debugger: stays"]
 
 
-def test_rules_come_in_their_order_after_the_fields_of_the_client(start):
+def test_rules_come_in_their_order_before_the_fields_of_the_client(start):
     request = seen_with(
         start,
         "httpSetHeader = X-Proto: https",
@@ -64,10 +64,10 @@ def test_rules_come_in_their_order_after_the_fields_of_the_client(start):
     )
     assert request[1:] == [
         "Host: localhost",
-        "Accept: */*",
         "X-Proto: https",
         "X-Forwarded-For: 127.0.0.5",
         "X-Port: 443",
+        "Accept: */*",
     ]
 
 

@@ -10,20 +10,23 @@ from tls_client import TlsClient
 CLIENT = "127.0.0.5"
 LINE = f"X-Forwarded-For: {CLIENT}\r\n".encode()
 HEAD = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n"
-POST = b"POST /post HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n"
-CHUNKED = b"PUT /chunked HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+LENGTH = b"Content-Length: 11\r\n"
+CODING = b"Transfer-Encoding: chunked\r\n"
+POST = b"POST /post HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = b"PUT /chunked HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKS = b"5\r\nhello\r\n006;extension=1\r\n world\r\n0\r\nX-Sum: 1\r\nX-Forwarded-For: x\r\n\r\n"
 CHUNKS_ANEW = b"5\r\nhello\r\n6\r\n world\r\n0\r\nX-Sum: 1\r\n\r\n"
 
 CHUNKED_ANSWER = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 
 CONVERSATION = b"".join(
-    [HEAD % 1, b"\r\n", POST, b"\r\nhello world", HEAD % 2, b"\r\n", CHUNKED, b"\r\n", CHUNKS]
+    [HEAD % 1, b"\r\n", POST, LENGTH, b"\r\nhello world", HEAD % 2, b"\r\n"]
+    + [CHUNKED, CODING, b"\r\n", CHUNKS]
     + [b"\r\n", HEAD % 3, b"\r\n"]
 )
 EXPECTED = b"".join(
-    [HEAD % 1, LINE, b"\r\n", POST, LINE, b"\r\nhello world", HEAD % 2, LINE, b"\r\n"]
-    + [CHUNKED, LINE, b"\r\n", CHUNKS_ANEW, HEAD % 3, LINE, b"\r\n"]
+    [HEAD % 1, LINE, b"\r\n", POST, LINE, LENGTH, b"\r\nhello world", HEAD % 2, LINE, b"\r\n"]
+    + [CHUNKED, LINE, CODING, b"\r\n", CHUNKS_ANEW, HEAD % 3, LINE, b"\r\n"]
 )
 
 
@@ -67,9 +70,9 @@ def test_hundred_pipelined_requests(front):
 def test_head_reaches_the_backend_before_the_body_is_complete(front):
     stunnel, backend = front()
     with TlsClient(stunnel.port, source=CLIENT) as client:
-        client.send(POST + b"\r\nhello")
+        client.send(POST + LENGTH + b"\r\nhello")
         wait_for(lambda: backend.connections and b"hello" in backend.data, "half of the body")
-        assert backend.data == POST + LINE + b"\r\nhello"
+        assert backend.data == POST + LINE + LENGTH + b"\r\nhello"
         client.send(b" world")
         assert client.response().status == 200
 
@@ -86,7 +89,7 @@ def test_expect_continue(front):
 
     stunnel, backend = front(serve=serve)
     with TlsClient(stunnel.port, source=CLIENT) as client:
-        client.send(POST + b"Expect: 100-continue\r\n\r\n")
+        client.send(POST + LENGTH + b"Expect: 100-continue\r\n\r\n")
         assert client.recv().startswith(b"HTTP/1.1 100 ")
         client.send(b"hello world")
         assert client.response().status == 200
@@ -105,21 +108,21 @@ def test_http_1_0(front):
 
 def test_http_1_0_keep_alive(front):
     stunnel, backend = front()
-    request = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n"
+    line, option = b"GET / HTTP/1.0\r\n", b"Connection: keep-alive\r\n"
     with TlsClient(stunnel.port, source=CLIENT) as client:
         for _ in range(2):
-            client.send(request + b"\r\n")
+            client.send(line + option + b"\r\n")
             assert client.response().status == 200
-    assert backend.data == (request + LINE + b"\r\n") * 2
+    assert backend.data == (line + LINE + option + b"\r\n") * 2
 
 
 def test_nothing_is_forwarded_after_connection_close(front):
     stunnel, backend = front()
-    last = HEAD % 1 + b"Connection: close\r\n"
+    option = b"Connection: close\r\n"
     with TlsClient(stunnel.port, source=CLIENT) as client:
-        client.send(last + b"\r\n" + HEAD % 2 + b"\r\n")
+        client.send(HEAD % 1 + option + b"\r\n" + HEAD % 2 + b"\r\n")
         assert client.response().status == 200
-    assert backend.data == last + LINE + b"\r\n"
+    assert backend.data == HEAD % 1 + LINE + option + b"\r\n"
 
 
 def test_responses_of_all_kinds(front):

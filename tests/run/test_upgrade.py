@@ -44,7 +44,7 @@ def test_switched_connection_carries_anything_both_ways(front):
         assert client.take(7) == b"\x81\x05early"
         client.send(b"GET / HTTP/1.1\nwhatever\0")
         assert client.take(24) == b"GET / HTTP/1.1\nwhatever\0"
-    assert backend.data.startswith(HEAD % 1 + UPGRADE + LINE + b"\r\n\x81\x05early")
+    assert backend.data.startswith(HEAD % 1 + LINE + UPGRADE + b"\r\n\x81\x05early")
 
 
 def test_bytes_behind_an_upgrade_wait_for_its_answer(front):
@@ -61,7 +61,7 @@ def test_bytes_behind_an_upgrade_wait_for_its_answer(front):
     stunnel, backend = front(serve)
     with TlsClient(stunnel.port, source=CLIENT) as client:
         client.send(HEAD % 1 + UPGRADE + b"\r\n" + HEAD % 2 + b"X-Forwarded-For: 6.6.6.6\r\n\r\n")
-        first = HEAD % 1 + UPGRADE + LINE + b"\r\n"
+        first = HEAD % 1 + LINE + UPGRADE + b"\r\n"
         wait_for(lambda: backend.connections and len(backend.data) >= len(first), "the request")
         with TlsClient(stunnel.port) as other:  # a whole conversation later nothing more came
             other.send(HEAD % 3 + b"\r\n")

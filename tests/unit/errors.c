@@ -80,7 +80,7 @@ static void check_refused(enum error e)
 	text_printf(&state, "%s, answered %s: requests %s, responses idle, 1 of 1 in flight",
 		    errors_info[e].name, in_body ? "now" : "later", in_body ? "body" : "head");
 	text_printf(&sent, "%s%s",
-		    in_body ? POST "Transfer-Encoding: chunked\r\n" ADDED "\r\n" : GET ADDED "\r\n",
+		    in_body ? POST ADDED "Transfer-Encoding: chunked\r\n\r\n" : GET ADDED "\r\n",
 		    e == ERR_CHUNK_END ? "1\r\na" : "");
 	row.state = state.p;
 	row.backend = sent.p;

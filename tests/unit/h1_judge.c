@@ -9,6 +9,7 @@
  */
 
 #define ASK GET "Connection: Upgrade\r\nUpgrade: x\r\n"
+#define ASKED GET ADDED "Connection: Upgrade\r\nUpgrade: x\r\n"
 #define SWITCH "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
 #define NO "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
@@ -17,7 +18,7 @@ static const struct dialogue tunnel_rows[] = {
 		.what = "asked for, not answered",
 		.turns = "c",
 		.bytes = {ASK "\r\nabc"},
-		.backend = ASK ADDED "\r\n",
+		.backend = ASKED "\r\n",
 		.client = "",
 		.state = "requests idle, responses idle, 1 of 1 in flight, blocked, 3 held",
 	},
@@ -25,7 +26,7 @@ static const struct dialogue tunnel_rows[] = {
 		.what = "an interim answer says nothing of it",
 		.turns = "cb",
 		.bytes = {ASK "\r\nabc", "HTTP/1.1 100 Continue\r\n\r\n"},
-		.backend = ASK ADDED "\r\n",
+		.backend = ASKED "\r\n",
 		.client = "HTTP/1.1 100 Continue\r\n\r\n",
 		.state = "requests idle, responses idle, 1 of 1 in flight, blocked, 3 held",
 	},
@@ -33,7 +34,7 @@ static const struct dialogue tunnel_rows[] = {
 		.what = "opened: both ways, and nothing is in flight",
 		.turns = "cbcb",
 		.bytes = {ASK "\r\nabc", SWITCH "def", "ghi\r\n\r\n", "\n\n"},
-		.backend = ASK ADDED "\r\nabcghi\r\n\r\n",
+		.backend = ASKED "\r\nabcghi\r\n\r\n",
 		.client = SWITCH "def\n\n",
 		.state = "requests tunnel, responses tunnel, 0 of 1 in flight",
 	},
@@ -41,7 +42,7 @@ static const struct dialogue tunnel_rows[] = {
 		.what = "refused",
 		.turns = "cb",
 		.bytes = {ASK "\r\n", NO},
-		.backend = ASK ADDED "\r\n",
+		.backend = ASKED "\r\n",
 		.client = NO,
 		.state = "requests idle, responses idle, 0 of 1 in flight",
 	},
@@ -49,7 +50,7 @@ static const struct dialogue tunnel_rows[] = {
 		.what = "refused, and the request was the last",
 		.turns = "cb",
 		.bytes = {GET "Connection: Upgrade, close\r\nUpgrade: x\r\n\r\nabc", NO},
-		.backend = GET "Connection: close, Upgrade\r\nUpgrade: x\r\n" ADDED "\r\n",
+		.backend = GET ADDED "Connection: close, Upgrade\r\nUpgrade: x\r\n\r\n",
 		.client = NO,
 		.state = "requests closed, responses idle, 0 of 1 in flight",
 	},
@@ -57,7 +58,7 @@ static const struct dialogue tunnel_rows[] = {
 		.what = "refused by an answer whose end nobody knows",
 		.turns = "cb",
 		.bytes = {ASK "\r\nabc", "HTTP/1.1 404 Not Found\r\n\r\n"},
-		.backend = ASK ADDED "\r\n",
+		.backend = ASKED "\r\n",
 		.client = "HTTP/1.1 404 Not Found\r\n\r\n",
 		.state = "requests closed, responses unframed, 1 of 1 in flight",
 	},
@@ -65,7 +66,7 @@ static const struct dialogue tunnel_rows[] = {
 		.what = "opened before the request is complete",
 		.turns = "cbc",
 		.bytes = {ASK "Content-Length: 4\r\n\r\nab", SWITCH, "cdef"},
-		.backend = ASK "Content-Length: 4\r\n" ADDED "\r\nabcd",
+		.backend = ASKED "Content-Length: 4\r\n\r\nabcd",
 		.client = SWITCH,
 		.state = "answer-unframed, answered never: requests idle, responses unframed, 1 of "
 			 "1 in flight",

@@ -102,7 +102,7 @@ static void dropped_fields_stay_out(void **state)
 	head.field[1].dropped = true;
 	head.field[2].dropped = true;
 	rewrite_request(&rw, &conversation_facts, &head, 1, &out);
-	assert_bytes(out_span(&out), SPAN(LINE "A: 1\r\n" ADDED "\r\n"), "dropped");
+	assert_bytes(out_span(&out), SPAN(LINE ADDED "A: 1\r\n\r\n"), "dropped");
 }
 
 #define FORGED "x-forwarded-for: 1, 2\r\nA: b\r\nX-FORWARDED-FOR: \r\nX-Forwarded-For:3\r\n"
@@ -114,22 +114,23 @@ static void modes_of_forwarded_for(void **state)
 
 	(void)state;
 	rewrite_compile(&rw, "xForwardedFor = yes");
-	check(&rw, "A: b\r\n", "A: b\r\n" ADDED);
+	check(&rw, "A: b\r\n", ADDED "A: b\r\n");
 	check(&rw, FORGED,
-	      "x-forwarded-for: 1, 2\r\nA: b\r\nX-FORWARDED-FOR: \r\nX-Forwarded-For: 3\r\n" ADDED);
+	      "x-forwarded-for: 1, 2\r\nX-FORWARDED-FOR: \r\nX-Forwarded-For: 3\r\n" ADDED
+	      "A: b\r\n");
 	check(&rw, ALIASES, ADDED);
 
 	rewrite_compile(&rw, "xForwardedFor = append");
 	check(&rw, "X-Forwarded-For: 1\r\n", "X-Forwarded-For: 1\r\n" ADDED);
 
 	rewrite_compile(&rw, "xForwardedFor = chain");
-	check(&rw, "A: b\r\n", "A: b\r\n" ADDED);
-	check(&rw, FORGED, "A: b\r\nX-Forwarded-For: 1, 2, 3, 192.0.2.7\r\n");
+	check(&rw, "A: b\r\n", ADDED "A: b\r\n");
+	check(&rw, FORGED, "X-Forwarded-For: 1, 2, 3, 192.0.2.7\r\nA: b\r\n");
 	check(&rw, ALIASES, ADDED);
 
 	rewrite_compile(&rw, "xForwardedFor = replace");
-	check(&rw, "A: b\r\n", "A: b\r\n" ADDED);
-	check(&rw, FORGED ALIASES, "A: b\r\n" ADDED);
+	check(&rw, "A: b\r\n", ADDED "A: b\r\n");
+	check(&rw, FORGED ALIASES, ADDED "A: b\r\n");
 
 	rewrite_compile(&rw, "xForwardedFor = no");
 	assert_false(rewrite_active(&rw));
@@ -145,11 +146,11 @@ static void set_add_and_delete(void **state)
 
 	(void)state;
 	rewrite_compile(&rw, "httpSetHeader = X-Proto: https");
-	check(&rw, "x_proto: http\r\nA: b\r\nX-Proto: x\r\n", "A: b\r\nX-Proto: https\r\n");
+	check(&rw, "x_proto: http\r\nA: b\r\nX-Proto: x\r\n", "X-Proto: https\r\nA: b\r\n");
 	check(&rw, "", "X-Proto: https\r\n");
 
 	rewrite_compile(&rw, "httpAddHeader = Via: 1.1 us");
-	check(&rw, "via: x\r\nA: b\r\n", "via: x\r\nA: b\r\nVia: 1.1 us\r\n");
+	check(&rw, "via: x\r\nA: b\r\n", "via: x\r\nVia: 1.1 us\r\nA: b\r\n");
 	check(&rw, "v_ia: x\r\n", "Via: 1.1 us\r\n");
 
 	rewrite_compile(&rw, "httpDelHeader = Proxy");
@@ -164,6 +165,23 @@ static void set_add_and_delete(void **state)
 	/* The one routing field that a service may set. */
 	rewrite_compile(&rw, "httpSetHeader = host: inside");
 	check(&rw, "Host: outside\r\n", "host: inside\r\n");
+}
+
+/* A server that stops at a field of the client's choice has read Host and all of ours. */
+static void ours_stand_before_what_the_client_chooses(void **state)
+{
+	struct rewrite rw;
+
+	(void)state;
+	rewrite_compile(&rw, "xForwardedFor = append\nhttpSetHeader = B: 1\nforwarded = append");
+	check(&rw, "A: b\r\nx-forwarded-for: 1\r\nb: x\r\nHost: a\r\nFORWARDED: y\r\nC: d\r\n",
+	      "Host: a\r\nx-forwarded-for: 1\r\nFORWARDED: y\r\n" ADDED "B: 1\r\n"
+	      "Forwarded: for=192.0.2.7;by=198.51.100.1;host=\"a\";proto=https\r\n"
+	      "A: b\r\nC: d\r\n");
+	rewrite_compile(&rw, "httpSetHeader = A: 1\nhttpSetHeader = Host: inside");
+	check(&rw, "B: c\r\nHost: outside\r\n", "Host: inside\r\nA: 1\r\nB: c\r\n");
+	rewrite_compile(&rw, "httpDelHeader = A");
+	check(&rw, "B: c\r\nA: x\r\nHost: a\r\n", "Host: a\r\nB: c\r\n");
 }
 
 static void later_rules_replace_earlier_ones(void **state)
@@ -340,7 +358,7 @@ static void capacities(void **state)
 	check(&rw,
 	      "B: c\r\n"
 	      "A: x\r\n",
-	      "B: c\r\nA: x\r\n"
+	      "A: x\r\n"
 	      "A: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n"
 	      "A: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n"
 	      "A: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n"
@@ -348,7 +366,7 @@ static void capacities(void **state)
 	      "A: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n"
 	      "A: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n"
 	      "A: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n"
-	      "A: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n");
+	      "A: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nB: c\r\n");
 
 	rw = (struct rewrite){0};
 	assert_non_null(strstr(fill(&rw, SPAN("A: %%%%%%%%%%%%%%%%"), &count), "too many parts"));
@@ -402,14 +420,14 @@ static void what_tells_of_a_certificate(void **state)
 	assert_true(rewrite_protects(&rw, SPAN("client-cert-chain")));
 	facts.client_verify = SPAN("NONE");
 	apply_with(&rw, &facts, forged, &text);
-	assert_bytes(text_span(&text), SPAN(LINE "Client-Cer: y\r\nX-V: NONE\r\n\r\n"), "without");
+	assert_bytes(text_span(&text), SPAN(LINE "X-V: NONE\r\nClient-Cer: y\r\n\r\n"), "without");
 	text.len = 0;
 	facts.client_cert = &cert;
 	facts.client_verify = SPAN("SUCCESS");
 	apply_with(&rw, &facts, forged, &text);
 	assert_bytes(text_span(&text),
-		     SPAN(LINE "Client-Cer: y\r\nClient-Cert: :b3Vycw==:\r\n"
-			       "X-V: SUCCESS\r\n\r\n"),
+		     SPAN(LINE "Client-Cert: :b3Vycw==:\r\nX-V: SUCCESS\r\n"
+			       "Client-Cer: y\r\n\r\n"),
 		     "with");
 	text.len = 0;
 	rewrite_compile(&rw, "httpSetHeader = Client-Cert-Chain: %{client_cert_chain}");
@@ -431,8 +449,8 @@ static void a_family_has_no_framing_fields(void **state)
 			     "httpSetHeader = Ho: %{client_cert_verify}\n"
 			     "httpSetHeader = tra: %{client_cert_verify}");
 	check(&rw, "Host: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\nC-Own: x\r\n",
-	      "Host: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n"
-	      "Ho: \r\ntra: \r\n");
+	      "Host: a\r\nHo: \r\ntra: \r\n"
+	      "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n");
 	assert_false(rewrite_protects(&rw, SPAN("Connection")));
 	assert_true(rewrite_protects(&rw, SPAN("c_x")));
 	refuse("httpSetHeader", SPAN("Host: %{client_cert_subject}"),
@@ -466,6 +484,7 @@ int main(void)
 		cmocka_unit_test(dropped_fields_stay_out),
 		cmocka_unit_test(modes_of_forwarded_for),
 		cmocka_unit_test(set_add_and_delete),
+		cmocka_unit_test(ours_stand_before_what_the_client_chooses),
 		cmocka_unit_test(later_rules_replace_earlier_ones),
 		cmocka_unit_test(templates),
 		cmocka_unit_test(what_the_peer_chose_cannot_break_a_line),
