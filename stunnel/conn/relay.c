@@ -174,14 +174,31 @@ static ssize_t read_more(struct relay *r, enum h1_dir dir, enum relay_status *st
 	return n;
 }
 
+/* Whether requests are held back that go on when earlier ones are answered. */
+static bool is_waiting(const struct relay *r, enum h1_dir dir)
+{
+	return dir == H1_REQUEST && r->h1 && h1_blocked(r->h1) && r->flow[dir].held.len != 0;
+}
+
+/* Whether the receiving end is to be told now that nothing more comes. */
+static bool end_is_due(const struct relay *r, enum h1_dir dir)
+{
+	const struct flow *f = &r->flow[dir];
+
+	if (f->stage != FLOW_ENDED || f->unsent.len != 0 || is_waiting(r, dir))
+		return false;
+	/* A backend waits for the end of a client that is to get an answer yet. */
+	return dir == H1_RESPONSE || !r->h1 || f->discarding ||
+	       r->flow[H1_RESPONSE].stage == FLOW_CLOSED || h1_cut(r->h1, dir, false) ||
+	       h1_passes_end(r->h1);
+}
+
 /* The source has ended and all its bytes were sent on: tells the other side so, or aborts. */
 static enum relay_status finish(struct relay *r, enum h1_dir dir)
 {
 	struct flow *f = &r->flow[dir];
 	enum h1_phase phase = r->h1 ? h1_phase(r->h1, dir) : H1_IDLE;
 
-	if (f->stage == FLOW_CLOSED)
-		return RELAY_WAIT;
 	/* A message that was cut short must not look like a short message. */
 	if (!f->discarding && r->h1 && h1_cut(r->h1, dir, false)) {
 		snprintf(r->scratch->why, TLS_WHY_MAX, "The %s ended inside a message",
@@ -246,7 +263,8 @@ static enum relay_status source_ended(struct relay *r, enum h1_dir dir, ssize_t 
 	if (dir == H1_RESPONSE && r->end[RELAY_BACK]->state == END_BROKEN && !is_framed(r))
 		return RELAY_ABORT;
 	r->flow[dir].stage = FLOW_ENDED;
-	if (n == TLS_CUT) { /* TLS is dead in both directions: nothing can be answered */
+	/* Of HTTP the framing tells whether anything is missing (RFC 9112 9.8). */
+	if (n == TLS_CUT && (!r->h1 || h1_phase(r->h1, H1_REQUEST) == H1_TUNNEL)) {
 		flow_drop(&r->flow[dir].held);
 		r->flow[!dir].stage = FLOW_CLOSED;
 		r->flow[!dir].discarding = true;
@@ -254,12 +272,6 @@ static enum relay_status source_ended(struct relay *r, enum h1_dir dir, ssize_t 
 		flow_drop(&r->flow[!dir].held);
 	}
 	return RELAY_WAIT;
-}
-
-/* Whether requests are held back that go on when earlier ones are answered. */
-static bool is_waiting(const struct relay *r, enum h1_dir dir)
-{
-	return dir == H1_REQUEST && r->h1 && h1_blocked(r->h1) && r->flow[dir].held.len != 0;
 }
 
 static enum relay_status pump(struct relay *r, enum h1_dir dir)
@@ -288,7 +300,7 @@ static enum relay_status pump(struct relay *r, enum h1_dir dir)
 		else if (!end_pending(r->end[dir]))
 			break; /* poll() tells of more without a read(2) that finds nothing */
 	}
-	if (!is_final(status) && f->stage != FLOW_OPEN && f->unsent.len == 0 && !is_waiting(r, dir))
+	if (!is_final(status) && end_is_due(r, dir))
 		status = finish(r, dir);
 	return status;
 }
@@ -326,6 +338,16 @@ bool relay_last_answer(const struct relay *r)
 	       r->flow[H1_RESPONSE].stage == FLOW_OPEN;
 }
 
+/* Whether the client has got, or is about to be written, all that it can get. */
+static bool is_over(const struct relay *r)
+{
+	if (!r->h1 || r->h1->error != ERR_NONE || !r->end[RELAY_BACK])
+		return false;
+	return h1_over(r->h1) ||
+	       (r->flow[H1_REQUEST].stage != FLOW_OPEN && all_answered(r) &&
+		!is_waiting(r, H1_REQUEST) && h1_phase(r->h1, H1_REQUEST) != H1_BODY);
+}
+
 /* Whether bytes inside OpenSSL may be read now: no event of poll(2) will tell of them. */
 static bool pending_is_due(const struct relay *r)
 {
@@ -341,13 +363,16 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 	if (responses)
 		status = pump(r, H1_RESPONSE);
 	stuck = is_stuck(r, H1_RESPONSE);
-	if (!is_final(status) && (requests || held_are_due(r, blocked) || pending_is_due(r)))
+	if (!is_final(status) && (requests || held_are_due(r, blocked) || pending_is_due(r) ||
+				  end_is_due(r, H1_REQUEST)))
 		status = pump(r, H1_REQUEST);
 	/* Reading can make TLS write, and so let go what the responses waited for. */
 	if (stuck && !is_stuck(r, H1_RESPONSE))
 		r->again = true;
 	if (status == RELAY_ABORT)
 		return status;
+	if (is_over(r))
+		return RELAY_OVER;
 	if (status == RELAY_RENEW || backend_done(r))
 		return RELAY_RENEW;
 	if (relay_last_answer(r))
@@ -390,9 +415,8 @@ void relay_renew(struct relay *r)
 	responses->stage = FLOW_OPEN;
 }
 
-void relay_answer(struct relay *r, enum error error)
+void relay_end(struct relay *r)
 {
-	struct out out = out_of(r->scratch->out, r->scratch->out_cap);
 	struct flow *requests = &r->flow[H1_REQUEST], *responses = &r->flow[H1_RESPONSE];
 
 	flow_drop(&requests->unsent);
@@ -400,12 +424,19 @@ void relay_answer(struct relay *r, enum error error)
 	flow_drop(&responses->held);
 	requests->discarding = true;
 	requests->unsent_at = 0;
-	http_error_reply(error, r->h1 && h1_answers_head(r->h1), &out);
-	if (send_on(r, H1_RESPONSE, out_span(&out)) == RELAY_ABORT)
-		responses->stage = FLOW_CLOSED;
-	else if (responses->stage == FLOW_OPEN)
+	if (responses->stage == FLOW_OPEN)
 		responses->stage = FLOW_ENDED;
 	responses->discarding = true;
+}
+
+void relay_answer(struct relay *r, enum error error)
+{
+	struct out out = out_of(r->scratch->out, r->scratch->out_cap);
+
+	http_error_reply(error, r->h1 && h1_answers_head(r->h1), &out);
+	if (send_on(r, H1_RESPONSE, out_span(&out)) == RELAY_ABORT)
+		r->flow[H1_RESPONSE].stage = FLOW_CLOSED;
+	relay_end(r);
 }
 
 void relay_wants(const struct relay *r, enum relay_side side, bool *read, bool *write)
@@ -415,8 +446,7 @@ void relay_wants(const struct relay *r, enum relay_side side, bool *read, bool *
 	*read = may_read(r, (enum h1_dir)side);
 	*write = end_keeps(r->end[side]);
 	if (!end_midway(r->end[side]))
-		*write |= to->unsent.len != 0 ||
-			  (to->stage == FLOW_ENDED && !is_waiting(r, (enum h1_dir) !side));
+		*write |= to->unsent.len != 0 || end_is_due(r, (enum h1_dir) !side);
 }
 
 bool relay_closing(const struct relay *r)

@@ -41,6 +41,7 @@ struct relay {
 enum relay_status {
 	RELAY_WAIT = 0, /* for relay_wants() */
 	RELAY_RENEW,	/* the backend is gone, the client stays: relay_renew() */
+	RELAY_OVER,	/* the client has got its last answer: relay_end() */
 	RELAY_DONE,	/* both directions ended as they should */
 	RELAY_ABORT,	/* one side failed, or ended inside a message; scratch->why tells */
 	RELAY_REFUSED,	/* the HTTP machine found an error: relay_answer() or give up */
@@ -65,10 +66,12 @@ enum relay_status relay_first(struct relay *r);
 enum h1_reply relay_reply(const struct relay *r);
 
 /*
- * Sends our own answer to the client, then close_notify; what the client still sends is read and
- * thrown away, so that no reset overtakes the answer. The back must have ended, and
- * relay_reply() say NOW.
+ * Sends what is left for the client, then close_notify; what the client still sends is read and
+ * thrown away, so that no reset overtakes its answer. The back must have ended.
  */
+void relay_end(struct relay *r);
+
+/* The same behind an answer of our own. relay_reply() must say NOW. */
 void relay_answer(struct relay *r, enum error error);
 
 /* For which readiness of a side's socket the relay waits. */

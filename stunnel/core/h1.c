@@ -142,6 +142,22 @@ bool h1_cut(const struct h1 *h, enum h1_dir dir, bool failed)
 	return dir == H1_RESPONSE && (phase == H1_HEAD || (phase == H1_UNFRAMED && failed));
 }
 
+bool h1_passes_end(const struct h1 *h)
+{
+	const struct h1_side *s = &h->side[H1_RESPONSE];
+
+	if (h->queue_count != 1)
+		return h->queue_count == 0;
+	return s->state != H1_STATE_HEAD &&
+	       !(s->state == H1_STATE_BODY && s->body.state == H1_BODY_LENGTH);
+}
+
+bool h1_over(const struct h1 *h)
+{
+	return h->queue_count == 0 && h->side[H1_REQUEST].state == H1_STATE_CLOSED &&
+	       h->side[H1_RESPONSE].state == H1_STATE_HEAD;
+}
+
 void h1_fail(struct h1 *h, enum error error)
 {
 	if (h->error == ERR_NONE)

@@ -97,6 +97,19 @@ void h1_renew(struct h1 *h);
  */
 bool h1_cut(const struct h1 *h, enum h1_dir dir, bool failed);
 
+/*
+ * Whether the backend may be told that its client has ended its side: many drop what they have not
+ * answered then. Not before the last answer has begun, and not within one whose length is known,
+ * since the client waits for it; a stream without end, whose reader may be gone, is to end.
+ */
+bool h1_passes_end(const struct h1 *h);
+
+/*
+ * Whether the final response to the last request is complete, so that the client's connection is
+ * to be closed, whatever the backend does (RFC 9112 9.6).
+ */
+bool h1_over(const struct h1 *h);
+
 /* Ends the conversation with an error that the caller found, unless there is one already. */
 void h1_fail(struct h1 *h, enum error error);
 

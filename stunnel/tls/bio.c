@@ -110,6 +110,10 @@ static int on_read(BIO *bio, char *p, int len)
 		n = read(b->fd, p, (size_t)len);
 	while (n < 0 && errno == EINTR);
 	b->ended = n == 0;
+	/* OpenSSL would take an end without close_notify for fatal, and not write any more either.
+	 */
+	if (b->ended && b->state == TLS_BIO_KEEPS)
+		return failed(bio, -EAGAIN, BIO_FLAGS_READ);
 	return n < 0 ? failed(bio, -errno, BIO_FLAGS_READ) : (int)n;
 }
 

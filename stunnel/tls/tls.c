@@ -113,12 +113,6 @@ static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 	if (kind == SSL_ERROR_ZERO_RETURN)
 		return TLS_END;
 	tls->state = TLS_DEAD;
-	if (kind == SSL_ERROR_SSL &&
-	    ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-		tls_library_error(reason);
-		snprintf(why, TLS_WHY_MAX, "%s: %.400s", call, reason);
-		return TLS_CUT;
-	}
 	if (kind == SSL_ERROR_SYSCALL && saved_errno != 0) {
 		snprintf(why, TLS_WHY_MAX, "%s: %s (%d)", call, strerror(saved_errno), saved_errno);
 		ERR_clear_error();
@@ -224,11 +218,13 @@ ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_M
 	if (tls_wants_write(tls) && tls->state != TLS_REFUSED)
 		refuse(tls, "The client sends KeyUpdates and reads no answer");
 	rc = explain(tls, 0, errno, "SSL_read", why);
-	if (rc != TLS_END || !tls_midway(tls))
+	if (rc == TLS_AGAIN && tls->bio.ended)
+		rc = TLS_CUT;
+	if ((rc != TLS_END && rc != TLS_CUT) || !tls_midway(tls))
 		return rc;
-	/* A write would wait for the rest of the message, which cannot come after close_notify. */
+	/* A write would wait for the rest of the message, which cannot come any more. */
 	tls->state = TLS_DEAD;
-	snprintf(why, TLS_WHY_MAX, "SSL_read: close_notify inside a handshake message");
+	snprintf(why, TLS_WHY_MAX, "SSL_read: the client ended inside a handshake message");
 	return TLS_FAILED;
 }
 

@@ -50,7 +50,7 @@ struct tls {
 enum {
 	TLS_AGAIN = -1, /* wait for the socket */
 	TLS_END = 0,	/* close_notify came */
-	TLS_CUT = -2,	/* the peer's socket ended without one */
+	TLS_CUT = -2,	/* the peer's socket ended without one; it may still read */
 	TLS_FAILED = -3,
 };
 

@@ -213,7 +213,7 @@ def test_client_that_is_done_still_gets_its_answer(start, front):
         client.end()
         assert client.response().body == b"ok"
         assert client.recv_all() == b""
-    assert backend.connections[0].ended == "eof"
+    wait_for(lambda: backend.connections[0].ended == "eof", "the backend's connection to end")
 
 
 @stock_since(5, 5, "drops what a backend sent just before its end")

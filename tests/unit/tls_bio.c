@@ -158,13 +158,17 @@ static void the_end_is_told(void **state)
 	char c;
 
 	(void)state;
-	begin(TLS_BIO_KEEPS);
+	begin(TLS_BIO_PASSES);
 	assert_false(BIO_eof(bio));
 	close(peer);
-	b.reads = 1;
+	b.reads = 2;
 	assert_int_equal(BIO_read(bio, &c, 1), 0);
 	assert_false(BIO_should_retry(bio));
 	assert_true(BIO_eof(bio));
+	b.state = TLS_BIO_KEEPS; /* OpenSSL is not told, so that it can still write */
+	assert_int_equal(BIO_read(bio, &c, 1), -1);
+	assert_true(BIO_should_read(bio));
+	assert_true(b.ended);
 	end();
 }
 

@@ -34,7 +34,8 @@ static enum step_result run(struct conn *c, unsigned events)
 		return STEP_WAIT;
 	case RELAY_DONE:
 		return STEP_CLOSE;
-	case RELAY_RENEW:   /* there is no back that could end, */
+	case RELAY_RENEW: /* there is no back that could end, */
+	case RELAY_OVER:
 	case RELAY_REFUSED: /* and no request is taken any more */
 	case RELAY_ABORT:
 		break;
@@ -62,12 +63,19 @@ static enum step_result expired(struct conn *c)
 
 static const struct step answer_step = {run, deadline, expired};
 
+static const struct step *const plan[] = {&answer_step, NULL};
+
 static enum step_result answer(struct conn *c, enum error error)
 {
-	static const struct step *const plan[] = {&answer_step, NULL};
-
 	relay_answer(&c->relay, error);
 	exchange_answer(&c->exchanges, error);
+	return conn_follow(c, plan);
+}
+
+enum step_result answer_over(struct conn *c)
+{
+	conn_back_end(c, END_WHOLE);
+	relay_end(&c->relay);
 	return conn_follow(c, plan);
 }
 

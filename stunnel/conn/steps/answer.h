@@ -5,9 +5,13 @@
 #include "conn/conn.h"
 
 /*
- * The last step of a client that gets an error answer of ours instead of a backend's. No service's
- * plan has it: other steps return what the functions below return.
+ * The last step of a client: what is left for it is sent, its backend's last answer or an error
+ * answer of ours, and then its connection is closed. No service's plan has it: other steps return
+ * what the functions below return.
  */
+
+/* The client has got its last answer: ends the back, whatever it does, and the client's side. */
+enum step_result answer_over(struct conn *c);
 
 /*
  * Refuses the request at hand: ends the back and answers, or waits, to be called again, while

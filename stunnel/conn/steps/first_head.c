@@ -63,6 +63,7 @@ static enum step_result run(struct conn *c, unsigned events)
 	case RELAY_REFUSED:
 		return answer_refuse(c, c->h1.error);
 	case RELAY_RENEW: /* there is no backend that could end */
+	case RELAY_OVER:
 	case RELAY_ABORT:
 		break;
 	}

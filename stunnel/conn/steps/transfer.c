@@ -60,6 +60,8 @@ static enum step_result run(struct conn *c, unsigned events)
 		return STEP_WAIT;
 	case RELAY_RENEW:
 		return renew(c);
+	case RELAY_OVER:
+		return answer_over(c);
 	case RELAY_DONE:
 		return STEP_CLOSE;
 	case RELAY_REFUSED:
