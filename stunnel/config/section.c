@@ -313,7 +313,7 @@ static uint64_t no_tickets(void)
 
 static void check_alpn(struct check *r, struct tls_settings *tls)
 {
-	if (!plan_http(&r->section->service))
+	if (!conn_service_http(&r->section->service))
 		return;
 	if (tls->alpn && strcasecmp(tls->alpn, "http/1.1") != 0)
 		tell(r, REPORT_WARNING, table_line(r->section, "alpn"),

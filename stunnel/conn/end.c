@@ -45,6 +45,13 @@ bool end_shutdown(struct end *e)
 	return true;
 }
 
+void end_make_plain(struct end *e)
+{
+	tls_free(e->tls);
+	free(e->tls);
+	e->tls = NULL;
+}
+
 /*
  * Only a peer that got all bytes may see a clean end: close_notify (RFC 8446 6.1), or a plain FIN,
  * which ends an upload. Cut, TLS goes without close_notify, so that what was sent still arrives,
@@ -58,8 +65,7 @@ void end_close(struct end *e, enum end_close how)
 		reset &= e->tls->state != TLS_DEAD;
 		if (how == END_WHOLE)
 			tls_shutdown(e->tls);
-		tls_free(e->tls);
-		free(e->tls);
+		end_make_plain(e);
 	}
 	if (e->fd >= 0)
 		net_close(e->fd, reset);

@@ -43,6 +43,9 @@ int end_flush(struct end *e, char why[static TLS_WHY_MAX]);
 /* Tells the peer by close_notify or FIN that nothing more comes; false: again when writable. */
 bool end_shutdown(struct end *e);
 
+/* Goes on without TLS, of which nothing was sent yet. */
+void end_make_plain(struct end *e);
+
 /* Tells the peer what `how` says, closes the socket, if any, and frees its TLS: fd is -1 then. */
 void end_close(struct end *e, enum end_close how);
 

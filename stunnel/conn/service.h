@@ -59,4 +59,10 @@ struct conn_service {
 	bool proxy_warned; /* that TLVs were left out was logged */
 };
 
+/* Whether requests of the service are parsed: it rewrites heads, or logs them. */
+static inline bool conn_service_http(const struct conn_service *s)
+{
+	return s->access || rewrite_active(&s->policy.rewrite);
+}
+
 #endif

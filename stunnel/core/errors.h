@@ -64,6 +64,8 @@
 	X(TRUNCATED, "truncated", 400, "RFC 9112 8", "the request ends before it is complete")     \
 	X(REQUEST_TIMEOUT, "request-timeout", 408, "RFC 9110 15.5.9",                              \
 	  "the request head did not arrive in time")                                               \
+	X(PLAIN_HTTP, "plain-http", 400, "RFC 9110 7.4",                                           \
+	  "this is plain HTTP on a port of HTTPS: the address begins with https://")               \
 	X(ANSWER_UNFRAMED, "answer-unframed", 502, "RFC 9112 6.3",                                 \
 	  "nobody can tell where the answer before it ends")                                       \
 	X(ANSWER_UNASKED, "answer-unasked", 502, "RFC 9112 9.2", "the answer is to no request")    \

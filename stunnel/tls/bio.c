@@ -110,6 +110,8 @@ static int on_read(BIO *bio, char *p, int len)
 		n = read(b->fd, p, (size_t)len);
 	while (n < 0 && errno == EINTR);
 	b->ended = n == 0;
+	if (b->first == 0 && n > 0)
+		b->first = (unsigned char)p[0];
 	/* OpenSSL would take an end without close_notify for fatal, and not write any more either.
 	 */
 	if (b->ended && b->state == TLS_BIO_KEEPS)

@@ -27,8 +27,9 @@ struct tls_bio {
 	int fd;
 	enum tls_bio_state state; /* set by the owner */
 	unsigned reads;		  /* of the socket, left to the present call; set by the owner */
-	bool ended;	  /* the last read found the socket's end, which KEEPS calls EAGAIN */
-	unsigned at, len; /* where the rest of what is kept begins and ends */
+	bool ended;	     /* the last read found the socket's end, which KEEPS calls EAGAIN */
+	unsigned char first; /* byte that came from the peer; 0: none yet */
+	unsigned at, len;    /* where the rest of what is kept begins and ends */
 	char *kept;
 };
 

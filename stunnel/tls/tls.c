@@ -164,6 +164,12 @@ static void on_message(int sent, int version, int type, const void *p, size_t le
 
 /* --- the calls -------------------------------------------------------------------------------- */
 
+/* What no record of TLS begins with, nor a hello of SSL 2, but each request of HTTP. */
+static bool is_letter(unsigned char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX])
 {
 	int rc;
@@ -172,8 +178,10 @@ int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX])
 	errno = 0;
 	tls->bio.reads = READS_MAX;
 	rc = SSL_accept(tls->ssl);
-	if (rc != 1)
-		return explain(tls, rc, errno, "SSL_accept", why);
+	if (rc != 1) {
+		rc = explain(tls, rc, errno, "SSL_accept", why);
+		return rc == TLS_FAILED && is_letter(tls->bio.first) ? TLS_PLAIN : rc;
+	}
 	ERR_clear_error(); /* so that later calls need not empty the queue: only failures fill it */
 	tls->bio.state = TLS_BIO_KEEPS;
 	SSL_set_msg_callback(tls->ssl, on_message);

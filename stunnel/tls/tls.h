@@ -52,6 +52,7 @@ enum {
 	TLS_END = 0,	/* close_notify came */
 	TLS_CUT = -2,	/* the peer's socket ended without one; it may still read */
 	TLS_FAILED = -3,
+	TLS_PLAIN = -4, /* tls_accept() only: the client does not speak TLS, and was sent nothing */
 };
 
 /* Begins on fd; false if memory ran out. `tls` must not move any more. */
@@ -60,8 +61,8 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_cal
 void tls_free(struct tls *tls);
 
 /*
- * Goes on with the handshake. 1: done; else TLS_..., and in why the reason of TLS_FAILED in stock's
- * words.
+ * Goes on with the handshake. 1: done; else TLS_..., and in why the reason of TLS_FAILED or
+ * TLS_PLAIN in stock's words.
  */
 int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX]);
 

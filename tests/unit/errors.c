@@ -6,7 +6,8 @@
 /* Not raised by what a request is: by the carrier, or by what the backend answers. */
 static bool is_of_others(enum error e)
 {
-	return e == ERR_TRUNCATED || e == ERR_REQUEST_TIMEOUT || e >= ERR_ANSWER_UNFRAMED;
+	return e == ERR_TRUNCATED || e == ERR_REQUEST_TIMEOUT || e == ERR_PLAIN_HTTP ||
+	       e >= ERR_ANSWER_UNFRAMED;
 }
 
 /* A request for every error that the core can raise; what comes before it in the input is fine. */

@@ -151,10 +151,13 @@ static void conversation_is_as_written(void **state)
 static void every_error_has_a_case(void **state)
 {
 	const glob_t *files = *state;
-	bool seen[ERR_COUNT] = {
-		[ERR_TRUNCATED] = true,	     [ERR_ANSWER_UNASKED] = true, /* are told of answers */
-		[ERR_SWITCH_UNASKED] = true, [ERR_REQUEST_TIMEOUT] = true,
-		[ERR_BACKEND_CLOSED] = true, [ERR_BACKEND_UNAVAILABLE] = true};
+	bool seen[ERR_COUNT] = {[ERR_TRUNCATED] = true,
+				[ERR_ANSWER_UNASKED] = true, /* are told of answers */
+				[ERR_SWITCH_UNASKED] = true,
+				[ERR_REQUEST_TIMEOUT] = true,
+				[ERR_PLAIN_HTTP] = true,
+				[ERR_BACKEND_CLOSED] = true,
+				[ERR_BACKEND_UNAVAILABLE] = true};
 
 	for (size_t i = 0; i < files->gl_pathc; i++) {
 		struct wire_case wire;

@@ -36,8 +36,7 @@ static enum step_result expired(struct conn *c)
 	return STEP_CLOSE;
 }
 
-/* Puts the HTTP machine between both ends. */
-static void begin(struct conn *c)
+void first_head_begin(struct conn *c)
 {
 	struct conn_service *s = c->service;
 
@@ -52,7 +51,7 @@ static enum step_result run(struct conn *c, unsigned events)
 {
 	(void)events;
 	if (!c->relay.h1)
-		begin(c);
+		first_head_begin(c);
 	switch (relay_first(&c->relay)) {
 	case RELAY_WAIT:
 		first_head_watch(c);

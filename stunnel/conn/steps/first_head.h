@@ -7,6 +7,9 @@
 /* Awaits a whole request head before a back is opened: the client's first, or its next one. */
 extern const struct step first_head_step;
 
+/* Puts the HTTP machine between both ends, as the step does first. */
+void first_head_begin(struct conn *c);
+
 /* Begins or ends TIMEOUTrequest of a request head; to be called whenever bytes were taken. */
 void first_head_watch(struct conn *c);
 

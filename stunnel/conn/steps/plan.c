@@ -12,11 +12,6 @@
 #include "conn/steps/tls_accept.h"
 #include "conn/steps/transfer.h"
 
-bool plan_http(const struct conn_service *service)
-{
-	return service->access || rewrite_active(&service->policy.rewrite);
-}
-
 static void add(const struct step *plan[static STEP_PLAN_MAX], const struct step *step)
 {
 	size_t n = 0;
@@ -34,7 +29,7 @@ void plan_compile(struct conn_service *service)
 	*plan = (struct step_plan){0};
 	add(plan->front, &proxy_in_step);
 	add(plan->front, &tls_accept_step);
-	if (plan_http(service))
+	if (conn_service_http(service))
 		add(plan->front, &first_head_step);
 	add(plan->front, &open_back_step);
 	add(plan->front, &transfer_step);

@@ -7,7 +7,4 @@
 /* Fills service->plan for a TLS server; all that is configured of the service must be set. */
 void plan_compile(struct conn_service *service);
 
-/* Whether requests of the service are parsed: it rewrites heads, or logs them. */
-bool plan_http(const struct conn_service *service);
-
 #endif

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conn/steps/answer.h"
+#include "conn/steps/first_head.h"
 #include "tls/tls.h"
 
 /* Exact, or a leading `*` that stands for anything (so *.example.com is not example.com). */
@@ -82,6 +84,14 @@ static bool handshake_done(struct conn *c)
 	return true;
 }
 
+/* Somebody has forgotten the s of https, and can read why only without TLS. */
+static enum step_result refuse_plain(struct conn *c)
+{
+	end_make_plain(&c->front.end);
+	first_head_begin(c);
+	return answer_refuse(c, ERR_PLAIN_HTTP);
+}
+
 static enum step_result run(struct conn *c, unsigned events)
 {
 	int rc;
@@ -99,7 +109,7 @@ static enum step_result run(struct conn *c, unsigned events)
 		return STEP_WAIT;
 	}
 	conn_log(c, LOG_ERR, "%s", c->pool->scratch.why);
-	return STEP_RESET;
+	return rc == TLS_PLAIN && conn_service_http(c->service) ? refuse_plain(c) : STEP_RESET;
 }
 
 static uint64_t deadline(const struct conn *c)
