@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from peers import PATCHED, Nginx, Stunnel, daemon_only, free_port, service, wait_for
+from peers import PATCHED, Nginx, Stunnel, daemon_only, free_port, service, takes_sessions, wait_for
 from recorder import OK, Recorder, answer_each, read_only
 from tls_client import TlsClient, client_context
 
@@ -106,6 +106,7 @@ def test_bytes_and_status_are_those_that_nginx_counted(start):
     assert seen[3][0] == 404 and seen[3][1] > 0
 
 
+@takes_sessions
 def test_a_resumed_session_and_no_server_name(start):
     logged = start_json(start)
     context = client_context()

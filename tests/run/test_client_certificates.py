@@ -19,6 +19,7 @@ from peers import (
     stock_before,
     stock_since,
     takes_any_name,
+    takes_sessions,
     wait_for,
 )
 from recorder import Recorder
@@ -130,6 +131,7 @@ def test_levels(start, options, expected):
     assert let_in == [alert == IN for alert in expected]
 
 
+@stock_since(5, 48, "says less")
 def test_log_of_a_chain(start):
     stunnel, _ = front(start, *trusting("root", "verifyChain = yes"))
     outcome(stunnel.port, "listed")
@@ -373,6 +375,7 @@ def test_workers_share_sessions_where_directories_are_used(start, tmp_path):
     ids=lambda value: ", ".join(value) if isinstance(value, list) else "",
 )
 @pytest.mark.parametrize("verify", ["verifyChain", "verifyPeer"])
+@stock_since(5, 48, "wants a match of each kind")
 def test_subject_checks(start, verify, checks, expected):
     """One of them all is enough."""
     stunnel, _ = front(start, *trusting("trusted", f"{verify} = yes", *checks))
@@ -454,6 +457,7 @@ def visit(port, context, session=None, **client):
         return connection.session, connection.tls.session_reused
 
 
+@takes_sessions
 @VERSIONS
 @pytest.mark.parametrize(
     "options, verify",
@@ -567,6 +571,7 @@ class WithClock(Stunnel):
         return {**super().environment(), **preload}
 
 
+@takes_sessions
 @pytest.mark.parametrize("cert", ["signed", None])
 def test_resumption_in_a_row(start, cert):
     """By a client that takes a ticket once (RFC 8446 C.4), also where it has no certificate."""

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from peers import PATCHED, Stunnel, daemon_only, free_port, service, wait_for
+from peers import PATCHED, Stunnel, daemon_only, free_port, service, takes_lines_in_order, wait_for
 from recorder import Recorder, answer_each
 from tls_client import TlsClient, dial
 
@@ -101,6 +101,7 @@ def test_services_start_from_the_defaults_before_them(start):
     ]
 
 
+@takes_lines_in_order
 def test_connect_lines_of_defaults_come_first(start):
     first, second = answering(start, b"first"), answering(start, b"second")
     config = f"connect = 127.0.0.1:{first.port}\n" + service(second.port)

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from peers import Stunnel, daemon_only, free_port, service
+from peers import Stunnel, daemon_only, free_port, service, takes_sessions
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
@@ -169,6 +169,7 @@ def test_tls_cipher(start):
         assert values(backend.requests[0], "X-Seen") == [client.tls.cipher()[0]]
 
 
+@takes_sessions
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_session_reused(start, version):
     backend = start(Recorder())

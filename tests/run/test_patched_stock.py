@@ -14,7 +14,7 @@ import time
 import pytest
 
 from certs import certificates
-from peers import BINARY, PATCHED, Stunnel, free_port, service, wait_for
+from peers import BINARY, PATCHED, Stunnel, free_port, service, takes_sessions, wait_for
 from recorder import OK, Recorder, answer_each, read_only
 from tls_client import TlsClient, client_context, dial
 
@@ -226,6 +226,7 @@ def test_a_file_that_is_refused_changes_no_section(start):
     assert own == [b"X-All: 1", b"X-Own: 1"]
 
 
+@takes_sessions
 def test_session_of_another_name_is_no_certificate(start):
     """TLS 1.3 resumes before the name has its effect; nobody saw the certificate that it asks for."""
     backend = start(Recorder())

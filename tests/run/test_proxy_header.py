@@ -11,7 +11,7 @@ import pytest
 
 import proxy_header as proxy
 from certs import certificates, client_certificates, rsa_certificate
-from peers import PATCHED, Haproxy, Stunnel, free_port, service, wait_for
+from peers import PATCHED, Haproxy, Stunnel, free_port, service, takes_sessions, wait_for
 from proxy_header import behind_header, parse
 from recorder import Recorder, answer_each, read_only
 from tls_client import DEADLINE, TlsClient, client_context
@@ -235,6 +235,7 @@ def without_crc(tlvs):
 SENT = "proxyTLV = alpn, authority, cn, cipher, sig-alg, key-alg, crc32c"
 
 
+@takes_sessions
 @pytest.mark.parametrize("kind", KEYS)
 @pytest.mark.parametrize("cert", [None, "signed", "below"])
 @VERSIONS
@@ -257,6 +258,7 @@ def test_as_haproxy_sends(start, version, cert, kind):
         assert their.ssl[1] == 0
 
 
+@takes_sessions
 @VERSIONS
 def test_client_certificate(start, version):
     """Its bits, its name, and itself; bit 2 is of this handshake, bit 4 of the session."""

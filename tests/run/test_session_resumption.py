@@ -5,13 +5,14 @@ import ssl
 
 import pytest
 
-from peers import Stunnel, daemon_only, service
+from peers import Stunnel, daemon_only, service, takes_sessions
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 
 
+@takes_sessions
 @VERSIONS
 def test_resumption_across_workers(start, front, version):
     """One ticket key for all workers: whichever accepts, the session is resumed."""
