@@ -8,6 +8,8 @@
 /* Reads of one direction before other connections have their turn. */
 #define READS_MAX 16
 
+#define RECORDS_MAX 4 /* that are taken in one of these reads */
+
 /* --- one direction ---------------------------------------------------------------------------- */
 
 /* Whether bytes wait for the other side's socket: nothing more is taken until they have gone. */
@@ -137,6 +139,27 @@ static bool may_read(const struct relay *r, enum h1_dir dir)
 }
 
 /*
+ * Reads what is at hand into p, several records as one: what comes together, as a head and its
+ * content, goes on in one write: some servers take what a segment begins with for a request.
+ * Returns what the last end_read() did, and in *total the bytes of all.
+ */
+static ssize_t read_records(struct relay *r, enum h1_dir dir, char *p, size_t room, size_t *total)
+{
+	ssize_t n;
+
+	*total = 0;
+	for (int records = 0; records < RECORDS_MAX; records++) {
+		n = end_read(r->end[dir], p + *total, room - *total, r->scratch->why);
+		if (n <= 0)
+			break;
+		*total += (size_t)n;
+		if (*total == room || !end_pending(r->end[dir]))
+			break;
+	}
+	return n;
+}
+
+/*
  * One read, behind what is held back. An incomplete head is read into its own memory, so that a
  * sender of single bytes costs linear time.
  */
@@ -159,15 +182,14 @@ static ssize_t read_more(struct relay *r, enum h1_dir dir, enum relay_status *st
 		to = f->held.p + f->held.len;
 		room = f->held.cap - f->held.len;
 	}
-	n = end_read(r->end[dir], to, room, r->scratch->why);
-	if (n <= 0)
+	n = read_records(r, dir, to, room, &in.len);
+	if (in.len == 0)
 		return n;
 	if (held) {
-		f->held.len += (size_t)n;
+		f->held.len += in.len;
 		*status = forward_held(r, dir);
 		return n;
 	}
-	in.len = (size_t)n;
 	*status = forward(r, dir, &in);
 	if (!flow_hold(f, in, false))
 		*status = RELAY_ABORT;
@@ -293,7 +315,7 @@ static enum relay_status pump(struct relay *r, enum h1_dir dir)
 			return RELAY_WAIT;
 		}
 		n = read_more(r, dir, &status);
-		if (n == TLS_AGAIN)
+		if (n == TLS_AGAIN || is_final(status))
 			break;
 		if (n <= 0)
 			status = source_ended(r, dir, n);
