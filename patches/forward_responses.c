@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 #include "forward_connection.h"
 #include "forward_stock.h"
+#include "h1_answer.h"
 
 /* The machine's output equals its input, which transfer() has already, and is thrown away. */
 static void feed_response(struct forward *f, struct span *in)
 {
+	size_t room = in->len + H1_ANSWER_INSERTION + H1_CHUNK_LINE_MAX;
 	struct out out;
 
-	if (f->sink.cap < in->len + H1_CHUNK_LINE_MAX) {
+	if (f->sink.cap < room) {
 		forward_buffer_drop(&f->sink);
-		forward_buffer_reserve(&f->sink, in->len + H1_CHUNK_LINE_MAX);
+		forward_buffer_reserve(&f->sink, room);
 	}
 	out = out_of(f->sink.p, f->sink.cap);
 	h1_feed(&f->h1, H1_RESPONSE, in, &out);

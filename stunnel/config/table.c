@@ -152,6 +152,7 @@ static const struct row rows[] = {
 		"a backend that closes ends its client (both) or gets a successor (client)",
 		.bounds.choice = keep_alive_choice,
 		.bounds.error = "The argument needs to be either 'both' or 'client'"),
+	POLICY("httpMaxAnswerHead"),
 	POLICY("httpMaxFields"),
 	POLICY("httpMaxHead"),
 	POLICY("httpSetHeader"),

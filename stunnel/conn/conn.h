@@ -82,8 +82,7 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 
 /* What is logged once in a connection, and was logged already; bits. */
 enum conn_told {
-	CONN_TOLD_REFUSAL = 1, /* why a request is refused */
-	CONN_TOLD_ANSWER = 2,  /* why a response cannot be framed */
+	CONN_TOLD_REFUSAL = 1, /* why a request is refused, or its answer */
 };
 
 struct conn {

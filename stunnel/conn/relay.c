@@ -242,14 +242,16 @@ static enum relay_status finish(struct relay *r, enum h1_dir dir)
  */
 static bool all_answered(const struct relay *r)
 {
-	return r->h1 && h1_phase(r->h1, H1_RESPONSE) == H1_IDLE && h1_in_flight(r->h1) == 0;
+	enum h1_phase phase = r->h1 ? h1_phase(r->h1, H1_RESPONSE) : H1_TUNNEL;
+
+	return phase == H1_CLOSED || (phase == H1_IDLE && h1_in_flight(r->h1) == 0);
 }
 
 static bool is_framed(const struct relay *r)
 {
 	enum h1_phase phase = r->h1 ? h1_phase(r->h1, H1_RESPONSE) : H1_TUNNEL;
 
-	return phase != H1_TUNNEL && phase != H1_UNFRAMED;
+	return phase != H1_TUNNEL && phase != H1_UNTIL_CLOSE;
 }
 
 /* With httpKeepAlive = client a backend may end where its client goes on; WAIT: both end. */
@@ -348,16 +350,7 @@ static bool backend_done(const struct relay *r)
 /* Whether a response has decided what becomes of requests that came before it. */
 static bool held_are_due(const struct relay *r, bool were_blocked)
 {
-	if (!r->h1)
-		return false;
-	return (were_blocked && !h1_blocked(r->h1)) ||
-	       (r->h1->response_error != ERR_NONE && r->flow[H1_REQUEST].held.len != 0);
-}
-
-bool relay_last_answer(const struct relay *r)
-{
-	return r->h1 && r->h1->error == ERR_ANSWER_UNFRAMED &&
-	       r->flow[H1_RESPONSE].stage == FLOW_OPEN;
+	return r->h1 && were_blocked && !h1_blocked(r->h1);
 }
 
 /* Whether the client has got, or is about to be written, all that it can get. */
@@ -397,8 +390,6 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 		return RELAY_OVER;
 	if (status == RELAY_RENEW || backend_done(r))
 		return RELAY_RENEW;
-	if (relay_last_answer(r))
-		return RELAY_WAIT;
 	if (r->h1 && r->h1->error != ERR_NONE && r->flow[H1_RESPONSE].stage == FLOW_OPEN)
 		return relay_reply(r) == H1_REPLY_LATER ? RELAY_WAIT : RELAY_REFUSED;
 	if (r->flow[H1_REQUEST].stage == FLOW_CLOSED && r->flow[H1_RESPONSE].stage == FLOW_CLOSED)

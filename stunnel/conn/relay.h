@@ -77,12 +77,6 @@ void relay_answer(struct relay *r, enum error error);
 /* For which readiness of a side's socket the relay waits. */
 void relay_wants(const struct relay *r, enum relay_side side, bool *read, bool *write);
 
-/*
- * Whether a further request was refused because nobody can tell where the answer before it ends,
- * and that answer may still be coming: it is sent on until the owner takes it for complete.
- */
-bool relay_last_answer(const struct relay *r);
-
 /* Whether one direction is closed and nothing is left to be written. */
 bool relay_closing(const struct relay *r);
 

@@ -6,7 +6,9 @@
 
 /*
  * Every protocol error: identifier, name for logs and tests, HTTP status that answers it, source,
- * text. Functions of the core return 0 or -ERR_x; "need more input" is never an error.
+ * text. Functions of the core return 0 or -ERR_x; "need more input" is never an error. Requests are
+ * refused for the first ones, the answers of a backend for those from ANSWER_STATUS_LINE on. What
+ * has the status 0 is no error: it was mended in an answer, which was sent on.
  */
 #define ERRORS(X)                                                                                  \
 	X(METHOD_INVALID, "method-invalid", 400, "RFC 9110 9.1", "the method is not a token")      \
@@ -66,15 +68,67 @@
 	  "the request head did not arrive in time")                                               \
 	X(PLAIN_HTTP, "plain-http", 400, "RFC 9110 7.4",                                           \
 	  "this is plain HTTP on a port of HTTPS: the address begins with https://")               \
-	X(ANSWER_UNFRAMED, "answer-unframed", 502, "RFC 9112 6.3",                                 \
-	  "nobody can tell where the answer before it ends")                                       \
-	X(ANSWER_UNASKED, "answer-unasked", 502, "RFC 9112 9.2", "the answer is to no request")    \
+	X(ANSWER_STATUS_LINE, "answer-status-line", 502, "RFC 9112 4",                             \
+	  "the answer does not begin with a status line of HTTP/1")                                \
+	X(ANSWER_HEAD_TOO_LARGE, "answer-head-too-large", 502, "RFC 9110 5.4",                     \
+	  "the head of the answer is too large")                                                   \
+	X(ANSWER_TOO_MANY_FIELDS, "answer-too-many-fields", 502, "RFC 9110 5.4",                   \
+	  "the answer has too many fields")                                                        \
+	X(ANSWER_LEADING_SPACE, "answer-leading-space", 502, "RFC 9112 2.2",                       \
+	  "white space before the first field of the answer")                                      \
+	X(ANSWER_NO_COLON, "answer-no-colon", 502, "RFC 9112 5",                                   \
+	  "a field line of the answer has no colon")                                               \
+	X(ANSWER_FIELD_NAME, "answer-field-name", 502, "RFC 9112 5.1",                             \
+	  "a field name of the answer is no token")                                                \
+	X(ANSWER_NUL, "answer-nul", 502, "RFC 9110 5.5", "a line of the answer holds a NUL")       \
+	X(ANSWER_BARE_CR, "answer-bare-cr", 502, "RFC 9112 2.2",                                   \
+	  "a CR in the answer is not followed by LF")                                              \
+	X(ANSWER_LENGTH_INVALID, "answer-length-invalid", 502, "RFC 9112 6.3",                     \
+	  "Content-Length of the answer is not a decimal number that fits")                        \
+	X(ANSWER_LENGTHS_DIFFER, "answer-lengths-differ", 502, "RFC 9112 6.3",                     \
+	  "the answer has two different lengths")                                                  \
+	X(ANSWER_CODING, "answer-coding", 502, "RFC 9112 6.1",                                     \
+	  "Transfer-Encoding of the answer is no list of codings")                                 \
+	X(ANSWER_CHUNK_SIZE, "answer-chunk-size", 502, "RFC 9112 7.1",                             \
+	  "a chunk of the answer has no size, or one that does not fit")                           \
+	X(ANSWER_CHUNK_EXTENSION, "answer-chunk-extension", 502, "RFC 9112 7.1.1",                 \
+	  "a chunk extension of the answer is too long, or holds a control character")             \
+	X(ANSWER_CHUNK_END, "answer-chunk-end", 502, "RFC 9112 7.1",                               \
+	  "the data of a chunk of the answer does not end with its line")                          \
 	X(SWITCH_UNASKED, "switch-unasked", 502, "RFC 9110 15.2.2",                                \
 	  "the answer switches to a protocol that the request did not ask for")                    \
 	X(BACKEND_CLOSED, "backend-closed", 502, "RFC 9110 15.6.3",                                \
 	  "the backend closed the connection without an answer")                                   \
 	X(BACKEND_UNAVAILABLE, "backend-unavailable", 503, "RFC 9110 15.6.4",                      \
-	  "the backend cannot be reached")
+	  "the backend cannot be reached")                                                         \
+	X(ANSWER_STATUS_SPELLING, "answer-status-spelling", 0, "RFC 9112 4",                       \
+	  "a space is missing in the status line of the answer, or several are there")             \
+	X(ANSWER_EMPTY_LINES, "answer-empty-lines", 0, "RFC 9112 2.2",                             \
+	  "empty lines stand before the answer")                                                   \
+	X(ANSWER_BARE_LF, "answer-bare-lf", 0, "RFC 9112 2.2",                                     \
+	  "a line of the answer ends in LF without CR")                                            \
+	X(ANSWER_FOLD, "answer-fold", 0, "RFC 9112 5.2",                                           \
+	  "a field of the answer is folded over lines")                                            \
+	X(ANSWER_SPACE_BEFORE_COLON, "answer-space-before-colon", 0, "RFC 9112 5.1",               \
+	  "white space before a colon in the answer")                                              \
+	X(ANSWER_LENGTH_REPEATED, "answer-length-repeated", 0, "RFC 9110 8.6",                     \
+	  "the answer tells one length several times")                                             \
+	X(ANSWER_LENGTH_AND_CODING, "answer-length-and-coding", 0, "RFC 9112 6.3",                 \
+	  "the answer has both Transfer-Encoding and Content-Length")                              \
+	X(ANSWER_CODING_REPEATED, "answer-coding-repeated", 0, "RFC 9112 6.1",                     \
+	  "the answer tells twice that it is chunked, or has the coding 'identity'")               \
+	X(ANSWER_CODING_OTHER, "answer-coding-other", 0, "RFC 9112 6.3",                           \
+	  "chunked is not the last coding of the answer, so that it lasts until close")            \
+	X(ANSWER_CODING_VERSION, "answer-coding-version", 0, "RFC 9112 6.1",                       \
+	  "Transfer-Encoding in an HTTP/1.0 answer")                                               \
+	X(ANSWER_NO_CONTENT, "answer-no-content", 0, "RFC 9112 6.1",                               \
+	  "the answer may have no content, and tells where that ends")                             \
+	X(ANSWER_CHUNK_SPACE, "answer-chunk-space", 0, "RFC 9112 7.1",                             \
+	  "white space around a chunk size of the answer")                                         \
+	X(ANSWER_TRAILER, "answer-trailer", 0, "RFC 9110 6.5.1",                                   \
+	  "a trailer of the answer frames or routes the message")                                  \
+	X(ANSWER_UNASKED, "answer-unasked", 0, "RFC 9112 9.2",                                     \
+	  "the backend sent something that answers no request")
 
 enum error {
 	ERR_NONE = 0,
@@ -82,13 +136,16 @@ enum error {
 	ERRORS(X)
 #undef X
 	/* clang-format off */
-	ERR_COUNT
+	ERR_COUNT,
 	/* clang-format on */
+	ERR_ANSWER_FIRST = ERR_ANSWER_STATUS_LINE, /* for what a backend is to blame, */
+	ERR_ANSWER_LAST = ERR_BACKEND_CLOSED,	   /* with a 502 instead of its answer */
+	ERR_MENDED_FIRST = ERR_ANSWER_STATUS_SPELLING,
 };
 
 struct errors_info {
 	const char *name;
-	int status;	    /* HTTP status that answers it */
+	int status;	    /* HTTP status that answers it; 0: mended */
 	const char *source; /* RFC and section */
 	const char *text;
 	uint8_t text_len;

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "h1_answer.h"
 #include "h1_judge.h"
 #include "h1_requests.h"
 #include "h1_responses.h"
@@ -18,21 +19,32 @@ void h1_init(struct h1 *h, const struct rewrite *rewrite, const struct facts *fa
 size_t h1_out_min(const struct rewrite *rewrite, struct h1_limits limits)
 {
 	size_t request = limits.max_head + rewrite_insertion(rewrite);
-	size_t response = H1_RESPONSE_HEAD_MAX + H1_RESPONSE_INSERTION;
+	size_t response = limits.max_answer_head + H1_ANSWER_INSERTION;
 
 	return request > response ? request : response;
+}
+
+/* An error of the backend's comes before one of a request, which waits for its turn. */
+static int feed_responses(struct h1 *h, struct span *in, struct out *out)
+{
+	int rc = 0;
+
+	if (h1_answer_failed(h))
+		return -(int)h->error;
+	do
+		rc = h1_responses_step(h, in, out);
+	while (rc == H1_MOVED);
+	if (rc < 0)
+		h->error = (enum error) - rc;
+	return rc;
 }
 
 int h1_feed(struct h1 *h, enum h1_dir dir, struct span *in, struct out *out)
 {
 	int rc;
 
-	if (dir == H1_RESPONSE) {
-		do
-			rc = h1_responses_step(h, in, out);
-		while (rc == H1_MOVED);
-		return 0;
-	}
+	if (dir == H1_RESPONSE)
+		return feed_responses(h, in, out);
 	if (h->error != ERR_NONE)
 		return -(int)h->error;
 	do
@@ -47,9 +59,9 @@ size_t h1_bypass(const struct h1 *h, enum h1_dir dir)
 {
 	const struct h1_side *s = &h->side[dir];
 
-	if (dir == H1_REQUEST && h->error != ERR_NONE)
+	if (dir == H1_REQUEST ? h->error != ERR_NONE : h1_answer_failed(h))
 		return 0;
-	if (s->state == H1_STATE_UNFRAMED || s->state == H1_STATE_TUNNEL)
+	if (s->state == H1_STATE_TUNNEL)
 		return SIZE_MAX;
 	return s->state == H1_STATE_BODY ? h1_body_bypass(&s->body) : 0;
 }
@@ -79,14 +91,13 @@ enum h1_phase h1_phase(const struct h1 *h, enum h1_dir dir)
 	case H1_STATE_HEAD:
 		return s->partial ? H1_HEAD : H1_IDLE;
 	case H1_STATE_BODY:
+		return s->body.state == H1_BODY_UNTIL_CLOSE ? H1_UNTIL_CLOSE : H1_BODY;
 	case H1_STATE_TRAILERS:
 		return H1_BODY;
 	case H1_STATE_HELD:
 		return H1_IDLE;
 	case H1_STATE_TUNNEL:
 		return H1_TUNNEL;
-	case H1_STATE_UNFRAMED:
-		return H1_UNFRAMED;
 	case H1_STATE_CLOSED:
 		break;
 	}
@@ -115,6 +126,24 @@ enum h1_end h1_backend_end(const struct h1 *h)
 	return h1_responses_client_stays(h) ? H1_END_RENEW : H1_END_CLOSE;
 }
 
+bool h1_over(const struct h1 *h)
+{
+	return h->side[H1_RESPONSE].state == H1_STATE_CLOSED && h1_phase(h, H1_REQUEST) != H1_BODY;
+}
+
+enum error h1_take_mended(struct h1 *h)
+{
+	for (int e = ERR_MENDED_FIRST; h->mended != 0 && e < ERR_COUNT; e++) {
+		uint32_t bit = h1_answer_mended((enum error)e);
+
+		if (h->mended & bit) {
+			h->mended &= ~bit;
+			return (enum error)e;
+		}
+	}
+	return ERR_NONE;
+}
+
 bool h1_backend_done(const struct h1 *h)
 {
 	return h->renewing && h1_backend_end(h) == H1_END_RENEW;
@@ -139,7 +168,7 @@ bool h1_cut(const struct h1 *h, enum h1_dir dir, bool failed)
 
 	if (phase == H1_BODY)
 		return true;
-	return dir == H1_RESPONSE && (phase == H1_HEAD || (phase == H1_UNFRAMED && failed));
+	return dir == H1_RESPONSE && (phase == H1_HEAD || (phase == H1_UNTIL_CLOSE && failed));
 }
 
 bool h1_passes_end(const struct h1 *h)
@@ -150,12 +179,6 @@ bool h1_passes_end(const struct h1 *h)
 		return h->queue_count == 0;
 	return s->state != H1_STATE_HEAD &&
 	       !(s->state == H1_STATE_BODY && s->body.state == H1_BODY_LENGTH);
-}
-
-bool h1_over(const struct h1 *h)
-{
-	return h->queue_count == 0 && h->side[H1_REQUEST].state == H1_STATE_CLOSED &&
-	       h->side[H1_RESPONSE].state == H1_STATE_HEAD;
 }
 
 void h1_fail(struct h1 *h, enum error error)
@@ -181,11 +204,14 @@ bool h1_answers_head(const struct h1 *h)
 enum h1_reply h1_reply(const struct h1 *h)
 {
 	/* The answer to an error in a body is that of the last request in flight. */
-	bool own = h1_phase(h, H1_REQUEST) == H1_BODY || h->error == ERR_BACKEND_CLOSED;
+	bool own = h1_phase(h, H1_REQUEST) == H1_BODY;
+	enum h1_phase phase = h1_phase(h, H1_RESPONSE);
 
-	if (h1_phase(h, H1_RESPONSE) == H1_UNFRAMED)
+	if (h1_answer_failed(h)) /* of an incomplete head nothing was sent on */
+		return phase == H1_IDLE || phase == H1_HEAD ? H1_REPLY_NOW : H1_REPLY_NEVER;
+	if (phase == H1_UNTIL_CLOSE || phase == H1_CLOSED)
 		return H1_REPLY_NEVER;
 	if (h->queue_count != own)
 		return own ? H1_REPLY_NEVER : H1_REPLY_LATER;
-	return h1_phase(h, H1_RESPONSE) == H1_IDLE ? H1_REPLY_NOW : H1_REPLY_NEVER;
+	return phase == H1_IDLE ? H1_REPLY_NOW : H1_REPLY_NEVER;
 }

@@ -10,17 +10,17 @@
  *
  * The invariant: every request that the backend can parse went through rewrite_request(); where
  * that cannot be shown the answer is an error, never a pass-through. Requests are judged and
- * written anew; responses are only watched and pass unaltered, so that it is known which response
- * answers which request and where an answer of our own may stand.
+ * written anew. Of responses it is known which one answers which request: what is wrong in them is
+ * mended, and what two clients could understand differently is refused.
  */
 
 enum h1_phase {
 	H1_IDLE = 0, /* between messages, no byte of the next one seen */
 	H1_HEAD,
 	H1_BODY,
-	H1_TUNNEL,   /* after Upgrade or CONNECT: bytes of another protocol */
-	H1_UNFRAMED, /* responses: relayed until the backend closes */
-	H1_CLOSED,   /* requests: the last one is complete, what follows is discarded */
+	H1_TUNNEL,	/* after Upgrade or CONNECT: bytes of another protocol */
+	H1_UNTIL_CLOSE, /* responses: in a body that ends with the backend's connection */
+	H1_CLOSED,	/* the last one is complete, what follows is discarded */
 };
 
 /* rewrite and facts must outlive h; facts may still change until the first h1_feed(). */
@@ -38,10 +38,10 @@ size_t h1_out_min(const struct rewrite *rewrite, struct h1_limits limits);
  * the direction waits: for input, for room in `out`, or, if h1_blocked(), for responses.
  * After an error nothing of the offending head is in *out, but earlier requests may be.
  *
- * Responses never fail: one that cannot be framed sets response_error and passes as it is, with all
- * that the backend sends behind it, and whatever the client then sends behind the requests that
- * were sent on is refused with ERR_ANSWER_UNFRAMED: the client could be given an answer to another
- * request.
+ * The error of a response, ERR_ANSWER_x or ERR_SWITCH_UNASKED, replaces one of a request: that
+ * one's answer would have come later. Nothing is taken of either direction any more, and h1_reply()
+ * tells whether a 502 can stand for the response, or the client has to be cut off in the middle of
+ * it.
  */
 int h1_feed(struct h1 *h, enum h1_dir dir, struct span *in, struct out *out);
 
@@ -77,6 +77,18 @@ enum h1_end {
 
 enum h1_end h1_backend_end(const struct h1 *h);
 
+/*
+ * Whether the client has all that it will get: the last response is complete. What is left is to be
+ * written, and its connection closed, whatever the backend does (RFC 9112 9.6).
+ */
+bool h1_over(const struct h1 *h);
+
+/*
+ * What was mended in responses and not told yet, a row with status 0 of errors.h in each call;
+ * ERR_NONE when there is no more.
+ */
+enum error h1_take_mended(struct h1 *h);
+
 /* Whether to close the backend's connection now: the backend has answered, and said `close`. */
 bool h1_backend_done(const struct h1 *h);
 
@@ -104,12 +116,6 @@ bool h1_cut(const struct h1 *h, enum h1_dir dir, bool failed);
  */
 bool h1_passes_end(const struct h1 *h);
 
-/*
- * Whether the final response to the last request is complete, so that the client's connection is
- * to be closed, whatever the backend does (RFC 9112 9.6).
- */
-bool h1_over(const struct h1 *h);
-
 /* Ends the conversation with an error that the caller found, unless there is one already. */
 void h1_fail(struct h1 *h, enum error error);
 
@@ -128,7 +134,7 @@ void h1_clock_look(struct h1_clock *clock, const struct h1 *h, uint64_t now);
 enum h1_reply {
 	H1_REPLY_NOW = 0, /* our answer is the next thing that the client expects */
 	H1_REPLY_LATER,	  /* responses to earlier requests come first */
-	H1_REPLY_NEVER,	  /* a response is under way or cannot be framed: only closing is left */
+	H1_REPLY_NEVER,	  /* a response is under way, or was the last: only closing is left */
 };
 
 /* Whether the next response answers a HEAD, and so has no content. */

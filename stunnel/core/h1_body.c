@@ -27,8 +27,7 @@ static int parse_length(struct span *value, uint64_t *length)
 	return text_decimal(*value, INT64_MAX, length) ? 0 : -ERR_LENGTH_INVALID;
 }
 
-/* RFC 9112 6.3, what requests and responses share. *framed: whether either field is there. */
-static int framing_fields(struct h1_head *head, struct h1_body *body, bool *framed)
+int h1_body_of_request(struct h1_head *head, struct h1_body *body)
 {
 	bool lengths, codings;
 	struct h1_field *length = single_field(head, HTTP_CONTENT_LENGTH, &lengths);
@@ -36,7 +35,6 @@ static int framing_fields(struct h1_head *head, struct h1_body *body, bool *fram
 	int rc;
 
 	*body = (struct h1_body){0};
-	*framed = length || coding;
 	if (lengths)
 		return -ERR_LENGTH_DUPLICATE;
 	if (codings)
@@ -59,27 +57,6 @@ static int framing_fields(struct h1_head *head, struct h1_body *body, bool *fram
 	return 0;
 }
 
-int h1_body_of_request(struct h1_head *head, struct h1_body *body)
-{
-	bool framed;
-
-	return framing_fields(head, body, &framed);
-}
-
-int h1_body_of_response(struct h1_head *head, bool to_head, struct h1_body *body)
-{
-	bool framed;
-	int rc = framing_fields(head, body, &framed);
-
-	if (rc != 0)
-		return rc;
-	if (to_head || head->status < 200 || head->status == 204 || head->status == 304)
-		*body = (struct h1_body){0};
-	else if (!framed)
-		body->state = H1_BODY_UNTIL_CLOSE;
-	return 0;
-}
-
 /* Counts a byte of a chunk extension, or of white space before it: endless ones would burn CPU. */
 static int count_extension(struct h1_body *body)
 {
@@ -88,19 +65,53 @@ static int count_extension(struct h1_body *body)
 	return 0;
 }
 
+static int line_end(struct h1_body *body, char c)
+{
+	if (c != '\n')
+		return -ERR_CHUNK_SIZE;
+	body->digits = 0;
+	body->extension = 0;
+	if (body->left == 0) {
+		body->state = H1_BODY_TRAILERS;
+		return H1_BODY_LAST;
+	}
+	body->state = H1_BODY_CHUNK_FIRST;
+	return 0;
+}
+
+/* Whether c ends a line that must end in CRLF, or in answers in LF, too. */
+static bool ends_line(struct h1_body *body, char c)
+{
+	body->bare_lf |= body->lenient && c == '\n';
+	return c == '\r' || (body->lenient && c == '\n');
+}
+
+static int end_of_line(struct h1_body *body, char c)
+{
+	if (c == '\n')
+		return line_end(body, c);
+	body->state = H1_BODY_CHUNK_LINE_LF;
+	return 0;
+}
+
 /* RFC 9112 7.1.1: white space may stand before ';', but not before CRLF. */
 static int extension_start(struct h1_body *body, char c)
 {
+	bool spaced = body->state == H1_BODY_CHUNK_SPACE;
+
 	if (c == ';')
 		body->state = H1_BODY_CHUNK_EXTENSION;
 	else if (c == ' ' || c == '\t')
 		body->state = H1_BODY_CHUNK_SPACE;
-	else
+	else if ((body->lenient || !spaced) && ends_line(body, c)) {
+		body->spaced |= spaced;
+		return end_of_line(body, c);
+	} else
 		return -ERR_CHUNK_SIZE;
 	return count_extension(body);
 }
 
-/* A byte of a chunk size, 1*HEXDIG: white space in front, a sign or a prefix are refused. */
+/* A byte of a chunk size, 1*HEXDIG: a sign or a prefix is refused, and a request's white space. */
 static int size_byte(struct h1_body *body, char c)
 {
 	int digit = text_hex_digit(c);
@@ -112,43 +123,29 @@ static int size_byte(struct h1_body *body, char c)
 		body->left = body->left << 4 | (uint64_t)digit;
 		return body->left > H1_CHUNK_SIZE_MAX ? -ERR_CHUNK_TOO_LARGE : 0;
 	}
-	if (body->digits == 0)
-		return -ERR_CHUNK_SIZE;
-	body->extension = 0;
-	if (c != '\r')
+	if (body->digits != 0)
 		return extension_start(body, c);
-	body->state = H1_BODY_CHUNK_LINE_LF;
-	return 0;
+	if (!body->lenient || (c != ' ' && c != '\t'))
+		return -ERR_CHUNK_SIZE;
+	body->spaced = true;
+	return count_extension(body);
 }
 
 static int extension_byte(struct h1_body *body, char c)
 {
-	if (c == '\r') {
-		body->state = H1_BODY_CHUNK_LINE_LF;
-		return 0;
-	}
+	if (ends_line(body, c))
+		return end_of_line(body, c);
 	return http_is(c, HTTP_VALUE) ? count_extension(body) : -ERR_CHUNK_EXTENSION;
-}
-
-static int line_end(struct h1_body *body, char c)
-{
-	if (c != '\n')
-		return -ERR_CHUNK_SIZE;
-	body->digits = 0;
-	if (body->left == 0) {
-		body->state = H1_BODY_TRAILERS;
-		return H1_BODY_LAST;
-	}
-	body->state = H1_BODY_CHUNK_DATA;
-	return H1_BODY_CHUNK;
 }
 
 static int data_end(struct h1_body *body, char c)
 {
-	if (body->state == H1_BODY_CHUNK_DATA_CR) {
+	if (body->state == H1_BODY_CHUNK_DATA_CR && c != '\n') {
 		body->state = H1_BODY_CHUNK_DATA_LF;
 		return c == '\r' ? 0 : -ERR_CHUNK_END;
 	}
+	if (body->state == H1_BODY_CHUNK_DATA_CR && !ends_line(body, c))
+		return -ERR_CHUNK_END;
 	body->state = H1_BODY_CHUNK_SIZE;
 	return c == '\n' ? H1_BODY_CHUNK_END : -ERR_CHUNK_END;
 }
@@ -205,6 +202,7 @@ static int framing_byte(struct h1_body *body, char c)
 	case H1_BODY_COMPLETE:
 	case H1_BODY_LENGTH:
 	case H1_BODY_UNTIL_CLOSE:
+	case H1_BODY_CHUNK_FIRST:
 	case H1_BODY_CHUNK_DATA:
 	case H1_BODY_TRAILERS:
 		break;
@@ -219,10 +217,33 @@ int h1_body_step(struct h1_body *body, struct span *in, size_t max_data, struct 
 	while (in->len != 0 && event == H1_BODY_MORE) {
 		if (body->state == H1_BODY_COMPLETE || body->state == H1_BODY_TRAILERS)
 			break;
+		if (body->state == H1_BODY_CHUNK_FIRST) {
+			body->state = H1_BODY_CHUNK_DATA;
+			return H1_BODY_CHUNK;
+		}
 		if (h1_body_bypass(body) != 0)
 			return take_data(body, in, max_data, data);
 		event = framing_byte(body, in->p[0]);
 		span_skip(in, 1);
+	}
+	return event;
+}
+
+int h1_body_copy(struct h1_body *body, struct span *in, struct out *out)
+{
+	struct span data;
+	int event;
+
+	if (out_room(out) < H1_CHUNK_LINE_MAX)
+		return H1_BODY_MORE;
+	event = h1_body_step(body, in, out_room(out), &data);
+	if (event == H1_BODY_DATA) {
+		out_put(out, data);
+	} else if (event == H1_BODY_CHUNK) {
+		out_hex(out, body->left);
+		out_put(out, SPAN("\r\n"));
+	} else if (event == H1_BODY_CHUNK_END) {
+		out_put(out, SPAN("\r\n"));
 	}
 	return event;
 }

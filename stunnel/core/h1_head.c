@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: ISC */
 #include "h1_head.h"
 
-int h1_head_scan(struct h1_head_scan *scan, struct span in, size_t limit, size_t *end)
+int h1_head_scan(struct h1_head_scan *scan, bool bare_lf, struct span in, size_t limit, size_t *end)
 {
 	size_t n = in.len < limit ? in.len : limit;
 
 	*end = 0;
 	while (scan->seen < n) {
 		const char *lf = memchr(in.p + scan->seen, '\n', n - scan->seen);
-		size_t at;
+		size_t at, len; /* of the line without its end */
 
 		if (!lf) {
 			scan->seen = (uint32_t)n;
 			break;
 		}
 		at = (size_t)(lf - in.p);
-		if (at == scan->line || in.p[at - 1] != '\r')
+		len = at - scan->line;
+		if (len != 0 && in.p[at - 1] == '\r')
+			len--;
+		else if (!bare_lf)
 			return -ERR_BARE_LF;
 		scan->seen = (uint32_t)(at + 1);
-		if (at == scan->line + 1) {
+		if (len == 0) {
 			*end = at + 1;
 			return 0;
 		}
@@ -71,24 +74,6 @@ int h1_head_request_line(struct span line, struct h1_head *head)
 	if (!http_all(head->target, HTTP_TARGET))
 		return -ERR_TARGET_INVALID;
 	return parse_version(line, &head->minor);
-}
-
-int h1_head_status_line(struct span line, struct h1_head *head)
-{
-	/* "HTTP/1.1 200 OK"; many servers leave out the space before an empty reason. */
-	if (line.len < 12 || line.p[8] != ' ' || (line.len > 12 && line.p[12] != ' '))
-		return -ERR_VERSION_INVALID;
-	head->status = 0;
-	for (size_t i = 9; i < 12; i++) {
-		if (line.p[i] < '0' || line.p[i] > '9')
-			return -ERR_VERSION_INVALID;
-		head->status = head->status * 10 + (line.p[i] - '0');
-	}
-	if (head->status < 100)
-		return -ERR_VERSION_INVALID;
-	if (memchr(line.p, '\r', line.len))
-		return -ERR_BARE_CR;
-	return parse_version(span_of(line.p, 8), &head->minor);
 }
 
 /* What is wrong with a field line whose name is followed by `c` instead of a colon. */
@@ -157,12 +142,11 @@ int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head)
 	return 0;
 }
 
-int h1_head_parse(struct span bytes, size_t max_fields,
-		  int (*first_line)(struct span, struct h1_head *), struct h1_head *head)
+int h1_head_parse(struct span bytes, size_t max_fields, struct h1_head *head)
 {
 	const char *lf = memchr(bytes.p, '\n', bytes.len);
 	size_t len = (size_t)(lf - bytes.p) - 1; /* h1_head_scan() saw a CR before each LF */
-	int rc = first_line(span_of(bytes.p, len), head);
+	int rc = h1_head_request_line(span_of(bytes.p, len), head);
 
 	if (rc != 0)
 		return rc;

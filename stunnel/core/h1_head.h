@@ -18,14 +18,13 @@ struct h1_field {
 };
 
 /*
- * One head as views into the bytes it was parsed from. Not initialised as a whole: the first
- * `count` fields are valid after a parser returned 0, the rest never is.
+ * One request's head as views into the bytes it was parsed from. Not initialised as a whole: the
+ * first `count` fields are valid after a parser returned 0, the rest never is.
  */
 struct h1_head {
-	struct span method; /* requests */
-	struct span target; /* requests */
-	int status;	    /* responses: 100 to 999 */
-	int minor;	    /* of HTTP/1.x: 0 or 1 */
+	struct span method;
+	struct span target;
+	int minor; /* of HTTP/1.x: 0 or 1 */
 	size_t count;
 	struct h1_field field[H1_FIELDS_MAX];
 };
@@ -41,11 +40,13 @@ struct h1_head_scan {
 
 /*
  * Looks for the empty line that ends a head or a trailer section (RFC 9112 2.1) among the first
- * `limit` bytes of `in`, which begins with the section's first byte in every call.
+ * `limit` bytes of `in`, which begins with the section's first byte in every call. bare_lf: lines
+ * may end in LF alone.
  * Returns 0 and in *end the section's length with that empty line, or 0 in *end if it has not
  * arrived yet; -ERR_BARE_LF, or -ERR_HEAD_TOO_LARGE if `limit` bytes hold no end.
  */
-int h1_head_scan(struct h1_head_scan *scan, struct span in, size_t limit, size_t *end);
+int h1_head_scan(struct h1_head_scan *scan, bool bare_lf, struct span in, size_t limit,
+		 size_t *end);
 
 /*
  * The first line of an incomplete head if all of it has arrived, without CRLF; else empty with
@@ -55,11 +56,10 @@ int h1_head_scan(struct h1_head_scan *scan, struct span in, size_t limit, size_t
 struct span h1_head_first_line(const struct h1_head_scan *scan, struct span in);
 
 /*
- * Parse a line without its CRLF into head->method, target, minor or head->status, minor.
- * Strict: RFC 9112 3 and 4, HTTP/1.0 and HTTP/1.1 only. 0 or -ERR_x.
+ * Parses a line without its CRLF into head->method, target and minor. Strict: RFC 9112 3, HTTP/1.0
+ * and HTTP/1.1 only. 0 or -ERR_x.
  */
 int h1_head_request_line(struct span line, struct h1_head *head);
-int h1_head_status_line(struct span line, struct h1_head *head);
 
 /*
  * Parses the field lines of `section`, which ends with its empty line as h1_head_scan() found it,
@@ -69,10 +69,8 @@ int h1_head_status_line(struct span line, struct h1_head *head);
 int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head);
 
 /*
- * A complete head, of the length that h1_head_scan() found: first line by `first_line`, then
- * fields.
+ * A complete head of a request, of the length that h1_head_scan() found. 0 or -ERR_x.
  */
-int h1_head_parse(struct span bytes, size_t max_fields,
-		  int (*first_line)(struct span, struct h1_head *), struct h1_head *head);
+int h1_head_parse(struct span bytes, size_t max_fields, struct h1_head *head);
 
 #endif

@@ -323,16 +323,18 @@ int h1_judge_request(const struct rewrite *rw, struct h1_head *head, bool connec
 	unsigned options;
 	int rc;
 
-	verdict->kind = span_eq(head->method, SPAN("HEAD")) ? H1_KIND_HEAD : 0;
+	verdict->kind = head->minor == 0 ? H1_KIND_HTTP10 : 0;
+	if (span_eq(head->method, SPAN("HEAD")))
+		verdict->kind |= H1_KIND_HEAD;
 	if (span_eq(head->method, SPAN("CONNECT"))) {
 		if (!connect)
 			return -ERR_CONNECT_REFUSED;
-		verdict->kind = H1_KIND_CONNECT;
+		verdict->kind |= H1_KIND_CONNECT;
 	}
 	rc = judge_host(head, &host);
 	if (rc != 0)
 		return rc;
-	rc = judge_target(head, host, verdict->kind == H1_KIND_CONNECT);
+	rc = judge_target(head, host, verdict->kind & H1_KIND_CONNECT);
 	if (rc != 0)
 		return rc;
 	rc = h1_body_of_request(head, &verdict->body);
@@ -342,7 +344,7 @@ int h1_judge_request(const struct rewrite *rw, struct h1_head *head, bool connec
 	rc = connection_options(rw, head, &options);
 	if (rc != 0)
 		return rc;
-	if (verdict->kind == H1_KIND_CONNECT)
+	if (verdict->kind & H1_KIND_CONNECT)
 		options &= ~(unsigned)OPTION_UPGRADE;
 	verdict->protocol = judge_upgrade(head, options);
 	if (verdict->protocol.len != 0)
@@ -379,23 +381,4 @@ bool h1_judge_trailer(const struct rewrite *rw, const struct h1_field *field)
 		if (http_alias(field->name, head_only[i]))
 			return false;
 	return !http_frames(field->name) && !rewrite_protects(rw, field->name);
-}
-
-bool h1_judge_switch(const struct h1_head *response, struct span offered)
-{
-	bool connection = false, upgrade = false;
-
-	for (size_t i = 0; i < response->count; i++) {
-		const struct h1_field *field = &response->field[i];
-		struct span list = field->value, option;
-
-		while (field->id == HTTP_UPGRADE && http_list_next(&list, &option)) {
-			if (!http_equal(option, offered))
-				return false;
-			upgrade = true;
-		}
-		while (field->id == HTTP_CONNECTION && http_list_next(&list, &option))
-			connection |= http_field(option) == HTTP_UPGRADE;
-	}
-	return connection && upgrade;
 }

@@ -14,6 +14,8 @@ enum h1_request_kind {
 	H1_KIND_UPGRADE = 2,	/* 101 may open a tunnel, RFC 9110 7.8 */
 	H1_KIND_CONNECT = 4,	/* 2xx opens one, RFC 9110 9.3.6 */
 	H1_KIND_REPEATABLE = 8, /* idempotent (RFC 9110 9.2.2) and without content */
+	H1_KIND_HTTP10 = 16,	/* no 1xx, and a connection stays only where it is told so */
+	H1_KIND_LAST = 32,	/* of its backend connection, which was told `close` */
 };
 
 struct h1_verdict {
@@ -33,8 +35,5 @@ int h1_judge_request(const struct rewrite *rw, struct h1_head *head, bool connec
 
 /* Whether a trailer of the client's may be forwarded. */
 bool h1_judge_trailer(const struct rewrite *rw, const struct h1_field *field);
-
-/* Whether a 101 response really switches protocols, and to the one that was offered. */
-bool h1_judge_switch(const struct h1_head *response, struct span offered);
 
 #endif

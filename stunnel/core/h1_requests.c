@@ -10,8 +10,8 @@ bool h1_requests_blocked(const struct h1 *h)
 {
 	unsigned most = h->limits.keep_client ? 1 : H1_PIPELINE_MAX;
 
-	if (h->response_error != ERR_NONE)
-		return false;
+	if (h->limits.in_flight != 0)
+		most = h->limits.in_flight;
 	/* A body under way is one of a request that was let through. */
 	if (h->side[H1_REQUEST].state != H1_STATE_HEAD)
 		return h->side[H1_REQUEST].state == H1_STATE_HELD;
@@ -69,7 +69,7 @@ static int scan_request(struct h1 *h, struct span in, size_t *end)
 		return 0;
 	if (!http_is(in.p[0], HTTP_TOKEN) && in.p[0] != '\n')
 		return -ERR_METHOD_INVALID;
-	rc = h1_head_scan(&s->scan, in, h->limits.max_head, end);
+	rc = h1_head_scan(&s->scan, false, in, h->limits.max_head, end);
 	if (*end != 0)
 		return 0;
 	line = h1_head_first_line(&s->scan, in);
@@ -99,8 +99,6 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	struct h1_head head;
 	int rc;
 
-	if (h->response_error != ERR_NONE)
-		return in->len != 0 ? -ERR_ANSWER_UNFRAMED : H1_WAITING;
 	if (h1_requests_blocked(h))
 		return H1_WAITING;
 	rc = skip_empty_lines(s, in);
@@ -112,7 +110,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 		return rc;
 	s->scan = (struct h1_head_scan){0};
 
-	rc = h1_head_parse(span_of(in->p, end), h->limits.max_fields, h1_head_request_line, &head);
+	rc = h1_head_parse(span_of(in->p, end), h->limits.max_fields, &head);
 	if (rc != 0)
 		return rc;
 	rc = h1_judge_request(h->rewrite, &head, h->limits.connect, &verdict);
@@ -142,39 +140,20 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	return H1_MOVED;
 }
 
-/* Chunk lines are written anew: a backend never sees the client's extensions or leading zeros. */
 static int request_body(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_REQUEST];
-	struct span data;
-	int event;
+	int event = h1_body_copy(&s->body, in, out);
 
-	if (out_room(out) < H1_CHUNK_LINE_MAX)
-		return H1_WAITING;
-	event = h1_body_step(&s->body, in, out_room(out), &data);
-	switch (event) {
-	case H1_BODY_DATA:
-		out_put(out, data);
-		break;
-	case H1_BODY_CHUNK:
-		out_hex(out, s->body.left);
-		out_put(out, SPAN("\r\n"));
-		break;
-	case H1_BODY_CHUNK_END:
-		out_put(out, SPAN("\r\n"));
-		break;
-	case H1_BODY_LAST:
+	if (event < 0)
+		return event;
+	if (event == H1_BODY_LAST)
 		s->state = H1_STATE_TRAILERS;
-		return H1_MOVED;
-	default:
-		if (event < 0)
-			return event;
-	}
-	if (s->body.state == H1_BODY_COMPLETE) {
+	else if (s->body.state == H1_BODY_COMPLETE)
 		h1_requests_done(h);
-		return H1_MOVED;
-	}
-	return event == H1_BODY_MORE ? H1_WAITING : H1_MOVED;
+	else if (event == H1_BODY_MORE)
+		return H1_WAITING;
+	return H1_MOVED;
 }
 
 static int request_trailers(struct h1 *h, struct span *in, struct out *out)
@@ -182,7 +161,7 @@ static int request_trailers(struct h1 *h, struct span *in, struct out *out)
 	struct h1_side *s = &h->side[H1_REQUEST];
 	size_t mark = out_mark(out), end;
 	struct h1_head head;
-	int rc = h1_head_scan(&s->scan, *in, h->limits.max_head, &end);
+	int rc = h1_head_scan(&s->scan, false, *in, h->limits.max_head, &end);
 
 	if (rc != 0 || end == 0)
 		return rc;
@@ -232,7 +211,6 @@ int h1_requests_step(struct h1 *h, struct span *in, struct out *out)
 		return H1_WAITING;
 	case H1_STATE_TUNNEL:
 		return h1_pass(in, out);
-	case H1_STATE_UNFRAMED:
 	case H1_STATE_CLOSED:
 		break;
 	}

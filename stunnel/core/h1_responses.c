@@ -1,38 +1,25 @@
 /* SPDX-License-Identifier: ISC */
 #include "h1_responses.h"
 
+#include <assert.h>
+
+#include "h1_answer.h"
 #include "h1_judge.h"
 #include "h1_side.h"
 
-/* Tells a client of any version that its connection goes on. */
-static const struct span kept = SPAN_INIT("Connection: keep-alive\r\n");
+static void note(struct h1 *h, enum error mended)
+{
+	h->mended |= h1_answer_mended(mended);
+}
 
-/* Where this response ends nobody can tell: no request may be sent on behind those in flight. */
-static void response_unframed(struct h1 *h, enum h1_state requests)
+/* No response follows the one under way, or, if there is none, those that were sent. */
+static void close_requests(struct h1 *h)
 {
 	struct h1_side *s = &h->side[H1_REQUEST];
 
-	h->side[H1_RESPONSE].state = H1_STATE_UNFRAMED;
-	h->tunnel_refused = true;
-	if (s->state == H1_STATE_HEAD || s->state == H1_STATE_HELD)
-		s->state = (uint8_t)requests;
-}
-
-/* The response ends with the connection (RFC 9112 6.3), as the client knows as well. */
-static void response_until_close(struct h1 *h)
-{
 	h->last = true;
-	response_unframed(h, H1_STATE_CLOSED);
-}
-
-/*
- * A client may see an end in a response that we cannot frame, and send a further request, which
- * must then be refused and not just left without an answer.
- */
-static void response_failed(struct h1 *h, int error)
-{
-	h->response_error = (enum error) - error;
-	response_unframed(h, H1_STATE_HEAD);
+	if (s->state == H1_STATE_HEAD || s->state == H1_STATE_HELD)
+		s->state = H1_STATE_CLOSED;
 }
 
 void h1_responses_done(struct h1 *h)
@@ -44,51 +31,89 @@ void h1_responses_done(struct h1 *h)
 	}
 	if (h->watch)
 		h->watch->done(h->watch_owner, h->response_bytes);
-	h->side[H1_RESPONSE].state = H1_STATE_HEAD;
+	h->side[H1_RESPONSE].state = h->closing ? H1_STATE_CLOSED : H1_STATE_HEAD;
 	h->queue_first = (uint8_t)((h->queue_first + 1) % H1_PIPELINE_MAX);
 	h->queue_count--;
 }
 
-static bool opens_tunnel(const struct h1 *h, const struct h1_head *response)
+bool h1_responses_client_stays(const struct h1 *h)
+{
+	return h->limits.keep_client && !h->last && h->error == ERR_NONE &&
+	       h->side[H1_REQUEST].state == H1_STATE_HEAD;
+}
+
+/* --- heads ------------------------------------------------------------------------------------ */
+
+static bool opens_tunnel(const struct h1 *h, const struct h1_answer *a)
 {
 	if (h1_answered_kind(h) & H1_KIND_CONNECT)
-		return response->status >= 200 && response->status < 300;
-	return (h1_answered_kind(h) & H1_KIND_UPGRADE) && response->status == 101 &&
-	       h1_judge_switch(response, span_of(h->protocol, h->protocol_len));
+		return a->status >= 200 && a->status < 300;
+	return (h1_answered_kind(h) & H1_KIND_UPGRADE) && a->status == 101 &&
+	       h1_answer_switches(a, span_of(h->protocol, h->protocol_len));
 }
 
-/* RFC 9112 9.3: whether the backend will close behind this response. */
-static bool is_last_response(const struct h1_head *head)
+/* RFC 9112 9.3: whether the backend will close behind this response, or must be taken to. */
+static bool is_last_of_backend(const struct h1 *h, const struct h1_answer *a)
 {
-	bool last = head->minor == 0;
-
-	for (size_t i = 0; i < head->count; i++) {
-		struct span list = head->field[i].value, option;
-
-		while (head->field[i].id == HTTP_CONNECTION && http_list_next(&list, &option)) {
-			if (http_equal(option, SPAN("close")))
-				return true;
-			if (http_equal(option, SPAN("keep-alive")))
-				last = false;
-		}
-	}
-	return last;
+	if (h1_answered_kind(h) & H1_KIND_LAST)
+		return true;
+	/* Content that may come behind such a response must not become the next one. */
+	if (a->no_framing && (a->is_coded || a->length != 0))
+		return true;
+	if (a->minor == 0 && a->is_coded) /* RFC 9112 6.1 */
+		return true;
+	return (a->options & H1_ANSWER_CLOSE) ||
+	       (a->minor == 0 && !(a->options & H1_ANSWER_KEEP_ALIVE));
 }
 
-/*
- * Whether to tell the client that its connection goes on though the backend closes its own, behind
- * a response that can be framed (limits.keep_client).
- */
-static bool outlives_backend(struct h1 *h, const struct h1_head *head)
+/* Whether the client's connection has to end behind this response. */
+static bool is_last_of_client(const struct h1 *h, const struct h1_answer *a,
+			      const struct h1_body *body)
+{
+	if (body->state == H1_BODY_UNTIL_CLOSE || (h->last && h->queue_count == 1))
+		return true;
+	return (h1_answered_kind(h) & H1_KIND_CONNECT) && a->status >= 300;
+}
+
+/* Whether the client can outlive the backend's connection, which ends behind this response. */
+static bool outlives_backend(const struct h1 *h)
 {
 	unsigned state = h->side[H1_REQUEST].state;
 
-	if (!h->limits.keep_client || h->last || !is_last_response(head))
+	if (h->queue_count != 1)
 		return false;
+	if (h->error != ERR_NONE) /* our own answer follows */
+		return true;
 	/* Half a request has gone to the backend that closes: another one cannot take the rest. */
-	h->renewing = state == H1_STATE_HEAD || state == H1_STATE_HELD;
-	h->last = !h->renewing;
-	return h->renewing;
+	return h->limits.keep_client && !h->last &&
+	       (state == H1_STATE_HEAD || state == H1_STATE_HELD);
+}
+
+/*
+ * Tells the client what becomes of its own connection (RFC 9112 9.3, 9.6), whatever the backend
+ * says of its: HTTP/1.0 clients expect a close unless they are told otherwise.
+ */
+static void judge_connection(struct h1 *h, struct h1_answer *a, const struct h1_body *body)
+{
+	bool told;
+
+	h->closing = is_last_of_client(h, a, body);
+	if (!h->closing && is_last_of_backend(h, a)) {
+		h->closing = !outlives_backend(h);
+		h->renewing = !h->closing && h->error == ERR_NONE;
+	}
+	if (h->closing) {
+		close_requests(h);
+		told = (a->options & H1_ANSWER_CLOSE) && !(a->options & H1_ANSWER_KEEP_ALIVE);
+		a->connection = told ? 0 : H1_ANSWER_CLOSE;
+	} else {
+		told = !(a->options & H1_ANSWER_CLOSE) &&
+		       ((a->options & H1_ANSWER_KEEP_ALIVE) ||
+			(a->minor == 1 && !(h1_answered_kind(h) & H1_KIND_HTTP10)));
+		a->connection = told ? 0 : H1_ANSWER_KEEP_ALIVE;
+	}
+	if (a->connection != 0)
+		a->connection |= a->options & H1_ANSWER_UPGRADE;
 }
 
 static void watch_response(struct h1 *h, int status)
@@ -98,41 +123,36 @@ static void watch_response(struct h1 *h, int status)
 		h->watch->response(h->watch_owner, status);
 }
 
-/*
- * How the response goes on behind its head: 0, or -ERR_x if that cannot be told. *keep: its
- * Connection is to be replaced.
+static void open_tunnel(struct h1 *h, int status)
+{
+	watch_response(h, status);
+	h->side[H1_REQUEST].state = H1_STATE_TUNNEL;
+	h->side[H1_RESPONSE].state = H1_STATE_TUNNEL;
+	h->queue_count = 0;
+}
+
+/* How the conversation goes on behind a head, which is completed for h1_answer_put(): 0 or error.
  */
-static int frame_response(struct h1 *h, struct span bytes, bool *keep)
+static int judge_head(struct h1 *h, struct h1_answer *a)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];
-	struct h1_head head;
-	int rc = h1_head_parse(bytes, H1_FIELDS_MAX, h1_head_status_line, &head);
 
-	if (rc != 0)
-		return rc;
-	if (opens_tunnel(h, &head)) {
-		watch_response(h, head.status);
+	h1_answer_frame(a, h1_answered_kind(h), &s->body);
+	if (opens_tunnel(h, a)) {
 		/* What was forwarded already of a next request would become tunnel data. */
 		if (h->side[H1_REQUEST].state != H1_STATE_HELD)
 			return -ERR_SWITCH_UNASKED;
-		h->side[H1_REQUEST].state = H1_STATE_TUNNEL;
-		s->state = H1_STATE_TUNNEL;
-		h->queue_count = 0;
+		open_tunnel(h, a->status);
 		return 0;
 	}
-	if (head.status == 101) /* not asked for, or to a protocol that nobody may speak unseen */
+	if (a->status == 101) /* not asked for, or to a protocol that nobody may speak unseen */
 		return -ERR_SWITCH_UNASKED;
-	if (head.status < 200)
-		return 0; /* interim: the final response is still to come */
-	rc = h1_body_of_response(&head, h1_answered_kind(h) & H1_KIND_HEAD, &s->body);
-	if (rc != 0)
-		return rc;
-	watch_response(h, head.status);
-	if (s->body.state == H1_BODY_UNTIL_CLOSE) {
-		response_until_close(h);
+	if (a->status < 200) { /* interim: the final response is still to come */
+		a->no_connection = a->options != 0;
 		return 0;
 	}
-	*keep = outlives_backend(h, &head);
+	judge_connection(h, a, &s->body);
+	watch_response(h, a->status);
 	if (s->body.state == H1_BODY_COMPLETE)
 		h1_responses_done(h);
 	else
@@ -140,110 +160,126 @@ static int frame_response(struct h1 *h, struct span bytes, bool *keep)
 	return 0;
 }
 
-/*
- * Writes a parsed head with one Connection line of ours instead of the backend's, and as HTTP/1.1
- * (RFC 9110 2.5): after HTTP/1.0 some clients do not ask for more on the same connection.
- */
-static void put_kept(struct span head, struct out *out)
+/* Skips empty lines before a status line: what an earlier response had too much of, for example. */
+static int skip_empty_lines(struct h1 *h, struct span *in)
 {
-	static const struct span version = SPAN_INIT("HTTP/1.1");
+	struct h1_side *s = &h->side[H1_RESPONSE];
 
-	out_put(out, version);
-	span_skip(&head, version.len);
-	while (head.len > 2) { /* the empty line */
-		const char *lf = memchr(head.p, '\n', head.len);
-		struct span line = span_of(head.p, (size_t)(lf - head.p) + 1);
-		const char *colon = memchr(line.p, ':', line.len);
-		struct span name = span_of(line.p, colon ? (size_t)(colon - line.p) : 0);
+	while (in->len != 0) {
+		size_t len = in->p[0] == '\r' ? 2 : 1;
 
-		if (http_field(name) != HTTP_CONNECTION)
-			out_put(out, line);
-		span_skip(&head, line.len);
+		if (in->len < len || in->p[len - 1] != '\n')
+			return 0;
+		if (s->empty_lines++ == H1_EMPTY_LINES_MAX)
+			return -ERR_ANSWER_STATUS_LINE;
+		note(h, ERR_ANSWER_EMPTY_LINES);
+		span_skip(in, len);
 	}
-	out_put(out, kept);
-	out_put(out, head);
+	return 0;
 }
 
-bool h1_responses_client_stays(const struct h1 *h)
+/*
+ * Puts the length of the head at the front of `in` into *end, 0 while the head is incomplete. An
+ * incomplete head is judged by its first line, so that no cut of the bytes changes the error.
+ */
+static int scan_response(struct h1 *h, struct span in, size_t *end)
 {
-	return h->limits.keep_client && !h->last && h->error == ERR_NONE &&
-	       h->side[H1_REQUEST].state == H1_STATE_HEAD;
-}
+	struct h1_side *s = &h->side[H1_RESPONSE];
+	int rc, first_rc;
 
-/* Tells the watcher the status that the client reads, if the first line has one at all. */
-static void watch_failed_head(struct h1 *h, struct span in)
-{
-	const char *lf = memchr(in.p, '\n', in.len);
-	size_t len = lf ? (size_t)(lf - in.p) : 0;
-	struct h1_head head;
-
-	if (len != 0 && in.p[len - 1] == '\r')
-		len--;
-	if (h1_head_status_line(span_of(in.p, len), &head) == 0)
-		watch_response(h, head.status);
+	*end = 0;
+	if (in.len == 0 || (in.len == 1 && in.p[0] == '\r'))
+		return 0;
+	rc = h1_head_scan(&s->scan, true, in, h->limits.max_answer_head, end);
+	if (*end != 0)
+		return 0;
+	first_rc = h1_answer_begins(in, s->scan.line != 0);
+	if (first_rc != 0)
+		return first_rc;
+	return rc == 0 ? 0 : -ERR_ANSWER_HEAD_TOO_LARGE;
 }
 
 static int response_head(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];
-	bool keep = false;
-	size_t end;
-	int rc;
+	bool old_client = h1_answered_kind(h) & H1_KIND_HTTP10;
+	size_t mark = out_mark(out), end;
+	struct h1_answer a;
+	int rc = skip_empty_lines(h, in);
 
-	s->partial = in->len != 0;
-	if (in->len == 0)
-		return H1_WAITING;
-	if (h->queue_count == 0) { /* unasked, as a 408 before the close of an idle connection */
-		if (!h1_responses_client_stays(h)) {
-			response_failed(h, -ERR_ANSWER_UNASKED);
-			return H1_MOVED;
-		}
-		h->renewing = true;
-		s->partial = false;
-		span_skip(in, in->len);
-		return H1_WAITING;
+	if (rc == 0) {
+		s->partial = in->len != 0;
+		rc = scan_response(h, *in, &end);
+		if (rc == 0 && end == 0)
+			return H1_WAITING;
 	}
-	rc = h1_head_scan(&s->scan, *in, H1_RESPONSE_HEAD_MAX, &end);
-	if (rc == 0 && end == 0)
-		return H1_WAITING;
-	if (rc == 0 && out_room(out) < end + kept.len) {
+	if (rc == 0 && out_room(out) < end + H1_ANSWER_INSERTION) {
+		assert(mark != 0); /* h1_out_min() */
 		s->scan = (struct h1_head_scan){0};
 		return H1_WAITING;
 	}
 	if (rc == 0)
-		rc = frame_response(h, span_of(in->p, end), &keep);
-	s->scan = (struct h1_head_scan){0};
+		rc = h1_answer_parse(span_of(in->p, end), &a);
 	s->partial = false;
-	if (rc != 0) {
-		watch_failed_head(h, *in);
-		response_failed(h, rc);
-		out_put(out, span_of(in->p, end)); /* not counted: the head is no content */
-		span_skip(in, end);
-		return H1_MOVED;
-	}
-	if (keep)
-		put_kept(span_of(in->p, end), out);
-	else
-		out_put(out, span_of(in->p, end));
+	if (rc == 0)
+		rc = judge_head(h, &a);
+	if (rc != 0)
+		return rc;
+	s->scan = (struct h1_head_scan){0};
+	s->empty_lines = 0;
+	h->mended |= a.mended;
+	/* RFC 9110 15.2: an HTTP/1.0 client knows no interim response. */
+	if (a.status >= 200 || a.status == 101 || !old_client)
+		h1_answer_put(&a, out);
 	span_skip(in, end);
 	return H1_MOVED;
 }
 
-/* Copies the bytes as they are: they are parsed only to find where the body ends. */
+/* Bytes behind the last response, as a 408 before the close of an idle connection (9112 9.2). */
+static int drop_unasked(struct h1 *h, struct span *in)
+{
+	if (in->len == 0)
+		return H1_WAITING;
+	note(h, ERR_ANSWER_UNASKED);
+	span_skip(in, in->len);
+	if (h1_responses_client_stays(h)) {
+		h->renewing = true;
+	} else if (h->error == ERR_NONE) {
+		close_requests(h);
+		h->side[H1_RESPONSE].state = H1_STATE_CLOSED;
+	}
+	return H1_WAITING;
+}
+
+/* --- bodies ----------------------------------------------------------------------------------- */
+
+/* The answer's row for what h1_body_step() says of a request. */
+static int body_error(int error)
+{
+	switch (-error) {
+	case ERR_CHUNK_EXTENSION:
+		return -ERR_ANSWER_CHUNK_EXTENSION;
+	case ERR_CHUNK_END:
+		return -ERR_ANSWER_CHUNK_END;
+	default:
+		return -ERR_ANSWER_CHUNK_SIZE;
+	}
+}
+
 static int response_body(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];
-	struct span before = *in, data;
-	int event;
+	size_t mark = out_mark(out);
+	int event = h1_body_copy(&s->body, in, out);
 
-	if (out_room(out) < H1_CHUNK_LINE_MAX)
-		return H1_WAITING;
-	event = h1_body_step(&s->body, in, out_room(out), &data);
-	out_put(out, span_of(before.p, before.len - in->len));
-	h->response_bytes += before.len - in->len;
+	h->response_bytes += out_mark(out) - mark;
+	if (s->body.spaced)
+		note(h, ERR_ANSWER_CHUNK_SPACE);
+	if (s->body.bare_lf)
+		note(h, ERR_ANSWER_BARE_LF);
 	if (event < 0)
-		response_failed(h, event);
-	else if (event == H1_BODY_LAST)
+		return body_error(event);
+	if (event == H1_BODY_LAST)
 		s->state = H1_STATE_TRAILERS;
 	else if (s->body.state == H1_BODY_COMPLETE)
 		h1_responses_done(h);
@@ -255,23 +291,26 @@ static int response_body(struct h1 *h, struct span *in, struct out *out)
 static int response_trailers(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];
-	size_t end;
-	int rc = h1_head_scan(&s->scan, *in, H1_RESPONSE_HEAD_MAX, &end);
+	size_t mark = out_mark(out), end;
+	int rc = h1_head_scan(&s->scan, true, *in, h->limits.max_answer_head, &end);
 
-	if (rc == 0 && end == 0)
+	if (rc != 0)
+		return -ERR_ANSWER_HEAD_TOO_LARGE;
+	if (end == 0)
 		return H1_WAITING;
-	if (rc == 0 && out_room(out) < end) {
-		s->scan = (struct h1_head_scan){0};
-		return H1_WAITING;
-	}
 	s->scan = (struct h1_head_scan){0};
-	if (rc != 0) {
-		response_failed(h, rc);
-		return H1_MOVED;
+	if (out_room(out) < end + H1_ANSWER_INSERTION) {
+		assert(mark != 0);
+		return H1_WAITING;
 	}
-	out_put(out, span_of(in->p, end));
+	out_put(out, SPAN("0\r\n"));
+	rc = h1_answer_trailers(span_of(in->p, end), &h->mended, out);
+	if (rc != 0) {
+		out_rollback(out, mark);
+		return rc;
+	}
 	span_skip(in, end);
-	h->response_bytes += end;
+	h->response_bytes += out_mark(out) - mark;
 	h1_responses_done(h);
 	return H1_MOVED;
 }
@@ -282,18 +321,19 @@ int h1_responses_step(struct h1 *h, struct span *in, struct out *out)
 
 	switch ((enum h1_state)h->side[H1_RESPONSE].state) {
 	case H1_STATE_HEAD:
-		return response_head(h, in, out);
+		return h->queue_count != 0 ? response_head(h, in, out) : drop_unasked(h, in);
 	case H1_STATE_BODY:
 		return response_body(h, in, out);
 	case H1_STATE_TRAILERS:
 		return response_trailers(h, in, out);
-	case H1_STATE_HELD:
-	case H1_STATE_UNFRAMED:
 	case H1_STATE_TUNNEL:
+		h1_pass(in, out);
+		h->response_bytes += before - in->len;
+		return H1_WAITING;
+	case H1_STATE_HELD:
 	case H1_STATE_CLOSED:
 		break;
 	}
-	h1_pass(in, out);
-	h->response_bytes += before - in->len;
+	span_skip(in, in->len);
 	return H1_WAITING;
 }

@@ -7,11 +7,9 @@
 
 /* For h1.c: the response side of a conversation. */
 
-#define H1_RESPONSE_INSERTION 24 /* bytes by which a response head can become longer */
-
 /*
- * One step of h1_feed() for responses: takes from the front of *in, appends to *out; H1_MOVED, or
- * H1_WAITING for input or room.
+ * One step of h1_feed() for responses: takes from the front of *in, appends to *out; H1_MOVED,
+ * H1_WAITING for input or room, or -ERR_ANSWER_x.
  */
 int h1_responses_step(struct h1 *h, struct span *in, struct out *out);
 

@@ -11,10 +11,9 @@ enum h1_state {
 	H1_STATE_HEAD = 0,
 	H1_STATE_BODY,
 	H1_STATE_TRAILERS,
-	H1_STATE_HELD,	   /* requests: until it is known whether the last one opens a tunnel */
-	H1_STATE_UNFRAMED, /* responses */
+	H1_STATE_HELD, /* requests: until it is known whether the last one opens a tunnel */
 	H1_STATE_TUNNEL,
-	H1_STATE_CLOSED, /* requests */
+	H1_STATE_CLOSED, /* the last one is complete, what follows is discarded */
 };
 
 /* What a step of the machine came to, beside -ERR_x. */
@@ -37,6 +36,12 @@ static inline int h1_pass(struct span *in, struct out *out)
 static inline void h1_next_request(struct h1 *h)
 {
 	h->side[H1_REQUEST].state = h->last ? H1_STATE_CLOSED : H1_STATE_HEAD;
+}
+
+/* Whether the conversation's error is the backend's, so that no response is taken any more. */
+static inline bool h1_answer_failed(const struct h1 *h)
+{
+	return h->error >= ERR_ANSWER_FIRST && h->error <= ERR_ANSWER_LAST;
 }
 
 /* enum h1_request_kind of the request that the next response answers; there is one in flight. */

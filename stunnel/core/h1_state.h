@@ -13,21 +13,30 @@
 
 /* A conversation as it stands, for h1.h and for the two sides of the machine. */
 
-#define H1_HEAD_LIMIT 32768	   /* h1_limits.max_head unless a service says otherwise */
-#define H1_PIPELINE_MAX 32	   /* requests in flight; more wait for responses */
-#define H1_EMPTY_LINES_MAX 4	   /* before a request line, RFC 9112 2.2 */
-#define H1_RESPONSE_HEAD_MAX 65536 /* a longer one is relayed, and the connection ends after it */
+#define H1_HEAD_LIMIT 32768  /* h1_limits.max_head unless a service says otherwise */
+#define H1_PIPELINE_MAX 32   /* requests in flight; more wait for responses */
+#define H1_EMPTY_LINES_MAX 4 /* before a request or status line, RFC 9112 2.2 */
 
 enum h1_dir {
 	H1_REQUEST = 0,
 	H1_RESPONSE = 1,
 };
 
+/* What is taken of a request though a strict reader refuses it; bits. */
+enum h1_allow {
+	H1_ALLOW_BARE_LF = 1,	 /* a line ends in LF alone */
+	H1_ALLOW_RAW_TARGET = 2, /* bytes from 0x80 on in a target */
+};
+
 struct h1_limits {
-	unsigned max_head;   /* bytes of a head or trailer section */
-	unsigned max_fields; /* at most H1_FIELDS_MAX */
-	bool connect;	     /* CONNECT is forwarded */
+	unsigned max_head;	  /* bytes of a request's head or trailer section */
+	unsigned max_fields;	  /* of a request; at most H1_FIELDS_MAX */
+	unsigned max_answer_head; /* bytes of an answer's head or trailer section */
+	unsigned in_flight;	  /* requests; at most H1_PIPELINE_MAX */
+	unsigned allow;		  /* enum h1_allow */
+	bool connect;		  /* CONNECT is forwarded */
 	bool keep_client;    /* the client stays when its backend closes; see h1_backend_end() */
+	bool require_length; /* a request in chunks is refused with 411 */
 };
 
 struct h1_side {
@@ -59,8 +68,8 @@ struct h1 {
 	void *watch_owner;
 	struct h1_limits limits;
 	struct h1_side side[2];
-	enum error error;	   /* of the requests: none is forwarded any more */
-	enum error response_error; /* why nobody can tell where the responses end; see h1_feed() */
+	enum error error; /* no request is forwarded any more, and after ANSWER_ no response */
+	uint32_t mended;  /* of errors.h, one bit a row; see h1_take_mended() */
 	uint8_t queue[H1_PIPELINE_MAX]; /* of requests in flight: enum h1_request_kind */
 	uint8_t queue_first;
 	uint8_t queue_count;
@@ -69,7 +78,8 @@ struct h1 {
 	size_t head_len;	 /* of the newest request, as it was written */
 	bool tunnel_asked;	 /* by the newest request in the queue */
 	bool tunnel_refused;	 /* and its response has come already */
-	bool last; /* the current request is the last: close, or HTTP/1.0 without keep-alive */
+	bool last;    /* the current request is the last: close, or HTTP/1.0 without keep-alive */
+	bool closing; /* the client is told that the response under way is the last */
 	uint8_t protocol_len;
 	char protocol[H1_PROTOCOL_MAX]; /* that the newest Upgrade in the queue offers */
 	bool renewing;		 /* the backend takes no more requests, the client may send them */

@@ -14,9 +14,9 @@ struct row;
 typedef const char *setter(struct service *s, const struct row *row, struct span value,
 			   struct span *word);
 
-static setter set_rule, set_connect, set_pass, set_fields, set_head, set_length, set_version,
-	set_mapped, set_accept, set_tlvs, set_timeout_proxy, set_timeout_request, add_peers,
-	add_trusted;
+static setter set_rule, set_connect, set_pass, set_fields, set_head, set_answer_head, set_length,
+	set_version, set_mapped, set_accept, set_tlvs, set_timeout_proxy, set_timeout_request,
+	add_peers, add_trusted;
 
 /* clang-format off: one row a line, so that it reads as the table that it is */
 static const struct row {
@@ -40,6 +40,8 @@ static const struct row {
 	ROW("httpAddHeader", set_rule, 0, 0, {0}, NULL, "NAME: TEMPLATE to add to every request"),
 	ROW("httpConnect", set_connect, 0, 0, SPAN_INIT("no"), NULL, "forward CONNECT requests"),
 	ROW("httpDelHeader", set_rule, 0, 0, {0}, NULL, "NAME to delete from every request"),
+	ROW("httpMaxAnswerHead", set_answer_head, 1024, SERVICE_HEAD_MAX, SPAN_INIT("65536"),
+	    "Illegal size of a head (1024 to 65536)", "bytes of an answer's head"),
 	ROW("httpMaxFields", set_fields, 8, H1_FIELDS_MAX, SPAN_INIT("256"),
 	    "Illegal number of fields (8 to 256)", "fields of a request head"),
 	ROW("httpMaxHead", set_head, 1024, SERVICE_HEAD_MAX, SPAN_INIT("32768"),
@@ -179,6 +181,7 @@ static const char *set_tlvs(struct service *s, const struct row *row, struct spa
 SETTER(set_connect, set_flag(value, &s->limits.connect))
 SETTER(set_pass, set_flag(value, &s->proxy.pass))
 SETTER(set_fields, set_unsigned(row, value, &s->limits.max_fields))
+SETTER(set_answer_head, set_unsigned(row, value, &s->limits.max_answer_head))
 SETTER(set_head, set_unsigned(row, value, &s->limits.max_head))
 SETTER(set_length, set_number(row, value, &s->proxy.max_length))
 SETTER(set_version, set_number(row, value, &s->proxy.version))

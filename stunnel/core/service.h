@@ -14,7 +14,9 @@
  * and which peers are believed.
  */
 
-#define SERVICE_HEAD_MAX 65536 /* highest httpMaxHead: a carrier must be able to hold that much */
+#define SERVICE_HEAD_MAX                                                                        \
+	65536 /* highest httpMaxHead and httpMaxAnswerHead: a carrier must be able to hold that \
+		 much */
 
 /* Whether a PROXY header is expected of the peers in service.proxy_peers. */
 enum service_accept_proxy {

@@ -175,7 +175,7 @@ class Run:
         if section.unanswered:
             assert data == b""
             return
-        assert re.match(rb"HTTP/1\.1 (400|405|431|505) ", data), data
+        assert re.match(rb"HTTP/1\.1 (400|405|431|502|505) ", data), data
         head, body = data.split(b"\r\n\r\n", 1)
         assert b"\r\nConnection: close" in head
         assert b"\r\nContent-Length: %d\r\n" % len(body) in head + b"\r\n"
@@ -188,12 +188,17 @@ class Run:
             wait_for(lambda: self.connection.ended, "the backend's connection to end", DEADLINE)
         assert self.received == self.expected
 
+    def is_closed(self, _):
+        """By the daemon, though the backend's connection is open."""
+        assert self.client.recv() == b"" and self.client.ended == "close_notify"
+
     ACTIONS = {
         "client": client_sends,
         "backend": backend_has,
         "response": backend_sends,
         "reply": client_has,
         "reconnect": reconnects,
+        "close": is_closed,
         "error": ends_with_error,
     }
 

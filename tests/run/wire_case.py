@@ -12,7 +12,7 @@ ESCAPES = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
 
 @dataclass(eq=False)
 class Section:
-    kind: str  # client, backend, response, reply, reconnect, error
+    kind: str  # client, backend, response, reply, reconnect, close, error
     bytes: bytes = b""
     name: str = ""  # of an error
     unanswered: bool = False

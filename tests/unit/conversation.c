@@ -18,7 +18,8 @@ const struct facts conversation_facts = {
 	.tls_cipher = {"TLS_AES_256_GCM_SHA384", 22},
 };
 
-const struct h1_limits conversation_limits = {.max_head = 4096, .max_fields = 64};
+const struct h1_limits conversation_limits = {
+	.max_head = 4096, .max_fields = 64, .max_answer_head = 4096};
 
 struct script script_of(const struct rewrite *rewrite, const struct step *steps)
 {
@@ -62,6 +63,11 @@ static struct out new_out(const struct script *script, size_t room)
 	return out;
 }
 
+static bool is_answer_error(enum error error)
+{
+	return error >= ERR_ANSWER_FIRST && error <= ERR_ANSWER_LAST;
+}
+
 /* One call of the machine, that leaves in *in what was not consumed. */
 static void feed_once(struct conversation *c, enum h1_dir dir, struct span *in, size_t room)
 {
@@ -70,7 +76,8 @@ static void feed_once(struct conversation *c, enum h1_dir dir, struct span *in, 
 	const char *end = in->p + in->len;
 	int rc = h1_feed(&c->h1, dir, in, &out);
 
-	assert_int_equal(rc, dir == H1_REQUEST ? -(int)c->h1.error : 0);
+	assert_int_equal(rc,
+			 dir == H1_REQUEST || is_answer_error(c->h1.error) ? -(int)c->h1.error : 0);
 	assert_false(out.full);
 	assert_true(out.len >= begin && out.len <= out.cap);
 	assert_ptr_equal(in->p + in->len, end);
@@ -165,8 +172,12 @@ void conversation_run(struct conversation *c, struct cut cut)
 void conversation_state(const struct conversation *c, struct text *text)
 {
 	static const char *const phases[] = {
-		[H1_IDLE] = "idle",	[H1_HEAD] = "head",	    [H1_BODY] = "body",
-		[H1_TUNNEL] = "tunnel", [H1_UNFRAMED] = "unframed", [H1_CLOSED] = "closed",
+		[H1_IDLE] = "idle",
+		[H1_HEAD] = "head",
+		[H1_BODY] = "body",
+		[H1_TUNNEL] = "tunnel",
+		[H1_UNTIL_CLOSE] = "until close",
+		[H1_CLOSED] = "closed",
 	};
 	static const char *const replies[] = {"now", "later", "never"};
 	const struct h1 *h = &c->h1;

@@ -2,12 +2,13 @@
 #include "errors.h"
 
 #include "conversation.h"
+#include "h1_answer.h"
 
-/* Not raised by what a request is: by the carrier, or by what the backend answers. */
-static bool is_of_others(enum error e)
+/* Raised by the carrier, and not by what a request or an answer is. */
+static bool is_of_carrier(enum error e)
 {
 	return e == ERR_TRUNCATED || e == ERR_REQUEST_TIMEOUT || e == ERR_PLAIN_HTTP ||
-	       e >= ERR_ANSWER_UNFRAMED;
+	       e == ERR_BACKEND_CLOSED || e == ERR_BACKEND_UNAVAILABLE;
 }
 
 /* A request for every error that the core can raise; what comes before it in the input is fine. */
@@ -100,14 +101,94 @@ static void check_refused(enum error e)
 	text_free(&input);
 }
 
+#define OK "HTTP/1.1 200 OK\r\n"
+#define CHUNKED OK "Transfer-Encoding: chunked\r\n\r\n"
+
+/* An answer for everything that can be wrong with one, be it refused or mended. */
+static const char *const answers[ERR_COUNT] = {
+	[ERR_ANSWER_STATUS_LINE] = "ICY 200 OK\r\n",
+	[ERR_ANSWER_HEAD_TOO_LARGE] = "", /* made below */
+	[ERR_ANSWER_TOO_MANY_FIELDS] = "",
+	[ERR_ANSWER_LEADING_SPACE] = OK " A: b\r\n\r\n",
+	[ERR_ANSWER_NO_COLON] = OK "A\r\n\r\n",
+	[ERR_ANSWER_FIELD_NAME] = OK ": b\r\n\r\n",
+	[ERR_ANSWER_NUL] = "", /* as well */
+	[ERR_ANSWER_BARE_CR] = OK "A: b\rc\r\n\r\n",
+	[ERR_ANSWER_LENGTH_INVALID] = OK "Content-Length: x\r\n\r\n",
+	[ERR_ANSWER_LENGTHS_DIFFER] = OK "Content-Length: 1, 2\r\n\r\n",
+	[ERR_ANSWER_CODING] = OK "Transfer-Encoding:\r\n\r\n",
+	[ERR_ANSWER_CHUNK_SIZE] = CHUNKED "x",
+	[ERR_ANSWER_CHUNK_EXTENSION] = CHUNKED "1;\x01",
+	[ERR_ANSWER_CHUNK_END] = CHUNKED "1\r\naa",
+	[ERR_SWITCH_UNASKED] = "HTTP/1.1 101 x\r\n\r\n",
+	[ERR_ANSWER_STATUS_SPELLING] = "HTTP/1.1 200\r\n\r\n",
+	[ERR_ANSWER_EMPTY_LINES] = "\r\n" OK "\r\n",
+	[ERR_ANSWER_BARE_LF] = OK "\n",
+	[ERR_ANSWER_FOLD] = OK "A: b\r\n c\r\n\r\n",
+	[ERR_ANSWER_SPACE_BEFORE_COLON] = OK "A : b\r\n\r\n",
+	[ERR_ANSWER_LENGTH_REPEATED] = OK "Content-Length: 1, 1\r\n\r\n",
+	[ERR_ANSWER_LENGTH_AND_CODING] =
+		OK "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+	[ERR_ANSWER_CODING_REPEATED] = OK "Transfer-Encoding: identity\r\n\r\n",
+	[ERR_ANSWER_CODING_OTHER] = OK "Transfer-Encoding: gzip\r\n\r\n",
+	[ERR_ANSWER_CODING_VERSION] = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+	[ERR_ANSWER_NO_CONTENT] = "HTTP/1.1 204 x\r\nContent-Length: 1\r\n\r\n",
+	[ERR_ANSWER_CHUNK_SPACE] = CHUNKED "0 \r\n",
+	[ERR_ANSWER_TRAILER] = CHUNKED "0\r\nHost: a\r\n\r\n",
+	[ERR_ANSWER_UNASKED] = OK "Content-Length: 0\r\n\r\nx",
+};
+
+static struct text answer_input(enum error e)
+{
+	struct text input = {0};
+
+	text_printf(&input, "%s", answers[e]);
+	if (e == ERR_ANSWER_HEAD_TOO_LARGE)
+		for (text_printf(&input, OK); input.len < conversation_limits.max_answer_head;)
+			text_printf(&input, "x");
+	if (e == ERR_ANSWER_TOO_MANY_FIELDS) {
+		text_printf(&input, OK);
+		for (int i = 0; i <= H1_ANSWER_FIELDS_MAX; i++)
+			text_printf(&input, "A:\n");
+		text_printf(&input, "\n");
+	}
+	if (e == ERR_ANSWER_NUL)
+		text_add(&input, SPAN(OK "A: \0\r\n\r\n"));
+	return input;
+}
+
+/* The error, or the first that was mended: nothing else is wrong with the answer. */
+static void check_answer(enum error e)
+{
+	static struct rewrite rw;
+	static const struct step steps[] = {{0}};
+	struct script script = script_of(&rw, steps);
+	struct text input = answer_input(e);
+	struct conversation c;
+
+	conversation_begin(&c, &script);
+	conversation_feed(&c, H1_REQUEST, SPAN(GET "\r\n"));
+	conversation_feed(&c, H1_RESPONSE, text_span(&input));
+	assert_int_equal(c.h1.error, e < ERR_MENDED_FIRST ? e : ERR_NONE);
+	assert_int_equal(h1_take_mended(&c.h1), e < ERR_MENDED_FIRST ? ERR_NONE : e);
+	assert_int_equal(h1_take_mended(&c.h1), ERR_NONE);
+	conversation_end(&c);
+	text_free(&input);
+}
+
 static void every_error_can_happen(void **state)
 {
 	(void)state;
 	for (int e = ERR_NONE + 1; e < ERR_COUNT; e++) {
-		bool ours = !is_of_others((enum error)e);
+		bool of_answer =
+			(e >= ERR_ANSWER_FIRST && e <= ERR_ANSWER_LAST) || e >= ERR_MENDED_FIRST;
+		bool ours = !is_of_carrier((enum error)e);
 
-		assert_int_equal(refused[e] != NULL, ours);
-		if (ours)
+		assert_int_equal(refused[e] != NULL, ours && !of_answer);
+		assert_int_equal(answers[e] != NULL, ours && of_answer);
+		if (ours && of_answer)
+			check_answer((enum error)e);
+		else if (ours)
 			check_refused((enum error)e);
 	}
 }

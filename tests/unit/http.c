@@ -246,10 +246,13 @@ static void every_error_has_a_row_and_a_reply(void **state)
 	for (int e = ERR_NONE + 1; e < ERR_COUNT; e++) {
 		assert_non_null(errors_info[e].name);
 		assert_int_equal(errors_info[e].text_len, strlen(errors_info[e].text));
-		assert_in_range(errors_info[e].status, 400, 599);
+		assert_in_range(errors_info[e].status, e < ERR_MENDED_FIRST ? 400 : 0,
+				e < ERR_MENDED_FIRST ? 599 : 0);
 		assert_int_equal(strncmp(errors_info[e].source, "RFC ", 4), 0);
 		for (int other = ERR_NONE + 1; other < e; other++)
 			assert_string_not_equal(errors_info[e].name, errors_info[other].name);
+		if (e >= ERR_MENDED_FIRST)
+			continue;
 		check_reply((enum error)e, false);
 		check_reply((enum error)e, true);
 	}

@@ -3,6 +3,7 @@
 
 #include <strings.h>
 
+#include "h1_answer.h"
 #include "harness.h"
 
 static struct service_fault fault;
@@ -38,6 +39,7 @@ static void defaults(void **state)
 	service_default(&s);
 	assert_int_equal(s.limits.max_head, H1_HEAD_LIMIT);
 	assert_int_equal(s.limits.max_fields, H1_FIELDS_MAX);
+	assert_int_equal(s.limits.max_answer_head, H1_ANSWER_HEAD_LIMIT);
 	assert_int_equal(s.proxy.max_length, PROXY_LENGTH_DEFAULT);
 	assert_int_equal(s.proxy.version, 0);
 	assert_int_equal(s.timeout_proxy, 3);
@@ -54,6 +56,7 @@ static void each_option_sets_its_own(void **state)
 	(void)state;
 	service_default(&s);
 	assert_int_equal(set(&s, "HTTPMAXHEAD", "1024"), SERVICE_SET);
+	assert_int_equal(set(&s, "httpMaxAnswerHead", "1025"), SERVICE_SET);
 	assert_int_equal(set(&s, "httpMaxFields", "008"), SERVICE_SET);
 	assert_int_equal(set(&s, "httpConnect", "YES"), SERVICE_SET);
 	assert_int_equal(set(&s, "proxyVersion", "2"), SERVICE_SET);
@@ -69,6 +72,7 @@ static void each_option_sets_its_own(void **state)
 	assert_int_equal(set(&s, "acceptProxyFrom", "192.0.2.0/24"), SERVICE_SET);
 	assert_int_equal(set(&s, "xForwardedFor", "yes"), SERVICE_SET);
 	assert_int_equal(s.limits.max_head, 1024);
+	assert_int_equal(s.limits.max_answer_head, 1025);
 	assert_int_equal(s.limits.max_fields, 8);
 	assert_true(s.limits.connect);
 	assert_int_equal(s.proxy.version, 2);
@@ -90,6 +94,7 @@ static void what_is_wrong_changes_nothing(void **state)
 	(void)state;
 	refuses("httpMaxHead", "1023", "Illegal size of a head (1024 to 65536)");
 	refuses("httpMaxHead", "65537", "Illegal size of a head (1024 to 65536)");
+	refuses("httpMaxAnswerHead", "65537", "Illegal size of a head (1024 to 65536)");
 	refuses("httpMaxFields", "8x", "Illegal number of fields (8 to 256)");
 	refuses("httpMaxFields", "-8", "Illegal number of fields (8 to 256)");
 	refuses("httpConnect", "1", "The argument needs to be either 'yes' or 'no'");

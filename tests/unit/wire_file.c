@@ -88,7 +88,8 @@ static void add_lines(const struct reader *r, const char *line, struct text *byt
 static struct wire_section *begin_section(const struct reader *r, const char *heading,
 					  struct wire_case *wire)
 {
-	static const char *const kinds[] = {"client", "backend", "response", "reply", "reconnect"};
+	static const char *const kinds[] = {"client", "backend",   "response",
+					    "reply",  "reconnect", "close"};
 	struct wire_section *section = &wire->section[wire->count];
 
 	if (strcmp(heading, "settings") == 0)

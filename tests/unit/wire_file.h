@@ -14,6 +14,7 @@ enum wire_kind {
 	WIRE_RESPONSE,	 /* the backend sends */
 	WIRE_REPLY,	 /* the client has got */
 	WIRE_RECONNECT,	 /* the backend's connection ends, and the client's does not */
+	WIRE_CLOSE,	 /* the client has all that it gets: its connection is closed */
 	WIRE_ERROR,	 /* the conversation ended with that error */
 };
 

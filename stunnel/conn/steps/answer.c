@@ -18,12 +18,10 @@ static void tell(struct conn *c, enum conn_told told, const char *what, enum err
 
 void answer_tell_refusal(struct conn *c)
 {
-	tell(c, CONN_TOLD_REFUSAL, "refused a request from", c->h1.error);
-}
+	bool is_answer = c->h1.error >= ERR_ANSWER_FIRST && c->h1.error <= ERR_ANSWER_LAST;
 
-void answer_tell_unframed(struct conn *c)
-{
-	tell(c, CONN_TOLD_ANSWER, "got an answer without a clear end for", c->h1.response_error);
+	tell(c, CONN_TOLD_REFUSAL, is_answer ? "refused an answer to" : "refused a request from",
+	     c->h1.error);
 }
 
 static enum step_result run(struct conn *c, unsigned events)

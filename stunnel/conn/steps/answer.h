@@ -22,8 +22,7 @@ enum step_result answer_refuse(struct conn *c, enum error error);
 /* Refuses the request at hand for want of a back; a connection that is not HTTP is reset. */
 enum step_result answer_unavailable(struct conn *c);
 
-/* Log why a request is refused, or what is wrong with a response; each once in a connection. */
+/* Logs why a request, or a backend's answer to it, is refused; once in a connection. */
 void answer_tell_refusal(struct conn *c);
-void answer_tell_unframed(struct conn *c);
 
 #endif

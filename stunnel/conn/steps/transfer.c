@@ -4,14 +4,10 @@
 #include "conn/steps/answer.h"
 #include "conn/steps/first_head.h"
 
-#define QUIET_MS 300 /* of silence, for the end of an unframed answer when more is asked for */
-
 static uint64_t deadline(const struct conn *c)
 {
 	const struct conn_timeouts *t = &c->service->timeout;
 
-	if (relay_last_answer(&c->relay))
-		return c->active + QUIET_MS;
 	if (relay_closing(&c->relay))
 		return conn_after(c->active, t->close);
 	return first_head_deadline(c);
@@ -23,8 +19,6 @@ static enum step_result expired(struct conn *c)
 		conn_log(c, LOG_INFO, "transfer: TIMEOUTclose exceeded: closing");
 		return relay_whole(&c->relay) ? STEP_CLOSE : STEP_CUT;
 	}
-	if (relay_last_answer(&c->relay))
-		return STEP_CUT;
 	if (c->head.since != 0) {
 		c->head.since = 0;
 		return answer_refuse(c, ERR_REQUEST_TIMEOUT);
@@ -50,7 +44,6 @@ static enum step_result run(struct conn *c, unsigned events)
 	enum relay_status status;
 
 	status = relay_run(&c->relay, requests, responses);
-	answer_tell_unframed(c);
 	switch (status) {
 	case RELAY_WAIT:
 		if (c->relay.h1 && c->h1.error != ERR_NONE)
