@@ -51,12 +51,17 @@
 	  "there is more than one Content-Length")                                                 \
 	X(LENGTH_AND_CODING, "length-and-coding", 400, "RFC 9112 6.1",                             \
 	  "both Transfer-Encoding and Content-Length are present")                                 \
-	X(CODING_DUPLICATE, "coding-duplicate", 400, "RFC 9112 6.1",                               \
-	  "there is more than one Transfer-Encoding")                                              \
-	X(CODING_UNKNOWN, "coding-unknown", 400, "RFC 9112 6.1",                                   \
-	  "Transfer-Encoding is not just 'chunked'")                                               \
+	X(CODING_DUPLICATE, "coding-duplicate", 400, "RFC 9112 7.1",                               \
+	  "'chunked' stands more than once in Transfer-Encoding")                                  \
+	X(CODING_INVALID, "coding-invalid", 400, "RFC 9112 6.3",                                   \
+	  "Transfer-Encoding is no list of codings that ends in 'chunked'")                        \
+	X(CODING_UNKNOWN, "coding-unknown", 501, "RFC 9112 6.1",                                   \
+	  "only the transfer coding 'chunked' is known here")                                      \
 	X(CODING_VERSION, "coding-version", 400, "RFC 9112 6.1",                                   \
 	  "Transfer-Encoding in an HTTP/1.0 request")                                              \
+	X(TRACE_CONTENT, "trace-content", 400, "RFC 9110 9.3.8", "a TRACE request has content")    \
+	X(EXPECTATION, "expectation", 417, "RFC 9110 10.1.1",                                      \
+	  "an expectation other than 100-continue")                                                \
 	X(CHUNK_SIZE, "chunk-size", 400, "RFC 9112 7.1",                                           \
 	  "a chunk size is not a hexadecimal number")                                              \
 	X(CHUNK_TOO_LARGE, "chunk-too-large", 400, "RFC 9112 7.1", "a chunk size is too large")    \

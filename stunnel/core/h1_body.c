@@ -3,20 +3,18 @@
 
 #include "text.h"
 
-/* The only field with that id; NULL if there is none, *duplicate if there is more than one. */
-static struct h1_field *single_field(struct h1_head *head, enum http_field id, bool *duplicate)
+/* How many fields have that id, and in *last the last of them, if there is any. */
+static unsigned count_fields(struct h1_head *head, enum http_field id, struct h1_field **last)
 {
-	struct h1_field *found = NULL;
+	unsigned count = 0;
 
-	*duplicate = false;
 	for (size_t i = 0; i < head->count; i++) {
 		if (head->field[i].id != id)
 			continue;
-		if (found)
-			*duplicate = true;
-		found = &head->field[i];
+		*last = &head->field[i];
+		count++;
 	}
-	return found;
+	return count;
 }
 
 /* 1*DIGIT (RFC 9110 8.6) up to 2^63 - 1: some receivers wrap at a larger length. */
@@ -27,28 +25,84 @@ static int parse_length(struct span *value, uint64_t *length)
 	return text_decimal(*value, INT64_MAX, length) ? 0 : -ERR_LENGTH_INVALID;
 }
 
+/* What the lines of Transfer-Encoding say. */
+struct codings {
+	unsigned chunked, others;
+	bool chunked_last;
+};
+
+/* Adds a coding; false for what is none, as `chunked` with a parameter (RFC 9112 7.1). */
+static bool add_coding(struct codings *all, struct span coding)
+{
+	const char *semicolon = memchr(coding.p, ';', coding.len);
+	struct span name = coding;
+
+	if (semicolon)
+		name = http_trim(span_of(coding.p, (size_t)(semicolon - coding.p)));
+	all->chunked_last = http_equal(name, SPAN("chunked"));
+	all->chunked += all->chunked_last;
+	all->others += !all->chunked_last;
+	return name.len != 0 && http_all(name, HTTP_TOKEN) && !(all->chunked_last && semicolon);
+}
+
+/* Adds a line's codings; false where an element of the list is empty or none. */
+static bool add_codings(struct codings *all, struct span list)
+{
+	const char *comma;
+
+	while ((comma = memchr(list.p, ',', list.len)) != NULL) {
+		size_t len = (size_t)(comma - list.p);
+
+		if (!add_coding(all, http_trim(span_of(list.p, len))))
+			return false;
+		span_skip(&list, len + 1);
+	}
+	return add_coding(all, http_trim(list));
+}
+
+/*
+ * Only `chunked` is served, once and in one spelling. RFC 9112 6.1: a list of other codings may be
+ * right but is not understood; 6.3: one that goes on behind `chunked` never is.
+ */
+static int judge_codings(struct h1_head *head)
+{
+	struct codings all = {0};
+
+	for (size_t i = 0; i < head->count; i++) {
+		if (head->field[i].id != HTTP_TRANSFER_ENCODING)
+			continue;
+		if (!add_codings(&all, head->field[i].value))
+			return -ERR_CODING_INVALID;
+		head->field[i].value = SPAN("chunked");
+	}
+	if (all.chunked > 1)
+		return -ERR_CODING_DUPLICATE;
+	if (all.chunked != 0 && !all.chunked_last)
+		return -ERR_CODING_INVALID;
+	return all.others != 0 ? -ERR_CODING_UNKNOWN : 0;
+}
+
 int h1_body_of_request(struct h1_head *head, struct h1_body *body)
 {
-	bool lengths, codings;
-	struct h1_field *length = single_field(head, HTTP_CONTENT_LENGTH, &lengths);
-	struct h1_field *coding = single_field(head, HTTP_TRANSFER_ENCODING, &codings);
+	struct h1_field *length = NULL, *coding = NULL;
+	unsigned lengths = count_fields(head, HTTP_CONTENT_LENGTH, &length);
+	unsigned codings = count_fields(head, HTTP_TRANSFER_ENCODING, &coding);
 	int rc;
 
 	*body = (struct h1_body){0};
-	if (lengths)
+	if (lengths > 1)
 		return -ERR_LENGTH_DUPLICATE;
-	if (codings)
-		return -ERR_CODING_DUPLICATE;
-	if (coding && length)
+	if (codings != 0 && lengths != 0)
 		return -ERR_LENGTH_AND_CODING;
-	if (coding) {
+	if (codings != 0) {
 		if (head->minor == 0)
 			return -ERR_CODING_VERSION;
-		if (!http_equal(coding->value, SPAN("chunked")))
-			return -ERR_CODING_UNKNOWN;
+		rc = judge_codings(head);
+		if (rc != 0)
+			return rc;
 		body->state = H1_BODY_CHUNK_SIZE;
 	}
-	if (length) {
+	if (lengths != 0) {
 		rc = parse_length(&length->value, &body->left);
 		if (rc != 0)
 			return rc;

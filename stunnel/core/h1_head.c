@@ -86,11 +86,19 @@ static int name_error(size_t name_len, char c, bool first)
 	return -ERR_FIELD_NAME;
 }
 
+/* RFC 9110 5.5: what may be kept in a value that is only data. */
+static bool is_data(char c)
+{
+	return c != '\0' && c != '\r' && c != '\n';
+}
+
 /*
- * Parses the field line at p into *field. The CRLF that ends the section bounds every loop, since
- * no class of characters holds CR. Returns the next line, or NULL with the error in *error.
+ * Parses the field line at p into *field; *controls is set where its value holds some. The CRLF
+ * that ends the section bounds every loop, since no class of characters holds CR. Returns the next
+ * line, or NULL with the error in *error.
  */
-static const char *field_line(const char *p, bool first, struct h1_field *field, int *error)
+static const char *field_line(const char *p, bool first, struct h1_field *field, bool *controls,
+			      int *error)
 {
 	const char *start = p;
 
@@ -108,6 +116,11 @@ static const char *field_line(const char *p, bool first, struct h1_field *field,
 	start = ++p;
 	while (http_is(*p, HTTP_VALUE))
 		p++;
+	if (is_data(*p)) {
+		*controls = true;
+		while (is_data(*p))
+			p++;
+	}
 	field->value = http_trim(span_of(start, (size_t)(p - start)));
 	if (*p != '\r') {
 		*error = -ERR_FIELD_VALUE;
@@ -127,12 +140,13 @@ int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head)
 	int error = 0;
 
 	head->count = 0;
+	head->controls = false;
 	while (p < end) {
 		struct h1_field *field = &head->field[head->count];
 
 		if (head->count == max_fields)
 			return -ERR_TOO_MANY_FIELDS;
-		p = field_line(p, head->count == 0, field, &error);
+		p = field_line(p, head->count == 0, field, &head->controls, &error);
 		if (!p)
 			return error;
 		field->id = http_field(field->name);

@@ -24,9 +24,10 @@ struct h1_field {
 struct h1_head {
 	struct span method;
 	struct span target;
-	int minor; /* of HTTP/1.x: 0 or 1 */
+	int minor;     /* of HTTP/1.x: 0 or 1 */
+	bool controls; /* there are some in values: see h1_judge_values() */
 	size_t count;
-	struct h1_field field[H1_FIELDS_MAX];
+	struct h1_field field[H1_FIELDS_MAX + 1]; /* one may be added to those that came */
 };
 
 /*

@@ -1,128 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "h1_judge.h"
 
-#include "text.h"
-
-/* Of a port (RFC 3986 3.2.3): no digits, or up to five, and 65535 at most. */
-static bool is_port(struct span s)
-{
-	uint64_t port;
-
-	return s.len == 0 || (s.len <= 5 && text_decimal(s, 65535, &port));
-}
-
-/* No bracket or zone inside the brackets; whether an address is valid, the backend judges. */
-static bool is_ip_literal(struct span s)
-{
-	return s.len != 0 && !memchr(s.p, '[', s.len) && !memchr(s.p, ']', s.len) &&
-	       !memchr(s.p, '%', s.len);
-}
-
-/* A reg-name or IPv4 address, RFC 3986 3.2.2. */
-static bool is_name(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] == '[' || s.p[i] == ']' || s.p[i] == ':')
-			return false;
-		if (s.p[i] == '%' && (s.len - i < 3 || text_hex_digit(s.p[i + 1]) < 0 ||
-				      text_hex_digit(s.p[i + 2]) < 0))
-			return false;
-	}
-	return s.len != 0;
-}
-
-/*
- * uri-host [ ":" port ], RFC 3986 3.2.2: out of a malformed host backends read different names, and
- * route by them. Host may be empty (RFC 9110 7.2).
- */
-static bool is_host(struct span s)
-{
-	const char *end = s.len != 0 && s.p[0] == '[' ? memchr(s.p, ']', s.len) : NULL;
-	struct span host = s, port = {0};
-
-	if (!http_all(s, HTTP_HOST))
-		return false;
-	if (s.len == 0)
-		return true;
-	if (end)
-		host.len = (size_t)(end - s.p) + 1;
-	else if (memchr(s.p, ':', s.len))
-		host.len = (size_t)((const char *)memchr(s.p, ':', s.len) - s.p);
-	if (host.len < s.len) {
-		if (s.p[host.len] != ':')
-			return false;
-		port = span_of(s.p + host.len + 1, s.len - host.len - 1);
-	}
-	if (!is_port(port))
-		return false;
-	return end ? is_ip_literal(span_of(s.p + 1, host.len - 2)) : is_name(host);
-}
-
-/* The authority of an absolute-form target of http or https; empty for any other target. */
-static struct span target_authority(struct span target)
-{
-	static const struct span schemes[] = {SPAN_INIT("http://"), SPAN_INIT("https://")};
-
-	for (size_t i = 0; i < 2; i++) {
-		size_t len = schemes[i].len;
-
-		if (target.len <= len || !http_equal(span_of(target.p, len), schemes[i]))
-			continue;
-		span_skip(&target, len);
-		for (len = 0; len < target.len; len++)
-			if (target.p[len] == '/' || target.p[len] == '?')
-				break;
-		return span_of(target.p, len);
-	}
-	return span_of(NULL, 0);
-}
-
-/* Whether an authority-form target (RFC 9112 3.2.3) has the port that may not be left out. */
-static bool has_port(struct span authority)
-{
-	size_t digits = 0;
-
-	while (digits < authority.len && authority.p[authority.len - 1 - digits] >= '0' &&
-	       authority.p[authority.len - 1 - digits] <= '9')
-		digits++;
-	return digits != 0 && digits + 1 < authority.len &&
-	       authority.p[authority.len - 1 - digits] == ':';
-}
-
-/* The target's form (RFC 9112 3.2); a host in the target must be Host's, or backends differ. */
-static int judge_target(const struct h1_head *head, const struct h1_field *host, bool connect)
-{
-	struct span authority = head->target;
-
-	if (connect && !has_port(authority))
-		return -ERR_TARGET_FORM;
-	if (!connect && head->target.p[0] == '/')
-		return 0;
-	if (!connect && span_eq(head->target, SPAN("*")))
-		return span_eq(head->method, SPAN("OPTIONS")) ? 0 : -ERR_TARGET_FORM;
-	if (!connect)
-		authority = target_authority(head->target);
-	if (authority.len == 0 || !is_host(authority))
-		return -ERR_TARGET_FORM;
-	if (host && !http_equal(host->value, authority))
-		return -ERR_HOST_MISMATCH;
-	return 0;
-}
-
-static int judge_host(const struct h1_head *head, const struct h1_field **host)
-{
-	*host = NULL;
-	for (size_t i = 0; i < head->count; i++) {
-		if (head->field[i].id != HTTP_HOST_FIELD)
-			continue;
-		if (*host)
-			return -ERR_HOST_DUPLICATE;
-		*host = &head->field[i];
-	}
-	if (!*host)
-		return head->minor == 0 ? 0 : -ERR_HOST_MISSING;
-	return is_host((*host)->value) ? 0 : -ERR_HOST_INVALID;
-}
+#include "h1_target.h"
 
 /* The options of Connection that are kept, as bits and as the field's value. */
 enum {
@@ -190,6 +69,7 @@ static int judge_option(const struct rewrite *rw, struct h1_head *head, struct s
 		return 0;
 	case HTTP_OTHER:
 	case HTTP_TRAILER:
+	case HTTP_EXPECT:
 		break;
 	}
 	if (!rewrite_protects(rw, option))
@@ -216,7 +96,7 @@ static int connection_options(const struct rewrite *rw, struct h1_head *head, un
 	return 0;
 }
 
-/* Leaves one Connection line, of the options that are kept. */
+/* Leaves one Connection line, of the options that are kept, or adds it. */
 static void write_connection(struct h1_head *head, unsigned options)
 {
 	struct h1_field *first = NULL;
@@ -231,6 +111,9 @@ static void write_connection(struct h1_head *head, unsigned options)
 			field->value = connection_values[options];
 		first = field;
 	}
+	if (!first && options != 0)
+		head->field[head->count++] = (struct h1_field){
+			SPAN("Connection"), connection_values[options], HTTP_CONNECTION, false};
 }
 
 /*
@@ -304,60 +187,145 @@ static void drop_hop_fields(struct h1_head *head)
 	}
 }
 
-static bool is_idempotent(struct span method)
+/* What is known of a method, bits. */
+enum {
+	METHOD_IDEMPOTENT = 1,	/* RFC 9110 9.2.2 */
+	METHOD_CONTENTLESS = 2, /* content has no meaning, and some servers do not read it */
+};
+
+static unsigned properties_of(struct span method)
 {
-	static const struct span methods[] = {SPAN_INIT("GET"),	    SPAN_INIT("HEAD"),
-					      SPAN_INIT("OPTIONS"), SPAN_INIT("DELETE"),
-					      SPAN_INIT("PUT"),	    SPAN_INIT("TRACE")};
+	static const struct {
+		struct span name;
+		unsigned properties;
+	} methods[] = {
+		{SPAN_INIT("GET"), METHOD_IDEMPOTENT | METHOD_CONTENTLESS},
+		{SPAN_INIT("HEAD"), METHOD_IDEMPOTENT | METHOD_CONTENTLESS},
+		{SPAN_INIT("OPTIONS"), METHOD_IDEMPOTENT | METHOD_CONTENTLESS},
+		{SPAN_INIT("DELETE"), METHOD_IDEMPOTENT | METHOD_CONTENTLESS},
+		{SPAN_INIT("PUT"), METHOD_IDEMPOTENT},
+		{SPAN_INIT("TRACE"), METHOD_IDEMPOTENT},
+	};
 
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-		if (span_eq(method, methods[i]))
-			return true;
-	return false;
+		if (span_eq(method, methods[i].name))
+			return methods[i].properties;
+	return 0;
 }
 
-int h1_judge_request(const struct rewrite *rw, struct h1_head *head, bool connect,
-		     struct h1_verdict *verdict)
+/* RFC 9110 10.1.1: whether a field asks for `100-continue`, maybe several times, and nothing else.
+ */
+static bool asks_to_continue(struct span list)
 {
-	const struct h1_field *host;
-	unsigned options;
-	int rc;
+	struct span expectation;
+	bool any = false;
 
-	verdict->kind = head->minor == 0 ? H1_KIND_HTTP10 : 0;
-	if (span_eq(head->method, SPAN("HEAD")))
-		verdict->kind |= H1_KIND_HEAD;
-	if (span_eq(head->method, SPAN("CONNECT"))) {
-		if (!connect)
-			return -ERR_CONNECT_REFUSED;
-		verdict->kind |= H1_KIND_CONNECT;
+	while (http_list_next(&list, &expectation)) {
+		if (!http_equal(expectation, SPAN("100-continue")))
+			return false;
+		any = true;
 	}
-	rc = judge_host(head, &host);
-	if (rc != 0)
-		return rc;
-	rc = judge_target(head, host, verdict->kind & H1_KIND_CONNECT);
-	if (rc != 0)
-		return rc;
-	rc = h1_body_of_request(head, &verdict->body);
-	if (rc != 0)
-		return rc;
-	drop_hop_fields(head);
-	rc = connection_options(rw, head, &options);
+	return any;
+}
+
+/*
+ * Any other expectation is ours to refuse: some servers answer 417 and read the content as the next
+ * request. The one that is known goes on in one line and one spelling, if content is to come:
+ * without any, some servers wait for it all the same.
+ */
+static int judge_expect(struct h1_head *head, bool content)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < head->count; i++) {
+		struct h1_field *field = &head->field[i];
+
+		if (field->id != HTTP_EXPECT)
+			continue;
+		if (!asks_to_continue(field->value))
+			return -ERR_EXPECTATION;
+		field->value = SPAN("100-continue");
+		field->dropped = found || !content;
+		found = true;
+	}
+	return 0;
+}
+
+/* What the method has to do with the content, for which body->state stands. */
+static int judge_content(struct h1_head *head, struct h1_verdict *verdict)
+{
+	bool content = verdict->body.state != H1_BODY_COMPLETE;
+	unsigned properties = properties_of(head->method);
+
+	if (content && span_eq(head->method, SPAN("TRACE")))
+		return -ERR_TRACE_CONTENT;
+	if (!content && (properties & METHOD_IDEMPOTENT))
+		verdict->kind |= H1_KIND_REPEATABLE;
+	if (content && (properties & METHOD_CONTENTLESS))
+		verdict->kind |= H1_KIND_LAST;
+	return judge_expect(head, content);
+}
+
+int h1_judge_values(const struct rewrite *rw, const struct h1_head *head)
+{
+	for (size_t i = 0; head->controls && i < head->count; i++) {
+		const struct h1_field *field = &head->field[i];
+
+		if (!http_all(field->value, HTTP_VALUE) &&
+		    (http_frames(field->name) || rewrite_protects(rw, field->name)))
+			return -ERR_FIELD_VALUE;
+	}
+	return 0;
+}
+
+/* The options of Connection as they go on, and what they ask for. */
+static int judge_connection(const struct rewrite *rw, struct h1_head *head,
+			    struct h1_verdict *verdict)
+{
+	unsigned options;
+	int rc = connection_options(rw, head, &options);
+
 	if (rc != 0)
 		return rc;
 	if (verdict->kind & H1_KIND_CONNECT)
 		options &= ~(unsigned)OPTION_UPGRADE;
 	verdict->protocol = judge_upgrade(head, options);
-	if (verdict->protocol.len != 0)
+	if (verdict->protocol.len != 0) {
 		verdict->kind |= H1_KIND_UPGRADE;
-	else
+		verdict->kind &= ~(unsigned)H1_KIND_REPEATABLE;
+	} else {
 		options &= ~(unsigned)OPTION_UPGRADE;
-	if (verdict->body.state == H1_BODY_COMPLETE && is_idempotent(head->method) &&
-	    !(verdict->kind & H1_KIND_UPGRADE))
-		verdict->kind |= H1_KIND_REPEATABLE;
-	write_connection(head, options);
+	}
 	verdict->last =
 		(options & OPTION_CLOSE) || (head->minor == 0 && !(options & OPTION_KEEP_ALIVE));
+	if (verdict->kind & H1_KIND_LAST)
+		options |= OPTION_CLOSE;
+	write_connection(head, options);
 	return 0;
+}
+
+int h1_judge_request(const struct rewrite *rw, const struct h1_limits *limits, struct h1_head *head,
+		     struct h1_verdict *verdict)
+{
+	int rc = h1_judge_values(rw, head);
+
+	verdict->kind = head->minor == 0 ? H1_KIND_HTTP10 : 0;
+	if (span_eq(head->method, SPAN("HEAD")))
+		verdict->kind |= H1_KIND_HEAD;
+	if (rc == 0 && span_eq(head->method, SPAN("CONNECT"))) {
+		verdict->kind |= H1_KIND_CONNECT;
+		rc = limits->connect ? 0 : -ERR_CONNECT_REFUSED;
+	}
+	if (rc == 0)
+		rc = h1_target_judge(head);
+	if (rc == 0)
+		rc = h1_body_of_request(head, &verdict->body);
+	if (rc == 0)
+		rc = judge_content(head, verdict);
+	if (rc != 0)
+		return rc;
+	drop_hop_fields(head);
+	return judge_connection(rw, head, verdict);
 }
 
 /*

@@ -6,6 +6,7 @@
 
 #include "h1_body.h"
 #include "h1_head.h"
+#include "h1_state.h"
 #include "rewrite.h"
 
 /* What the response to a request may be, beside an ordinary one; bits. */
@@ -27,11 +28,17 @@ struct h1_verdict {
 
 /*
  * Everything that RFC 9110 and 9112 ask of a request as a whole: Host, the form of the target, the
- * length rule, Connection. Marks fields of head as dropped and sets the values of others to what
- * is to be forwarded. connect: whether CONNECT is served. 0, or -ERR_x with *verdict unspecified.
+ * length rule, Expect, Connection. Marks fields of head as dropped, sets the values of others to
+ * what is to be forwarded, and may add one. 0, or -ERR_x with *verdict unspecified.
  */
-int h1_judge_request(const struct rewrite *rw, struct h1_head *head, bool connect,
+int h1_judge_request(const struct rewrite *rw, const struct h1_limits *limits, struct h1_head *head,
 		     struct h1_verdict *verdict);
+
+/*
+ * Controls may stand in the values of fields that are only data. 0, or -ERR_FIELD_VALUE where one
+ * is in a field, or an alias of a field, that frames, routes or that a rule is about.
+ */
+int h1_judge_values(const struct rewrite *rw, const struct h1_head *head);
 
 /* Whether a trailer of the client's may be forwarded. */
 bool h1_judge_trailer(const struct rewrite *rw, const struct h1_field *field);

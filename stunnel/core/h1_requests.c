@@ -113,7 +113,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	rc = h1_head_parse(span_of(in->p, end), h->limits.max_fields, &head);
 	if (rc != 0)
 		return rc;
-	rc = h1_judge_request(h->rewrite, &head, h->limits.connect, &verdict);
+	rc = h1_judge_request(h->rewrite, &h->limits, &head, &verdict);
 	if (rc != 0)
 		return rc;
 	rewrite_request(h->rewrite, h->facts, &head, h->requests + 1, out);
@@ -128,7 +128,8 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	s->empty_lines = 0;
 	s->body = verdict.body;
 	s->state = H1_STATE_BODY;
-	h->last = verdict.last;
+	/* Where no other backend connection can follow, the client's ends with the backend's. */
+	h->last = verdict.last || ((verdict.kind & H1_KIND_LAST) && !h->limits.keep_client);
 	watch_request(h, &head);
 	queue_push(h, verdict.kind);
 	if (verdict.kind & H1_KIND_UPGRADE) {
@@ -167,6 +168,8 @@ static int request_trailers(struct h1 *h, struct span *in, struct out *out)
 		return rc;
 	s->scan = (struct h1_head_scan){0};
 	rc = h1_head_fields(span_of(in->p, end), h->limits.max_fields, &head);
+	if (rc == 0)
+		rc = h1_judge_values(h->rewrite, &head);
 	if (rc != 0)
 		return rc;
 	out_put(out, SPAN("0\r\n"));

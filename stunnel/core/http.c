@@ -89,9 +89,11 @@ static const struct known_field {
 	{SPAN_INIT("HTTP2-Settings"), HTTP_HTTP2_SETTINGS},
 	{SPAN_INIT("TE"), HTTP_TE},
 	{SPAN_INIT("Trailer"), HTTP_TRAILER},
+	{SPAN_INIT("Expect"), HTTP_EXPECT},
 };
 
 #define KNOWN_FIELDS (sizeof known_fields / sizeof known_fields[0])
+#define FRAMING_FIELDS (KNOWN_FIELDS - 1) /* all but the last */
 
 enum http_field http_field(struct span name)
 {
@@ -107,7 +109,7 @@ bool http_frames(struct span name)
 	if (name.len == 0 ||
 	    (http_is(name.p[0], HTTP_ALNUM) && !memchr("chtu", http_lower(name.p[0]), 4)))
 		return false;
-	for (size_t i = 0; i < KNOWN_FIELDS; i++)
+	for (size_t i = 0; i < FRAMING_FIELDS; i++)
 		if (http_alias(name, known_fields[i].name))
 			return true;
 	return false;
@@ -143,8 +145,12 @@ static struct span reason_phrase(int status)
 		return SPAN("Method Not Allowed");
 	case 408:
 		return SPAN("Request Timeout");
+	case 417:
+		return SPAN("Expectation Failed");
 	case 431:
 		return SPAN("Request Header Fields Too Large");
+	case 501:
+		return SPAN("Not Implemented");
 	case 502:
 		return SPAN("Bad Gateway");
 	case 503:

@@ -45,7 +45,7 @@ bool http_alias(struct span a, struct span b);
 /* Whether a field name begins with `beginning`, both folded as http_alias() folds them. */
 bool http_alias_begins(struct span name, struct span beginning);
 
-/* Fields that decide how a message is framed, routed or connected. */
+/* Fields that decide how a message is framed, routed or connected, and Expect. */
 enum http_field {
 	HTTP_OTHER = 0,
 	HTTP_HOST_FIELD,
@@ -56,6 +56,7 @@ enum http_field {
 	HTTP_HTTP2_SETTINGS,
 	HTTP_TE,
 	HTTP_TRAILER,
+	HTTP_EXPECT, /* neither frames nor routes */
 };
 
 /* Which of these fields a name is, in any case. */

@@ -170,9 +170,9 @@ bool rewrite_active(const struct rewrite *rw)
 
 size_t rewrite_insertion(const struct rewrite *rw)
 {
-	/* A field written without white space gains a space, Connection at most two; a trailer
-	 * section gains its last chunk's line. */
-	return rw->insertion + H1_FIELDS_MAX + 8;
+	/* A field written without white space gains a space, and Connection, which may be added, an
+	 * option; a trailer section gains its last chunk's line. */
+	return rw->insertion + H1_FIELDS_MAX + SPAN("Connection: close\r\n").len;
 }
 
 /*
@@ -321,7 +321,7 @@ static void put_fields(const struct rewrite *rw, const struct template_source *f
 		       struct out *out)
 {
 	const struct h1_head *head = from->head;
-	const struct h1_field *rest[H1_FIELDS_MAX];
+	const struct h1_field *rest[H1_FIELDS_MAX + 1];
 	size_t count = 0;
 
 	put_host(rw, from, out);

@@ -107,7 +107,7 @@ static void check(const struct rewrite *rw, const struct facts *facts, struct sp
 		abort();
 	if (!holds(out_span(&out), "\r\nContent-Length: 3\r\n"))
 		abort();
-	if (memcmp(buffer, "GET /", 5) != 0 && !holds(out_span(&out), "\r\nHost: a\r\n"))
+	if (memcmp(buffer, "POST /", 6) != 0 && !holds(out_span(&out), "\r\nHost: a\r\n"))
 		abort();
 }
 
@@ -120,8 +120,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	struct facts_cert cert = {0};
 	const struct span requests[] = {
-		SPAN("GET / HTTP/1.1\r\n" FIELDS),
-		SPAN("GET http://a?b HTTP/1.1\r\n" FIELDS),
+		SPAN("POST / HTTP/1.1\r\n" FIELDS),
+		SPAN("POST http://a?b HTTP/1.1\r\n" FIELDS),
 	};
 	struct span in = span_of((const char *)data, size);
 

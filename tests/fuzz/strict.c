@@ -17,6 +17,8 @@ struct request {
 	bool ours_is_last;		 /* of the lines named X-Forwarded-For */
 	bool others;			 /* a field beside it and Host has come */
 	bool close, keep_alive, upgrade; /* as Connection says */
+	bool expects;
+	bool trace, contentless; /* methods: content is forbidden, or is the last of a connection */
 	int upgrades;
 	unsigned long long length;
 };
@@ -73,6 +75,11 @@ static bool line(struct reader *r, const char **p, size_t *len)
 	return true;
 }
 
+static bool is_method(const char *p, const char *end, const char *name)
+{
+	return (size_t)(end - p) == strlen(name) && memcmp(p, name, strlen(name)) == 0;
+}
+
 static void request_line(struct request *q, const char *p, size_t len)
 {
 	const char *end = p + len, *begin = p;
@@ -80,7 +87,10 @@ static void request_line(struct request *q, const char *p, size_t len)
 	check(p < end && token_char((unsigned char)*p), "no method");
 	while (p < end && token_char((unsigned char)*p))
 		p++;
-	q->connect = p - begin == 7 && memcmp(begin, "CONNECT", 7) == 0;
+	q->connect = is_method(begin, p, "CONNECT");
+	q->trace = is_method(begin, p, "TRACE");
+	q->contentless = is_method(begin, p, "GET") || is_method(begin, p, "HEAD") ||
+			 is_method(begin, p, "OPTIONS") || is_method(begin, p, "DELETE");
 	check(p < end && *p++ == ' ', "no space behind the method");
 	check(p<end && * p> ' ', "no target");
 	while (p<end && * p> ' ' && *p < 0x7f)
@@ -146,13 +156,28 @@ static void length(struct request *q, const char *p, size_t len)
 	check(q->length <= 0x7fffffffffffffffULL, "Content-Length too large");
 }
 
+/* Of fields that frame, route or are ours: what others hold is data. */
+static void no_controls(const char *p, size_t len)
+{
+	for (const char *c = p; c < p + len; c++)
+		check((*c & 0x80) || *c == '\t' || (*c >= ' ' && *c != 0x7f), "control in a value");
+}
+
 static void known_field(struct request *q, const char *name, size_t name_len, const char *value,
 			size_t len)
 {
+	static const char *const framing[] = {"host",	    "contentlength", "transferencoding",
+					      "connection", "upgrade",	     "te",
+					      "trailer"};
 	char folded[32];
 
 	fold(name, name_len, folded, sizeof folded);
+	for (size_t i = 0; i < sizeof framing / sizeof framing[0]; i++)
+		if (strcmp(folded, framing[i]) == 0)
+			no_controls(value, len);
 	if (strcmp(folded, "xforwardedfor") == 0) {
+		if (q->mode != STRICT_ANY)
+			no_controls(value, len);
 		forwarded_for(q, name, value, len);
 	} else if (strcmp(folded, "host") == 0) {
 		check(is(name, name_len, "Host") && ++q->hosts == 1, "Host twice or an alias");
@@ -162,7 +187,8 @@ static void known_field(struct request *q, const char *name, size_t name_len, co
 		length(q, value, len);
 	} else if (strcmp(folded, "transferencoding") == 0) {
 		check(is(name, name_len, "Transfer-Encoding"), "an alias of Transfer-Encoding");
-		check(++q->codings == 1 && is(value, len, "chunked"), "Transfer-Encoding");
+		check(++q->codings == 1 && len == 7 && memcmp(value, "chunked", 7) == 0,
+		      "Transfer-Encoding");
 	} else if (strcmp(folded, "connection") == 0) {
 		check(is(name, name_len, "Connection"), "an alias of Connection");
 		connection(q, value, len);
@@ -170,6 +196,9 @@ static void known_field(struct request *q, const char *name, size_t name_len, co
 		check(is(name, name_len, "Upgrade") && ++q->upgrades == 1, "Upgrade twice");
 		check(len != 0 && !memchr(value, ',', len), "several protocols");
 		check(!starts(value, len, "h2") && !starts(value, len, "http"), "h2c");
+	} else if (is(name, name_len, "Expect")) {
+		check(!q->expects && len == 12 && memcmp(value, "100-continue", 12) == 0, "Expect");
+		q->expects = true;
 	} else {
 		check(strcmp(folded, "http2settings") != 0, "HTTP2-Settings");
 	}
@@ -186,10 +215,13 @@ static void field(struct request *q, const char *p, size_t len)
 	name_len = (size_t)(p - name);
 	check(name_len != 0 && end - p >= 2 && p[0] == ':' && p[1] == ' ', "not NAME: VALUE");
 	p += 2;
-	for (const char *c = p; c < end; c++)
-		check((*c & 0x80) || *c == '\t' || (*c >= ' ' && *c != 0x7f), "control in a value");
 	known_field(q, name, name_len, p, (size_t)(end - p));
 	q->others |= !is(name, name_len, "Host") && !is(name, name_len, "X-Forwarded-For");
+}
+
+static bool has_content(const struct request *q)
+{
+	return q->codings != 0 || q->length != 0;
 }
 
 static void head_is_sound(const struct request *q)
@@ -199,6 +231,9 @@ static void head_is_sound(const struct request *q)
 	check(q->minor == 1 || q->codings == 0, "coding in HTTP/1.0");
 	check(q->upgrade == (q->upgrades != 0), "Upgrade without its option, or the other way");
 	check(q->minor == 1 || !q->upgrade, "Upgrade in HTTP/1.0");
+	check(!has_content(q) || !q->trace, "TRACE with content");
+	check(!has_content(q) || !q->contentless || q->close, "content that may not be read");
+	check(has_content(q) || !q->expects, "Expect without content");
 	if (q->mode == STRICT_ANY)
 		return;
 	check(q->ours_is_last, "X-Forwarded-For is not ours, or ours is not the last");

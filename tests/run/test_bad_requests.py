@@ -32,7 +32,7 @@ BAD = {
     ),
     "unknown coding": (
         b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        400,
+        501,
         "coding-unknown",
         "RFC 9112 6.1",
     ),

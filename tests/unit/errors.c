@@ -29,7 +29,7 @@ static const char *const refused[ERR_COUNT] = {
 	[ERR_FIELD_NO_COLON] = GET "X\r\n\r\n",
 	[ERR_FIELD_NAME_EMPTY] = GET ": x\r\n\r\n",
 	[ERR_FIELD_NAME] = GET "X : a\r\n\r\n",
-	[ERR_FIELD_VALUE] = GET "X: \x01\r\n\r\n",
+	[ERR_FIELD_VALUE] = GET "TE: \x01\r\n\r\n",
 	[ERR_HEAD_TOO_LARGE] = "", /* made below */
 	[ERR_TOO_MANY_FIELDS] = "",
 	[ERR_HOST_MISSING] = "GET / HTTP/1.1\r\n\r\n",
@@ -42,7 +42,10 @@ static const char *const refused[ERR_COUNT] = {
 	[ERR_LENGTH_AND_CODING] = GET "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
 	[ERR_CODING_DUPLICATE] =
 		GET "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+	[ERR_CODING_INVALID] = GET "Transfer-Encoding: chunked;q=1\r\n\r\n",
 	[ERR_CODING_UNKNOWN] = GET "Transfer-Encoding: gzip\r\n\r\n",
+	[ERR_TRACE_CONTENT] = "TRACE / HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n",
+	[ERR_EXPECTATION] = GET "Expect: x\r\n\r\n",
 	[ERR_CODING_VERSION] = "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
 	[ERR_CHUNK_SIZE] = "x",
 	[ERR_CHUNK_TOO_LARGE] = "10000000000000",

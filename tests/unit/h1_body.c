@@ -81,19 +81,26 @@ static const struct {
 	{"Transfer-Encoding: chunked\r\n", "chunked"},
 	{"transfer-encoding: CHUNKED\r\n", "chunked"},
 	{"Transfer-Encoding: \tchunked \t\r\n", "chunked"},
-	{"Transfer-Encoding:\r\n", "coding-unknown"},
+	{"Transfer-Encoding:\r\n", "coding-invalid"},
 	{"Transfer-Encoding: identity\r\n", "coding-unknown"},
 	{"Transfer-Encoding: xchunked\r\n", "coding-unknown"},
 	{"Transfer-Encoding: chunkedx\r\n", "coding-unknown"},
-	{"Transfer-Encoding: chunked, chunked\r\n", "coding-unknown"},
+	{"Transfer-Encoding: chunked, chunked\r\n", "coding-duplicate"},
 	{"Transfer-Encoding: gzip, chunked\r\n", "coding-unknown"},
-	{"Transfer-Encoding: chunked, gzip\r\n", "coding-unknown"},
-	{"Transfer-Encoding: ,chunked\r\n", "coding-unknown"},
-	{"Transfer-Encoding: chunked,\r\n", "coding-unknown"},
-	{"Transfer-Encoding: chunked;q=1\r\n", "coding-unknown"},
-	{"Transfer-Encoding: \"chunked\"\r\n", "coding-unknown"},
+	{"Transfer-Encoding: chunked, gzip\r\n", "coding-invalid"},
+	{"Transfer-Encoding: ,chunked\r\n", "coding-invalid"},
+	{"Transfer-Encoding: chunked,\r\n", "coding-invalid"},
+	{"Transfer-Encoding: chunked;q=1\r\n", "coding-invalid"},
+	{"Transfer-Encoding: \"chunked\"\r\n", "coding-invalid"},
 	{"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "coding-duplicate"},
-	{"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n", "coding-duplicate"},
+	{"Transfer-Encoding: gzip\r\n", "coding-unknown"},
+	{"Transfer-Encoding: gzip;q=1 , CHUNKED\r\n", "coding-unknown"},
+	{"Transfer-Encoding: gzip gzip\r\n", "coding-invalid"},
+	{"Transfer-Encoding: ;q\r\n", "coding-invalid"},
+	{"Transfer-Encoding: chunked, gzip, chunked\r\n", "coding-duplicate"},
+	{"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n", "coding-unknown"},
+	{"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "coding-invalid"},
+	{"Transfer-Encoding: chunked\r\nTransfer-Encoding:\r\n", "coding-invalid"},
 	{"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "length-and-coding"},
 	{"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", "length-and-coding"},
 	{"Content-Length: x\r\nTransfer-Encoding: x\r\n", "length-and-coding"},
@@ -108,6 +115,16 @@ static void rules_for_requests(void **state)
 	check_request(0, "Content-Length: 5\r\n", "5");
 	check_request(0, "Transfer-Encoding: chunked\r\n", "coding-version");
 	check_request(0, "Transfer-Encoding: x\r\n", "coding-version");
+}
+
+static void coding_has_one_spelling(void **state)
+{
+	struct h1_head head = head_of(1, "Transfer-Encoding: CHUNKED\r\n");
+	struct h1_body body;
+
+	(void)state;
+	assert_int_equal(h1_body_of_request(&head, &body), 0);
+	assert_bytes(head.field[0].value, SPAN("chunked"), "value");
 }
 
 static void length_is_made_canonical(void **state)
@@ -480,6 +497,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rules_for_requests),
+		cmocka_unit_test(coding_has_one_spelling),
 		cmocka_unit_test(length_is_made_canonical),
 		cmocka_unit_test(counted_bodies),
 		cmocka_unit_test(chunked_bodies),
