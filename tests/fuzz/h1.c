@@ -4,7 +4,9 @@
  * Fuzzes a whole conversation. The input: a byte that chooses the settings, then bytes of the
  * client; each 0xff changes the side that sends. Found out: that the output depends on how the
  * bytes arrive or how the caller uses the machine; that a backend gets what no backend may get,
- * or a byte of what was refused; that a response or a tunnel does not pass as it is.
+ * or a byte of what was refused; that a strict client frames an answer other than a lenient one
+ * what the backend sent, or takes it for another request's; that a request meets neither an answer
+ * nor a close; that a tunnel does not pass as it is.
  */
 
 #include "h1.h"
@@ -12,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "answers.h"
+#include "h1_answer.h"
 #include "strict.h"
 
 #define INPUT_MAX 16384
@@ -57,10 +61,14 @@ struct conversation {
 	size_t tunnel_at; /* how much went to the backend before it */
 	bool renewed;	  /* the backend's connection was replaced */
 	bool held;	  /* requests waited for responses when some came */
+	bool unasked;	  /* something came that answers no request */
+	/* Of the present backend connection: its requests, and where its answers begin. */
+	size_t requests, sent_at, arrived_at;
+	struct answers_method method[ANSWERS_MAX];
 };
 
 static struct rewrite rules;
-static struct h1_limits limits = {.max_head = 2048, .max_fields = 32};
+static struct h1_limits limits = {.max_head = 2048, .max_fields = 32, .max_answer_head = 2048};
 
 static void sent(struct side *s, struct span bytes)
 {
@@ -77,9 +85,14 @@ static void consumed(struct side *s, size_t n)
 	s->in_len -= n;
 }
 
+static bool is_answer_error(enum error error)
+{
+	return error >= ERR_ANSWER_FIRST && error <= ERR_ANSWER_LAST;
+}
+
 static bool feed(struct conversation *c, enum h1_dir dir, size_t room)
 {
-	static char buffer[2 * H1_RESPONSE_HEAD_MAX];
+	static char buffer[1 << 17];
 	struct side *s = &c->side[dir];
 	size_t cap = h1_out_min(&rules, limits), begin;
 	struct out out = out_of(buffer, cap);
@@ -91,7 +104,9 @@ static bool feed(struct conversation *c, enum h1_dir dir, size_t room)
 		abort();
 	begin = out.len = room != 0 ? cap - room : 0;
 	rc = h1_feed(&c->h1, dir, &in, &out);
-	if (rc != (dir == H1_REQUEST ? -(int)c->h1.error : 0) || out.full)
+	if (out.full)
+		abort();
+	if (rc != (dir == H1_REQUEST || is_answer_error(c->h1.error) ? -(int)c->h1.error : 0))
 		abort();
 	if (dir == H1_REQUEST && before != ERR_NONE && out.len != begin)
 		abort();
@@ -132,6 +147,93 @@ static void drive(struct conversation *c, enum h1_dir dir)
 	} while (moved && c->side[dir].in_len != 0);
 }
 
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "DIFFERS: %s\n", what);
+	abort();
+}
+
+/* What the client got in the place of one answer is what the backend sent in it. */
+static void check_answer(const struct answers *got, const struct answers *sent, size_t i)
+{
+	const struct answers_one *a = &got->one[i], *b = &sent->one[i];
+
+	must(i < sent->count, "an answer that nobody sent");
+	must(a->status == b->status && a->tunnel == b->tunnel, "the status");
+	must(a->until_close == b->until_close, "the end of an answer");
+	must(!a->complete || b->complete, "an answer that is not complete");
+	must(a->complete && !a->tunnel ? a->len == b->len : a->len <= b->len, "the content");
+	must(memcmp(got->content + a->content, sent->content + b->content, a->len) == 0,
+	     "the bytes of the content");
+}
+
+/* All answers of one backend connection. */
+static void check_answers(const struct conversation *c)
+{
+	static struct answers got, sent;
+	const struct side *s = &c->side[H1_RESPONSE];
+	enum h1_phase phase = h1_phase(&c->h1, H1_RESPONSE);
+	bool last;
+
+	answers_strict(s->sent + c->sent_at, s->sent_len - c->sent_at, c->method, c->requests,
+		       &got);
+	answers_lenient(s->arrived + c->arrived_at, s->arrived_len - c->arrived_at, c->method,
+			c->requests, &sent);
+	for (size_t i = 0; i < got.count; i++)
+		check_answer(&got, &sent, i);
+	last = got.count != 0 && got.one[got.count - 1].close;
+	must(phase != H1_CLOSED || last || c->unasked, "a close that nobody announced");
+	must(phase != H1_CLOSED || h1_over(&c->h1) || h1_phase(&c->h1, H1_REQUEST) == H1_BODY,
+	     "a connection that does not end");
+	must(phase == H1_TUNNEL || phase == H1_CLOSED || is_answer_error(c->h1.error) ||
+		     got.count + h1_in_flight(&c->h1) ==
+			     c->requests + (phase == H1_BODY || phase == H1_UNTIL_CLOSE),
+	     "a request that is lost");
+}
+
+static void on_request(void *owner, struct span line, const struct h1_head *head)
+{
+	struct conversation *c = owner;
+
+	if (!head)
+		return;
+	if (c->requests == ANSWERS_MAX)
+		abort();
+	c->method[c->requests++] = (struct answers_method){
+		.head = span_eq(head->method, SPAN("HEAD")),
+		.connect = span_eq(head->method, SPAN("CONNECT")),
+	};
+	(void)line;
+}
+
+static void on_response(void *owner, int status)
+{
+	(void)owner;
+	(void)status;
+}
+
+static void on_done(void *owner, uint64_t bytes)
+{
+	(void)owner;
+	(void)bytes;
+}
+
+static const struct h1_watch watch = {on_request, on_response, on_done};
+
+/* The backend's connection has been replaced by another one. */
+static void renew(struct conversation *c)
+{
+	check_answers(c);
+	h1_renew(&c->h1);
+	c->side[H1_RESPONSE].in_len = 0;
+	c->renewed = true;
+	c->requests = 0;
+	c->sent_at = c->side[H1_RESPONSE].sent_len;
+	c->arrived_at = c->side[H1_RESPONSE].arrived_len;
+}
+
 static void arrive(struct conversation *c, enum h1_dir dir, const uint8_t *p, size_t len)
 {
 	size_t piece = c->manner.piece != 0 ? c->manner.piece : len;
@@ -144,11 +246,10 @@ static void arrive(struct conversation *c, enum h1_dir dir, const uint8_t *p, si
 		c->side[dir].arrived_len += n;
 		c->held |= h1_blocked(&c->h1) && c->side[H1_REQUEST].in_len != 0;
 		drive(c, dir);
-		if (h1_backend_done(&c->h1)) {
-			h1_renew(&c->h1);
-			c->side[H1_RESPONSE].in_len = 0;
-			c->renewed = true;
-		}
+		for (enum error e; (e = h1_take_mended(&c->h1)) != ERR_NONE;)
+			c->unasked |= e == ERR_ANSWER_UNASKED;
+		if (h1_backend_done(&c->h1))
+			renew(c);
 		if (dir == H1_RESPONSE)
 			drive(c, H1_REQUEST);
 	}
@@ -159,8 +260,11 @@ static void converse(struct conversation *c, struct manner manner, const uint8_t
 	enum h1_dir dir = H1_REQUEST;
 
 	c->manner = manner;
-	c->tunnel = c->held = c->renewed = false;
+	c->tunnel = c->held = c->renewed = c->unasked = false;
+	c->requests = c->sent_at = c->arrived_at = 0;
 	h1_init(&c->h1, &rules, &facts, limits);
+	c->h1.watch = &watch;
+	c->h1.watch_owner = c;
 	for (int i = 0; i < 2; i++)
 		c->side[i].in_len = c->side[i].sent_len = c->side[i].arrived_len = 0;
 	while (len != 0) {
@@ -174,14 +278,6 @@ static void converse(struct conversation *c, struct manner manner, const uint8_t
 	}
 }
 
-static void must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "DIFFERS: %s\n", what);
-	abort();
-}
-
 /*
  * A backend that answers requests that it has not got: whether the machine lets go the requests
  * that waited, or sees the surplus first, hangs on the pieces indeed. Either is right.
@@ -191,8 +287,7 @@ static bool is_race(const struct conversation *a, const struct conversation *b)
 	/* What comes behind a last response is the old connection's or the new one's. */
 	if (a->renewed || b->renewed)
 		return true;
-	return (a->held || b->held) && (h1_phase(&a->h1, H1_RESPONSE) == H1_UNFRAMED ||
-					h1_phase(&b->h1, H1_RESPONSE) == H1_UNFRAMED);
+	return (a->held || b->held) && (a->unasked || b->unasked);
 }
 
 static void compare(const struct conversation *a, const struct conversation *b)
@@ -224,21 +319,10 @@ static void check_requests(const struct conversation *c, enum strict_mode mode)
 	     "the bytes of a tunnel");
 }
 
-/* As they came, unless a client outlives its backends. */
-static void check_responses(const struct conversation *c)
-{
-	const struct side *s = &c->side[H1_RESPONSE];
-
-	if (limits.keep_client)
-		return;
-	must(s->sent_len + s->in_len == s->arrived_len, "the length of responses");
-	must(memcmp(s->sent, s->arrived, s->sent_len) == 0, "the bytes of responses");
-}
-
 static void check_output(const struct conversation *c, enum strict_mode mode)
 {
 	check_requests(c, mode);
-	check_responses(c);
+	check_answers(c);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

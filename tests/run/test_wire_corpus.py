@@ -183,6 +183,9 @@ class Run:
     def end(self):
         """The client is done; nothing more may have come to the backend then."""
         self.client.end()
+        if self.case.has("response") and self.connection:  # it may have left a request unanswered
+            with contextlib.suppress(OSError):
+                self.connection.sock.shutdown(socket.SHUT_WR)
         self.client.recv_all()
         if self.connection:
             wait_for(lambda: self.connection.ended, "the backend's connection to end", DEADLINE)
