@@ -35,17 +35,18 @@ static void make(SERVICE_OPTIONS *section, const struct block *from)
 {
 	struct block *b = str_alloc(sizeof *b);
 
-	str_detach(b);
 	memset(b, 0, sizeof *b);
 	if (from)
 		b->options = from->options;
 	else
 		preset(&b->options);
 	section->forward = &b->options;
-	if (stock_frees_sections())
+	if (stock_frees_sections()) {
+		str_detach(b); /* any thread may be the last one to use the section */
 		return;
+	}
+	/* Not detached: such memory of the first file counts as overwritten in stocks to 4.47. */
 	b->lines = str_dup(from ? from->lines : "");
-	str_detach(b->lines);
 	b->next = drafts;
 	drafts = b;
 }
@@ -78,7 +79,6 @@ void blocks_line(SERVICE_OPTIONS *section, const char *name, const char *value)
 	if (!b->lines)
 		return;
 	longer = str_printf("%s%s=%s\n", b->lines, name, value);
-	str_detach(longer);
 	str_free(b->lines);
 	b->lines = longer;
 }

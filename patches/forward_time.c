@@ -47,6 +47,9 @@ int forward_poll(CLI *c, int sec, int msec)
 	uint64_t end = forward_deadline(since, c->opt->forward->service.timeout_request);
 	uint64_t idle = sec < 0 ? UINT64_MAX : now + (uint64_t)sec * 1000 + (uint64_t)msec;
 
+	/* Loops before 4.55 poll no descriptor that they will not read, and would miss its end. */
+	if (!forward_wants_input(c) && SSL_get_shutdown(c->ssl) == 0)
+		s_poll_add(c->fds, c->ssl_rfd->fd, 0, 0);
 	c->forward->timed_out = false;
 	if (since == 0 || idle <= end)
 		return s_poll_wait(c->fds, sec, msec);

@@ -299,8 +299,9 @@ class Stunnel(Program):
     def log_lines(self, text):
         """The texts of the log lines that contain `text`, without date and id."""
         lines = [line.split("]: ", 1)[-1] for line in self.log_text().splitlines()]
-        if PATCHED:  # stocks of 4.x have the older name
+        if PATCHED:  # stocks of 4.x have older words
             lines = [line.replace("SSL accepted: ", "TLS accepted: ") for line in lines]
+            lines = [re.sub(r"^Service (\w.*) accepted", r"Service [\1] accepted", line) for line in lines]
         return [line for line in lines if text in line]
 
     def wait_log(self, text, count=1):
@@ -345,8 +346,9 @@ class Stunnel(Program):
         """Stock does not join the threads whose end it waits for, and before 5.54 waits for none: one
         that is at work when the process cleans OpenSSL up finds its locks gone and crashes, in one
         of ten ends of two hundred connections, unpatched as well.
-        4.46 ends with 2 when it is told to end."""
-        if PATCHED and self.log_lines("Terminated") and self.process.returncode == 2:
+        4.46 ends with 2 or 1 when it is told to end."""
+        told = self.log_lines("Terminated") or self.log_lines("Received signal ")
+        if stock_before(4, 47) and told and self.process.returncode in (1, 2):
             return True
         last = "Terminated" if stock_before(5, 54) else "Service threads terminated"
         return PATCHED and self.log_lines(last) and self.process.returncode == -signal.SIGSEGV
