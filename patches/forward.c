@@ -4,10 +4,11 @@
 
 #include "http.h"
 
-/* Requests can be rewritten only if ALPN (RFC 7301) chose HTTP/1.1, or nothing. */
+/* Requests can be rewritten only if ALPN (RFC 7301) chose HTTP/1, or nothing. */
 static bool speaks_http(const struct facts *facts)
 {
-	return facts->alpn.len == 0 || span_eq(facts->alpn, SPAN("http/1.1"));
+	return facts->alpn.len == 0 || span_eq(facts->alpn, SPAN("http/1.1")) ||
+	       span_eq(facts->alpn, SPAN("http/1.0"));
 }
 
 void forward_begin(CLI *c)
@@ -21,7 +22,7 @@ void forward_begin(CLI *c)
 	}
 	f = forward_prepare(c);
 	if (!speaks_http(&f->facts)) {
-		s_log(LOG_ERR, "ALPN: the client agreed on another protocol than http/1.1");
+		s_log(LOG_ERR, "ALPN: the client agreed on another protocol than HTTP/1");
 		forward_abort(c);
 	}
 	h1_init(&f->h1, &o->service.rewrite, &f->facts, o->service.limits);

@@ -5,18 +5,18 @@
 
 /* --- ALPN ------------------------------------------------------------------------------------- */
 
-/* RFC 7301 3.2: a client that offers only protocols other than http/1.1 is refused. */
+/* RFC 7301 3.2: a client that offers only protocols other than HTTP/1 is refused. */
 static int select_http(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_len,
 		       const unsigned char *offered, unsigned offered_len, void *unused)
 {
-	static const unsigned char http[] = "\x08http/1.1";
+	static const unsigned char http[] = "\x08http/1.1\x08http/1.0";
 	unsigned char *found;
 
 	(void)ssl;
 	(void)unused;
 	if (SSL_select_next_proto(&found, chosen_len, http, sizeof http - 1, offered,
 				  offered_len) != OPENSSL_NPN_NEGOTIATED) {
-		s_log(LOG_ERR, "ALPN: the client offers no http/1.1");
+		s_log(LOG_ERR, "ALPN: the client offers neither http/1.1 nor http/1.0");
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	}
 	*chosen = found;

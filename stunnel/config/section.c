@@ -317,9 +317,9 @@ static void check_alpn(struct check *r, struct tls_settings *tls)
 		return;
 	if (tls->alpn && strcasecmp(tls->alpn, "http/1.1") != 0)
 		tell(r, REPORT_WARNING, table_line(r->section, "alpn"),
-		     "headers are set: of 'alpn' only http/1.1 is offered");
+		     "headers are set: of 'alpn' only http/1.1 and http/1.0 are offered");
 	/* A client that agreed on anything else would speak past the HTTP machine. */
-	tls->alpn = "http/1.1";
+	tls->alpn = "http/1.1, http/1.0";
 }
 
 static void make_tls(struct check *r, struct config_section *s)

@@ -59,6 +59,8 @@
 	  "only the transfer coding 'chunked' is known here")                                      \
 	X(CODING_VERSION, "coding-version", 400, "RFC 9112 6.1",                                   \
 	  "Transfer-Encoding in an HTTP/1.0 request")                                              \
+	X(LENGTH_REQUIRED, "length-required", 411, "RFC 9110 15.5.12",                             \
+	  "content without a Content-Length is not served here")                                   \
 	X(TRACE_CONTENT, "trace-content", 400, "RFC 9110 9.3.8", "a TRACE request has content")    \
 	X(EXPECTATION, "expectation", 417, "RFC 9110 10.1.1",                                      \
 	  "an expectation other than 100-continue")                                                \

@@ -297,7 +297,7 @@ void h1_answer_frame(struct h1_answer *a, unsigned kind, struct h1_body *body)
 {
 	bool opens = (kind & H1_KIND_CONNECT) && a->status < 300;
 
-	*body = (struct h1_body){.lenient = true};
+	*body = (struct h1_body){.takes_lf = true, .takes_space = true};
 	if (a->status < 200 || a->status == 204 || opens) {
 		a->no_framing = a->is_coded || a->lengths != 0;
 		if (a->no_framing)

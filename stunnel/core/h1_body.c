@@ -133,11 +133,11 @@ static int line_end(struct h1_body *body, char c)
 	return 0;
 }
 
-/* Whether c ends a line that must end in CRLF, or in answers in LF, too. */
+/* Whether c ends a line that must end in CRLF, unless LF is taken, too. */
 static bool ends_line(struct h1_body *body, char c)
 {
-	body->bare_lf |= body->lenient && c == '\n';
-	return c == '\r' || (body->lenient && c == '\n');
+	body->bare_lf |= body->takes_lf && c == '\n';
+	return c == '\r' || (body->takes_lf && c == '\n');
 }
 
 static int end_of_line(struct h1_body *body, char c)
@@ -157,7 +157,7 @@ static int extension_start(struct h1_body *body, char c)
 		body->state = H1_BODY_CHUNK_EXTENSION;
 	else if (c == ' ' || c == '\t')
 		body->state = H1_BODY_CHUNK_SPACE;
-	else if ((body->lenient || !spaced) && ends_line(body, c)) {
+	else if ((body->takes_space || !spaced) && ends_line(body, c)) {
 		body->spaced |= spaced;
 		return end_of_line(body, c);
 	} else
@@ -179,7 +179,7 @@ static int size_byte(struct h1_body *body, char c)
 	}
 	if (body->digits != 0)
 		return extension_start(body, c);
-	if (!body->lenient || (c != ' ' && c != '\t'))
+	if (!body->takes_space || (c != ' ' && c != '\t'))
 		return -ERR_CHUNK_SIZE;
 	body->spaced = true;
 	return count_extension(body);
@@ -296,6 +296,9 @@ int h1_body_copy(struct h1_body *body, struct span *in, struct out *out)
 	} else if (event == H1_BODY_CHUNK) {
 		out_hex(out, body->left);
 		out_put(out, SPAN("\r\n"));
+		/* At once: a sender must not choose what a segment begins with. */
+		event = h1_body_step(body, in, out_room(out), &data);
+		out_put(out, data);
 	} else if (event == H1_BODY_CHUNK_END) {
 		out_put(out, SPAN("\r\n"));
 	}

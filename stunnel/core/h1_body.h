@@ -37,7 +37,8 @@ struct h1_body {
 	uint16_t extension;   /* in the current chunk */
 	uint8_t digits;	      /* of the chunk size so far */
 	uint8_t state;	      /* enum h1_body_state */
-	bool lenient;	      /* an answer's: LF ends a line, white space may be around sizes */
+	bool takes_lf;	      /* LF alone ends a line, too */
+	bool takes_space;     /* white space may stand around sizes: answers only */
 	bool spaced, bare_lf; /* and it was so */
 };
 

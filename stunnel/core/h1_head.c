@@ -30,6 +30,14 @@ int h1_head_scan(struct h1_head_scan *scan, bool bare_lf, struct span in, size_t
 	return in.len >= limit ? -ERR_HEAD_TOO_LARGE : 0;
 }
 
+/* The line that ends in this LF; h1_head_scan() has judged what stands before it. */
+static struct span line_before(const char *p, const char *lf)
+{
+	size_t len = (size_t)(lf - p);
+
+	return span_of(p, len != 0 && p[len - 1] == '\r' ? len - 1 : len);
+}
+
 struct span h1_head_first_line(const struct h1_head_scan *scan, struct span in)
 {
 	const char *lf;
@@ -37,7 +45,7 @@ struct span h1_head_first_line(const struct h1_head_scan *scan, struct span in)
 	if (scan->line == 0)
 		return span_of(NULL, 0);
 	lf = memchr(in.p, '\n', in.len);
-	return span_of(in.p, (size_t)(lf - in.p) - 1);
+	return line_before(in.p, lf);
 }
 
 /* s must be `HTTP/1.` and 0 or 1; 0 and the minor version, or -ERR_x. */
@@ -53,7 +61,16 @@ static int parse_version(struct span s, int *minor)
 	return 0;
 }
 
-int h1_head_request_line(struct span line, struct h1_head *head)
+static bool is_target(struct span s, unsigned allow)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!http_is(s.p[i], HTTP_TARGET) &&
+		    !((allow & H1_ALLOW_RAW_TARGET) && (s.p[i] & 0x80)))
+			return false;
+	return true;
+}
+
+int h1_head_request_line(struct span line, unsigned allow, struct h1_head *head)
 {
 	const char *space = memchr(line.p, ' ', line.len);
 
@@ -71,7 +88,7 @@ int h1_head_request_line(struct span line, struct h1_head *head)
 		return -ERR_REQUEST_LINE;
 	head->target = span_of(line.p, (size_t)(space - line.p));
 	span_skip(&line, head->target.len + 1);
-	if (!http_all(head->target, HTTP_TARGET))
+	if (!is_target(head->target, allow))
 		return -ERR_TARGET_INVALID;
 	return parse_version(line, &head->minor);
 }
@@ -81,7 +98,7 @@ static int name_error(size_t name_len, char c, bool first)
 {
 	if (name_len == 0 && (c == ' ' || c == '\t'))
 		return first ? -ERR_LEADING_SPACE : -ERR_OBS_FOLD;
-	if (c == '\r')
+	if (c == '\r' || c == '\n')
 		return -ERR_FIELD_NO_COLON;
 	return -ERR_FIELD_NAME;
 }
@@ -93,9 +110,10 @@ static bool is_data(char c)
 }
 
 /*
- * Parses the field line at p into *field; *controls is set where its value holds some. The CRLF
- * that ends the section bounds every loop, since no class of characters holds CR. Returns the next
- * line, or NULL with the error in *error.
+ * Parses the field line at p into *field; *controls is set where its value holds some. The LF that
+ * ends the section bounds every loop, since no class of characters holds LF; that one without CR
+ * may stand here, h1_head_scan() has judged. Returns the next line, or NULL with the error in
+ * *error.
  */
 static const char *field_line(const char *p, bool first, struct h1_field *field, bool *controls,
 			      int *error)
@@ -122,23 +140,25 @@ static const char *field_line(const char *p, bool first, struct h1_field *field,
 			p++;
 	}
 	field->value = http_trim(span_of(start, (size_t)(p - start)));
-	if (*p != '\r') {
+	if (*p == '\0') {
 		*error = -ERR_FIELD_VALUE;
 		return NULL;
 	}
-	if (p[1] != '\n') {
+	if (*p == '\r' && *++p != '\n') {
 		*error = -ERR_BARE_CR;
 		return NULL;
 	}
-	return p + 2;
+	return p + 1;
 }
 
 int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head)
 {
 	const char *p = section.p;
-	const char *end = section.p + section.len - 2; /* the empty line */
+	const char *end = section.p + section.len - 1; /* the empty line */
 	int error = 0;
 
+	if (end != section.p && end[-1] == '\r')
+		end--;
 	head->count = 0;
 	head->controls = false;
 	while (p < end) {
@@ -156,14 +176,13 @@ int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head)
 	return 0;
 }
 
-int h1_head_parse(struct span bytes, size_t max_fields, struct h1_head *head)
+int h1_head_parse(struct span bytes, size_t max_fields, unsigned allow, struct h1_head *head)
 {
 	const char *lf = memchr(bytes.p, '\n', bytes.len);
-	size_t len = (size_t)(lf - bytes.p) - 1; /* h1_head_scan() saw a CR before each LF */
-	int rc = h1_head_request_line(span_of(bytes.p, len), head);
+	int rc = h1_head_request_line(line_before(bytes.p, lf), allow, head);
 
 	if (rc != 0)
 		return rc;
-	span_skip(&bytes, len + 2);
+	span_skip(&bytes, (size_t)(lf - bytes.p) + 1);
 	return h1_head_fields(bytes, max_fields, head);
 }

@@ -10,6 +10,12 @@
 #define H1_PROTOCOL_MAX 32 /* bytes of a protocol in Upgrade that may be switched to */
 #define H1_FIELDS_MAX 256
 
+/* What is taken of a request though a strict reader refuses it; bits. */
+enum h1_allow {
+	H1_ALLOW_BARE_LF = 1,	 /* a line ends in LF alone */
+	H1_ALLOW_RAW_TARGET = 2, /* bytes from 0x80 on in a target */
+};
+
 struct h1_field {
 	struct span name;
 	struct span value; /* without the white space around it */
@@ -50,17 +56,17 @@ int h1_head_scan(struct h1_head_scan *scan, bool bare_lf, struct span in, size_t
 		 size_t *end);
 
 /*
- * The first line of an incomplete head if all of it has arrived, without CRLF; else empty with
+ * The first line of an incomplete head if all of it has arrived, without its end; else empty with
  * p = NULL. A client that does not speak HTTP is so refused at its first line, and not at the time
  * limit.
  */
 struct span h1_head_first_line(const struct h1_head_scan *scan, struct span in);
 
 /*
- * Parses a line without its CRLF into head->method, target and minor. Strict: RFC 9112 3, HTTP/1.0
- * and HTTP/1.1 only. 0 or -ERR_x.
+ * Parses a line without its end into head->method, target and minor. Strict but for what `allow`
+ * says: RFC 9112 3, HTTP/1.0 and HTTP/1.1 only. 0 or -ERR_x.
  */
-int h1_head_request_line(struct span line, struct h1_head *head);
+int h1_head_request_line(struct span line, unsigned allow, struct h1_head *head);
 
 /*
  * Parses the field lines of `section`, which ends with its empty line as h1_head_scan() found it,
@@ -72,6 +78,6 @@ int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head)
 /*
  * A complete head of a request, of the length that h1_head_scan() found. 0 or -ERR_x.
  */
-int h1_head_parse(struct span bytes, size_t max_fields, struct h1_head *head);
+int h1_head_parse(struct span bytes, size_t max_fields, unsigned allow, struct h1_head *head);
 
 #endif

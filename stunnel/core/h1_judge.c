@@ -320,6 +320,8 @@ int h1_judge_request(const struct rewrite *rw, const struct h1_limits *limits, s
 		rc = h1_target_judge(head);
 	if (rc == 0)
 		rc = h1_body_of_request(head, &verdict->body);
+	if (rc == 0 && limits->require_length && verdict->body.state == H1_BODY_CHUNK_SIZE)
+		rc = -ERR_LENGTH_REQUIRED;
 	if (rc == 0)
 		rc = judge_content(head, verdict);
 	if (rc != 0)

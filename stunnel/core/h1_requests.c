@@ -41,14 +41,30 @@ static void queue_push(struct h1 *h, unsigned kind)
 	h->requests++;
 }
 
-/* Skips empty lines before a request line (RFC 9112 2.2): 0, or an error if there are too many. */
-static int skip_empty_lines(struct h1_side *s, struct span *in)
+static bool takes_lf(const struct h1 *h)
 {
-	while (in->len >= 2 && in->p[0] == '\r' && in->p[1] == '\n') {
+	return h->limits.allow & H1_ALLOW_BARE_LF;
+}
+
+/* Bytes of the empty line that `in` begins with; 0: none. */
+static size_t empty_line(const struct h1 *h, struct span in)
+{
+	if (in.len >= 2 && in.p[0] == '\r' && in.p[1] == '\n')
+		return 2;
+	return takes_lf(h) && in.len != 0 && in.p[0] == '\n';
+}
+
+/* Skips empty lines before a request line (RFC 9112 2.2): 0, or an error if there are too many. */
+static int skip_empty_lines(struct h1 *h, struct span *in)
+{
+	struct h1_side *s = &h->side[H1_REQUEST];
+	size_t len;
+
+	while ((len = empty_line(h, *in)) != 0) {
 		if (s->empty_lines == H1_EMPTY_LINES_MAX)
 			return -ERR_LEADING_CRLF;
 		s->empty_lines++;
-		span_skip(in, 2);
+		span_skip(in, len);
 	}
 	return 0;
 }
@@ -69,12 +85,12 @@ static int scan_request(struct h1 *h, struct span in, size_t *end)
 		return 0;
 	if (!http_is(in.p[0], HTTP_TOKEN) && in.p[0] != '\n')
 		return -ERR_METHOD_INVALID;
-	rc = h1_head_scan(&s->scan, false, in, h->limits.max_head, end);
+	rc = h1_head_scan(&s->scan, takes_lf(h), in, h->limits.max_head, end);
 	if (*end != 0)
 		return 0;
 	line = h1_head_first_line(&s->scan, in);
 	if (line.p) {
-		int line_rc = h1_head_request_line(line, &head);
+		int line_rc = h1_head_request_line(line, h->limits.allow, &head);
 
 		if (line_rc != 0)
 			return line_rc;
@@ -101,7 +117,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 
 	if (h1_requests_blocked(h))
 		return H1_WAITING;
-	rc = skip_empty_lines(s, in);
+	rc = skip_empty_lines(h, in);
 	s->partial = in->len != 0;
 	if (rc != 0)
 		return rc;
@@ -110,7 +126,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 		return rc;
 	s->scan = (struct h1_head_scan){0};
 
-	rc = h1_head_parse(span_of(in->p, end), h->limits.max_fields, &head);
+	rc = h1_head_parse(span_of(in->p, end), h->limits.max_fields, h->limits.allow, &head);
 	if (rc != 0)
 		return rc;
 	rc = h1_judge_request(h->rewrite, &h->limits, &head, &verdict);
@@ -127,6 +143,7 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	s->partial = false;
 	s->empty_lines = 0;
 	s->body = verdict.body;
+	s->body.takes_lf = takes_lf(h);
 	s->state = H1_STATE_BODY;
 	/* Where no other backend connection can follow, the client's ends with the backend's. */
 	h->last = verdict.last || ((verdict.kind & H1_KIND_LAST) && !h->limits.keep_client);
@@ -162,7 +179,7 @@ static int request_trailers(struct h1 *h, struct span *in, struct out *out)
 	struct h1_side *s = &h->side[H1_REQUEST];
 	size_t mark = out_mark(out), end;
 	struct h1_head head;
-	int rc = h1_head_scan(&s->scan, false, *in, h->limits.max_head, &end);
+	int rc = h1_head_scan(&s->scan, takes_lf(h), *in, h->limits.max_head, &end);
 
 	if (rc != 0 || end == 0)
 		return rc;

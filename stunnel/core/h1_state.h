@@ -22,12 +22,6 @@ enum h1_dir {
 	H1_RESPONSE = 1,
 };
 
-/* What is taken of a request though a strict reader refuses it; bits. */
-enum h1_allow {
-	H1_ALLOW_BARE_LF = 1,	 /* a line ends in LF alone */
-	H1_ALLOW_RAW_TARGET = 2, /* bytes from 0x80 on in a target */
-};
-
 struct h1_limits {
 	unsigned max_head;	  /* bytes of a request's head or trailer section */
 	unsigned max_fields;	  /* of a request; at most H1_FIELDS_MAX */

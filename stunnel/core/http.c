@@ -145,6 +145,8 @@ static struct span reason_phrase(int status)
 		return SPAN("Method Not Allowed");
 	case 408:
 		return SPAN("Request Timeout");
+	case 411:
+		return SPAN("Length Required");
 	case 417:
 		return SPAN("Expectation Failed");
 	case 431:

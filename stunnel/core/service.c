@@ -14,9 +14,9 @@ struct row;
 typedef const char *setter(struct service *s, const struct row *row, struct span value,
 			   struct span *word);
 
-static setter set_rule, set_connect, set_pass, set_fields, set_head, set_answer_head, set_length,
-	set_version, set_mapped, set_accept, set_tlvs, set_timeout_proxy, set_timeout_request,
-	add_peers, add_trusted;
+static setter set_rule, set_allow, set_require, set_connect, set_pass, set_fields, set_head,
+	set_answer_head, set_length, set_version, set_mapped, set_accept, set_tlvs,
+	set_timeout_proxy, set_timeout_request, add_peers, add_trusted;
 
 /* clang-format off: one row a line, so that it reads as the table that it is */
 static const struct row {
@@ -38,6 +38,8 @@ static const struct row {
 	ROW("forwarded", set_rule, 0, 0, SPAN_INIT("no"), NULL,
 	    "Forwarded (RFC 7239): yes, append, chain, replace, trusted or no"),
 	ROW("httpAddHeader", set_rule, 0, 0, {0}, NULL, "NAME: TEMPLATE to add to every request"),
+	ROW("httpAllow", set_allow, 0, 0, SPAN_INIT("no"), "Neither 'bare-lf' nor 'raw-target'",
+	    "bare-lf, raw-target: take what a strict reader refuses"),
 	ROW("httpConnect", set_connect, 0, 0, SPAN_INIT("no"), NULL, "forward CONNECT requests"),
 	ROW("httpDelHeader", set_rule, 0, 0, {0}, NULL, "NAME to delete from every request"),
 	ROW("httpMaxAnswerHead", set_answer_head, 1024, SERVICE_HEAD_MAX, SPAN_INIT("65536"),
@@ -46,6 +48,8 @@ static const struct row {
 	    "Illegal number of fields (8 to 256)", "fields of a request head"),
 	ROW("httpMaxHead", set_head, 1024, SERVICE_HEAD_MAX, SPAN_INIT("32768"),
 	    "Illegal size of a head (1024 to 65536)", "bytes of a request head"),
+	ROW("httpRequireLength", set_require, 0, 0, SPAN_INIT("no"), NULL,
+	    "answer 411 to a request in chunks"),
 	ROW("httpSetHeader", set_rule, 0, 0, {0}, NULL, "NAME: TEMPLATE instead of the client's"),
 	ROW("proxyMapped", set_mapped, 0, 0, SPAN_INIT("fold"),
 	    "The argument needs to be either 'fold' or 'keep'",
@@ -178,6 +182,7 @@ static const char *set_tlvs(struct service *s, const struct row *row, struct spa
 		(void)word;                                                                  \
 		return call;                                                                 \
 	}
+SETTER(set_require, set_flag(value, &s->limits.require_length))
 SETTER(set_connect, set_flag(value, &s->limits.connect))
 SETTER(set_pass, set_flag(value, &s->proxy.pass))
 SETTER(set_fields, set_unsigned(row, value, &s->limits.max_fields))
@@ -190,6 +195,35 @@ SETTER(set_timeout_request, set_number(row, value, &s->timeout_request))
 SETTER(add_peers, add_blocks(row, value, word, &s->proxy_peers))
 SETTER(add_trusted, add_blocks(row, value, word, &s->trusted))
 #undef SETTER
+
+/* enum h1_allow of a word, or 0. */
+static unsigned allowance(struct span word)
+{
+	if (http_equal(word, SPAN("bare-lf")))
+		return H1_ALLOW_BARE_LF;
+	return http_equal(word, SPAN("raw-target")) ? H1_ALLOW_RAW_TARGET : 0;
+}
+
+static const char *set_allow(struct service *s, const struct row *row, struct span value,
+			     struct span *word)
+{
+	unsigned allow = 0;
+
+	if (http_equal(value, SPAN("no"))) {
+		s->limits.allow = 0;
+		return NULL;
+	}
+	while (http_list_next(&value, word)) {
+		if (allowance(*word) == 0)
+			return row->error;
+		allow |= allowance(*word);
+	}
+	*word = span_of(NULL, 0);
+	if (allow == 0)
+		return row->error;
+	s->limits.allow = allow;
+	return NULL;
+}
 
 static const char *set_mapped(struct service *s, const struct row *row, struct span value,
 			      struct span *word)

@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (end <= 0)
 		return 0;
 	in.len = (size_t)end;
-	if (h1_head_parse(in, H1_FIELDS_MAX, &head) != 0)
+	if (h1_head_parse(in, H1_FIELDS_MAX, 0, &head) != 0)
 		return 0;
 	rewrite_request(&no_rules, &no_facts, &head, 1, &out);
 	if (out.full || out.len > in.len + rewrite_insertion(&no_rules))
@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lines_are_sound(out_span(&out));
 	if (find(out_span(&out), sizeof buffer + 1, SIZE_MAX) != (long)out.len)
 		abort();
-	if (h1_head_parse(out_span(&out), H1_FIELDS_MAX, &again) != 0)
+	if (h1_head_parse(out_span(&out), H1_FIELDS_MAX, 0, &again) != 0)
 		abort();
 	if (!span_eq(head.method, again.method) || !span_eq(head.target, again.target) ||
 	    head.minor != again.minor || !same_fields(&head, &again))

@@ -98,7 +98,7 @@ static void check(const struct rewrite *rw, const struct facts *facts, struct sp
 	static char buffer[1 << 20];
 	struct out out = out_of(buffer, sizeof buffer);
 
-	if (h1_head_parse(request, H1_FIELDS_MAX, &head) != 0)
+	if (h1_head_parse(request, H1_FIELDS_MAX, 0, &head) != 0)
 		abort();
 	rewrite_request(rw, facts, &head, 1, &out);
 	if (out.full || out.len > request.len + rewrite_insertion(rw))

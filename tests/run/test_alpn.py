@@ -30,6 +30,8 @@ def front(start):
         (["xForwardedFor = yes"], ["h2", "http/1.1"], "http/1.1"),
         (["httpDelHeader = X"], ["http/1.1", "h2"], "http/1.1"),
         (["xForwardedFor = yes", "alpn = h2, http/1.1"], ["h2", "http/1.1"], "http/1.1"),
+        (["xForwardedFor = yes"], ["http/1.0"], "http/1.0"),
+        (["xForwardedFor = yes"], ["http/1.0", "http/1.1"], "http/1.1"),
         (["xForwardedFor = yes"], [], None),
         (["accessLog = {folder}/log"], ["h2", "http/1.1"], "http/1.1"),
         (["protocol = proxy", "proxyVersion = 2"], ["h2", "http/1.1"], None),

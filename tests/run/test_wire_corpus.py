@@ -175,7 +175,7 @@ class Run:
         if section.unanswered:
             assert data == b""
             return
-        assert re.match(rb"HTTP/1\.1 (400|405|431|502|505) ", data), data
+        assert re.match(rb"HTTP/1\.1 (400|405|411|417|431|501|502|505) ", data), data
         head, body = data.split(b"\r\n\r\n", 1)
         assert b"\r\nConnection: close" in head
         assert b"\r\nContent-Length: %d\r\n" % len(body) in head + b"\r\n"

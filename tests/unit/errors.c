@@ -4,11 +4,11 @@
 #include "conversation.h"
 #include "h1_answer.h"
 
-/* Raised by the carrier, and not by what a request or an answer is. */
+/* Raised by the carrier, or where an option asks for it, and not by what a message is. */
 static bool is_of_carrier(enum error e)
 {
 	return e == ERR_TRUNCATED || e == ERR_REQUEST_TIMEOUT || e == ERR_PLAIN_HTTP ||
-	       e == ERR_BACKEND_CLOSED || e == ERR_BACKEND_UNAVAILABLE;
+	       e == ERR_BACKEND_CLOSED || e == ERR_BACKEND_UNAVAILABLE || e == ERR_LENGTH_REQUIRED;
 }
 
 /* A request for every error that the core can raise; what comes before it in the input is fine. */

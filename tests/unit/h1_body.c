@@ -363,7 +363,8 @@ static void lenient_bodies(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct h1_body body = {.state = H1_BODY_CHUNK_SIZE, .lenient = true};
+		struct h1_body body = {
+			.state = H1_BODY_CHUNK_SIZE, .takes_lf = true, .takes_space = true};
 		struct span in = span_str(rows[i].input), data;
 
 		check_walk((struct walk){.input = in, .body = body}, rows[i].expected);
@@ -377,7 +378,7 @@ static void lenient_bodies(void **state)
 
 static void white_space_around_a_size_is_bounded(void **state)
 {
-	struct h1_body body = {.state = H1_BODY_CHUNK_SIZE, .lenient = true};
+	struct h1_body body = {.state = H1_BODY_CHUNK_SIZE, .takes_lf = true, .takes_space = true};
 	struct text line = {0};
 	struct span in, data;
 

@@ -10,6 +10,7 @@ struct reading {
 	struct span input;
 	size_t limit;
 	size_t max_fields;
+	unsigned allow;
 	struct h1_head_scan scan;
 	struct text *seen;
 };
@@ -34,7 +35,7 @@ static long offer_head(struct span in, void *arg)
 	struct reading *r = arg;
 	static struct h1_head head;
 	size_t end;
-	int rc = h1_head_scan(&r->scan, false, in, r->limit, &end);
+	int rc = h1_head_scan(&r->scan, r->allow & H1_ALLOW_BARE_LF, in, r->limit, &end);
 
 	if (rc == 0 && end == 0) {
 		/* Else a sender of single bytes would cost quadratic time. */
@@ -42,7 +43,7 @@ static long offer_head(struct span in, void *arg)
 		return 0;
 	}
 	if (rc == 0)
-		rc = h1_head_parse(span_of(in.p, end), r->max_fields, &head);
+		rc = h1_head_parse(span_of(in.p, end), r->max_fields, r->allow, &head);
 	if (rc < 0)
 		text_printf(r->seen, "%s", errors_info[-rc].name);
 	else
@@ -344,6 +345,40 @@ static void lines_that_end_in_lf_alone(void **state)
 	assert_int_equal(lenient_end("A\n \n\r\r\n\t\n"), 0);
 }
 
+static void check_allowed(unsigned allow, struct span input, const char *expected)
+{
+	check_with((struct reading){.input = input,
+				    .limit = LIMIT,
+				    .max_fields = H1_FIELDS_MAX,
+				    .allow = allow},
+		   expected);
+}
+
+static void what_is_allowed(void **state)
+{
+	const unsigned lf = H1_ALLOW_BARE_LF, raw = H1_ALLOW_RAW_TARGET;
+
+	(void)state;
+	check_allowed(lf, SPAN("GET / HTTP/1.0\n\n"), "GET / 0");
+	check_allowed(lf, SPAN("GET / HTTP/1.1\nA: b\nC:\r\nD: e \n\n"), "GET / 1|A=b|C=|D=e");
+	check_allowed(lf, SPAN("GET / HTTP/1.1\r\nA: b\n\r\n"), "GET / 1|A=b");
+	check_allowed(lf, SPAN("GET / HTTP/1.1\nA\n\n"), "field-no-colon");
+	check_allowed(lf, SPAN("GET / HTTP/1.1\nA: b\n c\n\n"), "obs-fold");
+	check_allowed(lf, SPAN("GET / HTTP/1.1\n A: b\n\n"), "leading-space");
+	check_allowed(lf, SPAN("GET / HTTP/1.1\nA: b\rc\n\n"), "bare-cr");
+	check_allowed(lf, SPAN("GET / HTTP/1.1\nA: b\r\r\n\n"), "bare-cr");
+	check_allowed(lf, SPAN("GET / HTTP/1.1\n\r\r\n\n"), "field-no-colon");
+	check_allowed(lf, SPAN("GET / HTTP/1.1\r\r\n\n"), "version-invalid");
+	check_allowed(lf, SPAN("GET /\xc3\x9c HTTP/1.1\n\n"), "target-invalid");
+	check_allowed(raw, SPAN("GET /\xc3\x9c?\x80\xff HTTP/1.1\r\n\r\n"),
+		      "GET /\xc3\x9c?\x80\xff 1");
+	check_allowed(raw, SPAN("GET /#\xc3 HTTP/1.1\r\n\r\n"), "target-invalid");
+	check_allowed(raw, SPAN("GET /\x7f HTTP/1.1\r\n\r\n"), "target-invalid");
+	check_allowed(raw, SPAN("GET /\0 HTTP/1.1\r\n\r\n"), "target-invalid");
+	check_allowed(raw, SPAN("G\xc3T / HTTP/1.1\r\n\r\n"), "method-invalid");
+	check_allowed(raw, SPAN("GET / HTTP/1.1\n\n"), "bare-lf");
+}
+
 static void the_first_line_is_known_before_the_head_is_complete(void **state)
 {
 	struct guard guard = guard_new(64);
@@ -376,6 +411,7 @@ int main(void)
 		cmocka_unit_test(field_limit_is_exact),
 		cmocka_unit_test(trailer_sections),
 		cmocka_unit_test(lines_that_end_in_lf_alone),
+		cmocka_unit_test(what_is_allowed),
 		cmocka_unit_test(the_first_line_is_known_before_the_head_is_complete),
 	};
 

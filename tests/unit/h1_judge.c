@@ -115,7 +115,7 @@ static void check_judged(const char *request, const char *expected)
 
 	text_printf(&bytes, "%s\r\n", request);
 	rewrite_compile(&rw, "xForwardedFor = append\nhttpSetHeader = X-Proto: https");
-	assert_int_equal(h1_head_parse(text_span(&bytes), H1_FIELDS_MAX, &head), 0);
+	assert_int_equal(h1_head_parse(text_span(&bytes), H1_FIELDS_MAX, 0, &head), 0);
 	rc = h1_judge_request(&rw, &limits, &head, &verdict);
 	if (rc != 0)
 		text_printf(&seen, "%s", errors_info[-rc].name);

@@ -11,7 +11,7 @@ static const char *judged(const char *line, const char *fields)
 	int rc;
 
 	text_printf(&request, "%s\r\n%s\r\n", line, fields);
-	assert_int_equal(h1_head_parse(text_span(&request), 8, &head), 0);
+	assert_int_equal(h1_head_parse(text_span(&request), 8, 0, &head), 0);
 	rc = h1_target_judge(&head);
 	text_free(&request);
 	return rc == 0 ? "taken" : errors_info[-rc].name;

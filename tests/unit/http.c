@@ -203,6 +203,7 @@ static const char *phrase_of(int status)
 		{400, " 400 Bad Request\r\n"},
 		{405, " 405 Method Not Allowed\r\n"},
 		{408, " 408 Request Timeout\r\n"},
+		{411, " 411 Length Required\r\n"},
 		{417, " 417 Expectation Failed\r\n"},
 		{501, " 501 Not Implemented\r\n"},
 		{431, " 431 Request Header Fields Too Large\r\n"},

@@ -52,8 +52,8 @@ static void apply_with(const struct rewrite *rw, const struct facts *facts, cons
 	if (!guard.end)
 		guard = guard_new(8192);
 	text_printf(text, LINE "%s\r\n", fields);
-	assert_int_equal(h1_head_parse(guard_place(&guard, text_span(text)), H1_FIELDS_MAX, &head),
-			 0);
+	assert_int_equal(
+		h1_head_parse(guard_place(&guard, text_span(text)), H1_FIELDS_MAX, 0, &head), 0);
 	rewrite_request(rw, facts, &head, 1, &out);
 	assert_false(out.full);
 	assert_true(out.len <= text->len + rewrite_insertion(rw));
@@ -96,7 +96,7 @@ static void dropped_fields_stay_out(void **state)
 	(void)state;
 	rewrite_compile(&rw, "xForwardedFor = chain");
 	assert_int_equal(
-		h1_head_parse(SPAN(LINE "A: 1\r\nX-Forwarded-For: 1\r\nB: 2\r\n\r\n"), 8, &head),
+		h1_head_parse(SPAN(LINE "A: 1\r\nX-Forwarded-For: 1\r\nB: 2\r\n\r\n"), 8, 0, &head),
 		0);
 	head.field[1].dropped = true;
 	head.field[2].dropped = true;

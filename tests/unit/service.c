@@ -59,6 +59,8 @@ static void each_option_sets_its_own(void **state)
 	assert_int_equal(set(&s, "httpMaxAnswerHead", "1025"), SERVICE_SET);
 	assert_int_equal(set(&s, "httpMaxFields", "008"), SERVICE_SET);
 	assert_int_equal(set(&s, "httpConnect", "YES"), SERVICE_SET);
+	assert_int_equal(set(&s, "httpAllow", "Raw-Target, bare-lf"), SERVICE_SET);
+	assert_int_equal(set(&s, "httpRequireLength", "yes"), SERVICE_SET);
 	assert_int_equal(set(&s, "proxyVersion", "2"), SERVICE_SET);
 	assert_int_equal(set(&s, "proxyMaxLength", "4096"), SERVICE_SET);
 	assert_int_equal(set(&s, "proxyPassTLV", "yes"), SERVICE_SET);
@@ -75,6 +77,10 @@ static void each_option_sets_its_own(void **state)
 	assert_int_equal(s.limits.max_answer_head, 1025);
 	assert_int_equal(s.limits.max_fields, 8);
 	assert_true(s.limits.connect);
+	assert_int_equal(s.limits.allow, H1_ALLOW_BARE_LF | H1_ALLOW_RAW_TARGET);
+	assert_true(s.limits.require_length);
+	assert_int_equal(set(&s, "httpAllow", "no"), SERVICE_SET);
+	assert_int_equal(s.limits.allow, 0);
 	assert_int_equal(s.proxy.version, 2);
 	assert_int_equal(s.proxy.max_length, 4096);
 	assert_true(s.proxy.pass);
@@ -97,6 +103,9 @@ static void what_is_wrong_changes_nothing(void **state)
 	refuses("httpMaxAnswerHead", "65537", "Illegal size of a head (1024 to 65536)");
 	refuses("httpMaxFields", "8x", "Illegal number of fields (8 to 256)");
 	refuses("httpMaxFields", "-8", "Illegal number of fields (8 to 256)");
+	refuses("httpAllow", "yes", "Neither 'bare-lf' nor 'raw-target'");
+	refuses("httpAllow", ", ,", "Neither 'bare-lf' nor 'raw-target'");
+	refuses("httpRequireLength", "1", "The argument needs to be either 'yes' or 'no'");
 	refuses("httpConnect", "1", "The argument needs to be either 'yes' or 'no'");
 	refuses("proxyVersion", "3", "The PROXY protocol has versions 1 and 2");
 	refuses("proxyMapped", "yes", "The argument needs to be either 'fold' or 'keep'");

@@ -118,6 +118,11 @@ static void compile_settings(struct text *settings, struct run *run)
 {
 	run->limits = default_limits;
 	run->limits.connect = take_setting(settings, "httpConnect = yes\n");
+	run->limits.require_length = take_setting(settings, "httpRequireLength = yes\n");
+	if (take_setting(settings, "httpAllow = bare-lf\n"))
+		run->limits.allow = H1_ALLOW_BARE_LF;
+	if (take_setting(settings, "httpAllow = raw-target\n"))
+		run->limits.allow = H1_ALLOW_RAW_TARGET;
 	run->limits.keep_client = take_setting(settings, "httpKeepAlive = client\n");
 	rewrite_compile(&run->rewrite, settings->p);
 }
