@@ -165,14 +165,13 @@ bool stock_has_datagrams(const SERVICE_OPTIONS *section)
 #endif
 }
 
-/* Without section->sni (before 4.53) any section may lead to any other. */
+/* Without section->sni (before 4.53) any section may lead to any other; 4.53 has cut its colon. */
 bool stock_name_leads_from(const SERVICE_OPTIONS *other, const SERVICE_OPTIONS *section)
 {
 #if STOCK_HAS_SNI
-	const char *colon = section->sni ? strchr(section->sni, ':') : NULL;
-	size_t len = colon ? (size_t)(colon - section->sni) : 0;
+	size_t len = section->sni ? strcspn(section->sni, ":") : 0;
 
-	return colon && strlen(other->servname) == len &&
+	return len > 0 && strlen(other->servname) == len &&
 	       !memcmp(other->servname, section->sni, len);
 #else
 	return other != section;
