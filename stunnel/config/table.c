@@ -46,7 +46,6 @@ static const struct values_choice foreground_choice[] = {{"no", CONFIG_BACKGROUN
 							 {"yes", CONFIG_FOREGROUND},
 							 {"quiet", CONFIG_FOREGROUND_QUIET},
 							 {0}};
-static const struct values_choice keep_alive_choice[] = {{"both", 0}, {"client", 1}, {0}};
 static const struct values_choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
 static const struct values_choice failover_choice[] = {
 	{"prio", CONN_PRIORITY}, {"rr", CONN_ROUND_ROBIN}, {0}};
@@ -149,10 +148,7 @@ static const struct row rows[] = {
 	POLICY("httpAllow"),
 	POLICY("httpConnect"),
 	POLICY("httpDelHeader"),
-	SERVICE("httpKeepAlive", values_flag, service.policy.limits.keep_client, "both",
-		"a backend that closes ends its client (both) or gets a successor (client)",
-		.bounds.choice = keep_alive_choice,
-		.bounds.error = "The argument needs to be either 'both' or 'client'"),
+	POLICY("httpKeepAlive"),
 	POLICY("httpMaxAnswerHead"),
 	POLICY("httpMaxFields"),
 	POLICY("httpMaxHead"),

@@ -13,6 +13,7 @@ void h1_init(struct h1 *h, const struct rewrite *rewrite, const struct facts *fa
 	     struct h1_limits limits)
 {
 	assert(limits.max_fields <= H1_FIELDS_MAX);
+	assert(limits.in_flight >= 1 && limits.in_flight <= H1_PIPELINE_MAX);
 	*h = (struct h1){.rewrite = rewrite, .facts = facts, .limits = limits};
 }
 

@@ -8,14 +8,10 @@
 
 bool h1_requests_blocked(const struct h1 *h)
 {
-	unsigned most = h->limits.keep_client ? 1 : H1_PIPELINE_MAX;
-
-	if (h->limits.in_flight != 0)
-		most = h->limits.in_flight;
 	/* A body under way is one of a request that was let through. */
 	if (h->side[H1_REQUEST].state != H1_STATE_HEAD)
 		return h->side[H1_REQUEST].state == H1_STATE_HELD;
-	return h->queue_count >= most || h->renewing;
+	return h->queue_count >= h->limits.in_flight || h->renewing;
 }
 
 /*

@@ -26,7 +26,7 @@ struct h1_limits {
 	unsigned max_head;	  /* bytes of a request's head or trailer section */
 	unsigned max_fields;	  /* of a request; at most H1_FIELDS_MAX */
 	unsigned max_answer_head; /* bytes of an answer's head or trailer section */
-	unsigned in_flight;	  /* requests; at most H1_PIPELINE_MAX */
+	unsigned in_flight;	  /* requests; 1 to H1_PIPELINE_MAX, and 1 with keep_client */
 	unsigned allow;		  /* enum h1_allow */
 	bool connect;		  /* CONNECT is forwarded */
 	bool keep_client;    /* the client stays when its backend closes; see h1_backend_end() */

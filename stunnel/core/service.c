@@ -15,7 +15,7 @@ typedef const char *setter(struct service *s, const struct row *row, struct span
 			   struct span *word);
 
 static setter set_rule, set_allow, set_require, set_connect, set_pass, set_fields, set_head,
-	set_answer_head, set_length, set_version, set_mapped, set_accept, set_tlvs,
+	set_answer_head, set_keep_alive, set_length, set_version, set_mapped, set_accept, set_tlvs,
 	set_timeout_proxy, set_timeout_request, add_peers, add_trusted;
 
 /* clang-format off: one row a line, so that it reads as the table that it is */
@@ -42,6 +42,9 @@ static const struct row {
 	    "bare-lf, raw-target: take what a strict reader refuses"),
 	ROW("httpConnect", set_connect, 0, 0, SPAN_INIT("no"), NULL, "forward CONNECT requests"),
 	ROW("httpDelHeader", set_rule, 0, 0, {0}, NULL, "NAME to delete from every request"),
+	ROW("httpKeepAlive", set_keep_alive, 0, 0, SPAN_INIT("client"),
+	    "The argument needs to be either 'client' or 'both'",
+	    "a backend that closes leaves its client alone (client), or ends it (both)"),
 	ROW("httpMaxAnswerHead", set_answer_head, 1024, SERVICE_HEAD_MAX, SPAN_INIT("65536"),
 	    "Illegal size of a head (1024 to 65536)", "bytes of an answer's head"),
 	ROW("httpMaxFields", set_fields, 8, H1_FIELDS_MAX, SPAN_INIT("256"),
@@ -235,6 +238,19 @@ static const char *set_mapped(struct service *s, const struct row *row, struct s
 	if (n < 0)
 		return row->error;
 	s->proxy.keep_mapped = n;
+	return NULL;
+}
+
+static const char *set_keep_alive(struct service *s, const struct row *row, struct span value,
+				  struct span *word)
+{
+	static const struct span names[CHOICES_MAX] = {SPAN_INIT("client"), SPAN_INIT("both")};
+	int n = choice(value, names);
+
+	(void)word;
+	if (n < 0)
+		return row->error;
+	s->limits.in_flight = n == 0 ? 1 : H1_PIPELINE_MAX;
 	return NULL;
 }
 

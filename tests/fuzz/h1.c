@@ -337,6 +337,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rules = (struct rewrite){0};
 	limits.connect = settings[which].mode == STRICT_ANY;
 	limits.keep_client = settings[which].keep_client;
+	limits.in_flight = limits.keep_client ? 1 : H1_PIPELINE_MAX;
 	if (rewrite_option(&rules, span_of(settings[which].option, strlen(settings[which].option)),
 			   span_of(settings[which].value, strlen(settings[which].value)), &why))
 		abort();

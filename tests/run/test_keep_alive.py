@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""httpKeepAlive = client: a backend that closes does not cost the client its TLS connection."""
+"""A backend that closes does not cost the client its TLS connection."""
 
 import http.server
 import socket
@@ -7,14 +7,17 @@ import threading
 
 import pytest
 
-from peers import Apache, Nginx, Stunnel, free_port, service, wait_for
+from peers import Apache, Nginx, Stunnel, daemon_only, free_port, service, wait_for
 from recorder import OK, Recorder, answer_each, read_only
 from tls_client import TlsClient
 
-OPTIONS = ["xForwardedFor = replace", "httpKeepAlive = client"]
+OPTIONS = ["xForwardedFor = replace"]
 CLOSE = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 ADDRESS = "127.0.0.7"
 POST = b"POST /p HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi"
+
+
+pytestmark = daemon_only
 
 
 def start_both(start, serve, *options):
@@ -83,9 +86,9 @@ def test_the_client_is_not_told_to_close(start):
         assert response.body == b"ok"
 
 
-def test_without_the_option_the_client_goes_too(start, front):
+def test_both_go_together_if_that_is_asked_for(start, front):
     backend = start(Recorder(answer_once(CLOSE)))
-    stunnel = front(backend, "xForwardedFor = replace")
+    stunnel = front(backend, *OPTIONS, "httpKeepAlive = both")
     with TlsClient(stunnel.port) as client:
         response = client.get()
         assert response.header("Connection") == ["close"]

@@ -221,10 +221,10 @@ def test_a_silent_name_beside_an_address(start):
 
 
 def test_a_renewed_backend_connection_looks_up_again(start):
-    """httpKeepAlive = client: the backend has moved while the client stayed."""
+    """The backend has moved while the client stayed."""
     first = start(Recorder(answer_and_close))
     start(Recorder(answer_and_close, host="127.0.0.2", port=first.port))
-    config = service(f"backend.test:{first.port}", HTTP, "httpKeepAlive = client")
+    config = service(f"backend.test:{first.port}", HTTP)
     names, stunnel = delayed(start, config, backend_test="127.0.0.1")
     with TlsClient(stunnel.port) as client:
         assert client.get("/").body == b"127.0.0.1"

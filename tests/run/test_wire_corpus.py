@@ -53,7 +53,9 @@ class Front:
         self.serve = read_only
         for n, settings in enumerate(dict.fromkeys(case.settings for case in CASES)):
             backend = stack.enter_context(Recorder(lambda connection: self.serve(connection)))
-            sections.append(service(backend.port, *settings, name=f"wire{n}"))
+            kept = any("httpKeepAlive" in line for line in settings)
+            options = settings if kept else [*settings, "httpKeepAlive = both"]
+            sections.append(service(backend.port, *options, name=f"wire{n}"))
             self.backends[settings] = backend
         self.stunnel = stack.enter_context(Stunnel("".join(sections)))
         ports = [int(text.rsplit(":", 1)[1]) for text in self.stunnel.endpoints()]

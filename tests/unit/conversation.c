@@ -19,7 +19,7 @@ const struct facts conversation_facts = {
 };
 
 const struct h1_limits conversation_limits = {
-	.max_head = 4096, .max_fields = 64, .max_answer_head = 4096};
+	.max_head = 4096, .max_fields = 64, .max_answer_head = 4096, .in_flight = H1_PIPELINE_MAX};
 
 struct script script_of(const struct rewrite *rewrite, const struct step *steps)
 {

@@ -446,8 +446,10 @@ static void a_clock_counts_from_a_heads_first_byte(void **state)
 static void the_largest_head_fits(void **state)
 {
 	static char sni[FACTS_NAME_MAX], alpn[FACTS_ALPN_MAX];
-	const struct h1_limits limits = {
-		.max_head = 70000, .max_fields = H1_FIELDS_MAX, .max_answer_head = 1024};
+	const struct h1_limits limits = {.max_head = 70000,
+					 .max_fields = H1_FIELDS_MAX,
+					 .max_answer_head = 1024,
+					 .in_flight = H1_PIPELINE_MAX};
 	struct facts facts = conversation_facts;
 	struct text head = {0}, expected = {0};
 	struct step steps[2] = {{0}};

@@ -45,6 +45,7 @@ static void defaults(void **state)
 	assert_int_equal(s.timeout_proxy, 3);
 	assert_int_equal(s.timeout_request, 60);
 	assert_int_equal(s.accept_proxy, SERVICE_PROXY_NO);
+	assert_int_equal(s.limits.in_flight, 1);
 	assert_false(s.limits.connect);
 	assert_false(rewrite_active(&s.rewrite));
 }
@@ -61,6 +62,7 @@ static void each_option_sets_its_own(void **state)
 	assert_int_equal(set(&s, "httpConnect", "YES"), SERVICE_SET);
 	assert_int_equal(set(&s, "httpAllow", "Raw-Target, bare-lf"), SERVICE_SET);
 	assert_int_equal(set(&s, "httpRequireLength", "yes"), SERVICE_SET);
+	assert_int_equal(set(&s, "httpKeepAlive", "both"), SERVICE_SET);
 	assert_int_equal(set(&s, "proxyVersion", "2"), SERVICE_SET);
 	assert_int_equal(set(&s, "proxyMaxLength", "4096"), SERVICE_SET);
 	assert_int_equal(set(&s, "proxyPassTLV", "yes"), SERVICE_SET);
@@ -76,6 +78,7 @@ static void each_option_sets_its_own(void **state)
 	assert_int_equal(s.limits.max_head, 1024);
 	assert_int_equal(s.limits.max_answer_head, 1025);
 	assert_int_equal(s.limits.max_fields, 8);
+	assert_int_equal(s.limits.in_flight, H1_PIPELINE_MAX);
 	assert_true(s.limits.connect);
 	assert_int_equal(s.limits.allow, H1_ALLOW_BARE_LF | H1_ALLOW_RAW_TARGET);
 	assert_true(s.limits.require_length);
@@ -107,6 +110,7 @@ static void what_is_wrong_changes_nothing(void **state)
 	refuses("httpAllow", ", ,", "Neither 'bare-lf' nor 'raw-target'");
 	refuses("httpRequireLength", "1", "The argument needs to be either 'yes' or 'no'");
 	refuses("httpConnect", "1", "The argument needs to be either 'yes' or 'no'");
+	refuses("httpKeepAlive", "yes", "The argument needs to be either 'client' or 'both'");
 	refuses("proxyVersion", "3", "The PROXY protocol has versions 1 and 2");
 	refuses("proxyMapped", "yes", "The argument needs to be either 'fold' or 'keep'");
 	refuses("acceptProxy", "", "The value is empty");

@@ -124,6 +124,7 @@ static void compile_settings(struct text *settings, struct run *run)
 	if (take_setting(settings, "httpAllow = raw-target\n"))
 		run->limits.allow = H1_ALLOW_RAW_TARGET;
 	run->limits.keep_client = take_setting(settings, "httpKeepAlive = client\n");
+	run->limits.in_flight = run->limits.keep_client ? 1 : H1_PIPELINE_MAX;
 	rewrite_compile(&run->rewrite, settings->p);
 }
 

@@ -39,9 +39,12 @@ static enum step_result expired(struct conn *c)
 void first_head_begin(struct conn *c)
 {
 	struct conn_service *s = c->service;
+	struct h1_limits limits = s->policy.limits;
 
+	/* One request at a time is what another backend connection can take over. */
+	limits.keep_client = limits.in_flight == 1;
 	c->front.facts.client_trusted = ip_blocks_hold(&s->policy.trusted, &c->front.facts.client);
-	h1_init(&c->h1, &s->policy.rewrite, &c->front.facts, s->policy.limits);
+	h1_init(&c->h1, &s->policy.rewrite, &c->front.facts, limits);
 	c->relay.h1 = &c->h1;
 	if (s->access)
 		access_begin(&c->exchanges, s->access, &c->h1);
