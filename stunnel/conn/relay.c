@@ -254,7 +254,7 @@ static bool is_framed(const struct relay *r)
 	return phase != H1_TUNNEL && phase != H1_UNTIL_CLOSE;
 }
 
-/* With httpKeepAlive = client a backend may end where its client goes on; WAIT: both end. */
+/* What becomes of the client; WAIT: it ends as the backend does. */
 static enum relay_status backend_ended(struct relay *r)
 {
 	/* A backend that was told of its client's end may end for that reason. */
@@ -263,9 +263,9 @@ static enum relay_status backend_ended(struct relay *r)
 	switch (h1_backend_end(r->h1)) {
 	case H1_END_RENEW:
 		return RELAY_RENEW;
+	case H1_END_STALE:
+		return r->repeat.len != 0 ? RELAY_RENEW : RELAY_OVER;
 	case H1_END_UNANSWERED:
-		if (r->repeat.len != 0)
-			return RELAY_RENEW;
 		h1_fail(r->h1, ERR_BACKEND_CLOSED);
 		return RELAY_REFUSED;
 	case H1_END_CLOSE:
@@ -386,7 +386,7 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 		r->again = true;
 	if (status == RELAY_ABORT)
 		return status;
-	if (is_over(r))
+	if (status == RELAY_OVER || is_over(r))
 		return RELAY_OVER;
 	if (status == RELAY_RENEW || backend_done(r))
 		return RELAY_RENEW;

@@ -41,7 +41,7 @@ struct relay {
 enum relay_status {
 	RELAY_WAIT = 0, /* for relay_wants() */
 	RELAY_RENEW,	/* the backend is gone, the client stays: relay_renew() */
-	RELAY_OVER,	/* the client has got its last answer: relay_end() */
+	RELAY_OVER,	/* the client has got its last answer, or gets none: relay_end() */
 	RELAY_DONE,	/* both directions ended as they should */
 	RELAY_ABORT,	/* one side failed, or ended inside a message; scratch->why tells */
 	RELAY_REFUSED,	/* the HTTP machine found an error: relay_answer() or give up */

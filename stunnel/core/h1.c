@@ -119,12 +119,13 @@ enum h1_end h1_backend_end(const struct h1 *h)
 {
 	const struct h1_side *s = &h->side[H1_RESPONSE];
 
-	if (!h->limits.keep_client || h->error != ERR_NONE || s->state != H1_STATE_HEAD ||
-	    s->partial)
+	if (h->error != ERR_NONE || s->state != H1_STATE_HEAD)
 		return H1_END_CLOSE;
-	if (h->queue_count != 0)
+	if (h->queue_count == 0)
+		return h1_responses_client_stays(h) ? H1_END_RENEW : H1_END_CLOSE;
+	if (s->partial || h->begun || h->requests - h->before_renewal == h->queue_count)
 		return H1_END_UNANSWERED;
-	return h1_responses_client_stays(h) ? H1_END_RENEW : H1_END_CLOSE;
+	return H1_END_STALE;
 }
 
 bool h1_over(const struct h1 *h)

@@ -70,9 +70,15 @@ unsigned h1_in_flight(const struct h1 *h);
  * where that loses nothing. What the end of the present one means:
  */
 enum h1_end {
-	H1_END_CLOSE = 0,  /* the end of the client's connection, too */
-	H1_END_RENEW,	   /* all is answered: h1_renew(), and the next request opens another one */
-	H1_END_UNANSWERED, /* a request was sent, of whose final response nothing came */
+	H1_END_CLOSE = 0, /* the end of the client's connection, too */
+	H1_END_RENEW,	  /* all is answered: h1_renew(), and the next request opens another one */
+	/*
+	 * A request may have come too late for a connection that had served others: it is sent
+	 * again, or the client is closed without an answer, so that it may do that itself (RFC 9112
+	 * 9.3.1).
+	 */
+	H1_END_STALE,
+	H1_END_UNANSWERED, /* the backend had the request: ERR_BACKEND_CLOSED answers it */
 };
 
 enum h1_end h1_backend_end(const struct h1 *h);

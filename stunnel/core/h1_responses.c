@@ -34,6 +34,7 @@ void h1_responses_done(struct h1 *h)
 	h->side[H1_RESPONSE].state = h->closing ? H1_STATE_CLOSED : H1_STATE_HEAD;
 	h->queue_first = (uint8_t)((h->queue_first + 1) % H1_PIPELINE_MAX);
 	h->queue_count--;
+	h->begun = false;
 }
 
 bool h1_responses_client_stays(const struct h1 *h)
@@ -148,6 +149,7 @@ static int judge_head(struct h1 *h, struct h1_answer *a)
 	if (a->status == 101) /* not asked for, or to a protocol that nobody may speak unseen */
 		return -ERR_SWITCH_UNASKED;
 	if (a->status < 200) { /* interim: the final response is still to come */
+		h->begun = true;
 		a->no_connection = a->options != 0;
 		return 0;
 	}

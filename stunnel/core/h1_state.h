@@ -67,6 +67,7 @@ struct h1 {
 	uint8_t queue[H1_PIPELINE_MAX]; /* of requests in flight: enum h1_request_kind */
 	uint8_t queue_first;
 	uint8_t queue_count;
+	bool begun;		 /* an interim response to the oldest request in flight has come */
 	uint64_t response_bytes; /* of the response under way, behind its head */
 	uint64_t requests;	 /* heads that were forwarded so far */
 	size_t head_len;	 /* of the newest request, as it was written */

@@ -167,8 +167,10 @@ def test_what_is_not_idempotent_is_not_sent_again(start, method):
     with TlsClient(stunnel.port) as client:
         assert client.get("/1").status == 200
         client.send(f"{method} /2 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        assert client.response().status == 502
+        assert client.recv() == b""
+        assert client.ended == "close_notify"
     assert len(backend.connections) == 1
+    stunnel.wait_log("leaves it to repeat a request to 127.0.0.1")
 
 
 def test_a_request_with_content_is_not_sent_again(start):
@@ -176,8 +178,38 @@ def test_a_request_with_content_is_not_sent_again(start):
     with TlsClient(stunnel.port) as client:
         assert client.get("/1").status == 200
         client.send(POST.replace(b"POST", b"PUT"))
-        assert client.response().status == 502
+        assert client.recv() == b""
+        assert client.ended == "close_notify"
     assert len(backend.connections) == 1
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+def test_an_upload_to_a_connection_that_was_closed_meanwhile(start, how):
+    """What is written fails, and what the client still sends does not reset its close."""
+    backend, stunnel = start_both(start, give_up_at(2, how))
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/1").status == 200
+        client.send(b"POST /2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")
+        wait_for(lambda: b"POST" in backend.connections[0].data, "the request")
+        for _ in range(10):
+            client.send(100_000 * b"x")
+        assert client.recv() == b""
+        assert client.ended == "close_notify"
+
+
+@pytest.mark.parametrize("mode", ["client", "both"])
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nA: b\r\n"])
+def test_an_answer_that_does_not_get_to_the_end_of_its_head_is_502(start, mode, begin):
+    def serve(connection):
+        connection.take_request()
+        connection.send(begin)
+
+    _, stunnel = start_both(start, serve, f"httpKeepAlive = {mode}")
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/1").status == 502
+        assert client.recv() == b""
+        assert client.ended == "close_notify"
+    stunnel.wait_log("backend-closed (RFC 9110 15.6.3)")
 
 
 def test_the_first_request_of_a_connection_is_not_sent_again(start):

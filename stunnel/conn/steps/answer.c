@@ -72,6 +72,8 @@ static enum step_result answer(struct conn *c, enum error error)
 
 enum step_result answer_over(struct conn *c)
 {
+	if (h1_in_flight(&c->h1) != 0)
+		tell(c, CONN_TOLD_REFUSAL, "leaves it to repeat a request to", ERR_BACKEND_CLOSED);
 	conn_back_end(c, END_WHOLE);
 	relay_end(&c->relay);
 	return conn_follow(c, plan);

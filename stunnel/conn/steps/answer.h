@@ -10,7 +10,11 @@
  * what the functions below return.
  */
 
-/* The client has got its last answer: ends the back, whatever it does, and the client's side. */
+/*
+ * The client has got its last answer, or may repeat the request to which none came: ends the back,
+ * whatever it does, and the client's side. That end is a clean one, since nothing of what was
+ * sent is missing: cut, it would be an attack to the client, and no reason to repeat anything.
+ */
 enum step_result answer_over(struct conn *c);
 
 /*
