@@ -244,7 +244,7 @@ def test_a_bad_request_behind_good_ones(start):
 
 
 def test_what_is_never_answered(start):
-    logged = start_json(start, serve=read_only)
+    logged = start_json(start, "httpKeepAlive = both", serve=read_only)
     with logged.client() as client:
         client.send(HEAD % b"/1" + HEAD % b"/2")
         wait_for(lambda: any(b"/2" in c.data for c in logged.backend.connections), "the requests")

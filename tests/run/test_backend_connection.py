@@ -151,7 +151,7 @@ def test_backend_that_closes_after_its_answer(start, front):
         connection.send(OK)
 
     backend = start(Recorder(serve))
-    stunnel = front(backend, HTTP)
+    stunnel = front(backend, HTTP, "httpKeepAlive = both")
     with TlsClient(stunnel.port) as client:
         assert client.get("/").body == b"ok"
         assert client.closed_by_peer()

@@ -160,7 +160,7 @@ def test_good_request_whose_answer_is_slow(start, front):
         connection.take_request()
 
     backend = start(Recorder(serve))
-    stunnel = front(backend, "xForwardedFor = yes")
+    stunnel = front(backend, "xForwardedFor = yes", "httpKeepAlive = both")
     with TlsClient(stunnel.port) as client:
         client.send(GOOD + b"GET / HTTP/1.1\n\n")
         assert client.response().body == b"ok"

@@ -92,7 +92,7 @@ listen web
 """
         )
     )
-    stunnel = front(port, "xForwardedFor = yes")
+    stunnel = front(port, "xForwardedFor = yes", "httpKeepAlive = both")
     for n in range(10):
         with TlsClient(stunnel.port, source="127.0.0.7") as client:
             assert client.get(f"/{n}").status == 404
