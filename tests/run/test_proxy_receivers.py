@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from certs import certificates, client_certificates
-from peers import Stunnel, free_port, service
+from peers import Stunnel, free_port, service, takes_sessions
 from proxy_header import build, parse
 from receivers import RECEIVERS, NginxHttp2, measured
 from recorder import Recorder
@@ -132,6 +132,7 @@ def told_twice(to, receiver, context):
             yield client.tls, fields
 
 
+@takes_sessions
 @VERSIONS
 @pytest.mark.parametrize("kind", CERTIFICATES)
 def test_varnish_reads_the_client_certificate(front, receivers, version, kind):
@@ -147,6 +148,7 @@ def test_varnish_reads_the_client_certificate(front, receivers, version, kind):
     assert (fresh["cert-conn"], resumed["cert-conn"]) == (presented, "false")
 
 
+@takes_sessions
 @VERSIONS
 def test_varnish_reads_the_rest(front, receivers, version):
     names = "alpn, authority, ssl, cipher, sig-alg, key-alg, unique-id, crc32c"
