@@ -162,6 +162,7 @@ def test_varnish_reads_the_rest(front, receivers, version):
         assert (fields["sig-alg"], fields["key-alg"]) == ("ecdsa-with-SHA256", "EC256")
 
 
+@takes_sessions
 def test_varnish_reads_that_there_was_no_tls(front, receivers):
     stunnel = front(receivers["varnish"], *PROXY2)
     for _, fields in told_twice(stunnel.port, receivers["varnish"], client_context()):
