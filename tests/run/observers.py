@@ -27,6 +27,7 @@ class Seen:
     status: str
     probe: str
     forwarded: str
+    content: str  # how many bytes, if the server tells
     request: str
 
     @property
@@ -51,7 +52,9 @@ def without_peer(seen):
 
 
 class Observer:
-    """Mixed into a Program: its file `self.seen` holds lines SEEN|PEER|STATUS|PROBE|XFF|REQUEST."""
+    """Mixed into a Program: its file `self.seen` holds the lines that apps/report.py tells of."""
+
+    options = ()  # that the daemon's service needs for it
 
     def reported(self):
         lines = self.seen.read_bytes().decode("latin-1").split("\n") if self.seen.exists() else []
@@ -59,7 +62,7 @@ class Observer:
         return [self.record(line) for line in whole]
 
     def record(self, line):
-        return Seen(*line.split("|", 5)[1:])
+        return Seen(*line.split("|", 6)[1:])
 
     def wait_seen(self, mark):
         """Waits for a request that has `mark` in its first line: all before it is reported, too."""
@@ -97,7 +100,7 @@ frontend web
     option accept-invalid-http-request
     log stdout len 65535 format raw local0
     {keep}
-    log-format "SEEN|%ci|%ST|{logged}|%r"
+    log-format "SEEN|%ci|%ST|{logged}|-|%r"
     default_backend origin
 backend origin
     server origin 127.0.0.1:{self.origin.port}
@@ -131,7 +134,7 @@ class NginxObserver(Observer, Nginx):
         text = self.config.read_text()
         lenient = f"""http {{
     log_format probe
-        'SEEN|$remote_addr|$status|$http_x_stunnel_probe|$http_x_forwarded_for|$request';
+        'SEEN|$remote_addr|$status|$http_x_stunnel_probe|$http_x_forwarded_for|-|$request';
     access_log {self.seen} probe;
     underscores_in_headers on;
     ignore_invalid_headers off;
@@ -158,7 +161,7 @@ RewriteOptions AllowAnyURI
 RewriteCond %{{REQUEST_METHOD}} =CONNECT
 RewriteRule ^ - [R=405,L]
 RedirectMatch 204 .*
-LogFormat "SEEN|%h|%>s|%{{{PROBE}}}i|%{{{FORWARDED}}}i|%r" probe
+LogFormat "SEEN|%h|%>s|%{{{PROBE}}}i|%{{{FORWARDED}}}i|-|%r" probe
 CustomLog seen.log probe
 """
         )
@@ -212,7 +215,7 @@ sub vcl_recv {{
         return [str(self.port)]
 
     def reported(self):
-        form = "SEEN|%h|%s|%{VCL_Log:probe}x|%{VCL_Log:xff}x|%r"
+        form = "SEEN|%h|%s|%{VCL_Log:probe}x|%{VCL_Log:xff}x|-|%r"
         command = ["varnishncsa", "-d", "-n", str(self.folder / "work"), "-F", form]
         with open(self.seen, "wb") as output:
             subprocess.run(command, stdout=output, stderr=subprocess.DEVNULL, check=True)
@@ -249,7 +252,7 @@ server.http-parseopts = (
     "method-get-body" => "enable",
 )
 accesslog.filename = "{self.seen}"
-accesslog.format = "SEEN|%h|%>s|%{{{PROBE}}}i|%{{{FORWARDED}}}i|%r"
+accesslog.format = "SEEN|%h|%>s|%{{{PROBE}}}i|%{{{FORWARDED}}}i|-|%r"
 proxy.server = ( "" => (( "host" => "127.0.0.1", "port" => {self.origin.port} )) )
 """
         )
@@ -285,8 +288,8 @@ function lines(raw, wanted) {
 }
 
 function report(socket, status, raw, request) {
-    const fields = [socket.from, status, lines(raw, 'PROBE'), lines(raw, 'FORWARDED'), request];
-    fs.writeSync(1, `SEEN|${fields.join('|')}\\n`);
+    const told = [lines(raw, 'PROBE'), lines(raw, 'FORWARDED')];
+    fs.writeSync(1, `SEEN|${[socket.from, status, ...told, '-', request].join('|')}\\n`);
 }
 
 const options = { insecureHTTPParser: true, requireHostHeader: false, maxHeaderSize: 1 << 20,
