@@ -27,12 +27,14 @@ static const struct {
 	const char *option, *value;
 	enum strict_mode mode;
 	bool keep_client;
+	unsigned allow;
 } settings[] = {
-	{"xForwardedFor", "replace", STRICT_REPLACE, false},
-	{"xForwardedFor", "chain", STRICT_CHAIN, false},
-	{"xForwardedFor", "append", STRICT_APPEND, false},
-	{"httpDelHeader", "Cookie", STRICT_ANY, false}, /* this one with CONNECT */
-	{"xForwardedFor", "replace", STRICT_REPLACE, true},
+	{"xForwardedFor", "replace", STRICT_REPLACE, false, 0},
+	{"xForwardedFor", "chain", STRICT_CHAIN, false, 0},
+	{"xForwardedFor", "append", STRICT_APPEND, false, 0},
+	{"httpDelHeader", "Cookie", STRICT_ANY, false, 0}, /* this one with CONNECT */
+	{"xForwardedFor", "replace", STRICT_REPLACE, true, 0},
+	{"xForwardedFor", "replace", STRICT_RAW, false, H1_ALLOW_BARE_LF | H1_ALLOW_RAW_TARGET},
 };
 
 static const struct facts facts = {
@@ -60,15 +62,30 @@ struct conversation {
 	bool tunnel;
 	size_t tunnel_at; /* how much went to the backend before it */
 	bool renewed;	  /* the backend's connection was replaced */
-	bool held;	  /* requests waited for responses when some came */
-	bool unasked;	  /* something came that answers no request */
+	size_t requests_at,
+		requests_read; /* where the present one's begin, and how many were before */
+	bool held;	       /* requests waited for responses when some came */
+	bool unasked;	       /* something came that answers no request */
 	/* Of the present backend connection: its requests, and where its answers begin. */
 	size_t requests, sent_at, arrived_at;
 	struct answers_method method[ANSWERS_MAX];
 };
 
 static struct rewrite rules;
+static enum strict_mode mode; /* of the settings */
 static struct h1_limits limits = {.max_head = 2048, .max_fields = 32, .max_answer_head = 2048};
+
+/* Reads what a backend's connection got up to `end`: whether its last request is complete. */
+static bool connection_is_read(struct conversation *c, size_t end, bool tunnel)
+{
+	const char *begin = c->side[H1_REQUEST].sent + c->requests_at;
+	struct strict_read read =
+		strict_requests(begin, end - c->requests_at, mode, "192.0.2.7", tunnel);
+
+	c->requests_at = end;
+	c->requests_read += read.requests;
+	return read.complete;
+}
 
 static void sent(struct side *s, struct span bytes)
 {
@@ -229,6 +246,7 @@ static void renew(struct conversation *c)
 	h1_renew(&c->h1);
 	c->side[H1_RESPONSE].in_len = 0;
 	c->renewed = true;
+	connection_is_read(c, c->side[H1_REQUEST].sent_len, false);
 	c->requests = 0;
 	c->sent_at = c->side[H1_RESPONSE].sent_len;
 	c->arrived_at = c->side[H1_RESPONSE].arrived_len;
@@ -260,6 +278,7 @@ static void converse(struct conversation *c, struct manner manner, const uint8_t
 	enum h1_dir dir = H1_REQUEST;
 
 	c->manner = manner;
+	c->requests_at = c->requests_read = 0;
 	c->tunnel = c->held = c->renewed = c->unasked = false;
 	c->requests = c->sent_at = c->arrived_at = 0;
 	h1_init(&c->h1, &rules, &facts, limits);
@@ -306,22 +325,22 @@ static void compare(const struct conversation *a, const struct conversation *b)
 	}
 }
 
-static void check_requests(const struct conversation *c, enum strict_mode mode)
+static void check_requests(struct conversation *c)
 {
 	const struct side *s = &c->side[H1_REQUEST];
 	size_t len = c->tunnel ? c->tunnel_at : s->sent_len, through = s->sent_len - len;
-	struct strict_read read = strict_requests(s->sent, len, mode, "192.0.2.7", c->tunnel);
+	bool complete = connection_is_read(c, len, c->tunnel);
 
-	must(read.requests == c->h1.requests, "the number of requests");
-	must(read.complete || h1_phase(&c->h1, H1_REQUEST) == H1_BODY, "half a request");
+	must(c->requests_read == c->h1.requests, "the number of requests");
+	must(complete || h1_phase(&c->h1, H1_REQUEST) == H1_BODY, "half a request");
 	must(through + s->in_len <= s->arrived_len, "more than came in a tunnel");
 	must(memcmp(s->sent + len, s->arrived + s->arrived_len - s->in_len - through, through) == 0,
 	     "the bytes of a tunnel");
 }
 
-static void check_output(const struct conversation *c, enum strict_mode mode)
+static void check_output(struct conversation *c)
 {
-	check_requests(c, mode);
+	check_requests(c);
 	check_answers(c);
 }
 
@@ -335,17 +354,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	which = data[0] % (sizeof settings / sizeof settings[0]);
 	rules = (struct rewrite){0};
-	limits.connect = settings[which].mode == STRICT_ANY;
+	mode = settings[which].mode;
+	limits.connect = mode == STRICT_ANY;
 	limits.keep_client = settings[which].keep_client;
 	limits.in_flight = limits.keep_client ? 1 : H1_PIPELINE_MAX;
+	limits.allow = settings[which].allow;
 	if (rewrite_option(&rules, span_of(settings[which].option, strlen(settings[which].option)),
 			   span_of(settings[which].value, strlen(settings[which].value)), &why))
 		abort();
 	converse(&whole, manners[0], data + 1, size - 1);
-	check_output(&whole, settings[which].mode);
+	check_output(&whole);
 	for (size_t i = 1; i < sizeof manners / sizeof manners[0]; i++) {
 		converse(&other, manners[i], data + 1, size - 1);
-		check_output(&other, settings[which].mode);
+		check_output(&other);
 		if (!is_race(&whole, &other))
 			compare(&whole, &other);
 	}

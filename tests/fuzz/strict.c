@@ -80,6 +80,11 @@ static bool is_method(const char *p, const char *end, const char *name)
 	return (size_t)(end - p) == strlen(name) && memcmp(p, name, strlen(name)) == 0;
 }
 
+static bool target_char(const struct request *q, char c)
+{
+	return (c & 0x80) ? q->mode == STRICT_RAW : c > ' ' && c != 0x7f;
+}
+
 static void request_line(struct request *q, const char *p, size_t len)
 {
 	const char *end = p + len, *begin = p;
@@ -92,8 +97,8 @@ static void request_line(struct request *q, const char *p, size_t len)
 	q->contentless = is_method(begin, p, "GET") || is_method(begin, p, "HEAD") ||
 			 is_method(begin, p, "OPTIONS") || is_method(begin, p, "DELETE");
 	check(p < end && *p++ == ' ', "no space behind the method");
-	check(p<end && * p> ' ', "no target");
-	while (p<end && * p> ' ' && *p < 0x7f)
+	check(p < end && target_char(q, *p), "no target");
+	while (p < end && target_char(q, *p))
 		p++;
 	check(end - p == 9 && memcmp(p, " HTTP/1.", 8) == 0, "no version");
 	check(p[8] == '0' || p[8] == '1', "another version");

@@ -16,6 +16,7 @@ enum strict_mode {
 	STRICT_CHAIN,	    /* one line, whose last element is ours */
 	STRICT_APPEND,	    /* the last line is ours; no alias */
 	STRICT_ANY,	    /* no word about it */
+	STRICT_RAW,	    /* as STRICT_REPLACE, and a target may hold bytes from 0x80 on */
 };
 
 struct strict_read {

@@ -202,6 +202,53 @@ static void heads_are_known_after_many_requests(void **state)
 	text_free(&client);
 }
 
+/* Whether a chunk's size line is the last that was written: its data is on the way alone. */
+static bool ends_in_a_size(struct span written)
+{
+	return written.len >= 3 && memcmp(written.p + written.len - 2, "\r\n", 2) == 0 &&
+	       memchr("56", written.p[written.len - 3], 2);
+}
+
+/* thin and cpp-httplib take what a segment begins with for a request, so a client must not choose
+ * it. */
+static void a_chunks_size_goes_out_with_its_data(void **state)
+{
+	static const struct span body = SPAN("5\r\nhello\r\n006 ;x\r\nworlds\r\n0\r\n\r\n");
+	static const struct step steps[] = {{0}};
+	static char buffer[1 << 16];
+	struct rewrite rw = {0};
+	struct script script = script_of(&rw, steps);
+
+	(void)state;
+	for (size_t split = 0; split <= body.len; split++) {
+		for (size_t room = 1; room < H1_CHUNK_LINE_MAX + 20; room++) {
+			const size_t cap = h1_out_min(&rw, script.limits),
+				     ends[] = {split, body.len};
+			struct conversation c;
+			struct span in = span_of(body.p, 0);
+
+			conversation_begin(&c, &script);
+			conversation_feed(&c, H1_REQUEST,
+					  SPAN(POST "Transfer-Encoding: chunked\r\n\r\n"));
+			for (size_t i = 0; i < 4;
+			     i++) { /* each piece into little room, then much */
+				struct out out = out_of(buffer, cap);
+				size_t begin;
+
+				assert_true(cap <= sizeof buffer);
+				out.len = i % 2 == 0 ? cap - room : 0;
+				begin = out.len;
+				in.len = (size_t)(body.p + ends[i / 2] - in.p);
+				assert_int_equal(h1_feed(&c.h1, H1_REQUEST, &in, &out), 0);
+				assert_false(
+					ends_in_a_size(span_of(buffer + begin, out.len - begin)));
+			}
+			assert_int_equal(in.len, 0);
+			conversation_end(&c);
+		}
+	}
+}
+
 #define BAD "GET /\r\n"
 
 static const struct dialogue answer_rows[] = {
@@ -578,6 +625,7 @@ int main(void)
 		cmocka_unit_test(requests_alone),
 		cmocka_unit_test(pipelines_are_bounded),
 		cmocka_unit_test(heads_are_known_after_many_requests),
+		cmocka_unit_test(a_chunks_size_goes_out_with_its_data),
 		cmocka_unit_test(where_our_answer_stands),
 		cmocka_unit_test(errors_are_sticky),
 		cmocka_unit_test(bypass_is_for_content_only),
