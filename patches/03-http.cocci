@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 // title: The client's address in every HTTP request
 //
-// transfer() reads requests through the HTTP machine, and lets it watch the responses. Where stock has
-// one for TCP and one for UDP, it is transfer_tcp().
+// transfer() reads requests and responses through the HTTP machine. Where stock has one for TCP and one
+// for UDP, it is transfer_tcp().
 
 // hook: begin
 // file: src/client.c
@@ -237,29 +237,21 @@ expression fd, p, n;
      ...>
  }
 
-// hook: hangup
+// hook: writesocket
 // file: src/client.c
-// makes: 1 FORWARD_HUNG_UP(
-// wants: the condition under which transfer() reads nothing more of a backend that hung up
-// releases: 4.55 to 5.11
-// unless: NEVER_HANGS_UP ASKS_FOR_REST
-//
-// Later ones look first whether something is left to be read.
+// makes: 1 FORWARD_WRITESOCKET(
+// wants: writesocket() in transfer()
 @@
 typedef CLI;
-identifier link, door, hup;
-expression level, text;
+identifier relay =~ "^transfer(_tcp)?$";
+identifier link;
+expression fd, p, n;
 @@
- transfer(CLI *link)
+ relay(CLI *link)
  {
      <...
-     if(
--        hup(link->fds, link->sock_rfd->fd)
-+        FORWARD_HUNG_UP(link, hup(link->fds, link->sock_rfd->fd))
-     ) {
-         s_log(level, text);
-         door = 0;
-     }
+-    writesocket(fd, p, n)
++    FORWARD_WRITESOCKET(link, fd, p, n)
      ...>
  }
 
@@ -272,24 +264,3 @@ expression link;
 @@
 - SSL_shutdown(link->ssl)
 + FORWARD_SHUTDOWN(link)
-
-// hook: socket error
-// file: src/client.c
-// makes: 1+ FORWARD_SOCKET_ERROR(
-// wants: get_socket_error(), which takes the error away before a read could find it
-// releases: 4.36 to 4.51, 5.31 and later
-// unless: NO_SOCKET_ERROR
-//
-// In transfer(), or in a function of its own that gets the connection, too.
-@@
-typedef CLI;
-identifier asking, link;
-expression fd;
-@@
- asking(CLI *link, ...)
- {
-     <...
--    get_socket_error(fd)
-+    FORWARD_SOCKET_ERROR(link, fd)
-     ...>
- }

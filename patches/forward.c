@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "forward_connection.h"
+#include "forward_flow.h"
 #include "forward_stock.h"
 
 #include "http.h"
@@ -9,6 +9,17 @@ static bool speaks_http(const struct facts *facts)
 {
 	return facts->alpn.len == 0 || span_eq(facts->alpn, SPAN("http/1.1")) ||
 	       span_eq(facts->alpn, SPAN("http/1.0"));
+}
+
+void forward_begin_http(CLI *c)
+{
+	const struct forward_options *o = c->opt->forward;
+	struct h1_limits limits = o->service.limits;
+	struct forward *f = c->forward;
+
+	limits.keep_client = false; /* transfer() has one backend connection for each client's */
+	h1_init(&f->h1, &o->service.rewrite, &f->facts, limits);
+	forward_log_begin(c);
 }
 
 void forward_begin(CLI *c)
@@ -25,8 +36,7 @@ void forward_begin(CLI *c)
 		s_log(LOG_ERR, "ALPN: the client agreed on another protocol than HTTP/1");
 		forward_abort(c);
 	}
-	h1_init(&f->h1, &o->service.rewrite, &f->facts, o->service.limits);
-	forward_log_begin(c);
+	forward_begin_http(c);
 	f->begin = stock_now();
 }
 
@@ -61,10 +71,7 @@ void forward_end(CLI *c)
 	c->forward = NULL;
 	if (f->silent != INVALID_SOCKET)
 		closesocket(f->silent);
-	forward_buffer_drop(&f->input);
-	forward_buffer_drop(&f->output);
-	forward_buffer_drop(&f->response);
-	forward_buffer_drop(&f->sink);
+	forward_flow_drop(f);
 	forward_buffer_drop(&f->header);
 	tls_facts_free(&f->kept);
 	str_free(f);
@@ -72,16 +79,20 @@ void forward_end(CLI *c)
 
 /* --- refusing a request ----------------------------------------------------------------------- */
 
+/* Logs once which error of its request turned the client away. */
 static void log_refusal(CLI *c)
 {
 	struct forward *f = c->forward;
+	enum error e = f->h1.error;
+	bool is_answer = e >= ERR_ANSWER_FIRST && e <= ERR_ANSWER_LAST;
 	char client[STOCK_CLIENT_TEXT_MAX];
 
-	if (f->logged)
+	if (f->stage >= FORWARD_REFUSED)
 		return;
-	f->logged = true;
-	s_log(LOG_WARNING, "Service [%s] refused a request from %s: %s", c->opt->servname,
-	      stock_client_text(c, client), errors_info[f->h1.error].log);
+	f->stage = FORWARD_REFUSED;
+	s_log(LOG_WARNING, "Service [%s] refused %s %s: %s", c->opt->servname,
+	      is_answer ? "an answer to" : "a request from", stock_client_text(c, client),
+	      errors_info[e].log);
 }
 
 void forward_abort_all(CLI *c, const char *why)
@@ -101,7 +112,8 @@ static void replace_backend(CLI *c, int reset)
 {
 #ifdef USE_WIN32
 	(void)reset;
-	forward_abort_all(c, NULL);
+	if (c->forward->h1.error != ERR_NONE)
+		forward_abort_all(c, NULL); /* behind the last answer the backend may stay */
 #else
 	int pair[2];
 
@@ -130,40 +142,57 @@ void forward_leave(CLI *c)
 	struct forward *f = c->forward;
 
 	/* A reset tells the backend that it has not got the whole request. */
-	replace_backend(c,
-			h1_cut(&f->h1, H1_REQUEST, false) || c->ssl_ptr != 0 || f->output.len != 0);
-	forward_buffer_drop(&f->input);
-	forward_buffer_drop(&f->output);
-	f->answered = true;
+	replace_backend(c, h1_cut(&f->h1, H1_REQUEST, false) || c->ssl_ptr != 0 ||
+				   !forward_flow_is_empty(&f->output[H1_REQUEST]));
+	forward_buffer_drop(&f->input[H1_REQUEST]);
+	forward_buffer_drop(&f->output[H1_REQUEST]);
+	forward_buffer_drop(&f->input[H1_RESPONSE]);
+	f->stage = FORWARD_LEFT;
 	f->deadline = time(NULL) + c->opt->timeout_close;
+}
+
+void forward_put_answer(CLI *c, struct out *out)
+{
+	struct forward *f = c->forward;
+
+	log_refusal(c);
+	http_error_reply(f->h1.error, h1_answers_head(&f->h1), out);
+	exchange_answer(&f->exchanges, f->h1.error);
+}
+
+/* The answer goes out behind the responses that are held, as one of the backend's would. */
+static void answer(CLI *c)
+{
+	struct forward *f = c->forward;
+	struct forward_buffer *b = &f->output[H1_RESPONSE];
+	struct out out;
+
+	forward_leave(c);
+	forward_buffer_reserve(b, HTTP_REPLY_MAX);
+	out = out_of(b->p + b->len, HTTP_REPLY_MAX);
+	forward_put_answer(c, &out);
+	b->len += out.len;
 }
 
 void forward_settle(CLI *c)
 {
 	struct forward *f = c->forward;
-	struct out out;
 
-	if (f->h1.error == ERR_NONE || f->answered)
+	if (f->h1.error == ERR_NONE || f->stage == FORWARD_LEFT)
 		return;
 	log_refusal(c);
 	switch (h1_reply(&f->h1)) {
 	case H1_REPLY_LATER:
 		return;
 	case H1_REPLY_NEVER:
-		if (c->sock_ptr != 0)
+		if (c->sock_ptr != 0 || !forward_flow_is_empty(&f->output[H1_RESPONSE]))
 			return; /* the client still gets what came of the response before */
 		forward_abort_all(c, NULL);
 		return;
 	case H1_REPLY_NOW:
-		break;
-	}
-	if (SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN)
-		return; /* no answer can follow our close_notify */
-	if (BUFFSIZE - c->sock_ptr < HTTP_REPLY_MAX)
+		/* No answer can follow our close_notify. */
+		if (!(SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN))
+			answer(c);
 		return;
-	forward_leave(c);
-	out = out_of(c->sock_buff + c->sock_ptr, BUFFSIZE - c->sock_ptr);
-	http_error_reply(f->h1.error, h1_answers_head(&f->h1), &out);
-	exchange_answer(&f->exchanges, f->h1.error);
-	c->sock_ptr += out.len;
+	}
 }

@@ -110,9 +110,8 @@ int forward_pending(const CLI *c);
 int forward_get_shutdown(CLI *c);
 int forward_is_open(CLI *c, int open);
 int forward_wants_input(const CLI *c);
-int forward_hung_up(const CLI *c);
 ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len);
-int forward_socket_error(CLI *c, SOCKET fd);
+ssize_t forward_writesocket(CLI *c, SOCKET fd, void *p, size_t len);
 int forward_shutdown(CLI *c);
 
 /* As s_poll_wait(), but ends when TIMEOUTrequest is over; the request is then refused. */
@@ -132,12 +131,11 @@ int forward_took(CLI *c);
 #define FORWARD_GET_SHUTDOWN(c) \
 	((c)->forward ? forward_get_shutdown(c) : SSL_get_shutdown((c)->ssl))
 #define FORWARD_IS_OPEN(c, open) ((c)->forward ? forward_is_open(c, open) : (open))
-#define FORWARD_HUNG_UP(c, hup) ((hup) && (!(c)->forward || forward_hung_up(c)))
 #define FORWARD_WANTS_INPUT(c, room) ((room) && (!(c)->forward || forward_wants_input(c)))
 #define FORWARD_READSOCKET(c, fd, p, n) \
 	((c)->forward ? forward_readsocket(c, fd, p, n) : readsocket(fd, p, n))
-#define FORWARD_SOCKET_ERROR(c, fd) \
-	((c)->forward ? forward_socket_error(c, fd) : get_socket_error(fd))
+#define FORWARD_WRITESOCKET(c, fd, p, n) \
+	((c)->forward ? forward_writesocket(c, fd, p, n) : writesocket(fd, p, n))
 #define FORWARD_IDLE_TURNS(c, turns) ((c)->forward && forward_took(c) ? ((turns) = 0) : ++(turns))
 #define FORWARD_SHUTDOWN(c) ((c)->forward ? forward_shutdown(c) : SSL_shutdown((c)->ssl))
 

@@ -7,31 +7,50 @@
 #include "forward_buffer.h"
 #include "forward_options.h"
 
+/* How far a connection has come; it only moves on. */
+enum forward_stage {
+	FORWARD_NEW = 0, /* its addresses are known */
+	FORWARD_KNOWN,	 /* and by forward_prepare() all facts of the client */
+	FORWARD_REFUSED, /* an error was logged, and its answer waits for earlier responses */
+	FORWARD_LEFT,	 /* the backend is closed: the client reads what is held, and ends */
+};
+
+/* What a backend's socket has told; it only moves on. */
+enum forward_backend {
+	FORWARD_BACKEND_OPEN = 0,
+	FORWARD_BACKEND_DEAF,	/* a write failed, which took the error that a read would find */
+	FORWARD_BACKEND_ENDED,	/* nothing more comes */
+	FORWARD_BACKEND_FAILED, /* nothing more comes, by an error */
+};
+
+/* The end of what a client sends; it only moves on. */
+enum forward_client {
+	FORWARD_CLIENT_OPEN = 0,
+	FORWARD_CLIENT_HIDDEN, /* its end came, and is hidden from transfer() */
+	FORWARD_CLIENT_ENDED,  /* all that it sent was handed on, and transfer() sees its end */
+};
+
 /* A connection whose requests are rewritten, or that has a PROXY header of ours. */
 struct forward {
 	struct h1 h1;
 	struct facts facts;
 	struct tls_kept kept;
-	struct forward_buffer input;	/* from the client, not taken by the HTTP machine yet */
-	struct forward_buffer output;	/* for the backend, not handed to transfer() yet */
-	struct forward_buffer response; /* the beginning of a response's head */
-	struct forward_buffer sink;	/* the machine's copy of responses, which nobody reads */
-	struct forward_buffer header;	/* the PROXY header received; facts.tlvs points there */
+	struct forward_buffer input[2]; /* by enum h1_dir: what the HTTP machine did not take yet */
+	struct forward_buffer output[2]; /* what it wrote, not handed to transfer() yet */
+	struct forward_buffer header;	 /* the PROXY header received; facts.tlvs points there */
 	struct exchanges exchanges;
+	enum forward_stage stage;
+	enum forward_backend backend;
+	enum forward_client client;
 	uint64_t begin; /* stock_now() at which the time for the first head began */
 	struct h1_clock head;
-	bool starved;	     /* the machine can take nothing of the input before more comes */
-	bool logged;	     /* the refusal was logged */
-	bool answered;	     /* the backend is closed, and the client reads our answer */
-	bool over;	     /* judge_end() has dealt with the client's end */
-	bool backend_failed; /* the backend's connection had an error */
-	bool backend_over;   /* no response can follow: the client was sent close_notify */
-	bool timed_out;	     /* the last forward_poll() returned 1 without an event */
-	bool took;	     /* bytes came from the client since forward_took() */
-	size_t discarded;    /* bytes of an answered client that were thrown away */
-	bool prepared;	     /* forward_prepare() has filled facts */
-	time_t deadline;     /* until which an answered client may close its side */
-	SOCKET silent;	     /* peer of the socket in the backend's place, or INVALID_SOCKET */
+	bool starved;	/* the machine can take nothing of the client's input before more comes */
+	bool timed_out; /* the last forward_poll() returned 1 without an event */
+	bool took;	/* bytes came from either side since forward_took() */
+	uint32_t told_mended; /* h1_answer_mended() of what was logged */
+	size_t discarded;     /* bytes behind a client's last request that were thrown away */
+	time_t deadline; /* until which the client of a backend that was left may close its side */
+	SOCKET silent;	 /* peer of the socket in the backend's place, or INVALID_SOCKET */
 	char id[36], sni[FACTS_NAME_MAX + 1], alpn[FACTS_ALPN_MAX]; /* that facts point at */
 };
 
@@ -48,7 +67,13 @@ struct forward *forward_prepare(CLI *c);
  * like a whole one. Does not return. */
 void forward_abort_all(CLI *c, const char *why);
 
-/* Answers a refused request once earlier responses are out and transfer()'s buffer has room. */
+/* Begins the conversation of c->forward, and the log of its requests. */
+void forward_begin_http(CLI *c);
+
+/* Appends the answer to the conversation's error, HTTP_REPLY_MAX bytes at most, and logs both. */
+void forward_put_answer(CLI *c, struct out *out);
+
+/* Answers a conversation's error once earlier responses are out, or cuts the client off. */
 void forward_settle(CLI *c);
 
 /* Closes the backend's connection and has transfer() discard what the client still sends. */
@@ -61,6 +86,9 @@ void forward_log_begin(CLI *c);
 uint64_t forward_deadline(uint64_t since, int seconds);
 
 /* Whether forward_read() can return bytes without calling SSL_read(). */
-bool forward_holds_output(const struct forward *f);
+bool forward_holds_requests(const struct forward *f);
+
+/* Whether forward_readsocket() has something to return without a read. */
+bool forward_holds_responses(const struct forward *f);
 
 #endif

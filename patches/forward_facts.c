@@ -97,9 +97,9 @@ struct forward *forward_prepare(CLI *c)
 	struct forward *f = forward_new(c);
 	char why[TLS_WHY_MAX];
 
-	if (f->prepared)
+	if (f->stage != FORWARD_NEW)
 		return f;
-	f->prepared = true;
+	f->stage = FORWARD_KNOWN;
 	f->facts.client_trusted = ip_blocks_hold(&o->service.trusted, &f->facts.client);
 	make_id(f, stock_serial(c));
 	if (o->service.proxy.tlvs != 0)

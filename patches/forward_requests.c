@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "forward_connection.h"
+#include "forward_flow.h"
 #include "forward_stock.h"
 
 #define INPUT_STEP 4096		  /* bytes of room for more of an incomplete head */
@@ -8,41 +8,18 @@
 /* Feeds the machine from the front of *in; the rewritten requests go to the output, now empty. */
 static void take_requests(struct forward *f, struct span *in)
 {
-	struct out out;
-
 	if (in->len == 0 || f->h1.error != ERR_NONE)
 		return;
-	/* Each head may grow by the inserted fields, and chunk lines may be rewritten. */
-	forward_buffer_reserve(&f->output,
-			       in->len + rewrite_insertion(f->h1.rewrite) + H1_CHUNK_LINE_MAX);
-	out = out_of(f->output.p, f->output.cap);
-	h1_feed(&f->h1, H1_REQUEST, in, &out);
-	f->output.len = out.len;
-	f->starved = out.len == 0 && !h1_blocked(&f->h1);
+	forward_flow_feed(f, H1_REQUEST, in);
+	f->starved = forward_flow_is_empty(&f->output[H1_REQUEST]) && !h1_blocked(&f->h1);
 }
 
 static void take_held(struct forward *f)
 {
-	struct span in = forward_buffer_content(&f->input);
+	struct span in = forward_buffer_content(&f->input[H1_REQUEST]);
 
-	if (in.len == 0)
-		return;
 	take_requests(f, &in);
-	forward_buffer_keep_rest(&f->input, in);
-}
-
-/* Moves up to len bytes of the output to p; returns their number, 0 if there are none. */
-static int hand_out(struct forward *f, char *p, int len)
-{
-	struct span s = forward_buffer_content(&f->output);
-	size_t n = s.len < (size_t)len ? s.len : (size_t)len;
-
-	if (n == 0)
-		return 0;
-	memcpy(p, s.p, n);
-	span_skip(&s, n);
-	forward_buffer_keep_rest(&f->output, s);
-	return (int)n;
+	forward_buffer_keep_rest(&f->input[H1_REQUEST], in);
 }
 
 /* Reads content, which is passed on as it is, straight into transfer()'s buffer. */
@@ -69,14 +46,14 @@ static int read_direct(CLI *c, char *p, int len)
 		return n;
 	f->took = true;
 	take_requests(f, &in);
-	forward_buffer_append(&f->input, in);
+	forward_buffer_append(&f->input[H1_REQUEST], in);
 	return n;
 }
 
 /* Reads more from the client behind the input that is held; returns as SSL_read(). */
 static int read_input(CLI *c)
 {
-	struct forward_buffer *b = &c->forward->input;
+	struct forward_buffer *b = &c->forward->input[H1_REQUEST];
 	size_t held = b->len - b->at;
 	int n;
 
@@ -105,59 +82,91 @@ static int read_discarded(CLI *c, char *p, int len)
 			f->took = true;
 		}
 	} while (n > 0 && f->discarded < DISCARD_MAX);
-	if (n > 0 || (f->answered && time(NULL) > f->deadline))
+	if (n > 0 || (f->stage == FORWARD_LEFT && time(NULL) > f->deadline))
 		forward_abort_all(c, "The client goes on sending behind its last request");
 	return n;
 }
 
-int forward_read(CLI *c, void *p, int len)
+/* Whether what the client sends is thrown away, since no request is served any more. */
+static bool discards(const struct forward *f)
+{
+	return f->stage == FORWARD_LEFT || f->h1.error != ERR_NONE ||
+	       h1_phase(&f->h1, H1_REQUEST) == H1_CLOSED;
+}
+
+/* Reads until there is output or SSL_read() fails. */
+static int read_requests(CLI *c, char *p, int len)
 {
 	struct forward *f = c->forward;
 
 	while (len > 0) {
-		size_t bypass;
-		int n = hand_out(f, p, len);
+		size_t bypass = 0;
+		bool held;
+		int n = (int)forward_flow_hand_out(f, H1_REQUEST, p, (size_t)len);
 
 		if (n > 0)
 			return n;
 		take_held(f);
-		if (f->output.len != 0)
+		if (!forward_flow_is_empty(&f->output[H1_REQUEST]))
 			continue;
-		if (f->h1.error != ERR_NONE || h1_phase(&f->h1, H1_REQUEST) == H1_CLOSED)
+		if (discards(f))
 			return read_discarded(c, p, len);
-		bypass = f->input.len == 0 ? h1_bypass(&f->h1, H1_REQUEST) : 0;
+		held = !forward_flow_is_empty(&f->input[H1_REQUEST]);
+		if (!held)
+			bypass = h1_bypass(&f->h1, H1_REQUEST);
 		if (bypass != 0)
 			return read_bypass(c, p, len, bypass);
-		n = f->input.len == 0 ? read_direct(c, p, len) : read_input(c);
+		n = held ? read_input(c) : read_direct(c, p, len);
 		if (n <= 0)
 			return n;
 	}
 	return SSL_read(c->ssl, p, len);
 }
 
-bool forward_holds_output(const struct forward *f)
+/*
+ * Content that OpenSSL has already goes on together with its head: a client must not choose what a
+ * segment begins with, which some backends take for a request.
+ */
+int forward_read(CLI *c, void *p, int len)
 {
-	if (f->output.len != 0)
+	int n = read_requests(c, p, len), more = n;
+
+	while (more > 0 && n < len && h1_phase(&c->forward->h1, H1_REQUEST) == H1_BODY &&
+	       SSL_has_pending(c->ssl)) {
+		more = read_requests(c, (char *)p + n, len - n);
+		n += more > 0 ? more : 0;
+	}
+	return n;
+}
+
+bool forward_holds_requests(const struct forward *f)
+{
+	if (!forward_flow_is_empty(&f->output[H1_REQUEST]))
 		return true;
-	return f->input.len != 0 && f->h1.error == ERR_NONE && !f->starved && !h1_blocked(&f->h1);
+	return !forward_flow_is_empty(&f->input[H1_REQUEST]) && !discards(f) && !f->starved &&
+	       !h1_blocked(&f->h1);
 }
 
 int forward_pending(const CLI *c)
 {
 	int n = SSL_pending(c->ssl);
 
-	return n > 0 || !forward_holds_output(c->forward) ? n : 1;
+	return n > 0 || !forward_holds_requests(c->forward) ? n : 1;
 }
 
 /*
  * Nothing more is read while requests must wait for responses, unless the socket has failed, which
- * only a read tells.
+ * only a read tells; nor behind a close_notify, which every read would find again.
  */
 int forward_wants_input(const CLI *c)
 {
 	const struct forward *f = c->forward;
 
-	if (f->h1.error != ERR_NONE || f->output.len != 0 || !h1_blocked(&f->h1))
+	if (forward_holds_requests(f))
+		return 1;
+	if (f->client != FORWARD_CLIENT_OPEN || (SSL_get_shutdown(c->ssl) & SSL_RECEIVED_SHUTDOWN))
+		return 0;
+	if (discards(f) || !h1_blocked(&f->h1))
 		return 1;
 	return stock_socket_failed(c, c->ssl_rfd->fd);
 }
@@ -170,34 +179,53 @@ int forward_took(CLI *c)
 	return took;
 }
 
+/* --- the client's end ------------------------------------------------------------------------- */
+
+/*
+ * Whether the client's end waits for answers: a backend that hears of it may drop what it has not
+ * answered.
+ */
+static bool awaits_answers(const struct forward *f)
+{
+	return f->stage != FORWARD_LEFT && f->backend < FORWARD_BACKEND_ENDED &&
+	       !h1_cut(&f->h1, H1_REQUEST, false) && !h1_passes_end(&f->h1);
+}
+
 /* Called once, when all that the client has sent was handed to transfer(). */
 static void judge_end(CLI *c)
 {
 	struct forward *f = c->forward;
 
-	f->over = true;
+	f->client = FORWARD_CLIENT_ENDED;
 	if (f->h1.error == ERR_NONE && h1_cut(&f->h1, H1_REQUEST, false))
 		forward_abort_all(c, "The client ended inside a message");
-	forward_buffer_drop(&f->input);
+	forward_buffer_drop(&f->input[H1_REQUEST]);
 }
 
-/* Hides the client's close_notify from transfer() while requests from before are still held. */
+/*
+ * Hides the client's close_notify from transfer() while requests from before are held, or wait for
+ * answers.
+ */
 static int visible_shutdown(CLI *c, int state)
 {
 	struct forward *f = c->forward;
+	bool blocked;
 
 	forward_settle(c);
-	if (!(state & SSL_RECEIVED_SHUTDOWN) || f->over)
+	if (f->client == FORWARD_CLIENT_OPEN && (state & SSL_RECEIVED_SHUTDOWN))
+		f->client = FORWARD_CLIENT_HIDDEN;
+	/* OpenSSL's flag can be gone: stock sets both again, by what it was shown of them. */
+	if (f->client == FORWARD_CLIENT_OPEN)
 		return state;
+	if (f->client == FORWARD_CLIENT_ENDED)
+		return state | SSL_RECEIVED_SHUTDOWN;
+	blocked = !forward_flow_is_empty(&f->input[H1_REQUEST]) && h1_blocked(&f->h1);
 	/* With both flags set the client can get no response any more. */
-	if (state & SSL_SENT_SHUTDOWN)
-		f->backend_over = true;
-	/* Requests that wait for earlier responses are still sent if those can come. */
-	if (forward_holds_output(f) ||
-	    (f->input.len != 0 && h1_blocked(&f->h1) && !f->backend_over))
+	if (forward_holds_requests(f) ||
+	    (!(state & SSL_SENT_SHUTDOWN) && (blocked || awaits_answers(f))))
 		return state & ~SSL_RECEIVED_SHUTDOWN;
 	judge_end(c);
-	return state;
+	return state | SSL_RECEIVED_SHUTDOWN;
 }
 
 int forward_get_shutdown(CLI *c)

@@ -1,76 +1,147 @@
 /* SPDX-License-Identifier: ISC */
-#include "forward_connection.h"
+#include "forward_flow.h"
 #include "forward_stock.h"
 #include "h1_answer.h"
 
-/* The machine's output equals its input, which transfer() has already, and is thrown away. */
-static void feed_response(struct forward *f, struct span *in)
+/* Whether the client has all that it will get, also where it sends no more itself. */
+static bool is_over(const struct forward *f)
 {
-	size_t room = in->len + H1_ANSWER_INSERTION + H1_CHUNK_LINE_MAX;
-	struct out out;
+	const struct h1 *h = &f->h1;
 
-	if (f->sink.cap < room) {
-		forward_buffer_drop(&f->sink);
-		forward_buffer_reserve(&f->sink, room);
-	}
-	out = out_of(f->sink.p, f->sink.cap);
-	h1_feed(&f->h1, H1_RESPONSE, in, &out);
+	return h1_over(h) || (f->client == FORWARD_CLIENT_ENDED && h1_in_flight(h) == 0 &&
+			      h1_phase(h, H1_RESPONSE) == H1_IDLE);
 }
 
-static void watch_response(struct forward *f, struct span in)
+/* Whether an answer is refused of which a part was sent: the client will be cut off. */
+static bool is_cut_off(const struct forward *f)
 {
-	bool held = f->response.len != 0;
+	return f->stage == FORWARD_REFUSED && h1_reply(&f->h1) == H1_REPLY_NEVER;
+}
 
-	if (held) {
-		forward_buffer_append(&f->response, in);
-		in = forward_buffer_content(&f->response);
-	}
-	while (in.len != 0) {
-		size_t before = in.len, n = h1_bypass(&f->h1, H1_RESPONSE);
+bool forward_holds_responses(const struct forward *f)
+{
+	if (!forward_flow_is_empty(&f->output[H1_RESPONSE]))
+		return true;
+	return f->stage < FORWARD_LEFT && f->backend < FORWARD_BACKEND_ENDED && is_over(f);
+}
 
-		if (n != 0) {
-			n = n < in.len ? n : in.len;
-			span_skip(&in, n);
-			h1_bypassed(&f->h1, H1_RESPONSE, n);
+/*
+ * What stock takes for an interrupted call, and tries again when poll() tells of more: there is
+ * input, but nothing that could go on yet.
+ */
+static ssize_t nothing_yet(void)
+{
+	stock_set_interrupted();
+	return -1;
+}
+
+/* Logs what was mended, each kind once in a connection. */
+static void tell_mended(CLI *c)
+{
+	struct forward *f = c->forward;
+	enum error mended;
+
+	while ((mended = h1_take_mended(&f->h1)) != ERR_NONE) {
+		if (f->told_mended & h1_answer_mended(mended))
 			continue;
-		}
-		feed_response(f, &in);
-		if (in.len == before && h1_bypass(&f->h1, H1_RESPONSE) == 0)
-			break;
+		f->told_mended |= h1_answer_mended(mended);
+		s_log(LOG_INFO, "Service [%s] mended an answer: %s", c->opt->servname,
+		      errors_info[mended].log);
 	}
-	if (held)
-		forward_buffer_keep_rest(&f->response, in);
-	else
-		forward_buffer_append(&f->response, in);
+}
+
+/* Takes what was read into p: content stays there, as it is, and the rest goes to the machine. */
+static size_t take_response(CLI *c, char *p, size_t n, size_t len)
+{
+	struct forward *f = c->forward;
+	struct forward_buffer *held = &f->input[H1_RESPONSE];
+	size_t content = forward_flow_is_empty(held) ? h1_bypass(&f->h1, H1_RESPONSE) : 0;
+	struct span in = span_of(p, n);
+
+	if (content > n)
+		content = n;
+	if (content != 0)
+		h1_bypassed(&f->h1, H1_RESPONSE, content);
+	span_skip(&in, content);
+	if (forward_flow_is_empty(held)) {
+		forward_flow_feed(f, H1_RESPONSE, &in);
+		forward_buffer_append(held, in);
+	} else {
+		forward_buffer_append(held, in);
+		in = forward_buffer_content(held);
+		forward_flow_feed(f, H1_RESPONSE, &in);
+		forward_buffer_keep_rest(held, in);
+	}
+	tell_mended(c);
+	forward_settle(c);
+	return content + forward_flow_hand_out(f, H1_RESPONSE, p + content, len - content);
+}
+
+/*
+ * Behind an earlier answer a backend may have ended before the request came: the client is closed
+ * without an answer, so that it may ask again (RFC 9112 9.3.1).
+ */
+static bool owes_answer(const struct h1 *h)
+{
+	if (h1_phase(h, H1_RESPONSE) == H1_IDLE)
+		return h1_in_flight(h) != 0 && h1_in_flight(h) == h->requests;
+	return h1_phase(h, H1_RESPONSE) == H1_HEAD;
+}
+
+/* The backend has ended: 0, or as much of our answer to a request that has none. */
+static ssize_t end_responses(CLI *c, char *p, size_t len, bool failed)
+{
+	struct forward *f = c->forward;
+
+	failed |= f->backend == FORWARD_BACKEND_DEAF;
+	f->backend = failed ? FORWARD_BACKEND_FAILED : FORWARD_BACKEND_ENDED;
+	if (owes_answer(&f->h1))
+		h1_fail(&f->h1, ERR_BACKEND_CLOSED);
+	forward_settle(c);
+	if (f->stage == FORWARD_LEFT)
+		return (ssize_t)forward_flow_hand_out(f, H1_RESPONSE, p, len);
+	if (!is_cut_off(f) && h1_cut(&f->h1, H1_RESPONSE, failed))
+		forward_abort_all(c, "The backend ended inside a message");
+	return 0;
 }
 
 ssize_t forward_readsocket(CLI *c, SOCKET fd, void *p, size_t len)
 {
-	ssize_t n = readsocket(fd, p, len);
+	struct forward *f = c->forward;
+	size_t out = forward_flow_hand_out(f, H1_RESPONSE, p, len);
+	ssize_t n;
 
-	if (n < 0 && !stock_is_temporary(get_last_socket_error()))
-		c->forward->backend_failed = true;
-	if (n > 0)
-		watch_response(c->forward, span_of(p, (size_t)n));
-	return n;
+	if (out != 0)
+		return (ssize_t)out;
+	if (f->stage == FORWARD_LEFT)
+		return readsocket(fd, p, len); /* of the socket in the backend's place */
+	if (is_cut_off(f))
+		return 0;
+	if (is_over(f)) {
+		forward_leave(c);
+		return 0;
+	}
+	n = readsocket(fd, p, len);
+	if (n < 0 && stock_is_temporary(get_last_socket_error()))
+		return n;
+	if (n <= 0)
+		return end_responses(c, p, len, n < 0);
+	f->took = true;
+	out = take_response(c, p, (size_t)n, len);
+	return out != 0 ? (ssize_t)out : nothing_yet();
 }
 
-/* Whether a backend that hung up has no data left to read, which may be a response's end. */
-int forward_hung_up(const CLI *c)
+/* What a backend does not take any more is dropped: its answer may come all the same. */
+ssize_t forward_writesocket(CLI *c, SOCKET fd, void *p, size_t len)
 {
-	char byte;
+	struct forward *f = c->forward;
+	ssize_t n = writesocket(fd, p, len);
 
-	return recv(c->sock_rfd->fd, &byte, 1, MSG_PEEK) <= 0;
-}
-
-/* Reading SO_ERROR clears it, and later reads find an end: backend_failed remembers the error. */
-int forward_socket_error(CLI *c, SOCKET fd)
-{
-	int error = stock_socket_error(fd);
-
-	if (error && fd == c->sock_rfd->fd)
-		c->forward->backend_failed = true;
-	return error;
+	if (n >= 0 || stock_is_temporary(get_last_socket_error()))
+		return n;
+	if (f->backend == FORWARD_BACKEND_OPEN)
+		f->backend = FORWARD_BACKEND_DEAF;
+	return (ssize_t)len;
 }
 
 /* No close_notify after a cut response, which a client would take for a whole one (RFC 9112 8). */
@@ -78,8 +149,9 @@ int forward_shutdown(CLI *c)
 {
 	struct forward *f = c->forward;
 
-	if (!f->answered && h1_cut(&f->h1, H1_RESPONSE, f->backend_failed))
+	if (!forward_flow_is_empty(&f->output[H1_RESPONSE]) ||
+	    (f->stage != FORWARD_LEFT &&
+	     h1_cut(&f->h1, H1_RESPONSE, f->backend == FORWARD_BACKEND_FAILED)))
 		forward_abort_all(c, "The backend ended inside a message");
-	f->backend_over = true;
 	return SSL_shutdown(c->ssl);
 }

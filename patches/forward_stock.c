@@ -83,6 +83,56 @@ uint64_t stock_now(void)
 #endif
 }
 
+#ifdef USE_POLL
+static struct pollfd *polled(const CLI *c, SOCKET fd)
+{
+	for (unsigned i = 0; i < c->fds->nfds; i++)
+		if (c->fds->ufds[i].fd == fd)
+			return &c->fds->ufds[i];
+	return NULL;
+}
+
+int stock_poll(CLI *c, SOCKET fd, bool more, int sec, int msec)
+{
+	struct pollfd *p = polled(c, fd);
+	int n;
+
+	if (!p)
+		return s_poll_wait(c->fds, sec, msec);
+	if (p->events == 0)
+		p->fd = -1; /* a hangup, of which poll() tells all the same, has to wait */
+	more = more && (p->events & POLLIN);
+	n = more ? s_poll_wait(c->fds, 0, 0) : s_poll_wait(c->fds, sec, msec);
+	if (n < 0)
+		return n;
+	if (p->revents & ~(POLLIN | POLLOUT))
+		p->revents = p->events & (POLLIN | POLLOUT);
+	if (!more || (p->revents & POLLIN))
+		return n;
+	p->revents |= POLLIN;
+	return n + 1;
+}
+#else
+#if STOCK_HAS_FD_SET_POINTERS
+#define FD_SET_OF(set) (set)
+#else
+#define FD_SET_OF(set) (&(set))
+#endif
+
+/* select() tells of an end and an error as of what can be read or written. */
+int stock_poll(CLI *c, SOCKET fd, bool more, int sec, int msec)
+{
+	int n;
+
+	more = more && FD_ISSET(fd, FD_SET_OF(c->fds->irfds));
+	n = more ? s_poll_wait(c->fds, 0, 0) : s_poll_wait(c->fds, sec, msec);
+	if (n < 0 || !more || FD_ISSET(fd, FD_SET_OF(c->fds->orfds)))
+		return n;
+	FD_SET(fd, FD_SET_OF(c->fds->orfds));
+	return n + 1;
+}
+#endif
+
 void stock_poll_for_input(CLI *c, SOCKET fd)
 {
 #if STOCK_HAS_POLL_OF_MAIN
@@ -219,15 +269,13 @@ bool stock_socket_failed(const CLI *c, SOCKET fd)
 #endif
 }
 
-/* In some releases stock's own function is static in client.c. */
-int stock_socket_error(SOCKET fd)
+void stock_set_interrupted(void)
 {
-	int error = 0;
-	socklen_t len = sizeof error;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, (void *)&error, &len))
-		return get_last_socket_error();
-	return error;
+#ifdef USE_WIN32
+	WSASetLastError(S_EINTR);
+#else
+	errno = S_EINTR;
+#endif
 }
 
 bool stock_is_temporary(int error)

@@ -81,6 +81,14 @@ void stock_set_client(CLI *c, const struct facts_addr *client);
 /* Milliseconds on a monotonic clock; never 0. */
 uint64_t stock_now(void);
 
+/*
+ * s_poll_wait() for what transfer() has asked for, with two exceptions for the backend's socket fd.
+ * An end or an error of it is told as if it could be read or written, as far as that was asked for:
+ * only a read tells an end, and what was read before goes out first. And with `more` it can be read
+ * at once, if that was asked for.
+ */
+int stock_poll(CLI *c, SOCKET fd, bool more, int sec, int msec);
+
 /* Has s_poll_wait() wait for input from fd only. */
 void stock_poll_for_input(CLI *c, SOCKET fd);
 
@@ -113,8 +121,8 @@ void stock_refuse_renegotiation(SERVICE_OPTIONS *s);
 /* Whether the last poll of transfer() found an end or error of fd that only a read would tell. */
 bool stock_socket_failed(const CLI *c, SOCKET fd);
 
-/* The socket's pending error, which is cleared, or 0. */
-int stock_socket_error(SOCKET fd);
+/* Makes the error of the last call one that stock tries again without a word or a pause. */
+void stock_set_interrupted(void);
 
 /* Whether a call that failed with this error may be tried again. */
 bool stock_is_temporary(int error);

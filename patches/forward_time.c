@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "forward_connection.h"
+#include "forward_flow.h"
 #include "forward_stock.h"
 
 uint64_t forward_deadline(uint64_t since, int seconds)
@@ -14,7 +14,7 @@ uint64_t forward_deadline(uint64_t since, int seconds)
 static uint64_t head_since(struct forward *f, uint64_t now)
 {
 	h1_clock_look(&f->head, &f->h1, now);
-	if (f->h1.error != ERR_NONE || f->over)
+	if (f->h1.error != ERR_NONE || f->client == FORWARD_CLIENT_ENDED)
 		return 0;
 	return f->h1.requests == 0 ? f->begin : f->head.since;
 }
@@ -32,10 +32,16 @@ static void expire(CLI *c)
 	forward_leave(c);
 }
 
+/* Waits with responses that are held for nothing but room in transfer()'s buffer. */
+static int poll_backend(CLI *c, int sec, int msec)
+{
+	return stock_poll(c, c->sock_rfd->fd, forward_holds_responses(c->forward), sec, msec);
+}
+
 /* Returns 1 without an event, too, since transfer() would take 0 for the end of the connection. */
 static int poll_on(CLI *c, uint64_t ms)
 {
-	int n = s_poll_wait(c->fds, (int)(ms / 1000), (int)(ms % 1000));
+	int n = poll_backend(c, (int)(ms / 1000), (int)(ms % 1000));
 
 	c->forward->timed_out = n == 0;
 	return n == 0 ? 1 : n;
@@ -43,16 +49,19 @@ static int poll_on(CLI *c, uint64_t ms)
 
 int forward_poll(CLI *c, int sec, int msec)
 {
-	uint64_t now = stock_now(), since = head_since(c->forward, now);
+	struct forward *f = c->forward;
+	uint64_t now = stock_now(), since = head_since(f, now);
 	uint64_t end = forward_deadline(since, c->opt->forward->service.timeout_request);
 	uint64_t idle = sec < 0 ? UINT64_MAX : now + (uint64_t)sec * 1000 + (uint64_t)msec;
 
 	/* Loops before 4.55 poll no descriptor that they will not read, and would miss its end. */
 	if (!forward_wants_input(c) && SSL_get_shutdown(c->ssl) == 0)
 		s_poll_add(c->fds, c->ssl_rfd->fd, 0, 0);
-	c->forward->timed_out = false;
+	f->timed_out = false;
+	if (h1_in_flight(&f->h1) == 0)
+		forward_flow_rest(f);
 	if (since == 0 || idle <= end)
-		return s_poll_wait(c->fds, sec, msec);
+		return poll_backend(c, sec, msec);
 	if (now >= end) {
 		expire(c);
 		return poll_on(c, 0);

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from peers import OURS
 from series import facts
 from series.tree import Refusal
 
@@ -63,3 +64,11 @@ def test_one_file_and_the_hooks_ask_for_all_facts():
         for names in re.findall(r"^// unless: (.*)$", path.read_text(), re.M):
             asked |= set(names.split())
     assert asked == set(known())
+
+
+def test_the_readme_lists_the_options():
+    text = (TOP / "patches/README.md").read_text().split("## What it does then\n")[1]
+    listed, others = text.split("They mean", 1)[0], text.split("Unlike in the daemon", 1)[0]
+    shared = set(OURS) - {"sendproxy", "listenqueue"}  # for files of other patches
+    assert set(re.findall(r"`(\w+)`", listed)) == shared
+    assert all(f"`{name}`" in others for name in OURS)

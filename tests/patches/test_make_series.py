@@ -258,6 +258,7 @@ EDITS = {
     "pending": ("src/client.c", "SSL_pending(c->ssl)", "0"),
     "wants input": ("src/client.c", "c->ssl_ptr<BUFFSIZE", "1"),
     "readsocket": ("src/client.c", "readsocket(c->sock_rfd->fd,", "read_plain(c->sock_rfd->fd,"),
+    "writesocket": ("src/client.c", "writesocket(c->sock_wfd->fd,", "write_plain(c->sock_wfd->fd,"),
     "send shutdown": ("src/client.c", "SSL_shutdown(c->ssl)", "end_tls(c->ssl)"),
     "proxy": ("src/protocol.c", "proxy_server(c, opt, phase)", "NULL"),
     "accept": ("src/client.c", "SSL_accept(c->ssl)", "accept_tls(c)"),

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from peers import Stunnel, daemon_only, service, wait_for
+from peers import Stunnel, service, wait_for
 from recorder import OK, Recorder, read_only
 from tls_client import DEADLINE, TlsClient
 
@@ -36,7 +36,6 @@ def by_both(client):
 
 
 ENDS = [by_close_notify, by_fin, by_both]
-pytestmark = daemon_only
 
 
 class Late:

@@ -3,7 +3,7 @@
 
 import pytest
 
-from peers import Stunnel, daemon_only, service, wait_for
+from peers import Stunnel, service, wait_for
 from recorder import OK, Recorder, read_only
 from tls_client import TlsClient
 
@@ -20,7 +20,6 @@ ANSWERS = {
     "interim": b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK,
     "keep-alive": b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",
 }
-pytestmark = daemon_only
 
 
 def start_both(start, answer, *options):

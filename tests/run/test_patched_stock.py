@@ -508,8 +508,9 @@ def test_answer_without_framing_is_whole_for_a_client_that_has_ended(start, fron
     head = b"HTTP/1.1 200 OK\r\n\r\n"
 
     def serve(connection):
-        read_only(connection)
+        connection.take_request()
         connection.send(head)
+        read_only(connection)  # the client's end, which comes behind the head
         seen.wait()
         connection.send(bytes(size))
 

@@ -11,11 +11,9 @@ import signal
 
 import pytest
 
-from peers import Stunnel, daemon_only, service, wait_for
+from peers import Stunnel, service, wait_for
 from recorder import OK, Recorder, answer_each, read_only
 from tls_client import TlsClient
-
-pytestmark = daemon_only
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 GET = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -50,6 +48,8 @@ CUT = {  # what the client gets of it
     "answer-no-colon": (CHUNKED + b"\r\n0\r\nSecured\r\n\r\n", CHUNKED + b"\r\n"),
 }
 
+MODES = [[], ["httpKeepAlive = both"], ["httpKeepAlive = client"]]
+
 
 def start_both(start, serve, *options):
     backend = start(Recorder(serve))
@@ -67,12 +67,10 @@ def test_what_is_mended_lets_further_requests_be_answered(start, name):
             assert client.take(len(got)) == got
 
 
-@pytest.mark.parametrize("keep_alive", ["both", "client"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_502_stands_in_the_place_of_what_is_refused(start, name, keep_alive):
-    backend, stunnel = start_both(
-        start, answer_each(REFUSED[name]), f"httpKeepAlive = {keep_alive}"
-    )
+def test_a_502_stands_in_the_place_of_what_is_refused(start, name, mode):
+    backend, stunnel = start_both(start, answer_each(REFUSED[name]), *mode)
     with TlsClient(stunnel.port) as client:
         client.send(GET % b"1" + GET % b"2")
         answer = client.recv_all()
@@ -95,8 +93,8 @@ def test_what_is_cut_off_does_not_look_whole(start, name):
     assert f": {name} (RFC " in stunnel.wait_log("Service [web] refused an answer to")[0]
 
 
-@pytest.mark.parametrize("keep_alive", ["both", "client"])
-def test_a_request_behind_an_answer_until_close_meets_a_close(start, keep_alive):
+@pytest.mark.parametrize("mode", MODES)
+def test_a_request_behind_an_answer_until_close_meets_a_close(start, mode):
     content = bytes(range(256)) * 4096
 
     def serve(connection):
@@ -105,7 +103,7 @@ def test_a_request_behind_an_answer_until_close_meets_a_close(start, keep_alive)
         connection.end()
         read_only(connection)
 
-    backend, stunnel = start_both(start, serve, f"httpKeepAlive = {keep_alive}")
+    backend, stunnel = start_both(start, serve, *mode)
     with TlsClient(stunnel.port) as client:
         client.send(GET % b"1")
         got = client.take(1000)

@@ -41,6 +41,9 @@ static void transfer_tcp(CLI *one)
 		if (s_poll_wait(one->fds, one->opt->timeout_idle, 0) < 0)
 			throw_exception(one, 1);
 		look_for_errors(one);
+		n = writesocket(one->sock_wfd->fd, one->ssl_buff, one->ssl_ptr);
+		if (n < 0)
+			throw_exception(one, 1);
 		n = readsocket(one->sock_rfd->fd, one->sock_buff, BUFFSIZE - one->sock_ptr);
 		if (n < 0)
 			throw_exception(one, 1);
