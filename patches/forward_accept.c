@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 #include "forward_connection.h"
 #include "forward_stock.h"
+#include "http.h"
 #include "proxy_decode.h"
 
 /* --- ALPN ------------------------------------------------------------------------------------- */
+
+#define PLAIN_MAX (1024 * 1024) /* bytes that a client without TLS may send behind our answer */
 
 /* RFC 7301 3.2: a client that offers only protocols other than HTTP/1 is refused. */
 static int select_http(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_len,
 		       const unsigned char *offered, unsigned offered_len, void *unused)
 {
-	static const unsigned char http[] = "\x08http/1.1\x08http/1.0";
+	static const unsigned char http[] = "\x08http/1.1\x08http/1.0"; /* the first is preferred */
 	unsigned char *found;
 
 	(void)ssl;
@@ -23,10 +26,22 @@ static int select_http(SSL *ssl, const unsigned char **chosen, unsigned char *ch
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/*
+ * A client that ends its side without close_notify, as ncat --ssl does, waits for its answer: of
+ * HTTP the framing tells whether anything is missing (RFC 9112 9.8).
+ */
+static void serve_http(SSL_CTX *ctx)
+{
+	SSL_CTX_set_alpn_select_cb(ctx, select_http, NULL);
+#ifdef SSL_OP_IGNORE_UNEXPECTED_EOF
+	SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
+#endif
+}
+
 int forward_context(SERVICE_OPTIONS *section)
 {
 	if (section->forward && section->forward->http)
-		SSL_CTX_set_alpn_select_cb(section->ctx, select_http, NULL);
+		serve_http(section->ctx);
 	return 0;
 }
 
@@ -134,10 +149,70 @@ static void take_header(CLI *c)
 	}
 }
 
+/* --- plain HTTP on a port of HTTPS --------------------------------------------------------------
+ */
+
+/*
+ * Waits for the client's first byte, which OpenSSL would take: whether it is a letter, as that of
+ * no TLS record is, and that of every request.
+ */
+static bool is_plain(CLI *c)
+{
+	char first;
+	ssize_t n = recv(c->local_rfd.fd, &first, 1, MSG_PEEK);
+
+	while (n < 0 && stock_is_temporary(get_last_socket_error())) {
+		stock_poll_for_input(c, c->local_rfd.fd);
+		if (s_poll_wait(c->fds, c->opt->timeout_busy, 0) <= 0)
+			give_up(c, "TIMEOUTbusy exceeded: no handshake begins");
+		n = recv(c->local_rfd.fd, &first, 1, MSG_PEEK);
+	}
+	return n == 1 && ((first >= 'A' && first <= 'Z') || (first >= 'a' && first <= 'z'));
+}
+
+/* Waits for the client's end: a close before it would reset the connection, and lose our answer. */
+static void read_plain(CLI *c)
+{
+	uint64_t deadline = forward_deadline(stock_now(), c->opt->timeout_close), now;
+	size_t total = 0;
+	char bytes[4096];
+	ssize_t n;
+
+	do {
+		n = recv(c->local_rfd.fd, bytes, sizeof bytes, 0);
+		total += n > 0 ? (size_t)n : 0;
+		now = stock_now();
+		if (n > 0 || !stock_is_temporary(get_last_socket_error()) || now >= deadline)
+			continue;
+		stock_poll_for_input(c, c->local_rfd.fd);
+		s_poll_wait(c->fds, (int)((deadline - now) / 1000), (int)((deadline - now) % 1000));
+		n = 1;
+	} while (n > 0 && total < PLAIN_MAX && now < deadline);
+}
+
+/* Tells a user who has forgotten the s of https. Does not return. */
+static void answer_plain(CLI *c)
+{
+	char bytes[HTTP_REPLY_MAX];
+	struct out out = out_of(bytes, sizeof bytes);
+
+	s_log(LOG_ERR, "SSL_accept: The client does not speak TLS");
+	forward_new(c);
+	forward_begin_http(c);
+	h1_fail(&c->forward->h1, ERR_PLAIN_HTTP);
+	forward_put_answer(c, &out);
+	if (send(c->local_wfd.fd, out.p, out.len, 0) == (ssize_t)out.len &&
+	    !shutdown(c->local_wfd.fd, SHUT_WR))
+		read_plain(c);
+	forward_abort(c);
+}
+
 /* SSL_accept() is called repeatedly, and a server name may change c->opt after the first call. */
 int forward_accept(CLI *c)
 {
 	if (SSL_in_before(c->ssl))
 		take_header(c);
+	if (c->opt->forward->http && BIO_number_read(SSL_get_rbio(c->ssl)) == 0 && is_plain(c))
+		answer_plain(c);
 	return SSL_accept(c->ssl);
 }
