@@ -505,7 +505,7 @@ def test_started_programs_inherit_nothing(start, tmp_path):
 def test_answer_without_framing_is_whole_for_a_client_that_has_ended(start, front, size):
     """Some releases read nothing more of a backend that poll() tells to have hung up."""
     seen = threading.Event()
-    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 
     def serve(connection):
         connection.take_request()
