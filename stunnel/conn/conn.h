@@ -102,6 +102,7 @@ struct conn {
 	uint64_t armed;	      /* when the timer fires, on conn_now()'s clock; UINT64_MAX: never */
 	uint64_t active;      /* when the last event came */
 	int references;	      /* held by libuv's timer and the list `again`; the last one frees */
+	uint32_t mended;      /* kinds that were logged; bits by enum error - ERR_MENDED_FIRST */
 	unsigned told;	      /* bits of enum conn_told */
 	enum step_result end; /* STEP_WAIT: lives; else STEP_CLOSE, _CUT or _RESET */
 	bool in_again;

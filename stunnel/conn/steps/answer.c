@@ -24,6 +24,20 @@ void answer_tell_refusal(struct conn *c)
 	     c->h1.error);
 }
 
+void answer_tell_mended(struct conn *c)
+{
+	enum error e;
+
+	while ((e = h1_take_mended(&c->h1)) != ERR_NONE) {
+		uint32_t bit = UINT32_C(1) << (e - ERR_MENDED_FIRST);
+
+		if (!(c->mended & bit))
+			conn_log(c, LOG_INFO, "Service [%s] mended an answer: %s", c->service->name,
+				 errors_info[e].log);
+		c->mended |= bit;
+	}
+}
+
 static enum step_result run(struct conn *c, unsigned events)
 {
 	switch (relay_run(&c->relay, events & CONN_FRONT_READ, events & CONN_FRONT_WRITE)) {

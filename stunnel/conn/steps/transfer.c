@@ -44,6 +44,8 @@ static enum step_result run(struct conn *c, unsigned events)
 	enum relay_status status;
 
 	status = relay_run(&c->relay, requests, responses);
+	if (c->h1.mended != 0)
+		answer_tell_mended(c);
 	switch (status) {
 	case RELAY_WAIT:
 		if (c->relay.h1 && c->h1.error != ERR_NONE)
