@@ -128,6 +128,8 @@
 	  "chunked is not the last coding of the answer, so that it lasts until close")            \
 	X(ANSWER_CODING_VERSION, "answer-coding-version", 0, "RFC 9112 6.1",                       \
 	  "Transfer-Encoding in an HTTP/1.0 answer")                                               \
+	X(ANSWER_CHUNKS_UNASKED, "answer-chunks-unasked", 0, "RFC 9112 6.1",                       \
+	  "the answer to an HTTP/1.0 request is chunked")                                          \
 	X(ANSWER_NO_CONTENT, "answer-no-content", 0, "RFC 9112 6.1",                               \
 	  "the answer may have no content, and tells where that ends")                             \
 	X(ANSWER_CHUNK_SPACE, "answer-chunk-space", 0, "RFC 9112 7.1",                             \

@@ -224,6 +224,7 @@ static int add_codings(struct h1_answer *a, struct span list)
 {
 	bool more = true, found = false;
 
+	a->anew |= a->codings != 0; /* of several lines some readers take one */
 	while (more) {
 		struct span element = next_element(&list, &more);
 		int rc = element.len != 0 ? add_coding(a, element) : 0;
@@ -303,6 +304,11 @@ void h1_answer_frame(struct h1_answer *a, unsigned kind, struct h1_body *body)
 		if (a->no_framing)
 			a->mended |= h1_answer_mended(ERR_ANSWER_NO_CONTENT);
 		return;
+	}
+	if ((kind & H1_KIND_HTTP10) && a->is_chunked) {
+		a->no_framing = true;
+		a->mended |= h1_answer_mended(ERR_ANSWER_CHUNKS_UNASKED);
+		body->plain = true;
 	}
 	if ((kind & H1_KIND_HEAD) || a->status == 304)
 		return;

@@ -66,7 +66,8 @@ int h1_answer_parse(struct span bytes, struct h1_answer *a);
 
 /*
  * How the answer to a request of that enum h1_request_kind ends (RFC 9112 6.3). Where the fields
- * that tell of an end are forbidden (RFC 9112 6.1), as in a 204, they will not be sent on.
+ * that tell of an end are forbidden (RFC 9112 6.1), as in a 204, they will not be sent on. Of a
+ * body that is `plain` the client can see the end only by its connection's.
  */
 void h1_answer_frame(struct h1_answer *a, unsigned kind, struct h1_body *body);
 

@@ -294,12 +294,14 @@ int h1_body_copy(struct h1_body *body, struct span *in, struct out *out)
 	if (event == H1_BODY_DATA) {
 		out_put(out, data);
 	} else if (event == H1_BODY_CHUNK) {
-		out_hex(out, body->left);
-		out_put(out, SPAN("\r\n"));
+		if (!body->plain) {
+			out_hex(out, body->left);
+			out_put(out, SPAN("\r\n"));
+		}
 		/* At once: a sender must not choose what a segment begins with. */
 		event = h1_body_step(body, in, out_room(out), &data);
 		out_put(out, data);
-	} else if (event == H1_BODY_CHUNK_END) {
+	} else if (event == H1_BODY_CHUNK_END && !body->plain) {
 		out_put(out, SPAN("\r\n"));
 	}
 	return event;

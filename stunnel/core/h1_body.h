@@ -39,6 +39,7 @@ struct h1_body {
 	uint8_t state;	      /* enum h1_body_state */
 	bool takes_lf;	      /* LF alone ends a line, too */
 	bool takes_space;     /* white space may stand around sizes: answers only */
+	bool plain;	      /* the content alone is sent on: HTTP/1.0 knows no chunks */
 	bool spaced, bare_lf; /* and it was so */
 };
 

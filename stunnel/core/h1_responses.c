@@ -73,6 +73,8 @@ static bool is_last_of_client(const struct h1 *h, const struct h1_answer *a,
 {
 	if (body->state == H1_BODY_UNTIL_CLOSE || (h->last && h->queue_count == 1))
 		return true;
+	if (body->plain && body->state != H1_BODY_COMPLETE)
+		return true;
 	return (h1_answered_kind(h) & H1_KIND_CONNECT) && a->status >= 300;
 }
 
@@ -307,10 +309,10 @@ static int response_trailers(struct h1 *h, struct span *in, struct out *out)
 	}
 	out_put(out, SPAN("0\r\n"));
 	rc = h1_answer_trailers(span_of(in->p, end), &h->mended, out);
-	if (rc != 0) {
+	if (rc != 0 || s->body.plain)
 		out_rollback(out, mark);
+	if (rc != 0)
 		return rc;
-	}
 	span_skip(in, end);
 	h->response_bytes += out_mark(out) - mark;
 	h1_responses_done(h);

@@ -59,7 +59,7 @@ static bool status_line(struct reader *r, const char *line, struct head *head)
 	strict(r, line[7] <= '1' && p[1] != ' ', "a status line");
 	while (*p == ' ')
 		p++;
-	head->status = atoi(p);
+	head->status = (int)strtol(p, NULL, 10);
 	strict(r, strspn(p, "0123456789") == 3 && p[3] == ' ', "a status");
 	return head->status >= 100 && head->status <= 999;
 }
@@ -125,7 +125,7 @@ static bool field(struct reader *r, char *line, struct head *head)
 static int read_head(struct reader *r, struct head *head)
 {
 	static char line[LINE_MAX_LEN], joined[4 * LINE_MAX_LEN];
-	size_t len;
+	size_t len, held = 0;
 
 	*head = (struct head){0};
 	do
@@ -139,16 +139,18 @@ static int read_head(struct reader *r, struct head *head)
 
 		strict(r, !folded, "a folded line");
 		if (folded && joined[0] != '\0') {
-			if (strlen(joined) + len >= sizeof joined)
+			if (held + len >= sizeof joined)
 				return -1;
-			strcat(joined, line);
+			memcpy(joined + held, line, len + 1);
+			held += len;
 			continue;
 		}
 		if (joined[0] != '\0' && !field(r, joined, head))
 			return -1;
 		if (len == 0)
 			return 1;
-		strcpy(joined, line);
+		memcpy(joined, line, len + 1);
+		held = len;
 	}
 	return 0;
 }
@@ -216,6 +218,7 @@ static void read_content(struct reader *r, const struct answers_method *method,
 	} else if (method->head || head->status == 304) {
 		return;
 	} else if (head->codings && head->chunked) {
+		strict(r, !method->old, "chunks for a client that knows none");
 		one->complete = chunks(r, all, one);
 	} else if (head->codings || !head->lengths) {
 		one->until_close = true;

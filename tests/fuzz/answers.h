@@ -13,7 +13,7 @@
 #define ANSWERS_MAX 256
 
 struct answers_method {
-	bool head, connect;
+	bool head, connect, old; /* old: HTTP/1.0, which knows no chunks */
 };
 
 /* A final answer, or a tunnel. */

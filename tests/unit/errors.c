@@ -135,6 +135,7 @@ static const char *const answers[ERR_COUNT] = {
 	[ERR_ANSWER_CODING_REPEATED] = OK "Transfer-Encoding: identity\r\n\r\n",
 	[ERR_ANSWER_CODING_OTHER] = OK "Transfer-Encoding: gzip\r\n\r\n",
 	[ERR_ANSWER_CODING_VERSION] = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+	[ERR_ANSWER_CHUNKS_UNASKED] = CHUNKED,
 	[ERR_ANSWER_NO_CONTENT] = "HTTP/1.1 204 x\r\nContent-Length: 1\r\n\r\n",
 	[ERR_ANSWER_CHUNK_SPACE] = CHUNKED "0 \r\n",
 	[ERR_ANSWER_TRAILER] = CHUNKED "0\r\nHost: a\r\n\r\n",
@@ -170,7 +171,9 @@ static void check_answer(enum error e)
 	struct conversation c;
 
 	conversation_begin(&c, &script);
-	conversation_feed(&c, H1_REQUEST, SPAN(GET "\r\n"));
+	conversation_feed(&c, H1_REQUEST,
+			  e == ERR_ANSWER_CHUNKS_UNASKED ? SPAN("GET / HTTP/1.0\r\n\r\n")
+							 : SPAN(GET "\r\n"));
 	conversation_feed(&c, H1_RESPONSE, text_span(&input));
 	assert_int_equal(c.h1.error, e < ERR_MENDED_FIRST ? e : ERR_NONE);
 	assert_int_equal(h1_take_mended(&c.h1), e < ERR_MENDED_FIRST ? ERR_NONE : e);
