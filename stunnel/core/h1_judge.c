@@ -287,7 +287,8 @@ static int judge_connection(const struct rewrite *rw, struct h1_head *head,
 
 	if (rc != 0)
 		return rc;
-	if (verdict->kind & H1_KIND_CONNECT)
+	/* Some servers see `close` only where it stands alone, and read such content as a request. */
+	if (verdict->kind & (H1_KIND_CONNECT | H1_KIND_LAST))
 		options &= ~(unsigned)OPTION_UPGRADE;
 	verdict->protocol = judge_upgrade(head, options);
 	if (verdict->protocol.len != 0) {
