@@ -149,8 +149,7 @@ static void take_header(CLI *c)
 	}
 }
 
-/* --- plain HTTP on a port of HTTPS --------------------------------------------------------------
- */
+/* --- plain HTTP on a port of HTTPS ------------------------------------------------------------ */
 
 /*
  * Waits for the client's first byte, which OpenSSL would take: whether it is a letter, as that of

@@ -213,8 +213,7 @@ static unsigned properties_of(struct span method)
 	return 0;
 }
 
-/* RFC 9110 10.1.1: whether a field asks for `100-continue`, maybe several times, and nothing else.
- */
+/* RFC 9110 10.1.1: whether `100-continue` is asked for, maybe several times, and only that. */
 static bool asks_to_continue(struct span list)
 {
 	struct span expectation;
@@ -287,7 +286,7 @@ static int judge_connection(const struct rewrite *rw, struct h1_head *head,
 
 	if (rc != 0)
 		return rc;
-	/* Some servers see `close` only where it stands alone, and read such content as a request. */
+	/* Some servers see `close` only where it stands alone, and read content as a request. */
 	if (verdict->kind & (H1_KIND_CONNECT | H1_KIND_LAST))
 		options &= ~(unsigned)OPTION_UPGRADE;
 	verdict->protocol = judge_upgrade(head, options);

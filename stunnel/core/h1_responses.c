@@ -134,8 +134,7 @@ static void open_tunnel(struct h1 *h, int status)
 	h->queue_count = 0;
 }
 
-/* How the conversation goes on behind a head, which is completed for h1_answer_put(): 0 or error.
- */
+/* How the conversation goes on behind a head; completes it for h1_answer_put(). 0 or error. */
 static int judge_head(struct h1 *h, struct h1_answer *a)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];

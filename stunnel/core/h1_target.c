@@ -31,8 +31,7 @@ static bool is_name(struct span s)
 	return s.len != 0;
 }
 
-/* Cuts uri-host [ ":" port ]; *port is empty where there is none. False if something else stands.
- */
+/* Cuts uri-host [ ":" port ]; *port is empty where none is told. False for anything else. */
 static bool split_host(struct span s, struct span *host, struct span *port)
 {
 	const char *end = s.len != 0 && s.p[0] == '[' ? memchr(s.p, ']', s.len) : NULL;

@@ -112,8 +112,7 @@ static int on_read(BIO *bio, char *p, int len)
 	b->ended = n == 0;
 	if (b->first == 0 && n > 0)
 		b->first = (unsigned char)p[0];
-	/* OpenSSL would take an end without close_notify for fatal, and not write any more either.
-	 */
+	/* OpenSSL takes an end without close_notify for fatal, and would not write either. */
 	if (b->ended && b->state == TLS_BIO_KEEPS)
 		return failed(bio, -EAGAIN, BIO_FLAGS_READ);
 	return n < 0 ? failed(bio, -errno, BIO_FLAGS_READ) : (int)n;
