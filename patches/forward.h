@@ -102,8 +102,9 @@ void forward_close(CLI *c);
 /*
  * Stand-ins for the calls of transfer(), for connections with c->forward. forward_read() returns
  * bytes for the backend; it reads until it has some or SSL_read() fails, so that SSL_get_error()
- * fits its result. Bytes that it holds back count as pending, and until transfer() has them the
- * client does not count as closed.
+ * fits its result, or seems to be interrupted where what it read must wait. Bytes that it holds
+ * back count as pending if they need not wait, and until transfer() has them the client does not
+ * count as closed.
  */
 int forward_read(CLI *c, void *p, int len);
 int forward_pending(const CLI *c);

@@ -94,7 +94,22 @@ static bool discards(const struct forward *f)
 	       h1_phase(&f->h1, H1_REQUEST) == H1_CLOSED;
 }
 
-/* Reads until there is output or SSL_read() fails. */
+/*
+ * Requests that must wait for responses are read once, since that may bring the client's end.
+ * Behind what is held nothing more is read, unless the socket has failed, which only a read tells.
+ */
+static bool wants_more(const CLI *c)
+{
+	const struct forward *f = c->forward;
+
+	return !h1_blocked(&f->h1) || forward_flow_is_empty(&f->input[H1_REQUEST]) ||
+	       stock_socket_failed(c, c->ssl_rfd->fd);
+}
+
+/*
+ * Reads until there is output or SSL_read() fails. Where what it has read must wait, stock sees an
+ * interrupted call: SSL_get_error() finds nothing of its own behind a read that brought something.
+ */
 static int read_requests(CLI *c, char *p, int len)
 {
 	struct forward *f = c->forward;
@@ -112,6 +127,10 @@ static int read_requests(CLI *c, char *p, int len)
 		if (discards(f))
 			return read_discarded(c, p, len);
 		held = !forward_flow_is_empty(&f->input[H1_REQUEST]);
+		if (held && !wants_more(c)) {
+			stock_set_interrupted();
+			return -1;
+		}
 		if (!held)
 			bypass = h1_bypass(&f->h1, H1_REQUEST);
 		if (bypass != 0)
@@ -147,17 +166,7 @@ bool forward_holds_requests(const struct forward *f)
 	       !h1_blocked(&f->h1);
 }
 
-int forward_pending(const CLI *c)
-{
-	int n = SSL_pending(c->ssl);
-
-	return n > 0 || !forward_holds_requests(c->forward) ? n : 1;
-}
-
-/*
- * Nothing more is read while requests must wait for responses, unless the socket has failed, which
- * only a read tells; nor behind a close_notify, which every read would find again.
- */
+/* Nothing is read behind a close_notify, which every read would find again. */
 int forward_wants_input(const CLI *c)
 {
 	const struct forward *f = c->forward;
@@ -166,9 +175,17 @@ int forward_wants_input(const CLI *c)
 		return 1;
 	if (f->client != FORWARD_CLIENT_OPEN || (SSL_get_shutdown(c->ssl) & SSL_RECEIVED_SHUTDOWN))
 		return 0;
-	if (discards(f) || !h1_blocked(&f->h1))
-		return 1;
-	return stock_socket_failed(c, c->ssl_rfd->fd);
+	return discards(f) || wants_more(c);
+}
+
+/* What must wait does not count: later loops would come around for it at once, and again. */
+int forward_pending(const CLI *c)
+{
+	int n = SSL_pending(c->ssl);
+
+	if (!forward_wants_input(c))
+		return 0;
+	return n > 0 || !forward_holds_requests(c->forward) ? n : 1;
 }
 
 int forward_took(CLI *c)

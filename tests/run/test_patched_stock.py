@@ -371,30 +371,31 @@ def test_slow_bytes_behind_an_answered_request(start, front):
     assert IDLE_TURNS not in stunnel.log_text()
 
 
-def test_requests_far_beyond_those_in_flight(start, front):
+@pytest.mark.parametrize("mode, flight", [("client", 1), ("both", 32)])
+def test_requests_far_beyond_those_in_flight(start, front, mode, flight):
     """The backend takes its time: nothing is lost, and nothing too much is read."""
     count = 3000
 
     def serve(connection):
-        for _ in range(32):
+        for _ in range(flight):
             connection.take_request()
         full.set()
         sent.wait(30)
-        connection.send(32 * OK)
+        connection.send(flight * OK)
         answer_each()(connection)
 
     full, sent = threading.Event(), threading.Event()
     backend = start(Recorder(serve))
-    stunnel = front(backend, "xForwardedFor = yes")
+    stunnel = front(backend, "xForwardedFor = yes", f"httpKeepAlive = {mode}")
     with TlsClient(stunnel.port) as client:
-        client.send(32 * HEAD)
+        client.send(flight * HEAD)
         assert full.wait(30)
         sender = threading.Thread(target=client.send, args=[count * HEAD])
         sender.start()
         time.sleep(0.3)  # for what comes to be read, if it were
         sent.set()
         sender.join()
-        for _ in range(32 + count):
+        for _ in range(flight + count):
             assert client.response().body == b"ok"
     assert IDLE_TURNS not in stunnel.log_text()
 

@@ -11,7 +11,7 @@ import signal
 
 import pytest
 
-from peers import Stunnel, service, wait_for
+from peers import Stunnel, daemon_only, service, wait_for
 from recorder import OK, Recorder, answer_each, read_only
 from tls_client import TlsClient
 
@@ -53,8 +53,7 @@ MODES = [[], ["httpKeepAlive = both"], ["httpKeepAlive = client"]]
 
 def start_both(start, serve, *options):
     backend = start(Recorder(serve))
-    options = ["xForwardedFor = replace", "debug = info", *options]
-    return backend, start(Stunnel(service(backend.port, *options)))
+    return backend, start(Stunnel(service(backend.port, "xForwardedFor = replace", *options)))
 
 
 @pytest.mark.parametrize("name", MENDED)
@@ -124,6 +123,7 @@ def test_an_answer_that_nobody_asked_for_ends_both_connections(start):
     wait_for(lambda: backend.connections[0].ended, "the backend's connection to end")
 
 
+@daemon_only  # a patched stock has one backend connection for each of a client's
 def test_an_answer_that_nobody_asked_for_costs_the_client_nothing(start):
     unasked = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
     _, stunnel = start_both(start, answer_each(OK + unasked), "httpKeepAlive = client")
