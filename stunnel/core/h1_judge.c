@@ -189,8 +189,8 @@ static void drop_hop_fields(struct h1_head *head)
 
 /* What is known of a method, bits. */
 enum {
-	METHOD_IDEMPOTENT = 1,	/* RFC 9110 9.2.2 */
-	METHOD_CONTENTLESS = 2, /* content has no meaning, and some servers do not read it */
+	METHOD_IDEMPOTENT = 1, /* RFC 9110 9.2.2 */
+	METHOD_CONTENT = 2,    /* every server reads the content */
 };
 
 static unsigned properties_of(struct span method)
@@ -199,12 +199,15 @@ static unsigned properties_of(struct span method)
 		struct span name;
 		unsigned properties;
 	} methods[] = {
-		{SPAN_INIT("GET"), METHOD_IDEMPOTENT | METHOD_CONTENTLESS},
-		{SPAN_INIT("HEAD"), METHOD_IDEMPOTENT | METHOD_CONTENTLESS},
-		{SPAN_INIT("OPTIONS"), METHOD_IDEMPOTENT | METHOD_CONTENTLESS},
-		{SPAN_INIT("DELETE"), METHOD_IDEMPOTENT | METHOD_CONTENTLESS},
-		{SPAN_INIT("PUT"), METHOD_IDEMPOTENT},
+		{SPAN_INIT("GET"), METHOD_IDEMPOTENT},
+		{SPAN_INIT("HEAD"), METHOD_IDEMPOTENT},
+		{SPAN_INIT("OPTIONS"), METHOD_IDEMPOTENT},
+		{SPAN_INIT("DELETE"), METHOD_IDEMPOTENT},
 		{SPAN_INIT("TRACE"), METHOD_IDEMPOTENT},
+		{SPAN_INIT("PUT"), METHOD_IDEMPOTENT | METHOD_CONTENT},
+		{SPAN_INIT("POST"), METHOD_CONTENT},
+		{SPAN_INIT("PATCH"), METHOD_CONTENT},
+		{SPAN_INIT("CONNECT"), METHOD_CONTENT},
 	};
 
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
@@ -260,7 +263,7 @@ static int judge_content(struct h1_head *head, struct h1_verdict *verdict)
 		return -ERR_TRACE_CONTENT;
 	if (!content && (properties & METHOD_IDEMPOTENT))
 		verdict->kind |= H1_KIND_REPEATABLE;
-	if (content && (properties & METHOD_CONTENTLESS))
+	if (content && !(properties & METHOD_CONTENT))
 		verdict->kind |= H1_KIND_LAST;
 	return judge_expect(head, content);
 }
@@ -288,7 +291,7 @@ static int judge_connection(const struct rewrite *rw, struct h1_head *head,
 		return rc;
 	/* Some servers see `close` only where it stands alone, and read content as a request. */
 	if (verdict->kind & (H1_KIND_CONNECT | H1_KIND_LAST))
-		options &= ~(unsigned)OPTION_UPGRADE;
+		options &= ~(unsigned)(OPTION_UPGRADE | OPTION_TE);
 	verdict->protocol = judge_upgrade(head, options);
 	if (verdict->protocol.len != 0) {
 		verdict->kind |= H1_KIND_UPGRADE;

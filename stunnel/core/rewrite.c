@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "rewrite.h"
 
+#define FIELDS_READ_BY_ALL 32 /* servers are known that stop reading at 64 */
+
 enum rewrite_op {
 	REWRITE_NONE = 0,
 	REWRITE_DELETE, /* the client's lines go */
@@ -312,6 +314,53 @@ static void put_host(const struct rewrite *rw, const struct template_source *fro
 	}
 }
 
+/* What decides where a request ends, and its backend connection. */
+static bool is_framing(const struct h1_field *field)
+{
+	return field->id == HTTP_CONTENT_LENGTH || field->id == HTTP_TRANSFER_ENCODING ||
+	       field->id == HTTP_CONNECTION;
+}
+
+static bool is_ascii(struct span value)
+{
+	for (size_t i = 0; i < value.len; i++)
+		if ((unsigned char)value.p[i] >= 0x7f || (unsigned char)value.p[i] < '\t')
+			return false;
+	return true;
+}
+
+/*
+ * Whether a server that stops reading a head may miss what frames it, and take content for the next
+ * request: civetweb stops at the 64th field, Poco behind a value that ends in 0xff.
+ */
+static bool is_framed_late(const struct h1_field *const *field, size_t count)
+{
+	size_t last = count;
+	bool content = false;
+
+	while (last != 0 && !is_framing(field[last - 1]))
+		last--;
+	for (size_t i = 0; i < last; i++)
+		content |= is_framing(field[i]) && field[i]->id != HTTP_CONNECTION;
+	for (size_t i = 0; content && i < last; i++)
+		if (i == FIELDS_READ_BY_ALL || !is_ascii(field[i]->value))
+			return true;
+	return false;
+}
+
+/* The client's fields in their order; but what frames comes first where it could be missed. */
+static void put_rest(const struct h1_field *const *field, size_t count, struct out *out)
+{
+	bool late = is_framed_late(field, count);
+
+	for (size_t i = 0; late && i < count; i++)
+		if (is_framing(field[i]))
+			rewrite_field(out, field[i]->name, field[i]->value);
+	for (size_t i = 0; i < count; i++)
+		if (!late || !is_framing(field[i]))
+			rewrite_field(out, field[i]->name, field[i]->value);
+}
+
 /*
  * Ours stand in front of all that a client chooses: some servers stop reading fields after a number
  * of them, or at a value. A client's lines of the same name come before ours, of which the last is
@@ -340,8 +389,7 @@ static void put_fields(const struct rewrite *rw, const struct template_source *f
 	for (size_t i = 0; i < rw->rule_count; i++)
 		if (i + 1 != rw->host_rule)
 			put_rule(rw, &rw->rule[i], from, out);
-	for (size_t i = 0; i < count; i++)
-		rewrite_field(out, rest[i]->name, rest[i]->value);
+	put_rest(rest, count, out);
 }
 
 void rewrite_request(const struct rewrite *rw, const struct facts *facts,

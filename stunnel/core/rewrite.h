@@ -55,7 +55,8 @@ size_t rewrite_insertion(const struct rewrite *rw);
 /*
  * Appends the request head anew, with its empty line: request line, Host, the client's lines of the
  * names that rules add to, the rules' own lines, then all other fields that neither
- * head->field[].dropped nor a rule removes, in their order, case and number. Nothing is copied that
+ * head->field[].dropped nor a rule removes, in their order, case and number; behind many fields, or
+ * a value that is not ASCII, what frames the message goes before the others. Nothing is copied that
  * was not parsed. number: of the request in its connection.
  */
 void rewrite_request(const struct rewrite *rw, const struct facts *facts,
