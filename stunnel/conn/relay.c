@@ -141,7 +141,8 @@ static bool may_read(const struct relay *r, enum h1_dir dir)
 /*
  * Reads what is at hand into p, several records as one: what comes together, as a head and its
  * content, goes on in one write: some servers take what a segment begins with for a request.
- * Returns what the last end_read() did, and in *total the bytes of all.
+ * Returns what the last end_read() did, or TLS_AGAIN where poll(2) tells of more without a read(2)
+ * that finds nothing, and in *total the bytes of all.
  */
 static ssize_t read_records(struct relay *r, enum h1_dir dir, char *p, size_t room, size_t *total)
 {
@@ -153,7 +154,9 @@ static ssize_t read_records(struct relay *r, enum h1_dir dir, char *p, size_t ro
 		if (n <= 0)
 			break;
 		*total += (size_t)n;
-		if (*total == room || !end_pending(r->end[dir]))
+		if (!end_pending(r->end[dir]))
+			return TLS_AGAIN;
+		if (*total == room)
 			break;
 	}
 	return n;
@@ -202,17 +205,23 @@ static bool is_waiting(const struct relay *r, enum h1_dir dir)
 	return dir == H1_REQUEST && r->h1 && h1_blocked(r->h1) && r->flow[dir].held.len != 0;
 }
 
-/* Whether the receiving end is to be told now that nothing more comes. */
-static bool end_is_due(const struct relay *r, enum h1_dir dir)
+/* Whether the receiving end, its source having ended, waits for nothing that came before. */
+static bool is_end_next(const struct relay *r, enum h1_dir dir)
 {
 	const struct flow *f = &r->flow[dir];
 
-	if (f->stage != FLOW_ENDED || f->unsent.len != 0 || is_waiting(r, dir))
+	if (f->unsent.len != 0 || is_waiting(r, dir))
 		return false;
 	/* A backend waits for the end of a client that is to get an answer yet. */
 	return dir == H1_RESPONSE || !r->h1 || f->discarding ||
 	       r->flow[H1_RESPONSE].stage == FLOW_CLOSED || h1_cut(r->h1, dir, false) ||
 	       h1_passes_end(r->h1);
+}
+
+/* Whether the receiving end is to be told now that nothing more comes. */
+static bool end_is_due(const struct relay *r, enum h1_dir dir)
+{
+	return r->flow[dir].stage == FLOW_ENDED && is_end_next(r, dir);
 }
 
 /* The source has ended and all its bytes were sent on: tells the other side so, or aborts. */
@@ -321,8 +330,6 @@ static enum relay_status pump(struct relay *r, enum h1_dir dir)
 			break;
 		if (n <= 0)
 			status = source_ended(r, dir, n);
-		else if (!end_pending(r->end[dir]))
-			break; /* poll() tells of more without a read(2) that finds nothing */
 	}
 	if (!is_final(status) && end_is_due(r, dir))
 		status = finish(r, dir);
@@ -347,10 +354,13 @@ static bool backend_done(const struct relay *r)
 	       r->flow[H1_REQUEST].stage != FLOW_CLOSED;
 }
 
-/* Whether a response has decided what becomes of requests that came before it. */
+/*
+ * Whether a response has decided what becomes of requests that came before it. What has not been
+ * read yet poll(2) tells of: a read(2) here would mostly come before the next request.
+ */
 static bool held_are_due(const struct relay *r, bool were_blocked)
 {
-	return r->h1 && were_blocked && !h1_blocked(r->h1);
+	return were_blocked && r->flow[H1_REQUEST].held.len != 0 && !h1_blocked(r->h1);
 }
 
 /* Whether the client has got, or is about to be written, all that it can get. */
@@ -366,7 +376,7 @@ static bool is_over(const struct relay *r)
 /* Whether bytes inside OpenSSL may be read now: no event of poll(2) will tell of them. */
 static bool pending_is_due(const struct relay *r)
 {
-	return may_read(r, H1_REQUEST) && end_pending(r->end[H1_REQUEST]);
+	return end_pending(r->end[H1_REQUEST]) && may_read(r, H1_REQUEST);
 }
 
 enum relay_status relay_run(struct relay *r, bool requests, bool responses)
