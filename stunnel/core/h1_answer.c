@@ -23,15 +23,21 @@ static bool is_empty_line(struct span section)
 	return section.len <= 2;
 }
 
+static bool is_space(char c)
+{
+	return is_blank(c) || c == '\r' || c == '\n';
+}
+
 /* Without the white space and the folds at both ends. */
 static struct span trim(struct span s)
 {
-	while (s.len != 0 && (is_blank(s.p[0]) || s.p[0] == '\r' || s.p[0] == '\n'))
-		span_skip(&s, 1);
-	while (s.len != 0 &&
-	       (is_blank(s.p[s.len - 1]) || s.p[s.len - 1] == '\r' || s.p[s.len - 1] == '\n'))
-		s.len--;
-	return s;
+	const char *p = s.p, *end = s.p + s.len;
+
+	while (p != end && is_space(*p))
+		p++;
+	while (end != p && is_space(end[-1]))
+		end--;
+	return span_of(p, (size_t)(end - p));
 }
 
 /*
@@ -42,7 +48,7 @@ static int skip_line(const char **at, uint32_t *mended)
 {
 	const char *p = *at;
 
-	while (*p != '\r' && *p != '\n' && *p != '\0')
+	while (http_is(*p, HTTP_VALUE) || (*p != '\r' && *p != '\n' && *p != '\0'))
 		p++;
 	if (*p == '\0')
 		return -ERR_ANSWER_NUL;

@@ -3,20 +3,6 @@
 
 #include "text.h"
 
-/* How many fields have that id, and in *last the last of them, if there is any. */
-static unsigned count_fields(struct h1_head *head, enum http_field id, struct h1_field **last)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; i < head->count; i++) {
-		if (head->field[i].id != id)
-			continue;
-		*last = &head->field[i];
-		count++;
-	}
-	return count;
-}
-
 /* 1*DIGIT (RFC 9110 8.6) up to 2^63 - 1: some receivers wrap at a larger length. */
 static int parse_length(struct span *value, uint64_t *length)
 {
@@ -84,12 +70,21 @@ static int judge_codings(struct h1_head *head)
 
 int h1_body_of_request(struct h1_head *head, struct h1_body *body)
 {
-	struct h1_field *length = NULL, *coding = NULL;
-	unsigned lengths = count_fields(head, HTTP_CONTENT_LENGTH, &length);
-	unsigned codings = count_fields(head, HTTP_TRANSFER_ENCODING, &coding);
+	struct h1_field *length = NULL;
+	unsigned lengths = 0, codings = 0;
 	int rc;
 
 	*body = (struct h1_body){0};
+	if (!h1_head_has(head, HTTP_CONTENT_LENGTH) && !h1_head_has(head, HTTP_TRANSFER_ENCODING))
+		return 0;
+	for (size_t i = 0; i < head->count; i++) {
+		if (head->field[i].id == HTTP_CONTENT_LENGTH) {
+			length = &head->field[i];
+			lengths++;
+		} else if (head->field[i].id == HTTP_TRANSFER_ENCODING) {
+			codings++;
+		}
+	}
 	if (lengths > 1)
 		return -ERR_LENGTH_DUPLICATE;
 	if (codings != 0 && lengths != 0)

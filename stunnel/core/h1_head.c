@@ -161,6 +161,7 @@ int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head)
 		end--;
 	head->count = 0;
 	head->controls = false;
+	head->ids = 0;
 	while (p < end) {
 		struct h1_field *field = &head->field[head->count];
 
@@ -170,6 +171,7 @@ int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head)
 		if (!p)
 			return error;
 		field->id = http_field(field->name);
+		head->ids |= UINT32_C(1) << field->id;
 		field->dropped = false;
 		head->count++;
 	}

@@ -32,9 +32,16 @@ struct h1_head {
 	struct span target;
 	int minor;     /* of HTTP/1.x: 0 or 1 */
 	bool controls; /* there are some in values: see h1_judge_values() */
+	uint32_t ids;  /* of the fields that came: see h1_head_has() */
 	size_t count;
 	struct h1_field field[H1_FIELDS_MAX + 1]; /* one may be added to those that came */
 };
+
+/* Whether a field of this id came, so that each rule about one needs no look at all of them. */
+static inline bool h1_head_has(const struct h1_head *head, enum http_field id)
+{
+	return head->ids & UINT32_C(1) << id;
+}
 
 /*
  * How far a head that is still incomplete was looked at, so that a sender of single bytes costs

@@ -81,6 +81,8 @@ static int judge_option(const struct rewrite *rw, struct h1_head *head, struct s
 static int connection_options(const struct rewrite *rw, struct h1_head *head, unsigned *options)
 {
 	*options = 0;
+	if (!h1_head_has(head, HTTP_CONNECTION))
+		return 0;
 	for (size_t i = 0; i < head->count; i++) {
 		struct span list = head->field[i].value, option;
 
@@ -101,6 +103,8 @@ static void write_connection(struct h1_head *head, unsigned options)
 {
 	struct h1_field *first = NULL;
 
+	if (!h1_head_has(head, HTTP_CONNECTION) && options == 0)
+		return;
 	for (size_t i = 0; i < head->count; i++) {
 		struct h1_field *field = &head->field[i];
 
@@ -159,6 +163,8 @@ static struct span judge_upgrade(struct h1_head *head, unsigned options)
 	bool wanted = head->minor == 1 && (options & OPTION_UPGRADE);
 	struct span found = {0};
 
+	if (!h1_head_has(head, HTTP_UPGRADE))
+		return found;
 	for (size_t i = 0; i < head->count; i++) {
 		struct h1_field *field = &head->field[i];
 		struct span protocol;
@@ -239,6 +245,8 @@ static int judge_expect(struct h1_head *head, bool content)
 {
 	bool found = false;
 
+	if (!h1_head_has(head, HTTP_EXPECT))
+		return 0;
 	for (size_t i = 0; i < head->count; i++) {
 		struct h1_field *field = &head->field[i];
 
