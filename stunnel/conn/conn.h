@@ -10,6 +10,7 @@
 #include "conn/access.h"
 #include "conn/admit.h"
 #include "conn/back.h"
+#include "conn/counts.h"
 #include "conn/front.h"
 #include "conn/health.h"
 #include "conn/relay.h"
@@ -40,6 +41,7 @@ struct conn_shared {
 	_Atomic uint64_t serial; /* of the next connection */
 	uint64_t start;		 /* random: tells one start of the daemon from another */
 	struct health health;	 /* which backends failed lately */
+	struct counts counts;	 /* what was refused or mended */
 };
 
 /* All connections of one worker. */
@@ -80,11 +82,6 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 
 /* --- for the steps ---------------------------------------------------------------------------- */
 
-/* What is logged once in a connection, and was logged already; bits. */
-enum conn_told {
-	CONN_TOLD_REFUSAL = 1, /* why a request is refused, or its answer */
-};
-
 struct conn {
 	struct conn_pool *pool;
 	struct conn *next, *previous; /* in the pool's list of all */
@@ -103,7 +100,7 @@ struct conn {
 	uint64_t active;      /* when the last event came */
 	int references;	      /* held by libuv's timer and the list `again`; the last one frees */
 	uint32_t mended;      /* kinds that were logged; bits by enum error - ERR_MENDED_FIRST */
-	unsigned told;	      /* bits of enum conn_told */
+	enum error told;      /* the refusal that was logged last */
 	enum step_result end; /* STEP_WAIT: lives; else STEP_CLOSE, _CUT or _RESET */
 	bool in_again;
 };

@@ -138,6 +138,10 @@ static void handle_signal(struct master *m, int number)
 	case SIGCHLD:
 		generation_reap(&m->generations);
 		break;
+	case SIGUSR2:
+		if (!counts_tell(&m->generations.shared->counts))
+			log_main(LOG_NOTICE, "Nothing was refused or mended since the start");
+		break;
 	case SIGTERM:
 		log_main(LOG_NOTICE, "Terminated");
 		m->ending = true;
@@ -185,6 +189,7 @@ static void block_signals(struct master *m)
 static void end(struct master *m)
 {
 	generation_stop(&m->generations);
+	counts_tell(&m->generations.shared->counts);
 	generation_forget(&m->generations);
 	daemon_pid_remove();
 }

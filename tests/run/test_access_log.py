@@ -22,7 +22,7 @@ from peers import (
     wait_for,
 )
 from recorder import OK, Recorder, answer_each, read_only
-from tls_client import TlsClient, client_context
+from tls_client import TlsClient, client_context, dial, read_to_end
 
 LOG = "accessLog = {folder}/access"
 JSON = "accessLogFormat = json"
@@ -232,6 +232,74 @@ def test_a_backend_that_does_not_answer(start):
 
     options = ["httpKeepAlive = client"]
     assert refused(start, HEAD % b"/x", *options, serve=serve) == (502, "GET /x HTTP/1.1")
+
+
+def head(line, *fields):
+    return "\r\n".join([line, "Host: a", "Connection: close", *fields, "", ""]).encode()
+
+
+GET = head("GET /x HTTP/1.1")
+ANSWER = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = ANSWER + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+GOT = {  # the status, what is asked, what the backend sends before it closes
+    "no host": (400, b"GET /x HTTP/1.1\r\n\r\n", b""),
+    "no length": (411, head("POST /x HTTP/1.1", "Transfer-Encoding: chunked"), b""),
+    "expectation": (417, head("GET /x HTTP/1.1", "Expect: more"), b""),
+    "coding": (501, head("POST /x HTTP/1.1", "Transfer-Encoding: gzip, chunked"), b""),
+    "refused answer": (502, GET, ANSWER + b"Content-Length: 5, 6\r\n\r\nhello"),
+    "refused to head": (502, head("HEAD /x HTTP/1.1"), ANSWER + b"no colon\r\n\r\n"),
+    "mended answer": (206, GET, b"HTTP/1.1 206\nContent-Length: 5\nContent-Length : 5\n\nhello"),
+    "mended chunks": (200, GET, CHUNKED.replace(b"5", b"5 ") + b"0 \n\n"),
+    "cut length": (200, GET, ANSWER + b"Content-Length: 9\r\n\r\nhello"),
+    "cut chunk": (200, GET, CHUNKED + b"9\r\nhello"),
+    "bad chunk": (200, GET, CHUNKED + b"five\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", GOT)
+def test_status_and_bytes_are_what_the_client_got(start, name):
+    status, asked, sent = GOT[name]
+
+    def serve(connection):
+        connection.take_request()
+        connection.send(sent)
+
+    logged = start_json(start, "httpRequireLength = yes", serve=serve)
+    with logged.client() as client:
+        client.send(asked)
+        answer, content = client.recv_all().split(b"\r\n\r\n", 1)
+    assert answer.split()[1] == b"%d" % status
+    record = logged.records(1)[0]
+    assert (record["status"], record["bytes"]) == (status, len(content))
+
+
+def test_a_request_without_tls(start):
+    logged = start_json(start)
+    with dial(logged.stunnel.port) as sock:
+        sock.sendall(GET)
+        answer, content = read_to_end(sock).split(b"\r\n\r\n", 1)
+    assert answer.split()[1] == b"400"
+    record = logged.records(1)[0]
+    assert (record["status"], record["bytes"]) == (400, len(content))
+
+
+@daemon_only
+def test_a_request_that_the_client_may_repeat(start):
+    """The backend ends where the second request comes: the client is closed, and gets no status."""
+
+    def serve(connection):
+        connection.take_request()
+        connection.send(OK)
+        connection.take_request()
+
+    logged = Logged(start, serve=serve)
+    with logged.client() as client:
+        client.get("/1")
+        client.send(b"POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+        assert client.recv_all() == b""
+        assert client.ended == "close_notify"
+    seen = [(m["request"], m["status"], m["bytes"]) for m in logged.matches(2)]
+    assert seen == [("GET /1 HTTP/1.1", "200", "2"), ("POST /2 HTTP/1.1", "000", "0")]
 
 
 def test_a_bad_request_behind_good_ones(start):

@@ -3,14 +3,15 @@
 
 #include "core/errors.h"
 
-/* Logs once in a connection what happened, who the client is, and by which rule. */
-static void tell(struct conn *c, enum conn_told told, const char *what, enum error error)
+/* Counts and logs, at its first call for an error, what happened, to whom, and by which rule. */
+static void tell(struct conn *c, const char *what, enum error error)
 {
 	char text[NET_TEXT_MAX];
 
-	if (error == ERR_NONE || c->told & told)
+	if (error == ERR_NONE || c->told == error)
 		return;
-	c->told |= told;
+	c->told = error;
+	counts_add(&c->pool->shared->counts, error);
 	front_client(&c->front, text);
 	conn_log(c, LOG_WARNING, "Service [%s] %s %s: %s", c->service->name, what, text,
 		 errors_info[error].log);
@@ -20,8 +21,7 @@ void answer_tell_refusal(struct conn *c)
 {
 	bool is_answer = c->h1.error >= ERR_ANSWER_FIRST && c->h1.error <= ERR_ANSWER_LAST;
 
-	tell(c, CONN_TOLD_REFUSAL, is_answer ? "refused an answer to" : "refused a request from",
-	     c->h1.error);
+	tell(c, is_answer ? "refused an answer to" : "refused a request from", c->h1.error);
 }
 
 void answer_tell_mended(struct conn *c)
@@ -31,6 +31,7 @@ void answer_tell_mended(struct conn *c)
 	while ((e = h1_take_mended(&c->h1)) != ERR_NONE) {
 		uint32_t bit = UINT32_C(1) << (e - ERR_MENDED_FIRST);
 
+		counts_add(&c->pool->shared->counts, e);
 		if (!(c->mended & bit))
 			conn_log(c, LOG_INFO, "Service [%s] mended an answer: %s", c->service->name,
 				 errors_info[e].log);
@@ -87,7 +88,7 @@ static enum step_result answer(struct conn *c, enum error error)
 enum step_result answer_over(struct conn *c)
 {
 	if (h1_in_flight(&c->h1) != 0)
-		tell(c, CONN_TOLD_REFUSAL, "leaves it to repeat a request to", ERR_BACKEND_CLOSED);
+		tell(c, "leaves it to repeat a request to", ERR_BACKEND_CLOSED);
 	conn_back_end(c, END_WHOLE);
 	relay_end(&c->relay);
 	return conn_follow(c, plan);
@@ -116,7 +117,7 @@ enum step_result answer_unavailable(struct conn *c)
 	if (!c->relay.h1)
 		return STEP_RESET;
 	h1_fail(&c->h1, ERR_BACKEND_UNAVAILABLE);
-	answer_tell_refusal(c);
+	tell(c, "refused a request from", ERR_BACKEND_UNAVAILABLE);
 	conn_back_end(c, END_WHOLE);
 	return answer(c, ERR_BACKEND_UNAVAILABLE);
 }

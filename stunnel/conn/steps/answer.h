@@ -26,10 +26,10 @@ enum step_result answer_refuse(struct conn *c, enum error error);
 /* Refuses the request at hand for want of a back; a connection that is not HTTP is reset. */
 enum step_result answer_unavailable(struct conn *c);
 
-/* Logs what was mended in a backend's answers; each kind once in a connection. */
+/* Counts what was mended in a backend's answers, and logs each kind once in a connection. */
 void answer_tell_mended(struct conn *c);
 
-/* Logs why a request, or a backend's answer to it, is refused; once in a connection. */
+/* Counts and logs why a request, or a backend's answer to it, is refused; each reason once. */
 void answer_tell_refusal(struct conn *c);
 
 #endif
