@@ -298,17 +298,24 @@ static void converse(struct conversation *c, struct manner manner, const uint8_t
 	}
 }
 
+/* Whether the backend's answers let no request go that had to wait for them. */
+static bool stops_requests(const struct conversation *c)
+{
+	return c->unasked || is_answer_error(c->h1.error) ||
+	       h1_phase(&c->h1, H1_RESPONSE) == H1_CLOSED;
+}
+
 /*
- * A backend that answers requests that it has not got, or badly: whether the machine lets go the
- * requests that waited, or sees that first, hangs on the pieces indeed. Either is right.
+ * A backend that answers requests that it has not got, or badly, or ends its connection: whether
+ * the machine lets go the requests that waited, or sees that first, hangs on the pieces indeed.
+ * Either is right.
  */
 static bool is_race(const struct conversation *a, const struct conversation *b)
 {
 	/* What comes behind a last response is the old connection's or the new one's. */
 	if (a->renewed || b->renewed)
 		return true;
-	return (a->held || b->held) && (a->unasked || b->unasked || is_answer_error(a->h1.error) ||
-					is_answer_error(b->h1.error));
+	return (a->held || b->held) && (stops_requests(a) || stops_requests(b));
 }
 
 static void compare(const struct conversation *a, const struct conversation *b)
