@@ -100,7 +100,8 @@ static ssize_t end_responses(CLI *c, char *p, size_t len, bool failed)
 	forward_settle(c);
 	if (f->stage == FORWARD_LEFT)
 		return (ssize_t)forward_flow_hand_out(f, H1_RESPONSE, p, len);
-	if (!is_cut_off(f) && h1_cut(&f->h1, H1_RESPONSE, failed))
+	/* With bytes of it left forward_shutdown() does that, when stock has written them. */
+	if (c->sock_ptr == 0 && !is_cut_off(f) && h1_cut(&f->h1, H1_RESPONSE, failed))
 		forward_abort_all(c, "The backend ended inside a message");
 	return 0;
 }

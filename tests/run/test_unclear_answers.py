@@ -92,6 +92,21 @@ def test_what_is_cut_off_does_not_look_whole(start, name):
     assert f": {name} (RFC " in stunnel.wait_log("Service [web] refused an answer to")[0]
 
 
+def test_what_came_of_a_cut_answer_is_written_first(start):
+    sent = CHUNKED + b"\r\n5\r\nhello\r\n"
+
+    def serve(connection):
+        connection.take_until(b"\r\n\r\n")
+        connection.send(sent)
+
+    _, stunnel = start_both(start, serve)
+    for _ in range(20):  # the end may come together with the answer, or behind it
+        with TlsClient(stunnel.port) as client:
+            client.send(GET % b"1")
+            assert client.recv_all() == sent
+            assert client.ended in ("eof", "reset")
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_request_behind_an_answer_until_close_meets_a_close(start, mode):
     content = bytes(range(256)) * 4096
