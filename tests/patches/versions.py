@@ -75,6 +75,10 @@ in pieces; *scenarios* are all of `tests/run` that a patched stunnel has options
 them, with real haproxy, nginx, Apache and browsers. Both count what passed, and what failed if anything
 did. The *own tests* are the release's: how many pass unpatched, and patched. *Sanitizers*: the wire
 corpus again, built with clang's address and undefined-behaviour sanitizers.
+
+Rows of 1242 wire cases were tried while the patches still passed responses on as they came. Since then the
+HTTP machine writes them, for all releases by the same code, and the corpus has grown by the cases of that:
+they passed with 4.46, 4.57, 5.00, 5.30, 5.44, 5.74 and 5.75, each case whole and none in pieces.
 """
 
 
