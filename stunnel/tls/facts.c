@@ -116,9 +116,10 @@ static bool put_rfc9440(BIO *bio, const struct source *from)
 /* RFC 9440 2.3: the certificates above the leaf, in order, without the trust anchor. */
 static bool put_chain(BIO *bio, const struct source *from)
 {
-	bool built = from->judging.leads_to_ca && is_verified(from);
-	STACK_OF(X509) *chain =
-		built ? SSL_get0_verified_chain(from->ssl) : SSL_get_peer_cert_chain(from->ssl);
+	STACK_OF(X509) *verified = SSL_get0_verified_chain(from->ssl);
+	/* A resumed session, of which stock keeps some, has what the client had sent. */
+	bool built = verified && from->judging.leads_to_ca && is_verified(from);
+	STACK_OF(X509) *chain = built ? verified : SSL_get_peer_cert_chain(from->ssl);
 	int first = built ? 1 : 0, count = sk_X509_num(chain);
 
 	if (count > first) {

@@ -242,7 +242,7 @@ def test_bad_request_behind_an_answer_that_is_read_slowly(start, front):
         connection.receive()
 
     backend = start(Recorder(serve))
-    options = ["xForwardedFor = yes", "socket = l:SO_SNDBUF=8192"]
+    options = ["xForwardedFor = yes", "httpKeepAlive = both", "socket = l:SO_SNDBUF=8192"]
     stunnel = front(backend, *options)
     with TlsClient(stunnel.port) as client:
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
