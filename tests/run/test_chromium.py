@@ -78,7 +78,7 @@ def test_a_browser_whose_connections_ended_resumes_its_session(start):
     """How many handshakes are whole is its choice: it shows each of the last two tickets once."""
     site = Site(start)
     site.behind_haproxy()
-    site.open("httpKeepAlive = both")
+    site.open("httpKeepAlive = both", "TIMEOUTclose = 1")  # the browser need not close idle ones
     site.visit()
     accepted = "accepted connection from"
     wait_for(lambda: site.stunnel.ended() == site.log_count(accepted), "the connections to end")
