@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "config/addresses.h"
-#include "sys/log.h"
-#include "config/table.h"
 #include "config/preflight.h"
 #include "config/report.h"
 #include "config/section.h"
+#include "config/table.h"
+#include "sys/log.h"
 
 #define LINE_MAX_BYTES 16383 /* stock splits longer lines silently, on which nobody relies */
 #define INCLUDES_MAX 16	     /* directories within one another; stock would loop for ever */

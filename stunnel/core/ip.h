@@ -35,8 +35,7 @@ struct ip_block {
 	uint8_t ip[16];
 };
 
-/* ADDRESS or ADDRESS/BITS; false for anything else, and if bits of the address behind BITS are set.
- */
+/* ADDRESS or ADDRESS/BITS; false for anything else, and if bits behind BITS are set. */
 bool ip_block_parse(struct span text, struct ip_block *block);
 
 bool ip_block_holds(const struct ip_block *block, const struct facts_addr *addr);

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sys/confined.h"
 #include "process/listen.h"
+#include "sys/confined.h"
 #include "sys/log.h"
 #include "sys/net.h"
 

@@ -22,8 +22,7 @@ struct board;
 struct board *board_new(size_t workers, size_t columns);
 void board_free(struct board *b); /* NULL: nothing */
 
-/* Sums include the connections of an older generation and of those before it. NULL: there is none.
- */
+/* Sums include those of an older generation and of all before it. NULL: there is none. */
 void board_link(struct board *b, const struct board *older);
 
 /* In a worker: it accepts connections from now on, at most `room` at once. */

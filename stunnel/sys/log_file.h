@@ -35,8 +35,7 @@ int log_file_open(struct log_file *file, const char *root, const char *path, boo
  */
 int log_file_try(const struct log_file *file, const char *path);
 
-/* As log_file_open() for a descriptor that is open, such as standard error, and stays the caller's.
- */
+/* As log_file_open() for an open descriptor, such as standard error, which stays the caller's. */
 int log_file_adopt(struct log_file *file, int fd);
 
 /* Closing a closed one does nothing. */

@@ -14,8 +14,8 @@
 struct ssl_st;
 
 /*
- * The server name asks for a context: returns the one to go on with, which may be the present
- * one. name is NULL if the client sent none.
+ * The server name asks for a context: returns the one to go on with, or NULL to stay with the
+ * present one. name is NULL if the client sent none.
  */
 typedef struct tls_ctx *tls_choose_fn(void *owner, const char *name);
 
