@@ -39,21 +39,57 @@ static bool same_field(const struct h1_field *a, const struct h1_field *b)
 	return span_eq(a->name, b->name) && span_eq(a->value, b->value) && a->id == b->id;
 }
 
-/* Host leads in what was written, and is there once: no second one passes h1_judge_request(). */
+enum kind {
+	KIND_HOST = 0,
+	KIND_FRAMING, /* which may go before the others */
+	KIND_OTHER,
+	KINDS
+};
+
+static enum kind kind_of(const struct h1_field *field)
+{
+	switch (field->id) {
+	case HTTP_HOST_FIELD:
+		return KIND_HOST;
+	case HTTP_CONTENT_LENGTH:
+	case HTTP_TRANSFER_ENCODING:
+	case HTTP_CONNECTION:
+		return KIND_FRAMING;
+	default:
+		return KIND_OTHER;
+	}
+}
+
+/* The first field of the kind from `at` on; head->count if there is none. */
+static size_t next_of(const struct h1_head *head, size_t at, enum kind kind)
+{
+	while (at < head->count && kind_of(&head->field[at]) != kind)
+		at++;
+	return at;
+}
+
+/* Whether both have the same fields of a kind, in the same order. */
+static bool same_kind(const struct h1_head *head, const struct h1_head *written, enum kind kind)
+{
+	size_t i = next_of(head, 0, kind), k = next_of(written, 0, kind);
+
+	while (i < head->count && k < written->count) {
+		if (!same_field(&head->field[i], &written->field[k]))
+			return false;
+		if (kind == KIND_HOST) /* no second one passes h1_judge_request() */
+			return k == 0 && next_of(written, 1, kind) == written->count;
+		i = next_of(head, i + 1, kind);
+		k = next_of(written, k + 1, kind);
+	}
+	return i == head->count && k == written->count;
+}
+
 static bool same_fields(const struct h1_head *head, const struct h1_head *written)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < head->count && count == 0; i++)
-		if (head->field[i].id == HTTP_HOST_FIELD &&
-		    (written->count == 0 || !same_field(&head->field[i], &written->field[count++])))
+	for (int kind = 0; kind < KINDS; kind++)
+		if (!same_kind(head, written, (enum kind)kind))
 			return false;
-	for (size_t i = 0; i < head->count; i++)
-		if (head->field[i].id != HTTP_HOST_FIELD &&
-		    (count == written->count ||
-		     !same_field(&head->field[i], &written->field[count++])))
-			return false;
-	return count == written->count;
+	return true;
 }
 
 /* Every line in order: nothing in it that ends it early. */
