@@ -84,7 +84,7 @@ static void log_refusal(CLI *c)
 {
 	struct forward *f = c->forward;
 	enum error e = f->h1.error;
-	bool is_answer = e >= ERR_ANSWER_FIRST && e <= ERR_ANSWER_LAST;
+	bool is_answer = errors_of_answer(e);
 	char client[STOCK_CLIENT_TEXT_MAX];
 
 	if (f->stage >= FORWARD_REFUSED)

@@ -99,7 +99,7 @@ struct conn {
 	uint64_t armed;	      /* when the timer fires, on conn_now()'s clock; UINT64_MAX: never */
 	uint64_t active;      /* when the last event came */
 	int references;	      /* held by libuv's timer and the list `again`; the last one frees */
-	uint32_t mended;      /* kinds that were logged; bits by enum error - ERR_MENDED_FIRST */
+	uint32_t mended;      /* h1_answer_mended() of what was logged */
 	enum error told;      /* the refusal that was logged last */
 	enum step_result end; /* STEP_WAIT: lives; else STEP_CLOSE, _CUT or _RESET */
 	bool in_again;

@@ -2,6 +2,7 @@
 #ifndef ERRORS_H
 #define ERRORS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -151,6 +152,12 @@ enum error {
 	ERR_ANSWER_LAST = ERR_BACKEND_CLOSED,	   /* with a 502 instead of its answer */
 	ERR_MENDED_FIRST = ERR_ANSWER_STATUS_SPELLING,
 };
+
+/* Whether the backend is to blame, so that the error stands in the place of its answer. */
+static inline bool errors_of_answer(enum error e)
+{
+	return e >= ERR_ANSWER_FIRST && e <= ERR_ANSWER_LAST;
+}
 
 struct errors_info {
 	const char *name;

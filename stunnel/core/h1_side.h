@@ -41,7 +41,7 @@ static inline void h1_next_request(struct h1 *h)
 /* Whether the conversation's error is the backend's, so that no response is taken any more. */
 static inline bool h1_answer_failed(const struct h1 *h)
 {
-	return h->error >= ERR_ANSWER_FIRST && h->error <= ERR_ANSWER_LAST;
+	return errors_of_answer(h->error);
 }
 
 /* enum h1_request_kind of the request that the next response answers; there is one in flight. */

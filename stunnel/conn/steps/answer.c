@@ -2,6 +2,7 @@
 #include "conn/steps/answer.h"
 
 #include "core/errors.h"
+#include "core/h1_answer.h"
 
 /* Counts and logs, at its first call for an error, what happened, to whom, and by which rule. */
 static void tell(struct conn *c, const char *what, enum error error)
@@ -19,9 +20,9 @@ static void tell(struct conn *c, const char *what, enum error error)
 
 void answer_tell_refusal(struct conn *c)
 {
-	bool is_answer = c->h1.error >= ERR_ANSWER_FIRST && c->h1.error <= ERR_ANSWER_LAST;
+	enum error e = c->h1.error;
 
-	tell(c, is_answer ? "refused an answer to" : "refused a request from", c->h1.error);
+	tell(c, errors_of_answer(e) ? "refused an answer to" : "refused a request from", e);
 }
 
 void answer_tell_mended(struct conn *c)
@@ -29,7 +30,7 @@ void answer_tell_mended(struct conn *c)
 	enum error e;
 
 	while ((e = h1_take_mended(&c->h1)) != ERR_NONE) {
-		uint32_t bit = UINT32_C(1) << (e - ERR_MENDED_FIRST);
+		uint32_t bit = h1_answer_mended(e);
 
 		counts_add(&c->pool->shared->counts, e);
 		if (!(c->mended & bit))
