@@ -311,6 +311,8 @@ static void refused_options(void **state)
 	refuse("httpDelHeader", SPAN("Host"), "frames or routes");
 	refuse("httpAddHeader", SPAN("Host: a"), "frames or routes");
 	refuse("httpSetHeader", SPAN("H-o-s-t: a"), "frames or routes");
+	refuse("httpSetHeader", SPAN("Expect: 100-continue"), "Only a client");
+	refuse("httpAddHeader", SPAN("ex-pect: x"), "Only a client");
 	refuse("httpSetHeader", SPAN("X: a\r\nY: b"), "control character");
 	refuse("httpSetHeader", SPAN("X: a\0"), "control character");
 	refuse("httpSetHeader", SPAN("X: 100%"), "%%");
