@@ -51,7 +51,8 @@ static const char *add_rule(struct rewrite *rw, enum rewrite_op op, struct span 
 	if (http_frames(name) && !(op == REWRITE_SET && http_field(name) == HTTP_HOST_FIELD))
 		return "This header frames or routes the message and cannot be changed by a rule";
 	if (op != REWRITE_DELETE && http_alias(name, SPAN("Expect")))
-		return "Only a client with content to come can expect something: a rule may delete it";
+		return "Only a client with content to come can expect something: a rule may delete "
+		       "it";
 	if (rw->rule_count == REWRITE_RULES_MAX)
 		return "This service has too many header rules";
 	if (!http_all(template, HTTP_VALUE))
