@@ -69,9 +69,14 @@ listen web
         return len(self.stunnel.log_lines(text))
 
     def check_no_client_lost_its_connection(self):
-        """Then the limit of the browser is one of the handshakes, too."""
-        assert self.stunnel.ended() == 0
-        assert self.log_count("TLS accepted: ") <= AT_ONCE
+        """Then the limit of the browser is one of the handshakes, too.
+
+        It gives up one that it opened ahead, or opened again because the first was slow, unused.
+        """
+        ended = self.stunnel.log_lines(" sent to socket")
+        unused = [line for line in ended if ", 0 byte(s) sent to socket" in line]
+        assert ended == unused, "a connection with requests ended"
+        assert self.log_count("TLS accepted: ") - len(unused) <= AT_ONCE
 
 
 def test_a_browser_whose_connections_ended_resumes_its_session(start):
