@@ -352,9 +352,12 @@ static bool is_framed_late(const struct h1_field *const *field, size_t count)
 }
 
 /* The client's fields in their order; but what frames comes first where it could be missed. */
-static void put_rest(const struct h1_field *const *field, size_t count, struct out *out)
+static void put_rest(const struct h1_head *head, const struct h1_field *const *field, size_t count,
+		     struct out *out)
 {
-	bool late = is_framed_late(field, count);
+	bool content =
+		h1_head_has(head, HTTP_CONTENT_LENGTH) || h1_head_has(head, HTTP_TRANSFER_ENCODING);
+	bool late = content && is_framed_late(field, count);
 
 	for (size_t i = 0; late && i < count; i++)
 		if (is_framing(field[i]))
@@ -392,7 +395,7 @@ static void put_fields(const struct rewrite *rw, const struct template_source *f
 	for (size_t i = 0; i < rw->rule_count; i++)
 		if (i + 1 != rw->host_rule)
 			put_rule(rw, &rw->rule[i], from, out);
-	put_rest(rest, count, out);
+	put_rest(head, rest, count, out);
 }
 
 void rewrite_request(const struct rewrite *rw, const struct facts *facts,

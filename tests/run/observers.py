@@ -88,7 +88,7 @@ class HaproxyObserver(Observer, Haproxy):
     def __init__(self):
         self.port = free_port()
         self.origin = Recorder(refuse_connect)
-        kept = [[f"{name},{n}" for n in (1, 2, 3)] for name in (PROBE, FORWARDED)]
+        kept = [[f"{name},{n}" for n in range(1, 9)] for name in (PROBE, FORWARDED)]
         variables = [[re.sub("[^A-Za-z0-9]", "_", line) for line in lines] for lines in kept]
         pairs = zip(sum(variables, []), sum(kept, []))
         keep = "\n    ".join(f"http-request set-var(txn.{v}) req.fhdr({line})" for v, line in pairs)
