@@ -42,6 +42,23 @@ def front(start):
     return start_front
 
 
+@pytest.fixture
+def both(start):
+    """both(backend, *options): as front(), with the same service of Debian's stunnel beside ours.
+
+    Returns (stock, ours). Without stock the test is skipped.
+    """
+
+    def start_both(backend, *options, settings="", **of_service):
+        def section():
+            return peers.service(getattr(backend, "port", backend), *options, **of_service)
+
+        stock = start(peers.Stock(settings + section()))
+        return stock, start(peers.Stunnel(settings + section()))
+
+    return start_both
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failed test shows what its peers said."""

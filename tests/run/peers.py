@@ -371,6 +371,22 @@ class Stunnel(Program):
         return f"{super().report()}\n--- log:\n{self.log_text()}\n{self.sanitizer_report()}"
 
 
+class Stock(Stunnel):
+    """Debian's stock stunnel, for tests that put the daemon beside it; or they are skipped."""
+
+    name = "stock"
+    BINARY = shutil.which("stunnel4")
+
+    def __init__(self, config):
+        if PATCHED or not self.BINARY:
+            pytest.skip("this is for the daemon, beside Debian's stunnel4")
+        super().__init__(re.sub(r"^ *workers *=.*\n", "", config, flags=re.M), self.BINARY)
+
+    def stop(self):
+        """It crashes at times when it is told to end: see Stunnel._died_as_stock_may()."""
+        Program.stop(self)
+
+
 class Haproxy(Program):
     """HTTP mode with keep-alive unless `config` says otherwise."""
 
