@@ -59,7 +59,8 @@ static enum net_answer resolve_target(struct job *job, struct config_section *s,
 	if (!flaw && s->delay && net_lookup_blocks(plain))
 		return NET_NO_ANSWER;
 	if (!flaw)
-		answer = prefetch_resolve(&job->names, plain, false, &s->service.targets, why);
+		answer =
+			prefetch_resolve(&job->names, plain, false, &s->service.route.targets, why);
 	if (answer == NET_MALFORMED)
 		report_add(job->report, REPORT_FAULT, &place, "Cannot resolve connect target: %s%s",
 			   flaw ? flaw : why, flaw ? "" : hint(plain));
@@ -91,8 +92,8 @@ static void resolve_connect(struct job *job, struct config_section *s)
 		names[count++] = arena_text(arena, plain);
 	}
 	if (delayed || count == 0) {
-		s->service.target_names = names;
-		s->service.target_name_count = count;
+		s->service.route.names = names;
+		s->service.route.name_count = count;
 	}
 }
 
@@ -125,7 +126,7 @@ void addresses_resolve(struct config *config, struct report *report)
 		resolve_accept(&job, s);
 		resolve_connect(&job, s);
 		keep(&config->arena, &s->accept);
-		keep(&config->arena, &s->service.targets);
+		keep(&config->arena, &s->service.route.targets);
 		plan_compile(&s->service);
 	}
 	prefetch_free(&job.names);

@@ -300,13 +300,14 @@ static const struct step *const *find(const struct step *const *plan, const stru
 
 enum step_result conn_go_to(struct conn *c, const struct step *step)
 {
-	return conn_follow(c, find(c->service->plan.front, step));
+	return conn_follow(c, find(c->service->plan.step, step));
 }
 
 void conn_switch(struct conn *c, struct conn_service *service)
 {
 	c->service = service;
-	c->front.at.current = find(service->plan.front, *c->front.at.current);
+	c->route = &service->route;
+	c->front.at.current = find(service->plan.step, *c->front.at.current);
 }
 
 /* --- backs ------------------------------------------------------------------------------------ */
@@ -318,7 +319,7 @@ static void on_names(void *owner)
 
 bool conn_back_begin(struct conn *c)
 {
-	struct back *b = back_open(c->service->plan.back, conn_now(c));
+	struct back *b = back_open(c->route->plan.step, conn_now(c));
 
 	if (!b)
 		return false;
@@ -361,11 +362,12 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	}
 	c->pool = pool;
 	c->service = c->accepted = service;
+	c->route = &service->route;
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
 	c->relay.scratch = &pool->scratch;
 	c->relay.end[RELAY_FRONT] = &c->front.end;
 	net_options_set(&service->options, NET_LOCAL, fd);
-	if (!front_open(&c->front, fd, peer, service->plan.front)) {
+	if (!front_open(&c->front, fd, peer, service->plan.step)) {
 		admit_leave(&pool->admit, &service->admit);
 		net_close(fd, true);
 		free(c);

@@ -88,6 +88,7 @@ struct conn {
 	struct conn *next_dead, *next_again;
 	struct conn_service *service;
 	struct conn_service *accepted; /* the one before SNI, whose socket accepted */
+	struct conn_route *route;      /* where its backs lead; of `service` */
 	uint64_t serial;
 	struct front front;
 	struct back *back; /* NULL: none */

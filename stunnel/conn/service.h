@@ -29,6 +29,19 @@ struct conn_timeouts {
 	int close;   /* after one direction has ended */
 };
 
+/*
+ * Where backs lead: to addresses, or to names that are looked up for each connection; and the plan
+ * that takes a back there, from the choice of a target to a connection.
+ */
+struct conn_route {
+	struct net_addrs targets;
+	const char *const *names; /* looked up for each connection; NULL: `targets` it is */
+	size_t name_count;
+	struct resolve_set *resolve_set; /* of names; NULL before a worker's first look-up */
+	size_t next_target;		 /* of CONN_ROUND_ROBIN, in one worker */
+	struct step_plan plan;
+};
+
 /* A service that a server name leads to. */
 struct conn_sni {
 	const char *pattern; /* a whole name, or `*` and what the name must end in */
@@ -44,13 +57,9 @@ struct conn_service {
 	struct tls_ctx *tls;
 	unsigned cert_texts; /* bits of enum tls_cert_text that templates use */
 	struct conn_timeouts timeout;
-	struct step_plan plan;
-	struct net_addrs targets;
-	const char *const *target_names; /* looked up for each connection; NULL: `targets` it is */
-	size_t target_name_count;
-	struct resolve_set *resolve_set; /* of target_names; NULL before a worker's first look-up */
+	struct step_plan plan; /* of fronts, from the accepted socket to its close */
+	struct conn_route route;
 	enum conn_failover failover;
-	size_t next_target; /* of CONN_ROUND_ROBIN, in one worker */
 	struct net_options options;
 	struct conn_sni *sni; /* in the order of the file */
 	size_t sni_count;

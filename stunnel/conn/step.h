@@ -31,10 +31,9 @@ struct step {
 
 #define STEP_PLAN_MAX 8 /* steps, with the NULL behind the last one */
 
-/* Each half ends with NULL. */
+/* One half's plan, which ends with NULL. */
 struct step_plan {
-	const struct step *front[STEP_PLAN_MAX]; /* from the accepted socket to its close */
-	const struct step *back[STEP_PLAN_MAX];	 /* from the choice of a target to a connection */
+	const struct step *step[STEP_PLAN_MAX];
 };
 
 /* How far a front, or a back, has come in its plan. */

@@ -7,7 +7,7 @@
 
 static const struct net_addrs *targets(const struct conn *c)
 {
-	return c->service->target_names ? &c->back->names.found : &c->service->targets;
+	return c->route->names ? &c->back->names.found : &c->route->targets;
 }
 
 static const struct net_addr *current(const struct conn *c)
@@ -19,7 +19,7 @@ static size_t first(const struct conn *c, size_t count)
 {
 	if (c->service->failover != CONN_ROUND_ROBIN)
 		return 0;
-	return c->service->next_target++ % count;
+	return c->route->next_target++ % count;
 }
 
 #define PASSED_MAX 64 /* bits of back_walk.passed; further addresses are never passed over */

@@ -10,7 +10,7 @@ static enum step_result use_names(struct conn *c)
 	const char *reason;
 
 	resolve_cancel(&c->back->names.wait);
-	if (resolve_take(c->service->resolve_set, &c->back->names.found, &reason))
+	if (resolve_take(c->route->resolve_set, &c->back->names.found, &reason))
 		return STEP_NEXT;
 	conn_log(c, LOG_ERR, "No remote host resolved: %s", reason);
 	return answer_unavailable(c);
@@ -18,15 +18,15 @@ static enum step_result use_names(struct conn *c)
 
 static enum step_result run(struct conn *c, unsigned events)
 {
-	struct conn_service *s = c->service;
+	struct conn_route *route = c->route;
 	struct resolve *r = &c->pool->resolve;
 
 	(void)events;
-	if (!s->resolve_set)
-		s->resolve_set = resolve_set(r, s->target_names, s->target_name_count);
-	if (!s->resolve_set)
+	if (!route->resolve_set)
+		route->resolve_set = resolve_set(r, route->names, route->name_count);
+	if (!route->resolve_set)
 		return STEP_RESET;
-	if (resolve_ready(r, s->resolve_set, &c->back->names.wait))
+	if (resolve_ready(r, route->resolve_set, &c->back->names.wait))
 		return use_names(c);
 	conn_wait(c, RELAY_FRONT, false, false);
 	return STEP_WAIT;
@@ -35,7 +35,7 @@ static enum step_result run(struct conn *c, unsigned events)
 static uint64_t deadline(const struct conn *c)
 {
 	uint64_t end = conn_after(c->back->at.since, c->service->timeout.resolve);
-	uint64_t patience = resolve_patience(c->service->resolve_set);
+	uint64_t patience = resolve_patience(c->route->resolve_set);
 
 	return patience < end ? patience : end;
 }

@@ -12,31 +12,43 @@
 #include "conn/steps/tls_accept.h"
 #include "conn/steps/transfer.h"
 
-static void add(const struct step *plan[static STEP_PLAN_MAX], const struct step *step)
+static void add(struct step_plan *plan, const struct step *step)
 {
 	size_t n = 0;
 
-	while (plan[n])
+	while (plan->step[n])
 		n++;
 	assert(n + 1 < STEP_PLAN_MAX); /* the last place is for NULL */
-	plan[n] = step;
+	plan->step[n] = step;
 }
 
-void plan_compile(struct conn_service *service)
+static void compile_front(struct conn_service *service)
 {
 	struct step_plan *plan = &service->plan;
 
 	*plan = (struct step_plan){0};
-	add(plan->front, &proxy_in_step);
-	add(plan->front, &tls_accept_step);
+	add(plan, &proxy_in_step);
+	add(plan, &tls_accept_step);
 	if (conn_service_http(service))
-		add(plan->front, &first_head_step);
-	add(plan->front, &open_back_step);
-	add(plan->front, &transfer_step);
+		add(plan, &first_head_step);
+	add(plan, &open_back_step);
+	add(plan, &transfer_step);
+}
 
-	if (service->target_names)
-		add(plan->back, &look_up_step);
-	add(plan->back, &connect_step);
-	if (service->send_proxy)
-		add(plan->back, &proxy_out_step);
+static void compile_back(struct conn_route *route, bool send_proxy)
+{
+	struct step_plan *plan = &route->plan;
+
+	*plan = (struct step_plan){0};
+	if (route->names)
+		add(plan, &look_up_step);
+	add(plan, &connect_step);
+	if (send_proxy)
+		add(plan, &proxy_out_step);
+}
+
+void plan_compile(struct conn_service *service)
+{
+	compile_front(service);
+	compile_back(&service->route, service->send_proxy);
 }
