@@ -338,7 +338,7 @@ static void make_tls(struct check *r, struct config_section *s)
 		tls->cert = NULL; /* without its key, loading it would only report more */
 	check_verification(r, &tls->verify);
 	check_alpn(r, tls);
-	s->service.tls = tls_ctx_new(tls, tell_tls, r);
+	s->service.tls = tls_ctx_new(tls, &(struct tls_fault_to){tell_tls, r});
 	if (s->service.tls)
 		tls_trial(s->service.tls, tls, tell_trial, r);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls/credentials.h"
 #include "tls/file.h"
 #include "tls/session.h"
 
@@ -18,7 +19,6 @@
 #define DEFAULT_CIPHERSUITES \
 	"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 #define DEFAULT_CURVES "X25519:P-256:X448:P-521:P-384"
-#define LEAST_SECURITY_LEVEL 2
 
 struct tls_ctx {
 	SSL_CTX *ssl_ctx;
@@ -33,157 +33,29 @@ struct tls_ctx {
 
 /* --- making a context ------------------------------------------------------------------------- */
 
-/* The caller's callback for faults of the settings, and its argument. */
-struct failure {
-	void (*told)(void *arg, enum tls_trouble trouble, const char *option, const char *why);
-	void *arg;
-};
-
-/* Tells "WHAT: ABOUT: OpenSSL's reason" as the option's error; about: a value, a file or "". */
-static bool refuse(const struct failure *f, const char *option, const char *what, const char *about)
-{
-	unsigned long first = ERR_peek_error();
-	const char *reason = ERR_SYSTEM_ERROR(first)
-				     ? strerror(ERR_GET_REASON(first))
-				     : ERR_reason_error_string(ERR_peek_last_error());
-	char why[TLS_WHY_MAX];
-
-	snprintf(why, sizeof why, "%s%s%.200s%s%s", what, *about ? ": " : "", about,
-		 reason ? ": " : "", reason ? reason : "");
-	ERR_clear_error();
-	f->told(f->arg, TLS_TROUBLE_ERROR, option, why);
-	return false;
-}
-
-/* Tells "WHAT: PATH: REASON" as an error of the option, where OpenSSL's reason says too little. */
-static bool refuse_file(const struct failure *f, const char *option, const char *what,
-			const char *path, const char *reason)
-{
-	char why[TLS_WHY_MAX];
-
-	snprintf(why, sizeof why, "%s: %.200s: %.250s", what, path, reason);
-	ERR_clear_error();
-	f->told(f->arg, TLS_TROUBLE_ERROR, option, why);
-	return false;
-}
-
-/* Names the least sizes of keys and digests if the certificate fails OpenSSL's security level. */
-static bool refuse_weak(const struct failure *f, const char *what, const char *path)
-{
-	unsigned long error = ERR_peek_last_error();
-	int reason = ERR_GET_REASON(error);
-	char why[TLS_WHY_MAX];
-
-	if (ERR_GET_LIB(error) != ERR_LIB_SSL ||
-	    (reason != SSL_R_EE_KEY_TOO_SMALL && reason != SSL_R_CA_KEY_TOO_SMALL &&
-	     reason != SSL_R_CA_MD_TOO_WEAK))
-		return refuse(f, "cert", what, path);
-	snprintf(why, sizeof why,
-		 "%s: OpenSSL's security level %d asks for RSA of 2048 bits, EC of 224 bits and "
-		 "SHA-256 at least",
-		 ERR_reason_error_string(error), LEAST_SECURITY_LEVEL);
-	return refuse_file(f, "cert", what, path, why);
-}
-
-static bool use_certificates(SSL_CTX *ctx, struct tls_file *file, const char *path,
-			     const struct failure *f)
-{
-	char why[TLS_WHY_MAX];
-	STACK_OF(X509) *certs = tls_file_certs(file, why);
-
-	if (!certs)
-		return refuse_file(f, "cert", "Failed to load certificate from", path, why);
-	ERR_clear_error();
-	if (SSL_CTX_use_certificate(ctx, sk_X509_value(certs, 0)) != 1)
-		return refuse_weak(f, "Failed to use certificate from", path);
-	for (int i = 1; i < sk_X509_num(certs); i++)
-		if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(certs, i)) != 1)
-			return refuse_weak(f, "Failed to use intermediate certificate from", path);
-	return true;
-}
-
-/* The usual cause of a mismatch is told: a file whose chain does not begin with the leaf. */
-static bool refuse_key(const struct failure *f, const struct tls_settings *s,
-		       STACK_OF(X509) * certs, EVP_PKEY *key)
-{
-	static const char what[] = "Private key does not match the certificate";
-	char why[TLS_WHY_MAX];
-
-	for (int i = 1; i < sk_X509_num(certs); i++) {
-		if (X509_check_private_key(sk_X509_value(certs, i), key) != 1)
-			continue;
-		snprintf(why, sizeof why,
-			 "it is the key of certificate %d in %.200s: its own certificate has to "
-			 "be the first",
-			 i + 1, s->cert);
-		return refuse_file(f, "cert", what, s->key ? s->key : s->cert, why);
-	}
-	return refuse(f, s->key ? "key" : "cert", what, s->key ? s->key : s->cert);
-}
-
-static bool use_key(SSL_CTX *ctx, struct tls_file *file, struct tls_file *cert_file,
-		    const struct tls_settings *s, const struct failure *f)
-{
-	char why[TLS_WHY_MAX];
-	EVP_PKEY *key = tls_file_key(file, why);
-
-	if (!key)
-		return refuse_file(f, s->key ? "key" : "cert", "Failed to load private key from",
-				   s->key ? s->key : s->cert, why);
-	ERR_clear_error();
-	if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) != 1)
-		return refuse_key(f, s, tls_file_certs(cert_file, why), key);
-	return SSL_CTX_use_PrivateKey(ctx, key) == 1 ||
-	       refuse(f, s->key ? "key" : "cert", "Failed to use private key from",
-		      s->key ? s->key : s->cert);
-}
-
-/* A file with both certificate and key is read once: it may be a pipe, or have a pass phrase. */
-static bool load_certificate(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
-{
-	bool apart = s->key && s->cert && strcmp(s->key, s->cert) != 0;
-	char why[TLS_WHY_MAX];
-	struct tls_file *cert, *key;
-	bool ok;
-
-	if (!s->cert)
-		return false;
-	cert = key = tls_file_open(s->cert, why);
-	if (!cert)
-		return refuse_file(f, "cert", "Failed to load certificate from", s->cert, why);
-	ok = use_certificates(ctx, cert, s->cert, f);
-	if (ok && apart) {
-		key = tls_file_open(s->key, why);
-		ok = key || refuse_file(f, "key", "Failed to load private key from", s->key, why);
-	}
-	ok = ok && use_key(ctx, key, cert, s, f);
-	if (key != cert)
-		tls_file_close(key);
-	tls_file_close(cert);
-	return ok;
-}
-
-static bool set_versions(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
+static bool set_versions(SSL_CTX *ctx, const struct tls_settings *s, const struct tls_fault_to *to)
 {
 	if (s->version_max != 0 && s->version_min > s->version_max)
-		return refuse(f, "sslVersion", "Invalid protocol version range", "");
+		return tls_fault_refuse(to, "sslVersion", "Invalid protocol version range", "");
 	if (SSL_CTX_set_min_proto_version(ctx, s->version_min) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, s->version_max) != 1)
-		return refuse(f, "sslVersion", "Failed to set the protocol versions", "");
+		return tls_fault_refuse(to, "sslVersion", "Failed to set the protocol versions",
+					"");
 	return true;
 }
 
-static bool refuse_curves(const struct tls_settings *s, const struct failure *f)
+static bool refuse_curves(const struct tls_settings *s, const struct tls_fault_to *to)
 {
 	bool old = s->curves_option && !strcmp(s->curves_option, "curve");
 
-	return refuse(f, s->curves_option,
-		      old ? "Invalid groups list in 'curve'" : "Invalid groups list in 'curves'",
-		      s->curves ? s->curves : DEFAULT_CURVES);
+	return tls_fault_refuse(to, s->curves_option,
+				old ? "Invalid groups list in 'curve'"
+				    : "Invalid groups list in 'curves'",
+				s->curves ? s->curves : DEFAULT_CURVES);
 }
 
 static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s,
-			   const struct failure *f)
+			   const struct tls_fault_to *to)
 {
 	const char *ciphers = s->ciphers ? s->ciphers : DEFAULT_CIPHERS;
 	bool ok = true;
@@ -191,17 +63,19 @@ static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s,
 	ctx->ciphersuites = strdup(s->ciphersuites ? s->ciphersuites : DEFAULT_CIPHERSUITES);
 	ctx->curves = strdup(s->curves ? s->curves : DEFAULT_CURVES);
 	if (!ctx->ciphersuites || !ctx->curves)
-		return refuse(f, NULL, "Out of memory", s->service);
+		return tls_fault_refuse(to, NULL, "Out of memory", s->service);
 	if (SSL_CTX_set_cipher_list(ctx->ssl_ctx, ciphers) != 1)
-		ok = refuse(f, "ciphers", "Invalid cipher list in 'ciphers'", ciphers);
+		ok = tls_fault_refuse(to, "ciphers", "Invalid cipher list in 'ciphers'", ciphers);
 	if (SSL_CTX_set_ciphersuites(ctx->ssl_ctx, ctx->ciphersuites) != 1)
-		ok = refuse(f, "ciphersuites", "Invalid list in 'ciphersuites'", ctx->ciphersuites);
+		ok = tls_fault_refuse(to, "ciphersuites", "Invalid list in 'ciphersuites'",
+				      ctx->ciphersuites);
 	if (SSL_CTX_set1_groups_list(ctx->ssl_ctx, ctx->curves) != 1)
-		ok = refuse_curves(s, f);
+		ok = refuse_curves(s, to);
 	return ok;
 }
 
-static bool encode_alpn(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
+static bool encode_alpn(struct tls_ctx *ctx, const struct tls_settings *s,
+			const struct tls_fault_to *to)
 {
 	const char *names = s->alpn;
 
@@ -210,7 +84,8 @@ static bool encode_alpn(struct tls_ctx *ctx, const struct tls_settings *s, const
 
 		names += skip;
 		if (ctx->alpn_len + 1 + len > sizeof ctx->alpn)
-			return refuse(f, "alpn", "The names of 'alpn' are too long", s->service);
+			return tls_fault_refuse(to, "alpn", "The names of 'alpn' are too long",
+						s->service);
 		if (len != 0) {
 			ctx->alpn[ctx->alpn_len] = (unsigned char)len;
 			memcpy(ctx->alpn + ctx->alpn_len + 1, names, len);
@@ -218,7 +93,8 @@ static bool encode_alpn(struct tls_ctx *ctx, const struct tls_settings *s, const
 		}
 		names += len;
 	}
-	return ctx->alpn_len != 0 || refuse(f, "alpn", "'alpn' names no protocol", s->alpn);
+	return ctx->alpn_len != 0 ||
+	       tls_fault_refuse(to, "alpn", "'alpn' names no protocol", s->alpn);
 }
 
 /* The server's order decides; RFC 7301 3.2 has it refuse a client that shares no protocol. */
@@ -251,8 +127,8 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 	SSL_CTX_set_read_ahead(c, 1);
 	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				    SSL_MODE_RELEASE_BUFFERS);
-	if (SSL_CTX_get_security_level(c) < LEAST_SECURITY_LEVEL)
-		SSL_CTX_set_security_level(c, LEAST_SECURITY_LEVEL);
+	if (SSL_CTX_get_security_level(c) < TLS_LEAST_SECURITY_LEVEL)
+		SSL_CTX_set_security_level(c, TLS_LEAST_SECURITY_LEVEL);
 	SSL_CTX_set_options(c, SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 				       SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
 	SSL_CTX_set_options(c, s->options_set);
@@ -268,15 +144,11 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 
 /* --- whom to trust ---------------------------------------------------------------------------- */
 
-static void tell_folder(const struct failure *f, enum tls_trouble trouble, const char *option,
+static void tell_folder(const struct tls_fault_to *to, enum tls_trouble trouble, const char *option,
 			const char *path, const char *reason)
 {
-	char why[TLS_WHY_MAX];
-
-	snprintf(why, sizeof why, "%sFailed to use directory: %.200s: %s",
-		 trouble == TLS_TROUBLE_NOBODY ? "no client gets in: " : "", path, reason);
-	ERR_clear_error();
-	f->told(f->arg, trouble, option, why);
+	tls_fault_tell(to, trouble, option, "%sFailed to use directory: %.200s: %s",
+		       trouble == TLS_TROUBLE_NOBODY ? "no client gets in: " : "", path, reason);
 }
 
 /*
@@ -284,20 +156,19 @@ static void tell_folder(const struct failure *f, enum tls_trouble trouble, const
  * a warning where no certificate is verified: it lets nobody in, and stock goes on without it.
  */
 static bool load_trusted_file(SSL_CTX *ctx, const struct tls_verify *v,
-			      STACK_OF(X509_NAME) * *names, const struct failure *f)
+			      STACK_OF(X509_NAME) * *names, const struct tls_fault_to *to)
 {
 	bool verified = v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER);
-	char why[TLS_WHY_MAX], reason[TLS_WHY_MAX];
+	char reason[TLS_WHY_MAX];
 
 	if (X509_STORE_load_file(SSL_CTX_get_cert_store(ctx), v->ca_file) == 1)
 		*names = SSL_load_client_CA_file(v->ca_file);
 	if (*names)
 		return true;
 	tls_file_explain(v->ca_file, TLS_FILE_CERT, reason);
-	snprintf(why, sizeof why, "Failed to load trusted certificates from: %.200s: %.250s",
-		 v->ca_file, reason);
-	ERR_clear_error();
-	f->told(f->arg, verified ? TLS_TROUBLE_ERROR : TLS_TROUBLE_WARNING, "CAfile", why);
+	tls_fault_tell(to, verified ? TLS_TROUBLE_ERROR : TLS_TROUBLE_WARNING, "CAfile",
+		       "Failed to load trusted certificates from: %.200s: %.250s", v->ca_file,
+		       reason);
 	return !verified;
 }
 
@@ -307,7 +178,7 @@ static bool load_trusted_file(SSL_CTX *ctx, const struct tls_verify *v,
  * later, or have been emptied to shut every client out.
  */
 static bool load_trusted_folder(SSL_CTX *ctx, const struct tls_settings *s,
-				STACK_OF(X509_NAME) * names, const struct failure *f)
+				STACK_OF(X509_NAME) * names, const struct tls_fault_to *to)
 {
 	const struct tls_verify *v = &s->verify;
 	bool needed = v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER) && !sk_X509_NAME_num(names);
@@ -315,34 +186,34 @@ static bool load_trusted_folder(SSL_CTX *ctx, const struct tls_settings *s,
 	int files;
 
 	if (X509_STORE_load_path(SSL_CTX_get_cert_store(ctx), v->ca_path) != 1)
-		return refuse(f, "CApath", "Failed to use directory", v->ca_path);
+		return tls_fault_refuse(to, "CApath", "Failed to use directory", v->ca_path);
 	files = tls_file_subjects(s->ca_folder, names);
 	if (files < 0) {
-		tell_folder(f, needed ? TLS_TROUBLE_ERROR : TLS_TROUBLE_WARNING, "CApath",
+		tell_folder(to, needed ? TLS_TROUBLE_ERROR : TLS_TROUBLE_WARNING, "CApath",
 			    s->ca_folder, strerror(errno));
 		return !needed;
 	}
 	/* Inside a chroot the hashed links may lead to other files, which cannot be seen yet. */
 	if (needed && !sk_X509_NAME_num(names) && (files == 0 || !inside))
-		tell_folder(f, TLS_TROUBLE_NOBODY, "CApath", s->ca_folder,
+		tell_folder(to, TLS_TROUBLE_NOBODY, "CApath", s->ca_folder,
 			    "it holds no certificate under a name that openssl-rehash makes");
 	return true;
 }
 
-static bool load_trusted(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
+static bool load_trusted(SSL_CTX *ctx, const struct tls_settings *s, const struct tls_fault_to *to)
 {
 	STACK_OF(X509_NAME) *names = NULL;
-	bool ok = !s->verify.ca_file || load_trusted_file(ctx, &s->verify, &names, f);
+	bool ok = !s->verify.ca_file || load_trusted_file(ctx, &s->verify, &names, to);
 
 	if (!names)
 		names = sk_X509_NAME_new_null();
 	if (!names)
-		return refuse(f, NULL, "Out of memory", s->service);
+		return tls_fault_refuse(to, NULL, "Out of memory", s->service);
 	SSL_CTX_set_client_CA_list(ctx, names);
-	return (!s->verify.ca_path || load_trusted_folder(ctx, s, names, f)) && ok;
+	return (!s->verify.ca_path || load_trusted_folder(ctx, s, names, to)) && ok;
 }
 
-static bool load_revoked(SSL_CTX *ctx, const struct tls_settings *s, const struct failure *f)
+static bool load_revoked(SSL_CTX *ctx, const struct tls_settings *s, const struct tls_fault_to *to)
 {
 	const struct tls_verify *v = &s->verify;
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
@@ -356,19 +227,19 @@ static bool load_revoked(SSL_CTX *ctx, const struct tls_settings *s, const struc
 	if (v->crl_file &&
 	    (!files || X509_load_crl_file(files, v->crl_file, X509_FILETYPE_PEM) < 1)) {
 		tls_file_explain(v->crl_file, TLS_FILE_CRL, why);
-		return refuse_file(f, "CRLfile", "Failed to load revocation lookup file",
-				   v->crl_file, why);
+		return tls_fault_refuse_file(to, "CRLfile", "Failed to load revocation lookup file",
+					     v->crl_file, why);
 	}
 	if (v->crl_path &&
 	    (!folders || X509_LOOKUP_add_dir(folders, v->crl_path, X509_FILETYPE_PEM) != 1))
-		return refuse(f, "CRLpath", "Failed to use directory", v->crl_path);
+		return tls_fault_refuse(to, "CRLpath", "Failed to use directory", v->crl_path);
 	if (v->crl_path && tls_file_subjects(s->crl_folder, NULL) < 0)
-		tell_folder(f, TLS_TROUBLE_WARNING, "CRLpath", s->crl_folder, strerror(errno));
+		tell_folder(to, TLS_TROUBLE_WARNING, "CRLpath", s->crl_folder, strerror(errno));
 	return X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1 ||
-	       refuse(f, NULL, "Failed to initialize TLS context", "revocation lists");
+	       tls_fault_refuse(to, NULL, "Failed to initialize TLS context", "revocation lists");
 }
 
-static bool check_addresses(const struct tls_verify *v, const struct failure *f)
+static bool check_addresses(const struct tls_verify *v, const struct tls_fault_to *to)
 {
 	bool ok = true;
 
@@ -377,13 +248,13 @@ static bool check_addresses(const struct tls_verify *v, const struct failure *f)
 
 		ASN1_OCTET_STRING_free(ip);
 		if (!ip)
-			ok = refuse(f, "checkIP", "Not an IP address", v->ip.item[i]);
+			ok = tls_fault_refuse(to, "checkIP", "Not an IP address", v->ip.item[i]);
 	}
 	return ok;
 }
 
 static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
-			     const struct failure *f)
+			     const struct tls_fault_to *to)
 {
 	int mode = SSL_VERIFY_NONE;
 	bool ok;
@@ -397,46 +268,42 @@ static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
 	/* A ticket holds the leaf certificate only: a resumed session would lack the chain. */
 	if (mode != SSL_VERIFY_NONE && s->cert_texts & TLS_CERT_CHAIN)
 		SSL_CTX_set_options(ctx->ssl_ctx, SSL_OP_NO_TICKET);
-	ok = load_trusted(ctx->ssl_ctx, s, f);
-	ok = load_revoked(ctx->ssl_ctx, s, f) && ok;
-	return check_addresses(&s->verify, f) && ok;
+	ok = load_trusted(ctx->ssl_ctx, s, to);
+	ok = load_revoked(ctx->ssl_ctx, s, to) && ok;
+	return check_addresses(&s->verify, to) && ok;
 }
 
 /* --- the context ------------------------------------------------------------------------------ */
 
-static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct failure *f)
+static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct tls_fault_to *to)
 {
 	bool ok;
 
 	ctx->ssl_ctx = SSL_CTX_new(TLS_server_method());
 	if (!ctx->ssl_ctx)
-		return refuse(f, NULL, "Failed to initialize TLS context", s->service);
+		return tls_fault_refuse(to, NULL, "Failed to initialize TLS context", s->service);
 	/* All settings are tried even after a fault, so that one start tells every fault. */
-	ok = !s->alpn || encode_alpn(ctx, s, f);
+	ok = !s->alpn || encode_alpn(ctx, s, to);
 	set_behaviour(ctx, s);
-	ok = set_versions(ctx->ssl_ctx, s, f) && ok;
-	ok = set_algorithms(ctx, s, f) && ok;
-	ok = load_certificate(ctx->ssl_ctx, s, f) && ok;
-	ok = set_verification(ctx, s, f) && ok;
+	ok = set_versions(ctx->ssl_ctx, s, to) && ok;
+	ok = set_algorithms(ctx, s, to) && ok;
+	ok = tls_credentials_use(ctx->ssl_ctx, s, to) && ok;
+	ok = set_verification(ctx, s, to) && ok;
 	if (!ok)
 		return false;
 	return (tls_session_key() && tls_session_use(ctx->ssl_ctx, s->session_seconds) &&
 		tls_session_bind(ctx->ssl_ctx, s)) ||
-	       refuse(f, NULL, "Failed to initialize TLS context", s->service);
+	       tls_fault_refuse(to, NULL, "Failed to initialize TLS context", s->service);
 }
 
-struct tls_ctx *tls_ctx_new(const struct tls_settings *settings,
-			    void (*told)(void *arg, enum tls_trouble trouble, const char *option,
-					 const char *why),
-			    void *arg)
+struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, const struct tls_fault_to *to)
 {
-	const struct failure f = {told, arg};
 	struct tls_ctx *ctx = calloc(1, sizeof *ctx);
 
 	ERR_clear_error();
 	if (!ctx)
-		refuse(&f, NULL, "Out of memory", settings->service);
-	else if (fill(ctx, settings, &f))
+		tls_fault_refuse(to, NULL, "Out of memory", settings->service);
+	else if (fill(ctx, settings, to))
 		return ctx;
 	tls_ctx_free(ctx);
 	return NULL;

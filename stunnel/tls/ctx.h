@@ -4,28 +4,17 @@
 
 #include <stdbool.h>
 
-#include "tls/facts.h"
+#include "tls/fault.h"
 #include "tls/settings.h"
 
 struct tls_ctx;
 
-/* How bad a fault of the settings is. */
-enum tls_trouble {
-	TLS_TROUBLE_WARNING, /* it works, though perhaps not as it was meant */
-	TLS_TROUBLE_NOBODY,  /* no client would be accepted as things are */
-	TLS_TROUBLE_ERROR,   /* there is no context */
-};
-
 /*
  * A server context. The files are read now, with the rights of the process. Each fault of the
- * settings is told: how bad it is, the option that has it (`sslVersion` stands for sslVersionMin
- * and sslVersionMax, too) or NULL, and the reason, which names the file or the value. NULL if any
- * fault was a TLS_TROUBLE_ERROR.
+ * settings is told; of its options, `sslVersion` stands for sslVersionMin and sslVersionMax, too.
+ * NULL if any fault was a TLS_TROUBLE_ERROR.
  */
-struct tls_ctx *tls_ctx_new(const struct tls_settings *settings,
-			    void (*told)(void *arg, enum tls_trouble trouble, const char *option,
-					 const char *why),
-			    void *arg);
+struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, const struct tls_fault_to *to);
 void tls_ctx_free(struct tls_ctx *ctx);
 
 struct ssl_st;

@@ -6,6 +6,8 @@
 
 #include "tls/verify.h"
 
+#define TLS_LEAST_SECURITY_LEVEL 2 /* OpenSSL's, of every context */
+
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */
 struct tls_settings {
 	const char *service; /* sessions of services are kept apart */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tls/facts.h"
+
 #define ROUNDS_MAX 20 /* a handshake takes three at most; the limit stops an endless one */
 
 /* The groups that common clients offer. */
