@@ -14,7 +14,7 @@ from recorder import Recorder
 
 PROBE = "X-Stunnel-Probe"  # the field that a run sets
 FORWARDED = "X-Forwarded-For"
-ALIASES = {name: re.sub("[^a-z]", "", name.lower()) for name in (PROBE, FORWARDED)}
+ALIASES = {name: re.sub("[^a-z0-9]", "", name.lower()) for name in (PROBE, FORWARDED)}
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 REFUSED = {"400", "403", "405", "408", "411", "413", "414", "417", "431", "500", "501", "505"}
 
@@ -40,7 +40,7 @@ def alias_values(lines, name):
     """The values of all lines whose name a careless reader could take for `name`."""
     pairs = [line.partition(":") for line in lines]
     wanted = ALIASES[name]
-    found = [value for key, _, value in pairs if re.sub("[^a-z]", "", key.lower()) == wanted]
+    found = [value for key, _, value in pairs if re.sub("[^a-z0-9]", "", key.lower()) == wanted]
     return ", ".join(value.strip() for value in found)
 
 
@@ -283,7 +283,7 @@ const fs = require('fs');
 function lines(raw, wanted) {
     const values = [];
     for (let i = 0; i < raw.length; i += 2)
-        if (raw[i].toLowerCase().replace(/[^a-z]/g, '') === wanted) values.push(raw[i + 1]);
+        if (raw[i].toLowerCase().replace(/[^a-z0-9]/g, '') === wanted) values.push(raw[i + 1]);
     return values.join(', ');
 }
 

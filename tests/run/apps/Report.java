@@ -22,7 +22,7 @@ class Report {
 
     private static String values(List<Map.Entry<String, String>> fields, String alias) {
         Stream<Map.Entry<String, String>> found = fields.stream().filter(
-                f -> f.getKey().toLowerCase().replaceAll("[^a-z]", "").equals(alias));
+                f -> f.getKey().toLowerCase().replaceAll("[^a-z0-9]", "").equals(alias));
         return found.map(Map.Entry::getValue).collect(Collectors.joining(", "));
     }
 

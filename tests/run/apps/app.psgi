@@ -7,7 +7,7 @@ my %unread = map { $_ => 1 } qw(GET HEAD OPTIONS DELETE TRACE CONNECT);
 
 sub values_of {
     my ($env, $name) = @_;
-    return join ', ', map { $env->{$_} } grep { lc(s/[^A-Za-z]//gr) eq "http$name" } keys %$env;
+    return join ', ', map { $env->{$_} } grep { lc(s/[^A-Za-z0-9]//gr) eq "http$name" } keys %$env;
 }
 
 sub {

@@ -4,7 +4,7 @@
 UNREAD = %w[GET HEAD OPTIONS DELETE TRACE CONNECT].freeze
 
 def values(env, name)
-  env.select { |key, _| key.downcase.gsub(/[^a-z]/, "") == "http#{name}" }.values.join(", ")
+  env.select { |key, _| key.downcase.gsub(/[^a-z0-9]/, "") == "http#{name}" }.values.join(", ")
 end
 
 app = lambda do |env|

@@ -17,7 +17,7 @@ def status(method):
 
 def values(fields, alias):
     """Of all fields whose name a careless reader could take for that one."""
-    return ", ".join(v for name, v in fields if re.sub("[^a-z]", "", name.lower()) == alias)
+    return ", ".join(v for name, v in fields if re.sub("[^a-z0-9]", "", name.lower()) == alias)
 
 
 def report(fields, request, content="-"):
