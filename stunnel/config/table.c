@@ -506,6 +506,16 @@ static struct service_info info_of(const struct row *row)
 	return info;
 }
 
+void table_print_defaults(FILE *to)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		struct service_info info = info_of(&rows[i]);
+
+		if (info.initial)
+			fprintf(to, "%-22s = %s\n", info.name, info.initial);
+	}
+}
+
 void table_print(FILE *to)
 {
 	for (size_t i = 0; i < ROWS; i++) {

@@ -50,4 +50,7 @@ bool table_refused(const struct config_section *section, const char *name);
 /* Prints -help's list of options, a line each: name, help, default. */
 void table_print(FILE *to);
 
+/* Prints "NAME = DEFAULT" of each option that has a default. */
+void table_print_defaults(FILE *to);
+
 #endif

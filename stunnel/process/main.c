@@ -12,23 +12,27 @@
 #include "sys/log.h"
 #include "process/master.h"
 #include "config/table.h"
+#include "sys/net_options.h"
 #include "tls/library.h"
 
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/usr/local/etc"
 #endif
 #define DEFAULT_FILE SYSCONFDIR "/stunnel/stunnel.conf"
+#define STOCK_RELEASE "5.75"
 
-/* The lines have stock's format, which scripts and log readers look for. */
+/*
+ * The lines have stock's format, which scripts and log readers look for: the first one says which
+ * release of stock this program stands in for, since tools compare its number.
+ */
 static void say_banner(void (*say)(const char *line))
 {
 	const char *compiled = tls_library_compiled_with(), *running = tls_library_running_with();
 	bool same = !strcmp(compiled, running);
 	char line[256];
 
-	snprintf(line, sizeof line, "stunnel %s on %s platform (stunnel-http)", PACKAGE_VERSION,
-		 HOST_TRIPLE);
-	say(line);
+	say("stunnel " STOCK_RELEASE " on " HOST_TRIPLE " platform");
+	say(PACKAGE_NAME " " PACKAGE_VERSION ", which takes the place of that release");
 	snprintf(line, sizeof line, "%s with %s", same ? "Compiled/running" : "Compiled", compiled);
 	say(line);
 	snprintf(line, sizeof line, "Running  with %s", running);
@@ -98,7 +102,8 @@ static int print_help(void)
 static int print_version(void)
 {
 	print_banner();
-	fprintf(stderr, "\nDefault configuration file: %s\n", DEFAULT_FILE);
+	fprintf(stderr, "\nDefault configuration file: %s\n\nDefaults of options:\n", DEFAULT_FILE);
+	table_print_defaults(stderr);
 	return 0;
 }
 
@@ -116,8 +121,8 @@ static int print_tls_options(void)
 static int print_sockets(void)
 {
 	print_banner();
-	fprintf(stderr, "\nSocket options that are set unless 'socket' says otherwise:\n"
-			"    a:SO_REUSEADDR=1\n    l:TCP_NODELAY=1\n    r:TCP_NODELAY=1\n");
+	fprintf(stderr, "\nSocket option defaults:\n");
+	net_options_print(stderr);
 	return 0;
 }
 

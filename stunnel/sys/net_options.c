@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "sys/log.h"
 
@@ -183,4 +184,99 @@ int net_options_set(const struct net_options *options, enum net_class class, int
 		return -errno;
 	}
 	return 0;
+}
+
+/* --- -sockets --------------------------------------------------------------------------------- */
+
+#define TEXT_MAX 24
+#define NOT_SET "    --    "
+
+static void option_text(const struct option_row *row, const struct net_option *option,
+			char text[static TEXT_MAX])
+{
+	switch (row->type) {
+	case TYPE_FLAG:
+		snprintf(text, TEXT_MAX, "%s", option->value[0] ? "yes" : "no");
+		break;
+	case TYPE_INT:
+		snprintf(text, TEXT_MAX, "%d", option->value[0]);
+		break;
+	case TYPE_LINGER:
+	case TYPE_TIME:
+		snprintf(text, TEXT_MAX, "%d:%d", option->value[0], option->value[1]);
+		break;
+	case TYPE_TEXT:
+		snprintf(text, TEXT_MAX, "%s", option->text);
+		break;
+	}
+}
+
+static void set_text(const struct net_options *options, enum net_class class,
+		     const struct option_row *row, char text[static TEXT_MAX])
+{
+	const struct net_option *option = net_options_find(options, class, row->name);
+
+	snprintf(text, TEXT_MAX, NOT_SET);
+	if (option)
+		option_text(row, option, text);
+}
+
+/* Reads an option of a socket; false if the system does not tell. */
+static bool get_option(int fd, const struct option_row *row, struct net_option *option)
+{
+	union {
+		int number;
+		struct linger linger;
+		struct timeval time;
+		char text[sizeof option->text];
+	} value = {0};
+	socklen_t len = sizeof value;
+
+	if (getsockopt(fd, row->level, row->option, &value, &len) != 0)
+		return false;
+	*option = (struct net_option){.value = {value.number}};
+	if (row->type == TYPE_LINGER)
+		option->value[1] = value.linger.l_linger;
+	else if (row->type == TYPE_TIME)
+		*option = (struct net_option){
+			.value = {(int)value.time.tv_sec, (int)value.time.tv_usec}};
+	else if (row->type == TYPE_TEXT)
+		snprintf(option->text, sizeof option->text, "%.*s", (int)sizeof value.text - 1,
+			 value.text);
+	return true;
+}
+
+/* What the system sets on a new socket. */
+static void system_text(const struct option_row *row, char text[static TEXT_MAX])
+{
+	int fd = socket(row->level == IPPROTO_IPV6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+	struct net_option option;
+
+	snprintf(text, TEXT_MAX, NOT_SET);
+	if (fd < 0)
+		return;
+	if (get_option(fd, row, &option))
+		option_text(row, &option, text);
+	close(fd);
+}
+
+void net_options_print(FILE *to)
+{
+	static const enum net_class classes[] = {NET_ACCEPT, NET_LOCAL, NET_REMOTE};
+	struct net_options defaults;
+
+	net_options_default(&defaults);
+	fprintf(to, "    Option Name         |  Accept  |   Local  |  Remote  |OS default\n"
+		    "    --------------------+----------+----------+----------+----------\n");
+	for (size_t i = 0; i < ROWS; i++) {
+		char text[TEXT_MAX];
+
+		fprintf(to, "    %-20s", rows[i].name);
+		for (size_t n = 0; n < sizeof classes / sizeof classes[0]; n++) {
+			set_text(&defaults, classes[n], &rows[i], text);
+			fprintf(to, "|%10s", text);
+		}
+		system_text(&rows[i], text);
+		fprintf(to, "|%10s\n", text);
+	}
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Options of sockets, as in `socket = C:OPTION=VALUE`. */
 
@@ -35,6 +36,9 @@ bool net_options_add(struct net_options *options, const char *text);
 /* The option of a class and a name; NULL if it is not among them. */
 const struct net_option *net_options_find(const struct net_options *options, enum net_class class,
 					  const char *name);
+
+/* Prints stock's table: every option, what is set by default in each class, and the system's. */
+void net_options_print(FILE *to);
 
 /* Sets those of a class on a socket; an error is logged at LOG_ERR and returned. */
 int net_options_set(const struct net_options *options, enum net_class class, int fd);

@@ -387,6 +387,11 @@ class Stock(Stunnel):
         Program.stop(self)
 
 
+beside_stock = pytest.mark.skipif(
+    PATCHED or not Stock.BINARY, reason="this is for the daemon, beside Debian's stunnel4"
+)
+
+
 class Haproxy(Program):
     """HTTP mode with keep-alive unless `config` says otherwise."""
 

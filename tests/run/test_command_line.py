@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from peers import BINARY, daemon_only, free_port, stock_before, stock_since
+import help_page
+from peers import BINARY, Stock, beside_stock, daemon_only, free_port, stock_before, stock_since
 
 
 def run(*arguments):
@@ -24,10 +25,39 @@ def test_version(option):
 
 
 @daemon_only
+def test_the_first_line_is_what_tools_compare_with_a_release():
+    """curl's test suite and stock's own ask for `stunnel N.N on`; others for a least number."""
+    first, second = run("-version").stderr.splitlines()[:2]
+    assert re.fullmatch(r"stunnel 5\.75 on [\w.]+-[\w.-]+ platform", first)
+    assert re.match(r"stunnel-http \d+\.\d+\.\d+\b", second)
+
+
+@daemon_only
+def test_version_tells_defaults():
+    """As many as `-help` tells of, in stock's form."""
+    told = dict(re.findall(r"^(\w+) +=(?: (.*))?$", run("-version").stderr, re.M))
+    assert told == {name: value for name, value in help_page.defaults().items() if value}
+    assert (told["TIMEOUTidle"], told["failover"]) == ("43200", "prio")
+
+
+@beside_stock
+def test_sockets_are_told_as_stock_tells_them():
+    """Also to the system's own defaults."""
+
+    def table(binary):
+        done = subprocess.run([binary, "-sockets"], capture_output=True, text=True, timeout=30)
+        assert (done.returncode, done.stdout) == (0, "")
+        return done.stderr[done.stderr.index("Socket option defaults:") :]
+
+    assert table(BINARY) == table(Stock.BINARY)
+
+
+@daemon_only
 def test_the_start_log_begins_with_the_same_lines(front):
     """At level 5, once, and not again at a reload."""
     lines = run("-version").stderr.split("\n\n")[0].splitlines()
-    assert [line.split()[0] for line in lines[:2]] == ["stunnel", "Compiled/running"]
+    words = [line.split()[0] for line in lines[:3]]
+    assert words == ["stunnel", "stunnel-http", "Compiled/running"]
     assert lines[-1].startswith("Threading:")
     stunnel = front(free_port(), settings="debug = notice\nworkers = 2\n")
     stunnel.reload()
