@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sys/endpoint.h"
 #include "sys/log.h"
 #include "config/table.h"
 #include "conn/steps/plan.h"
@@ -112,6 +113,9 @@ static bool join_primary(struct check *r, struct config_section *s)
 	primary = config_section_named(r->config, s->sni, (size_t)(colon - s->sni));
 	if (!primary || primary == s)
 		return refuse(r, "sni", "SNI section name not found: %.200s", s->sni);
+	if (primary->service.client)
+		return refuse(r, "sni", "SNI primary service is a TLS client: [%.100s]",
+			      primary->service.name);
 	if (!colon[1])
 		tell(r, REPORT_FAULT, table_line(s, "sni"),
 		     "No server name matches an empty pattern");
@@ -184,16 +188,17 @@ static void check_owner(struct check *r, const struct config_section *s)
 static void check_endpoints(struct check *r, const struct config_section *s)
 {
 	bool accepts = s->accept_on.count != 0, connects = s->connect_to.count != 0;
+	bool joins = s->sni && !s->service.client; /* of a client it is a name to ask for */
 
 	if (ANY_REFUSED(r, "accept", "connect", "sni", "exec", "client", "protocol", "transparent"))
 		return;
-	if (connects && accepts != (s->sni != NULL))
+	if (connects && accepts != joins)
 		return;
 	refuse(r, NULL, "Each service must define two endpoints: %s",
-	       accepts && s->sni   ? "'accept' and 'sni' are two for one"
-	       : accepts || s->sni ? "'connect' is missing"
-	       : connects	   ? "'accept' is missing"
-				   : "'accept' and 'connect' are missing");
+	       accepts && joins	  ? "'accept' and 'sni' are two for one"
+	       : accepts || joins ? "'connect' is missing"
+	       : connects	  ? "'accept' is missing"
+				  : "'accept' and 'connect' are missing");
 }
 
 /* Checks options of core/service.c against one another. */
@@ -315,16 +320,70 @@ static void check_alpn(struct check *r, struct tls_settings *tls)
 {
 	if (!conn_service_http(&r->section->service))
 		return;
+	if (tls->client && !tls->alpn)
+		return; /* a server speaks HTTP/1 to a client that names nothing */
 	if (tls->alpn && strcasecmp(tls->alpn, "http/1.1") != 0)
 		tell(r, REPORT_WARNING, table_line(r->section, "alpn"),
 		     "headers are set: of 'alpn' only http/1.1 and http/1.0 are offered");
-	/* A client that agreed on anything else would speak past the HTTP machine. */
+	/* A peer that agreed on anything else would speak past the HTTP machine. */
 	tls->alpn = "http/1.1, http/1.0";
+}
+
+/* A client that trusts whoever answers is warned of, in stock's words. */
+static void check_trust(struct check *r, const struct config_section *s)
+{
+	const struct report_place place = {.order = r->last_line};
+	const struct tls_verify *v = &s->tls.verify;
+	const char *name = s->service.name;
+
+	if (!(v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER))) {
+		report_add(r->report, REPORT_WARNING, &place,
+			   "Service [%.100s] needs authentication to prevent MITM attacks", name);
+	} else if (!(v->bits & TLS_VERIFY_PEER) &&
+		   v->host.count + v->email.count + v->ip.count == 0) {
+		report_add(r->report, REPORT_WARNING, &place,
+			   "Service [%.100s] uses \"verifyChain\" without subject checks", name);
+		report_add(r->report, REPORT_WARNING, &place,
+			   "Use \"checkHost\" or \"checkIP\" to restrict trusted certificates");
+	}
+}
+
+/* The name that a client asks for: that of `sni`, which may be empty, or of the first target. */
+static const char *server_name(struct check *r, const struct config_section *s)
+{
+	char target[ENDPOINT_MAX], *port;
+
+	if (s->sni)
+		return *s->sni ? s->sni : NULL;
+	if (s->connect_to.count == 0 || endpoint_check(s->connect_to.item[0], false, target))
+		return NULL;
+	port = strrchr(target, ':');
+	if (*target == '/' || !port)
+		return "localhost";
+	*port = '\0';
+	return arena_text(&r->config->arena, target);
+}
+
+static void make_client(struct check *r, struct config_section *s)
+{
+	struct tls_settings *tls = &s->tls;
+
+	tls->server_name = server_name(r, s);
+	if (tls->server_name && strlen(tls->server_name) > FACTS_NAME_MAX) {
+		refuse(r, s->sni ? "sni" : "connect", "A server name has %d bytes at most",
+		       FACTS_NAME_MAX);
+		tls->server_name = NULL;
+	}
+	check_trust(r, s);
 }
 
 static void make_tls(struct check *r, struct config_section *s)
 {
 	struct tls_settings *tls = &s->tls;
+
+	tls->client = s->service.client;
+	if (tls->client)
+		make_client(r, s);
 
 	tls->curves_option = table_written(s, "curves");
 	tls->cert_texts = s->service.cert_texts = texts_on_cert(&s->service);
@@ -332,14 +391,14 @@ static void make_tls(struct check *r, struct config_section *s)
 	tls->crl_folder = config_outside(r->config, tls->verify.crl_path);
 	if (!s->session_resume)
 		tls->options_set |= no_tickets();
-	if (!tls->cert && !ANY_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
+	if (!tls->client && !tls->cert && !ANY_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
 		refuse(r, NULL, "TLS server needs a certificate");
 	if (ANY_REFUSED(r, "key"))
 		tls->cert = NULL; /* without its key, loading it would only report more */
 	check_verification(r, &tls->verify);
 	check_alpn(r, tls);
 	s->service.tls = tls_ctx_new(tls, &(struct tls_fault_to){tell_tls, r});
-	if (s->service.tls)
+	if (s->service.tls && !tls->client)
 		tls_trial(s->service.tls, tls, tell_trial, r);
 }
 
@@ -352,8 +411,7 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 
 	log_main(LOG_INFO, "Initializing service [%s]", service->name);
 	service->send_proxy = s->protocol != NULL;
-	/* With `client = yes`, refused before, `sni` is the name to ask for. */
-	if (s->sni && !ANY_REFUSED(r, "client"))
+	if (s->sni && !service->client)
 		join_primary(r, s);
 	check_protocol(r, s);
 	check_endpoints(r, s);

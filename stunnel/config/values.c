@@ -86,6 +86,14 @@ const char *values_text(const struct values_input *in, void *slot)
 	return *in->value ? values_text_or_none(in, slot) : empty;
 }
 
+const char *values_any_text(const struct values_input *in, void *slot)
+{
+	values_any_text_slot *text = slot;
+
+	*text = arena_text(in->arena, in->value);
+	return NULL;
+}
+
 const char *values_text_or_none(const struct values_input *in, void *slot)
 {
 	values_text_or_none_slot *text = slot;

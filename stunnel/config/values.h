@@ -64,6 +64,7 @@ VALUES_SETTER(values_unsigned, unsigned); /* enums as well, which are compatible
 
 /* Texts; setters differ in what an empty value means, as of an unset variable in a template. */
 VALUES_SETTER(values_text, const char *);	  /* refused */
+VALUES_SETTER(values_any_text, const char *);	  /* stands for itself */
 VALUES_SETTER(values_text_or_none, const char *); /* unsets the text, as in stock */
 VALUES_SETTER(values_text_or_undo, const char *); /* unsets a text that is set; else refused */
 

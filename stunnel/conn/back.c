@@ -23,6 +23,7 @@ void back_hang_up(struct back *b, enum end_close how)
 void back_close(struct back *b, enum end_close how)
 {
 	back_hang_up(b, how);
+	flow_free(&b->ahead);
 	resolve_cancel(&b->names.wait);
 	free(b->names.found.addr);
 	b->names.found = (struct net_addrs){0};

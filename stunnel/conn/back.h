@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "conn/end.h"
+#include "conn/flow.h"
 #include "conn/step.h"
 #include "conn/watch.h"
 #include "sys/net.h"
@@ -39,6 +40,7 @@ struct back {
 	struct watch watch;
 	struct back_names names;
 	struct back_walk walk;
+	struct flow ahead; /* bytes of ours that go before a TLS handshake */
 };
 
 /* A back without a socket, at the plan's first step; NULL without memory. For conn.c to free. */

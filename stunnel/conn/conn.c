@@ -28,11 +28,13 @@ uint64_t conn_after(uint64_t since, int seconds)
 
 static void log_end(struct conn *c)
 {
+	enum h1_dir to_tls = c->service->client ? H1_REQUEST : H1_RESPONSE;
+
 	conn_log(c, LOG_NOTICE,
 		 "Connection %s: %llu byte(s) sent to TLS, %llu byte(s) sent to socket",
 		 c->end == STEP_RESET ? "reset" : "closed",
-		 (unsigned long long)c->relay.flow[H1_RESPONSE].sent,
-		 (unsigned long long)c->relay.flow[H1_REQUEST].sent);
+		 (unsigned long long)c->relay.flow[to_tls].sent,
+		 (unsigned long long)c->relay.flow[!to_tls].sent);
 }
 
 static bool is_live(const struct conn *c)
@@ -373,6 +375,7 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 		free(c);
 		return;
 	}
+	c->front.facts.plain = service->client;
 	front_name(&c->front, pool->shared->start, c->serial);
 	uv_timer_init(pool->loop, &c->timer);
 	c->timer.data = c;

@@ -22,7 +22,7 @@ enum conn_failover {
 
 /* Seconds; 0 expires at once, a negative value never. */
 struct conn_timeouts {
-	int busy;    /* the TLS handshake */
+	int busy;    /* the TLS handshake, with either side */
 	int resolve; /* the look-up of names */
 	int connect; /* each attempt to connect */
 	int idle;    /* no byte in either direction */
@@ -54,6 +54,7 @@ struct conn_service {
 	struct admit_service admit;
 	struct service policy; /* what a patched stock can be told as well */
 	int log_level;
+	bool client; /* TLS is the back's, and the front is plain */
 	struct tls_ctx *tls;
 	unsigned cert_texts; /* bits of enum tls_cert_text that templates use */
 	struct conn_timeouts timeout;

@@ -92,7 +92,7 @@ bool tls_credentials_use(SSL_CTX *ctx, const struct tls_settings *s, const struc
 	bool ok;
 
 	if (!s->cert)
-		return false;
+		return s->client; /* servers that want no certificate are usual */
 	cert = key = tls_file_open(s->cert, why);
 	if (!cert)
 		return tls_fault_refuse_file(to, "cert", "Failed to load certificate from", s->cert,

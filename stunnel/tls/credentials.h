@@ -11,8 +11,8 @@ struct ssl_ctx_st;
 
 /*
  * Gives the context what the settings say that we prove our identity with. The files are read now,
- * with the rights of the process. False after faults, each of which was told, and without any
- * credentials in the settings.
+ * with the rights of the process. False after faults, each of which was told, and for a server
+ * without any credentials in the settings.
  */
 bool tls_credentials_use(struct ssl_ctx_st *ctx, const struct tls_settings *settings,
 			 const struct tls_fault_to *to);

@@ -23,6 +23,7 @@
 struct tls_ctx {
 	SSL_CTX *ssl_ctx;
 	struct tls_verify verify;
+	const char *server_name; /* that a client sends; NULL: none */
 	/* Copies for tls_ctx_switch(): SSL_set_SSL_CTX() takes over neither of the two lists. */
 	char *ciphersuites;
 	char *curves;
@@ -136,10 +137,19 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 	/* Renegotiation could change name and certificate after the backend was told. */
 	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_clear_options(c, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
+	if (s->client)
+		return;
 	SSL_CTX_set_dh_auto(c, 1); /* DHE suites are used only if `ciphers` names them */
 	SSL_CTX_set_tlsext_servername_callback(c, acknowledge_name);
 	if (ctx->alpn_len != 0)
 		SSL_CTX_set_alpn_select_cb(c, select_alpn, ctx);
+}
+
+static bool offer_alpn(struct tls_ctx *ctx, const struct tls_settings *s,
+		       const struct tls_fault_to *to)
+{
+	return SSL_CTX_set_alpn_protos(ctx->ssl_ctx, ctx->alpn, ctx->alpn_len) == 0 ||
+	       tls_fault_refuse(to, "alpn", "'alpn' names no protocol", s->alpn);
 }
 
 /* --- whom to trust ---------------------------------------------------------------------------- */
@@ -279,11 +289,12 @@ static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct
 {
 	bool ok;
 
-	ctx->ssl_ctx = SSL_CTX_new(TLS_server_method());
+	ctx->ssl_ctx = SSL_CTX_new(s->client ? TLS_client_method() : TLS_server_method());
 	if (!ctx->ssl_ctx)
 		return tls_fault_refuse(to, NULL, "Failed to initialize TLS context", s->service);
 	/* All settings are tried even after a fault, so that one start tells every fault. */
-	ok = !s->alpn || encode_alpn(ctx, s, to);
+	ctx->server_name = s->server_name;
+	ok = !s->alpn || (encode_alpn(ctx, s, to) && (!s->client || offer_alpn(ctx, s, to)));
 	set_behaviour(ctx, s);
 	ok = set_versions(ctx->ssl_ctx, s, to) && ok;
 	ok = set_algorithms(ctx, s, to) && ok;
@@ -322,8 +333,14 @@ void tls_ctx_free(struct tls_ctx *ctx)
 struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
 				  int (*on_hello)(struct ssl_st *, int *alert, void *))
 {
+	SSL *ssl;
+
 	SSL_CTX_set_client_hello_cb(ctx->ssl_ctx, on_hello, NULL);
-	return SSL_new(ctx->ssl_ctx);
+	ssl = SSL_new(ctx->ssl_ctx);
+	if (!ssl || !ctx->server_name || SSL_set_tlsext_host_name(ssl, ctx->server_name) == 1)
+		return ssl;
+	SSL_free(ssl);
+	return NULL;
 }
 
 bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl)

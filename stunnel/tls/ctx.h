@@ -10,9 +10,9 @@
 struct tls_ctx;
 
 /*
- * A server context. The files are read now, with the rights of the process. Each fault of the
- * settings is told; of its options, `sslVersion` stands for sslVersionMin and sslVersionMax, too.
- * NULL if any fault was a TLS_TROUBLE_ERROR.
+ * A context of a server, or of a client. The files are read now, with the rights of the process.
+ * Each fault of the settings is told; of its options, `sslVersion` stands for sslVersionMin and
+ * sslVersionMax, too. NULL if any fault was a TLS_TROUBLE_ERROR.
  */
 struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, const struct tls_fault_to *to);
 void tls_ctx_free(struct tls_ctx *ctx);
@@ -20,8 +20,8 @@ void tls_ctx_free(struct tls_ctx *ctx);
 struct ssl_st;
 
 /*
- * A new connection of the context, or NULL; on_hello is called when the ClientHello has come,
- * before OpenSSL acts on it.
+ * A new connection of the context, or NULL; on_hello is called when a server has got the
+ * ClientHello, before OpenSSL acts on it.
  */
 struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
 				  int (*on_hello)(struct ssl_st *, int *alert, void *));
@@ -32,7 +32,7 @@ struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
  */
 bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl);
 
-/* What a context asks of a client's certificate; it lasts as long as the context. */
+/* What a context asks of the peer's certificate; it lasts as long as the context. */
 const struct tls_verify *tls_ctx_verify(const struct tls_ctx *ctx);
 
 #endif

@@ -7,7 +7,7 @@
 /* How bad a fault of the settings is. */
 enum tls_trouble {
 	TLS_TROUBLE_WARNING, /* it works, though perhaps not as it was meant */
-	TLS_TROUBLE_NOBODY,  /* no client would be accepted as things are */
+	TLS_TROUBLE_NOBODY,  /* no peer would be accepted as things are */
 	TLS_TROUBLE_ERROR,   /* there is no context */
 };
 

@@ -2,6 +2,7 @@
 #ifndef TLS_SETTINGS_H
 #define TLS_SETTINGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "tls/verify.h"
@@ -11,6 +12,8 @@
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */
 struct tls_settings {
 	const char *service; /* sessions of services are kept apart */
+	bool client;
+	const char *server_name; /* that a client sends (RFC 6066 3); NULL: none */
 	const char *cert; /* a file as tls/file.h reads it; NULL: no context, all else is checked */
 	const char *key;  /* likewise; NULL: in that of cert */
 	const char *ciphers; /* up to TLS 1.2 */

@@ -6,13 +6,13 @@
  * write. bio.c therefore takes every record whole, and no read ever waits for a write to finish.
  * Bytes that the socket did not take are the owner's to flush: tls_keeps(), tls_flush().
  *
- * A write must read first while a post-handshake message of the client's (RFC 8446 4.6) has come
+ * A write must read first while a post-handshake message of the peer's (RFC 8446 4.6) has come
  * only in part: tls_midway().
  *
  * A record can hold more than a read asked for. No poll event tells of the rest, which is inside
  * OpenSSL: the owner asks tls_pending() before it sleeps.
  *
- * SSL_read() goes on while records without application data come, with which a client could keep
+ * SSL_read() goes on while records without application data come, with which a peer could keep
  * the worker busy: the socket's reads in one call are limited, and so are post-handshake messages.
  */
 #include "tls/tls.h"
@@ -31,7 +31,7 @@
 /* Reads of the socket in one tls_read(): a record in pieces is mostly complete with the second. */
 #define READS_MAX 4
 
-/* Post-handshake messages that a client may send on one connection within one second. */
+/* Post-handshake messages that a peer may send on one connection within one second. */
 #define MESSAGES_MAX 100
 
 /* The host_name of a server_name extension (RFC 6066 3), or NULL. The caller frees it. */
@@ -69,6 +69,17 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
+/* Tells the name that a client sends, in stock's words. */
+static void say_server_name(const struct tls *tls)
+{
+	const char *name = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
+	char text[TLS_WHY_MAX];
+
+	snprintf(text, sizeof text,
+		 name ? "SNI: sending servername: %s" : "SNI: extension disabled", name);
+	tls->calls->say(tls->judge.owner, LOG_INFO, text);
+}
+
 bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_calls *calls,
 	      void *owner)
 {
@@ -83,7 +94,15 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_cal
 		return false;
 	}
 	SSL_set_bio(tls->ssl, bio, bio);
-	SSL_set_accept_state(tls->ssl);
+	if (SSL_is_server(tls->ssl)) {
+		SSL_set_accept_state(tls->ssl);
+	} else {
+		SSL_set_connect_state(tls->ssl);
+		say_server_name(tls);
+	}
+	calls->say(owner, LOG_INFO,
+		   tls->judge.verify->bits & TLS_VERIFY_REQUIRE ? "Peer certificate required"
+								: "Peer certificate not required");
 	return true;
 }
 
@@ -123,7 +142,7 @@ static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 	return TLS_FAILED;
 }
 
-/* --- what a client may ask for ---------------------------------------------------------------- */
+/* --- what a peer may ask for ------------------------------------------------------------------ */
 
 /* Ends the connection from inside a callback: OpenSSL's next read or write of the BIO fails. */
 static void refuse(struct tls *tls, const char *refusal)
@@ -142,8 +161,8 @@ static int64_t seconds(void)
 }
 
 /*
- * Counts the client's messages after the handshake. A KeyUpdate (RFC 8446 4.6.3) costs the server
- * new keys and often an answer, a TLS 1.2 renegotiation an alert, and the client next to nothing.
+ * Counts the peer's messages after the handshake. A KeyUpdate (RFC 8446 4.6.3) costs us new keys
+ * and often an answer, a TLS 1.2 renegotiation an alert, and the peer next to nothing.
  */
 static void on_message(int sent, int version, int type, const void *p, size_t len, SSL *ssl,
 		       void *arg)
@@ -159,7 +178,7 @@ static void on_message(int sent, int version, int type, const void *p, size_t le
 		tls->messages = 0;
 	tls->messages_since = now;
 	if (++tls->messages > MESSAGES_MAX)
-		refuse(tls, "The client sends more than 100 KeyUpdates a second");
+		refuse(tls, "The peer sends more than 100 KeyUpdates a second");
 }
 
 /* --- the calls -------------------------------------------------------------------------------- */
@@ -170,23 +189,29 @@ static bool is_letter(unsigned char c)
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX])
+int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX])
 {
+	bool server = SSL_is_server(tls->ssl);
 	int rc;
 
 	ERR_clear_error();
 	errno = 0;
 	tls->bio.reads = READS_MAX;
-	rc = SSL_accept(tls->ssl);
+	rc = SSL_do_handshake(tls->ssl);
 	if (rc != 1) {
-		rc = explain(tls, rc, errno, "SSL_accept", why);
-		return rc == TLS_FAILED && is_letter(tls->bio.first) ? TLS_PLAIN : rc;
+		rc = explain(tls, rc, errno, server ? "SSL_accept" : "SSL_connect", why);
+		return rc == TLS_FAILED && server && is_letter(tls->bio.first) ? TLS_PLAIN : rc;
 	}
 	ERR_clear_error(); /* so that later calls need not empty the queue: only failures fill it */
 	tls->bio.state = TLS_BIO_KEEPS;
 	SSL_set_msg_callback(tls->ssl, on_message);
 	SSL_set_msg_callback_arg(tls->ssl, tls);
 	return 1;
+}
+
+bool tls_resumed(const struct tls *tls)
+{
+	return SSL_session_reused(tls->ssl) == 1;
 }
 
 bool tls_tell_facts(struct tls *tls, unsigned texts, bool own, struct facts *facts,
@@ -224,7 +249,7 @@ ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_M
 	if (SSL_read_ex(tls->ssl, p, len, &n) == 1)
 		return (ssize_t)n;
 	if (tls_wants_write(tls) && tls->state != TLS_REFUSED)
-		refuse(tls, "The client sends KeyUpdates and reads no answer");
+		refuse(tls, "The peer sends KeyUpdates and reads no answer");
 	rc = explain(tls, 0, errno, "SSL_read", why);
 	if (rc == TLS_AGAIN && tls->bio.ended)
 		rc = TLS_CUT;
@@ -232,7 +257,7 @@ ssize_t tls_read(struct tls *tls, char *p, size_t len, char why[static TLS_WHY_M
 		return rc;
 	/* A write would wait for the rest of the message, which cannot come any more. */
 	tls->state = TLS_DEAD;
-	snprintf(why, TLS_WHY_MAX, "SSL_read: the client ended inside a handshake message");
+	snprintf(why, TLS_WHY_MAX, "SSL_read: the peer ended inside a handshake message");
 	return TLS_FAILED;
 }
 

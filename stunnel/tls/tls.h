@@ -21,7 +21,7 @@ typedef struct tls_ctx *tls_choose_fn(void *owner, const char *name);
 
 /* What the owner of a connection does for its TLS. */
 struct tls_calls {
-	tls_choose_fn *choose;
+	tls_choose_fn *choose; /* of a server; a client's contexts never call it */
 	void (*say)(void *owner, int level, const char *text); /* a line for the log */
 };
 
@@ -52,10 +52,14 @@ enum {
 	TLS_END = 0,	/* close_notify came */
 	TLS_CUT = -2,	/* the peer's socket ended without one; it may still read */
 	TLS_FAILED = -3,
-	TLS_PLAIN = -4, /* tls_accept() only: the client does not speak TLS, and was sent nothing */
+	TLS_PLAIN = -4, /* tls_handshake() of a server only: the client does not speak TLS, and was
+			   sent nothing */
 };
 
-/* Begins on fd; false if memory ran out. `tls` must not move any more. */
+/*
+ * Begins on fd, as the context's side of the two; false if memory ran out. `tls` must not move any
+ * more.
+ */
 bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_calls *calls,
 	      void *owner);
 void tls_free(struct tls *tls);
@@ -64,10 +68,14 @@ void tls_free(struct tls *tls);
  * Goes on with the handshake. 1: done; else TLS_..., and in why the reason of TLS_FAILED or
  * TLS_PLAIN in stock's words.
  */
-int tls_accept(struct tls *tls, char why[static TLS_WHY_MAX]);
+int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX]);
+
+/* After the handshake: whether it resumed a session. */
+bool tls_resumed(const struct tls *tls);
 
 /*
- * After the handshake: tls_facts(), with the server name, and if `own` tls_facts_own(): see there.
+ * After a server's handshake: tls_facts(), with the server name, and if `own` tls_facts_own(): see
+ * there.
  */
 bool tls_tell_facts(struct tls *tls, unsigned texts, bool own, struct facts *facts,
 		    char why[static TLS_WHY_MAX]);
@@ -97,7 +105,7 @@ int tls_flush(struct tls *tls, char why[static TLS_WHY_MAX]);
 int tls_shutdown(struct tls *tls);
 
 /*
- * Whether the client is in the middle of a handshake message that may not be interrupted (RFC 8446
+ * Whether the peer is in the middle of a handshake message that may not be interrupted (RFC 8446
  * 5.1): nothing new can be written before tls_read() has got the rest of it.
  */
 bool tls_midway(const struct tls *tls);
@@ -105,7 +113,8 @@ bool tls_midway(const struct tls *tls);
 /* Bytes that were taken from the socket and not read yet: no poll event will tell of them. */
 bool tls_pending(const struct tls *tls);
 
-/* Whether the tls_accept() that has just returned TLS_AGAIN waits for the socket to be writable. */
+/* Whether the tls_handshake() that has just returned TLS_AGAIN waits for the socket to be writable.
+ */
 bool tls_wants_write(const struct tls *tls);
 
 #endif

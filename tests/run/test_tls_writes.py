@@ -172,7 +172,7 @@ def test_flood_of_key_updates(start, front, request_):
         assert flooder.closed_by_peer()
         assert flooder.ended == "reset"
         assert other.get("/").status == 200
-    stunnel.wait_log("transfer: SSL_read: The client sends more than 100 KeyUpdates a second")
+    stunnel.wait_log("transfer: SSL_read: The peer sends more than 100 KeyUpdates a second")
 
 
 @daemon_only
@@ -186,7 +186,7 @@ def test_flood_of_renegotiations(start, front):
         flood = b"".join(flooder.record(HANDSHAKE, CLIENT_HELLO) for _ in range(2000))
         flooder.sock.sendall(flood)
         assert other.get("/").status == 200
-        stunnel.wait_log("transfer: SSL_read: The client sends more than 100 KeyUpdates a second")
+        stunnel.wait_log("transfer: SSL_read: The peer sends more than 100 KeyUpdates a second")
         assert other.get("/").status == 200
 
 
@@ -224,4 +224,4 @@ def test_end_inside_a_key_update(start, front):
         client.sock.sendall(client.record(ALERT, CLOSE_NOTIFY))
         backend.go.set()
         stunnel.wait_ended(1)
-    stunnel.wait_log("the client ended inside a handshake message")
+    stunnel.wait_log("the peer ended inside a handshake message")

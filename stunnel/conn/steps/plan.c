@@ -10,6 +10,7 @@
 #include "conn/steps/proxy_in.h"
 #include "conn/steps/proxy_out.h"
 #include "conn/steps/tls_accept.h"
+#include "conn/steps/tls_connect.h"
 #include "conn/steps/transfer.h"
 
 static void add(struct step_plan *plan, const struct step *step)
@@ -28,14 +29,16 @@ static void compile_front(struct conn_service *service)
 
 	*plan = (struct step_plan){0};
 	add(plan, &proxy_in_step);
-	add(plan, &tls_accept_step);
+	if (!service->client)
+		add(plan, &tls_accept_step);
 	if (conn_service_http(service))
 		add(plan, &first_head_step);
 	add(plan, &open_back_step);
 	add(plan, &transfer_step);
 }
 
-static void compile_back(struct conn_route *route, bool send_proxy)
+static void compile_back(const struct conn_service *service, struct conn_route *route,
+			 bool send_proxy)
 {
 	struct step_plan *plan = &route->plan;
 
@@ -44,11 +47,13 @@ static void compile_back(struct conn_route *route, bool send_proxy)
 		add(plan, &look_up_step);
 	add(plan, &connect_step);
 	if (send_proxy)
-		add(plan, &proxy_out_step);
+		add(plan, service->client ? &proxy_out_alone_step : &proxy_out_step);
+	if (service->client)
+		add(plan, &tls_connect_step);
 }
 
 void plan_compile(struct conn_service *service)
 {
 	compile_front(service);
-	compile_back(&service->route, service->send_proxy);
+	compile_back(service, &service->route, service->send_proxy);
 }

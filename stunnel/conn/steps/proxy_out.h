@@ -4,7 +4,10 @@
 
 #include "conn/conn.h"
 
-/* Puts a PROXY header in front of what goes to the back. */
-extern const struct step proxy_out_step;
+/*
+ * Sends a PROXY header to the back, in front of what goes there: together with the first bytes of
+ * it, or alone, where a TLS handshake comes between.
+ */
+extern const struct step proxy_out_step, proxy_out_alone_step;
 
 #endif

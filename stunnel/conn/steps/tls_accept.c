@@ -99,7 +99,7 @@ static enum step_result run(struct conn *c, unsigned events)
 	(void)events;
 	if (!c->front.end.tls && !begin(c))
 		return STEP_RESET;
-	rc = tls_accept(c->front.end.tls, c->pool->scratch.why);
+	rc = tls_handshake(c->front.end.tls, c->pool->scratch.why);
 	if (rc == 1 && handshake_done(c))
 		return STEP_NEXT;
 	if (rc == TLS_AGAIN) {
