@@ -391,7 +391,8 @@ static void make_tls(struct check *r, struct config_section *s)
 	tls->crl_folder = config_outside(r->config, tls->verify.crl_path);
 	if (!s->session_resume)
 		tls->options_set |= no_tickets();
-	if (!tls->client && !tls->cert && !ANY_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
+	if (!tls->client && !tls->cert && !tls->psk_secrets &&
+	    !ANY_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
 		refuse(r, NULL, "TLS server needs a certificate");
 	if (ANY_REFUSED(r, "key"))
 		tls->cert = NULL; /* without its key, loading it would only report more */

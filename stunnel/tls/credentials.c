@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tls/file.h"
+#include "tls/psk.h"
 
 /* Names the least sizes of keys and digests if the certificate fails OpenSSL's security level. */
 static bool refuse_weak(const struct tls_fault_to *to, const char *what, const char *path)
@@ -84,15 +85,13 @@ static bool use_key(SSL_CTX *ctx, struct tls_file *file, struct tls_file *cert_f
 }
 
 /* A file with both certificate and key is read once: it may be a pipe, or have a pass phrase. */
-bool tls_credentials_use(SSL_CTX *ctx, const struct tls_settings *s, const struct tls_fault_to *to)
+static bool use_pair(SSL_CTX *ctx, const struct tls_settings *s, const struct tls_fault_to *to)
 {
 	bool apart = s->key && s->cert && strcmp(s->key, s->cert) != 0;
 	char why[TLS_WHY_MAX];
 	struct tls_file *cert, *key;
 	bool ok;
 
-	if (!s->cert)
-		return s->client; /* servers that want no certificate are usual */
 	cert = key = tls_file_open(s->cert, why);
 	if (!cert)
 		return tls_fault_refuse_file(to, "cert", "Failed to load certificate from", s->cert,
@@ -108,4 +107,12 @@ bool tls_credentials_use(SSL_CTX *ctx, const struct tls_settings *s, const struc
 		tls_file_close(key);
 	tls_file_close(cert);
 	return ok;
+}
+
+bool tls_credentials_use(SSL_CTX *ctx, const struct tls_settings *s, const struct tls_fault_to *to)
+{
+	bool ok = s->cert || s->psk_secrets || s->client; /* most servers ask clients for nothing */
+
+	ok = (!s->cert || use_pair(ctx, s, to)) && ok;
+	return tls_psk_use(ctx, s, to) && ok;
 }

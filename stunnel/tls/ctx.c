@@ -12,6 +12,7 @@
 
 #include "tls/credentials.h"
 #include "tls/file.h"
+#include "tls/psk.h"
 #include "tls/session.h"
 
 /* The defaults of stunnel 5.75. */
@@ -352,6 +353,7 @@ bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl)
 	SSL_clear_options(ssl, SSL_get_options(ssl));
 	SSL_set_options(ssl, SSL_CTX_get_options(c));
 	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(c), SSL_CTX_get_verify_callback(c));
+	tls_psk_switch(c, ssl);
 	if (SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(c)) != 1)
 		return false;
 	return SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(c)) == 1 &&

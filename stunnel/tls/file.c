@@ -319,6 +319,12 @@ void tls_file_close(struct tls_file *file)
 	free(file);
 }
 
+char *tls_file_text(struct tls_file *file)
+{
+	file->bytes[file->len] = '\0'; /* within the BYTES_MAX bytes */
+	return (char *)file->bytes + file->skip;
+}
+
 /* --- what is encrypted ------------------------------------------------------------------------ */
 
 /* One attempt to decrypt a file; asked: OpenSSL wanted a pass phrase. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tls/psk.h"
 #include "tls/settings.h"
 
 /* Seconds; as SSL_get_default_timeout(), which needs a connection. */
@@ -154,7 +155,7 @@ static bool digest_settings(EVP_MD_CTX *md, SSL_CTX *ctx, const struct tls_setti
 		 (unsigned long long)s->options_set, (unsigned long long)s->options_clear, v->bits);
 	return digest_text(md, numbers) && digest_names(md, &v->host) &&
 	       digest_names(md, &v->email) && digest_names(md, &v->ip) && digest_store(md, ctx) &&
-	       digest_folders(md, v);
+	       digest_folders(md, v) && tls_psk_digest(ctx, md);
 }
 
 bool tls_session_bind(SSL_CTX *ctx, const struct tls_settings *s)

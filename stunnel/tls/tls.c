@@ -209,9 +209,18 @@ int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX])
 	return 1;
 }
 
-bool tls_resumed(const struct tls *tls)
+/* OpenSSL counts a key of TLS 1.3 as a session, and may have asked for one and not used it. */
+static bool has_psk(const struct tls *tls)
 {
-	return SSL_session_reused(tls->ssl) == 1;
+	return tls->judge.psk &&
+	       (SSL_version(tls->ssl) < TLS1_3_VERSION || SSL_session_reused(tls->ssl));
+}
+
+const char *tls_origin(const struct tls *tls)
+{
+	if (has_psk(tls))
+		return "PSK";
+	return SSL_session_reused(tls->ssl) ? "previous session reused" : "new session negotiated";
 }
 
 bool tls_tell_facts(struct tls *tls, unsigned texts, bool own, struct facts *facts,
@@ -228,6 +237,7 @@ bool tls_tell_facts(struct tls *tls, unsigned texts, bool own, struct facts *fac
 		tls_facts_own(tls->ssl, facts, &tls->kept);
 	if (!tls_facts(tls->ssl, judging, texts, facts, &tls->kept, why))
 		return false;
+	facts->session_reused &= !has_psk(tls);
 	if (!facts->cert_in_session && SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_PEER)
 		tls->calls->say(tls->judge.owner, LOG_INFO, "No peer certificate received");
 	return true;

@@ -70,8 +70,8 @@ void tls_free(struct tls *tls);
  */
 int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX]);
 
-/* After the handshake: whether it resumed a session. */
-bool tls_resumed(const struct tls *tls);
+/* After the handshake: what its keys come from, in the words of stock's log. */
+const char *tls_origin(const struct tls *tls);
 
 /*
  * After a server's handshake: tls_facts(), with the server name, and if `own` tls_facts_own(): see

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tls/facts.h"
+#include "tls/psk.h"
 
 #define ROUNDS_MAX 20 /* a handshake takes three at most; the limit stops an endless one */
 
@@ -123,6 +124,8 @@ static bool gets_in(struct tls_ctx *ctx, const struct tls_settings *s, SSL_CTX *
 
 	if (server && client && join(server, client)) {
 		offer_groups(client, s, server);
+		if (!SSL_get_certificate(server))
+			tls_psk_offer(client, SSL_get_SSL_CTX(server));
 		ERR_clear_error();
 		SSL_set_verify(server, SSL_VERIFY_NONE, NULL);
 		SSL_set_accept_state(server);

@@ -2,6 +2,7 @@
 #ifndef TLS_VERIFY_H
 #define TLS_VERIFY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What is asked of a client's certificate; bits. */
@@ -29,6 +30,7 @@ struct tls_judge {
 	const struct tls_verify *verify; /* of the context that the connection has now */
 	void (*say)(void *owner, int level, const char *text); /* a line for the log */
 	void *owner;
+	bool psk; /* a key that both ends have was found */
 };
 
 struct x509_store_ctx_st;

@@ -76,9 +76,7 @@ static bool handshake_done(struct conn *c)
 		return false;
 	if (s->log_level < LOG_INFO)
 		return true;
-	conn_log(c, LOG_INFO, "TLS accepted: %s",
-		 c->front.facts.session_reused ? "previous session reused"
-					       : "new session negotiated");
+	conn_log(c, LOG_INFO, "TLS accepted: %s", tls_origin(tls));
 	tls_describe(tls, text);
 	conn_log(c, LOG_INFO, "%s", text);
 	return true;

@@ -34,8 +34,7 @@ static void log_done(struct conn *c)
 
 	if (c->service->log_level < LOG_INFO)
 		return;
-	conn_log(c, LOG_INFO, "TLS connected: %s",
-		 tls_resumed(tls) ? "previous session reused" : "new session negotiated");
+	conn_log(c, LOG_INFO, "TLS connected: %s", tls_origin(tls));
 	tls_describe(tls, text);
 	conn_log(c, LOG_INFO, "%s", text);
 }
