@@ -336,6 +336,8 @@ static void check_trust(struct check *r, const struct config_section *s)
 	const struct tls_verify *v = &s->tls.verify;
 	const char *name = s->service.name;
 
+	if (s->tls.psk_secrets)
+		return;
 	if (!(v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER))) {
 		report_add(r->report, REPORT_WARNING, &place,
 			   "Service [%.100s] needs authentication to prevent MITM attacks", name);

@@ -30,7 +30,8 @@ struct keys {
 	struct tls_file *file;
 	struct key *key; /* in the file's order */
 	size_t count;
-	struct key **sorted; /* by identity, and in the file's order where it stands twice */
+	struct key **sorted;   /* by identity, and in the file's order where it stands twice */
+	const struct key *own; /* that a client proves itself with */
 };
 
 /* --- the file --------------------------------------------------------------------------------- */
@@ -238,6 +239,26 @@ static unsigned find_for_client(SSL *ssl, const char *identity, unsigned char *t
 	return give(key, to, max);
 }
 
+static unsigned offer(const struct key *key, char *identity, unsigned identity_max,
+		      unsigned char *to, unsigned max)
+{
+	if ((size_t)snprintf(identity, identity_max, "%s", key->identity) >= identity_max)
+		return 0;
+	return give(key, to, max);
+}
+
+static unsigned offer_own(SSL *ssl, const char *hint, char *identity, unsigned identity_max,
+			  unsigned char *to, unsigned max)
+{
+	const struct key *own = keys_of(SSL_get_SSL_CTX(ssl))->own;
+	struct tls_judge *judge = SSL_get_app_data(ssl);
+
+	(void)hint;
+	say(judge, LOG_INFO, "PSK client configured for identity \"%s\"", own->identity);
+	judge->psk = true;
+	return offer(own, identity, identity_max, to, max);
+}
+
 /* The client's part of tls_trial(). */
 static unsigned offer_first(SSL *ssl, const char *hint, char *identity, unsigned identity_max,
 			    unsigned char *to, unsigned max)
@@ -245,9 +266,7 @@ static unsigned offer_first(SSL *ssl, const char *hint, char *identity, unsigned
 	const struct keys *keys = SSL_get_app_data(ssl);
 
 	(void)hint;
-	if ((size_t)snprintf(identity, identity_max, "%s", keys->key[0].identity) >= identity_max)
-		return 0;
-	return give(&keys->key[0], to, max);
+	return offer(&keys->key[0], identity, identity_max, to, max);
 }
 
 void tls_psk_offer(SSL *client, const SSL_CTX *server)
@@ -272,6 +291,19 @@ static bool own_keys(SSL_CTX *ctx, struct keys *keys)
 	return keys_index >= 0 && SSL_CTX_set_ex_data(ctx, keys_index, keys) == 1;
 }
 
+/* The key of PSKidentity, or the first. */
+static bool choose_own(SSL_CTX *ctx, struct keys *keys, const struct tls_settings *s,
+		       const struct tls_fault_to *to)
+{
+	keys->own = s->psk_identity ? find(keys, s->psk_identity) : &keys->key[0];
+	if (!keys->own)
+		return tls_fault_refuse(to, "PSKidentity",
+					"No key found for the specified PSK identity",
+					s->psk_identity);
+	SSL_CTX_set_psk_client_callback(ctx, offer_own);
+	return true;
+}
+
 bool tls_psk_use(SSL_CTX *ctx, const struct tls_settings *s, const struct tls_fault_to *to)
 {
 	struct keys *keys = s->psk_secrets ? calloc(1, sizeof *keys) : NULL;
@@ -289,6 +321,10 @@ bool tls_psk_use(SSL_CTX *ctx, const struct tls_settings *s, const struct tls_fa
 		tls_fault_tell(to, TLS_TROUBLE_WARNING, "PSKsecrets",
 			       "Insecure file permissions on %.200s", s->psk_secrets);
 	log_main(LOG_INFO, "PSK identities: %zu retrieved", keys->count);
+	if (s->client)
+		return choose_own(ctx, keys, s, to);
+	if (s->psk_identity)
+		log_main(LOG_NOTICE, "PSK identity is ignored in the server mode");
 	SSL_CTX_set_psk_server_callback(ctx, find_for_client);
 	return true;
 }

@@ -25,7 +25,8 @@ bool tls_session_use(struct ssl_ctx_st *ctx, int life);
 /*
  * A session is resumed only where it could have been made: a ticket of another service, or from
  * before a change of the configuration, must not carry its cipher past these settings, nor a
- * client that was asked for less. To be called when the context holds whom it trusts.
+ * client that was asked for less. To be called when the context holds whom it trusts, and its keys.
+ * A client with pre-shared keys is bound to nothing: it resumes what it has kept itself.
  */
 bool tls_session_bind(struct ssl_ctx_st *ctx, const struct tls_settings *settings);
 

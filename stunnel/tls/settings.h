@@ -16,8 +16,9 @@ struct tls_settings {
 	const char *server_name; /* that a client sends (RFC 6066 3); NULL: none */
 	const char *cert; /* a file as tls/file.h reads it; NULL: no context, all else is checked */
 	const char *key;  /* likewise; NULL: in that of cert */
-	const char *psk_secrets; /* a file of lines IDENTITY:KEY; NULL: none */
-	const char *ciphers;	 /* up to TLS 1.2 */
+	const char *psk_secrets;  /* a file of lines IDENTITY:KEY; NULL: none */
+	const char *psk_identity; /* of the line that a client uses; NULL: the first */
+	const char *ciphers;	  /* up to TLS 1.2 */
 	const char *ciphersuites;
 	const char *curves;
 	const char *curves_option; /* the one of the option's two names that the file uses */

@@ -32,7 +32,6 @@ IDLE = [
     "OCSPnonce = yes",
     "OCSPrequire = no",
     "TIMEOUTocsp = 5",
-    "PSKidentity = web",
 ]
 
 ANYWAY = [

@@ -3,12 +3,13 @@
 
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
 
 from certs import certificates
-from peers import BINARY, Stock, Stunnel, daemon_only, free_port, service
+from peers import BINARY, DEADLINE, Program, Stock, Stunnel, daemon_only, free_port, service
 from recorder import OK, Recorder
 
 pytestmark = daemon_only
@@ -166,6 +167,105 @@ def test_a_server_name_leads_to_keys_of_its_own(start, secrets, version, tmp_pat
     stunnel.wait_log("TLS accepted: PSK", 2)
     for key, name in ((OTHER, one), (SECRET.encode().hex(), two)):
         assert "HTTP/1.1" not in request(stunnel, version, *psk("test1", key), *name)
+
+
+# ---- clients --------------------------------------------------------------------------------
+
+
+class PskServer(Program):
+    """openssl's server, with the key of one identity and no certificate."""
+
+    name = "openssl"
+
+    def __init__(self, version, *arguments):
+        super().__init__()
+        self.port = free_port()
+        self.arguments = [version, *arguments]
+
+    def command(self):
+        return ["openssl", "s_server", "-www", "-accept", str(self.port), *self.arguments]
+
+    def endpoints(self):
+        return [f"127.0.0.1:{self.port}"]
+
+
+def page(daemon):
+    """What openssl's server tells of the connection, or nothing."""
+    with socket.create_connection(("127.0.0.1", daemon.port), DEADLINE) as sock:
+        sock.settimeout(DEADLINE)
+        sock.sendall(REQUEST.encode())
+        try:
+            return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
+        except ConnectionResetError:
+            return ""
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    "identity, key, gets_in",
+    [
+        (None, KEYS["test1"], True),
+        ("test1", KEYS["test1"], True),
+        ("test2", OTHER, True),
+        (None, OTHER, False),
+        ("test2", KEYS["test1"], False),
+    ],
+)
+def test_a_client_proves_itself(start, both, secrets, version, identity, key, gets_in):
+    peer = start(PskServer(version, "-nocert", *psk(identity or "test1", key)))
+    options = ["client = yes", f"PSKsecrets = {secrets()}"]
+    options += [f"PSKidentity = {identity}"] if identity else []
+    for daemon in both(peer, *options):
+        assert ("No peer certificate" in page(daemon) or "no client certificate" in page(daemon)) == gets_in
+        daemon.wait_log(f'PSK client configured for identity "{identity or "test1"}"')
+        assert not daemon.log_lines("MITM")
+    if gets_in:
+        daemon.wait_log("TLS connected: PSK")
+
+
+@VERSIONS
+def test_a_client_with_keys_still_verifies_certificates(start, both, secrets, version):
+    """The key of a server that can choose stands for its certificate, and no other way."""
+    options = ["client = yes", f"PSKsecrets = {secrets()}", "verifyChain = yes", "checkHost = localhost"]
+    good = ["-cert", certificates().cert, "-key", certificates().key]
+    bad = ["-cert", certificates().other_cert, "-key", certificates().other_key]
+    for arguments, accepted in (good, True), (bad, False), (["-nocert"], True):
+        peer = start(PskServer(version, *psk("test1"), *arguments))
+        for daemon in both(peer, *options, f"CAfile = {certificates().ca}"):
+            assert bool(page(daemon)) == accepted
+
+
+@VERSIONS
+def test_one_is_the_others_peer(start, server, secrets, version):
+    """Stock and ours, each in front of the other."""
+    limit = f"sslVersion = TLSv1.{version[-1]}"
+    keys = [f"PSKsecrets = {secrets()}", limit]
+    for outer, inner in ((Stock, Stunnel), (Stunnel, Stock), (Stunnel, Stunnel)):
+        backend = start(Recorder(answer_once))
+        accepting = server(*keys, kind=inner, backend=backend)
+        client = server(*keys, "client = yes", "PSKidentity = test3", kind=outer, backend=accepting)
+        assert "HTTP/1.1 200 OK" in page(client)
+        accepting.wait_log('Key configured for PSK identity "test3"')
+
+
+def test_an_identity_that_is_not_in_the_file(secrets, tmp_path):
+    port = free_port()
+    config = tmp_path / "test.conf"
+    text = f"pid =\nforeground = yes\nsyslog = no\n[web]\nclient = yes\naccept = 127.0.0.1:{port}\n"
+    text += f"connect = 127.0.0.1:{port}\nPSKsecrets = {secrets()}\nPSKidentity = test9\n"
+    config.write_text(text)
+    for binary in filter(None, (Stock.BINARY, BINARY)):
+        done = subprocess.run([binary, config], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 1
+        assert "Service [web]: No key found for the specified PSK identity" in done.stderr
+
+
+def test_a_server_ignores_an_identity(both, secrets):
+    for daemon in both(free_port(), f"PSKsecrets = {secrets()}", "PSKidentity = test9"):
+        daemon.wait_log("PSK identity is ignored in the server mode")
+
+
+# ---- other peers, and faults ----------------------------------------------------------------
 
 
 @pytest.mark.skipif(not shutil.which("gnutls-cli"), reason="needs gnutls-cli")
