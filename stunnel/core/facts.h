@@ -61,7 +61,7 @@ struct facts_cert {
 struct facts {
 	struct facts_addr client; /* the client, as a PROXY header says if one came */
 	struct facts_addr server; /* the address of ours that was connected to */
-	bool plain;		  /* the client comes without TLS: of it, nothing is known */
+	bool plain;		  /* the client comes without TLS: what is told of TLS is empty */
 	struct span sni;	  /* empty if the client sent none */
 	struct span alpn;	  /* the protocol that was agreed on, or empty */
 	struct span tls_version;  /* as OpenSSL names it: TLSv1.3 */

@@ -177,7 +177,7 @@ static void put_tlvs(const struct proxy *p, const struct facts *facts, uint32_t 
 
 		if (!(tlvs & PROXY_BIT(id)) || proxy_tlvs[id].in_ssl)
 			continue;
-		if (id == PROXY_SSL)
+		if (id == PROXY_SSL && !facts->plain)
 			put_ssl(p, facts, tlvs, out);
 		else if (id == PROXY_CUSTOM)
 			put_custom(p, facts, tlvs, out);

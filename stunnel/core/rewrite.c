@@ -108,7 +108,7 @@ static const struct short_form {
 		SPAN_INIT(option), SPAN_INIT(header), SPAN_INIT(template), yes \
 	}
 	FORM("xForwardedFor", "X-Forwarded-For", "%{client_ip}", REWRITE_APPEND),
-	FORM("xForwardedProto", "X-Forwarded-Proto", "https", REWRITE_SET),
+	FORM("xForwardedProto", "X-Forwarded-Proto", "%{proto}", REWRITE_SET),
 	FORM("xForwardedPort", "X-Forwarded-Port", "%{server_port}", REWRITE_SET),
 	FORM("xRealIP", "X-Real-IP", "%{client_ip}", REWRITE_SET),
 	FORM("forwarded", "Forwarded", "%{forwarded}", REWRITE_APPEND),

@@ -172,6 +172,11 @@ static void put_session_reused(const struct template_source *from, struct out *o
 	out_char(out, from->facts->session_reused ? '1' : '0');
 }
 
+static void put_proto(const struct template_source *from, struct out *out)
+{
+	out_put(out, from->facts->plain ? SPAN("http") : SPAN("https"));
+}
+
 static void put_forwarded(const struct template_source *from, struct out *out)
 {
 	out_put(out, SPAN("for="));
@@ -189,7 +194,8 @@ static void put_forwarded(const struct template_source *from, struct out *out)
 		out_put(out, field->value);
 		out_char(out, '"');
 	}
-	out_put(out, SPAN(";proto=https"));
+	out_put(out, SPAN(";proto="));
+	put_proto(from, out);
 }
 
 static void put_request_id(const struct template_source *from, struct out *out)
@@ -292,6 +298,8 @@ static const struct variable variables[] = {
 	 FORWARDED_MAX, BY(put_forwarded)},
 	{{SPAN_INIT("peer_ip"), ANYWHERE, "who connected: the client, or the sender of a PROXY header"},
 	 FACTS_IP_TEXT_MAX, BY(put_peer_ip)},
+	{{SPAN_INIT("proto"), ANYWHERE, "https, or http from a client of client = yes"},
+	 5, BY(put_proto)},
 	{{SPAN_INIT("referer"), IN_LOGS, "Referer of the request"},
 	 3 * TEMPLATE_REFERER_MAX, EXCHANGE(referer)},
 	{{SPAN_INIT("request"), IN_LOGS, "first line of the request"},

@@ -73,6 +73,7 @@ static const struct ours {
 	{"client_ip", "192.0.2.7", ANYWHERE},
 	{"client_port", "51234", ANYWHERE},
 	{"peer_ip", "2001:db8::1", ANYWHERE},
+	{"proto", "https", ANYWHERE},
 	{"server_ip", "unknown", ANYWHERE},
 	{"server_port", "0", ANYWHERE},
 	{"session_reused", "1", ANYWHERE},

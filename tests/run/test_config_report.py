@@ -128,7 +128,6 @@ def test_all_of_one_service_is_looked_at(told):
         "connect = ",
         "connect 443",
         "exec = /bin/cat",
-        "client = yes",
         "transparent = destination",
     ],
 )
@@ -137,7 +136,7 @@ def test_a_bad_endpoint_is_not_missed_as_well(told, line):
     assert numbers(lines) == [5]
 
 
-@pytest.mark.parametrize("line", ["PSKsecrets = {dir}/psk", "client = yes", "engine = pkcs11"])
+@pytest.mark.parametrize("line", ["PSKsecrets = {dir}/psk", "engine = pkcs11"])
 def test_what_stands_for_a_certificate_is_told_alone(told, line):
     lines = told(line + "\n" + WEB)
     assert numbers(lines) == [1]
@@ -161,8 +160,11 @@ def test_secrets_are_not_told(told, name, sign):
 
 
 def test_a_clients_section_is_not_judged_as_a_servers(told):
-    lines = told("[web]\nclient = yes\naccept = 127.0.0.1:{port}\nconnect = 1\nsni = www.test\n")
-    assert [line.split('": ')[1] for line in lines] == [UNBUILT]
+    """It needs no certificate, and `sni` is no endpoint of it."""
+    lines = told("[web]\nclient = yes\naccept = 127.0.0.1:{port}\nsni = www.test\n")
+    assert lines == [
+        "Service [web]: Each service must define two endpoints: 'connect' is missing"
+    ]
 
 
 def test_a_bad_key_is_not_looked_for_in_the_certificate(told):

@@ -196,6 +196,8 @@ static void tlvs(void **state)
 	p.tlvs = UINT32_C(1) << PROXY_SSL;
 	check_v2(&p, &facts,
 		 SPAN(SIGNATURE "\x21\x11\0\x1e" INET4 "\x20\0\x0f\5\1\2\3\4\x21\0\7TLSv1.3"), 0);
+	facts.plain = true; /* a client without TLS has no such TLV */
+	check_v2(&p, &facts, SPAN(SIGNATURE "\x21\x11\0\x0c" INET4), 0);
 }
 
 /* The CRC was computed by another implementation. */

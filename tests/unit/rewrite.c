@@ -229,6 +229,25 @@ static void templates(void **state)
 	check(&rw, "", "A: 100% %{sni} {sni} } www.example.test%\r\n");
 }
 
+static void a_plain_client_is_of_http(void **state)
+{
+	struct facts facts = conversation_facts;
+	struct rewrite rw;
+	struct text text = {0};
+
+	(void)state;
+	facts.plain = true;
+	rewrite_compile(&rw, "xForwardedProto = yes\nforwarded = replace\n"
+			     "httpSetHeader = A: %{proto}");
+	apply_with(&rw, &facts, "", &text);
+	assert_bytes(text_span(&text),
+		     SPAN(LINE "X-Forwarded-Proto: http\r\n"
+			       "Forwarded: for=192.0.2.7;by=198.51.100.1;proto=http\r\n"
+			       "A: http\r\n\r\n"),
+		     "a plain client");
+	text_free(&text);
+}
+
 static void what_the_peer_chose_cannot_break_a_line(void **state)
 {
 	struct facts facts = conversation_facts;
@@ -488,6 +507,7 @@ int main(void)
 		cmocka_unit_test(ours_stand_before_what_the_client_chooses),
 		cmocka_unit_test(later_rules_replace_earlier_ones),
 		cmocka_unit_test(templates),
+		cmocka_unit_test(a_plain_client_is_of_http),
 		cmocka_unit_test(what_the_peer_chose_cannot_break_a_line),
 		cmocka_unit_test(facts_that_are_not_known),
 		cmocka_unit_test(insertion_bounds_every_output),
