@@ -41,12 +41,20 @@ const char *config_outside(struct config *config, const char *path)
 	return arena_format(&config->arena, path[0] == '/' ? "%s%s" : "%s/%s", root, path);
 }
 
+static void free_section(struct config_section *s)
+{
+	tls_ctx_free(s->service.tls);
+	tls_tickets_forget(&s->tls.ticket_key);
+	tls_tickets_forget(&s->tls.ticket_mac);
+}
+
 void config_free(struct config *config)
 {
 	if (!config)
 		return;
 	for (size_t i = 0; i < config->count; i++)
-		tls_ctx_free(config->section[i]->service.tls);
+		free_section(config->section[i]);
+	free_section(&config->defaults);
 	access_close(config->access);
 	arena_free(&config->arena);
 	free(config);

@@ -28,6 +28,7 @@ struct config_globals {
 	bool syslog;
 	enum config_foreground foreground;
 	int facility;
+	int ticket_seconds;  /* after which session tickets get a new key; 0: never */
 	int workers;	     /* how many; 0: one a core */
 	int max_connections; /* of all sections together; 0: any number */
 	unsigned uid, gid;   /* that workers change to; 0: they keep the master's */
@@ -47,7 +48,6 @@ struct config_section {
 		connect_to; /* as written; addresses.c makes addresses of them */
 	const char *sni, *protocol;
 	const char *access_path, *access_format;
-	bool session_resume;
 	bool delay;		   /* names are not looked up at the load */
 	struct net_addrs accept;   /* what to listen on */
 	struct report_line **line; /* by row of the table: the option's last line, or NULL */

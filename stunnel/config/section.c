@@ -11,7 +11,7 @@
 #include "config/table.h"
 #include "conn/steps/plan.h"
 #include "tls/ctx.h"
-#include "tls/library.h"
+#include "tls/facts.h"
 #include "tls/trial.h"
 
 /* The section that is checked, and where reasons go. */
@@ -307,13 +307,20 @@ static void tell_trial(void *arg, bool nobody, const char *option, const char *w
 	     option ? table_line(r->section, option) : NULL, "%s", why);
 }
 
-/* The session cache is off: without tickets no session is resumed. */
-static uint64_t no_tickets(void)
+/* Either secret alone would leave half of the key to chance. */
+static void check_tickets(struct check *r, const struct tls_settings *tls)
 {
-	uint64_t bit = 0;
+	static const char *const names[] = {"ticketKeySecret", "ticketMacSecret"};
+	bool mac_only = tls->ticket_key.len == 0;
 
-	tls_library_option("NO_TICKET", &bit);
-	return bit;
+	if (tls->client)
+		for (size_t i = 0; i < 2; i++)
+			if (table_line(r->section, names[i]))
+				tell(r, REPORT_NOTE, table_line(r->section, names[i]),
+				     "It has no effect here: a client makes no tickets");
+	if (mac_only != (tls->ticket_mac.len == 0) && !ANY_REFUSED(r, names[!mac_only]))
+		refuse(r, names[mac_only],
+		       "\"ticketKeySecret\" and \"ticketMacSecret\" must be set together");
 }
 
 static void check_alpn(struct check *r, struct tls_settings *tls)
@@ -391,8 +398,6 @@ static void make_tls(struct check *r, struct config_section *s)
 	tls->cert_texts = s->service.cert_texts = texts_on_cert(&s->service);
 	tls->ca_folder = config_outside(r->config, tls->verify.ca_path);
 	tls->crl_folder = config_outside(r->config, tls->verify.crl_path);
-	if (!s->session_resume)
-		tls->options_set |= no_tickets();
 	if (!tls->client && !tls->cert && !tls->psk_secrets &&
 	    !ANY_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
 		refuse(r, NULL, "TLS server needs a certificate");
@@ -400,6 +405,7 @@ static void make_tls(struct check *r, struct config_section *s)
 		tls->cert = NULL; /* without its key, loading it would only report more */
 	check_verification(r, &tls->verify);
 	check_alpn(r, tls);
+	check_tickets(r, tls);
 	s->service.tls = tls_ctx_new(tls, &(struct tls_fault_to){tell_tls, r});
 	if (s->service.tls && !tls->client)
 		tls_trial(s->service.tls, tls, tell_trial, r);

@@ -264,6 +264,13 @@ const char *values_tls_option(const struct values_input *in, void *slot)
 	return NULL;
 }
 
+const char *values_ticket_secret(const struct values_input *in, void *slot)
+{
+	values_ticket_secret_slot *secret = slot;
+
+	return tls_tickets_parse(secret, in->value) ? NULL : in->bounds->error;
+}
+
 const char *values_verify(const struct values_input *in, void *slot)
 {
 	static const unsigned bits_of[] = {

@@ -78,6 +78,7 @@ VALUES_SETTER(values_group, unsigned);
 VALUES_SETTER(values_version, int);		       /* of TLS */
 VALUES_SETTER(values_versions, struct tls_settings);   /* sets both bounds */
 VALUES_SETTER(values_tls_option, struct tls_settings); /* NAME sets the option, -NAME clears it */
+VALUES_SETTER(values_ticket_secret, struct tls_tickets_secret);
 VALUES_SETTER(values_socket, struct net_options);
 VALUES_SETTER(values_policy, struct service);	/* service_option(); in->word may be set */
 VALUES_SETTER(values_send_proxy, const char *); /* yes: protocol = proxy; no undoes that */

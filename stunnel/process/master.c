@@ -19,6 +19,7 @@
 #include "process/generation.h"
 #include "sys/log.h"
 #include "tls/secret.h"
+#include "tls/tickets.h"
 #include "process/worker.h"
 
 #define LOG_RETRY_MS 100 /* until syslog is offered again the lines that it did not take */
@@ -156,15 +157,23 @@ static void handle_signal(struct master *m, int number)
 	}
 }
 
+/* The sooner of two times in milliseconds, of which a negative one never comes. */
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static void serve(struct master *m)
 {
 	while (!m->ending) {
-		int ms = child_replace(&m->generations.first->children);
+		struct generation *newest = m->generations.first;
+		int ms = sooner(child_replace(&newest->children),
+				tls_tickets_rotate(newest->config->globals.ticket_seconds));
 		struct timespec wait;
 		int number;
 
-		if (log_flush() && (ms < 0 || ms > LOG_RETRY_MS))
-			ms = LOG_RETRY_MS;
+		if (log_flush())
+			ms = sooner(ms, LOG_RETRY_MS);
 		wait = (struct timespec){ms / 1000, ms % 1000 * 1000000L};
 		number = ms >= 0 ? sigtimedwait(&m->signals, NULL, &wait)
 				 : sigwaitinfo(&m->signals, NULL);
@@ -191,6 +200,7 @@ static void end(struct master *m)
 	generation_stop(&m->generations);
 	counts_tell(&m->generations.shared->counts);
 	generation_forget(&m->generations);
+	tls_tickets_close();
 	daemon_pid_remove();
 }
 
@@ -206,6 +216,7 @@ static bool start(struct master *m, struct generation *g)
 	log_name("main");
 	if (!tls_secret_settle())
 		return false;
+	tls_tickets_settle();
 	if (!open_log(g) || !access_open(g->config->access, globals->chroot) ||
 	    !generation_start(&m->generations, g))
 		return false;
@@ -243,6 +254,7 @@ static int give_up(struct master *m, struct generation *g)
 	if (g && m->generations.first != g)
 		generation_free(g);
 	generation_forget(&m->generations);
+	tls_tickets_close();
 	return told && in_foreground ? 0 : 1;
 }
 

@@ -276,9 +276,6 @@ static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
 	if (s->verify.bits & TLS_VERIFY_REQUIRE)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	SSL_CTX_set_verify(ctx->ssl_ctx, mode, tls_verify_certificate);
-	/* A ticket holds the leaf certificate only: a resumed session would lack the chain. */
-	if (mode != SSL_VERIFY_NONE && s->cert_texts & TLS_CERT_CHAIN)
-		SSL_CTX_set_options(ctx->ssl_ctx, SSL_OP_NO_TICKET);
 	ok = load_trusted(ctx->ssl_ctx, s, to);
 	ok = load_revoked(ctx->ssl_ctx, s, to) && ok;
 	return check_addresses(&s->verify, to) && ok;
@@ -303,8 +300,7 @@ static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct
 	ok = set_verification(ctx, s, to) && ok;
 	if (!ok)
 		return false;
-	return (tls_session_key() && tls_session_use(ctx->ssl_ctx, s->session_seconds) &&
-		tls_session_bind(ctx->ssl_ctx, s)) ||
+	return (tls_session_use(ctx->ssl_ctx, s) && tls_session_bind(ctx->ssl_ctx, s)) ||
 	       tls_fault_refuse(to, NULL, "Failed to initialize TLS context", s->service);
 }
 

@@ -8,42 +8,40 @@
 #include <string.h>
 #include <time.h>
 
+#include "tls/cache.h"
+#include "tls/facts.h"
 #include "tls/psk.h"
 #include "tls/settings.h"
+#include "tls/tickets.h"
 
 /* Seconds; as SSL_get_default_timeout(), which needs a connection. */
 #define DEFAULT_LIFE 7200
 
-/* As SSL_CTX_set_tlsext_ticket_keys() wants it: name, HMAC-SHA256 key, AES-256 key. */
-static unsigned char ticket_key[80];
-static bool key_made;
+/* Bytes of a session in the cache: with a client's certificate, or without. */
+#define LARGE TLS_CACHE_BYTES_MAX
+#define SMALL 1024
 
-bool tls_session_key(void)
-{
-	if (!key_made)
-		key_made = RAND_bytes(ticket_key, sizeof ticket_key) == 1;
-	return key_made;
-}
-
-/* CLOCK_BOOTTIME cannot be set, and begins anew only when the ticket key is gone, too. */
-static int64_t seconds(void)
+/*
+ * CLOCK_BOOTTIME cannot be set, and begins anew only when the ticket keys are gone, too. With fixed
+ * ones a session may be of another host, with which only the time of day is common.
+ */
+static int64_t seconds(const SSL_CTX *ctx)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
+	clock_gettime(tls_tickets_are_fixed(ctx) ? CLOCK_REALTIME : CLOCK_BOOTTIME, &now);
 	return now.tv_sec;
 }
 
 /*
  * TLS 1.3 answers each ticket with a fresh one, and so a client could resume for ever without its
- * certificate being verified again. Each ticket therefore carries the time of the full handshake,
- * which OpenSSL passes on from session to session and authenticates with the rest of the ticket.
+ * certificate being verified again. Each session therefore carries the time of the full handshake,
+ * which OpenSSL passes on from session to session and authenticates with the rest of a ticket.
  */
-static int on_new_ticket(SSL *ssl, void *arg)
+static int note_handshake(SSL *ssl)
 {
-	int64_t shown = seconds();
+	int64_t shown = seconds(SSL_get_SSL_CTX(ssl));
 
-	(void)arg;
 	/* After a server name led to another service OpenSSL still has the first one's timeout. */
 	SSL_SESSION_set_timeout(SSL_get_session(ssl), SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)));
 	if (SSL_session_reused(ssl) || !SSL_get0_peer_certificate(ssl))
@@ -51,10 +49,16 @@ static int on_new_ticket(SSL *ssl, void *arg)
 	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &shown, sizeof shown);
 }
 
+static int on_new_ticket(SSL *ssl, void *arg)
+{
+	(void)arg;
+	return note_handshake(ssl);
+}
+
 /* Whether the session's full handshake is within ctx's timeout; true without a certificate. */
 static bool is_recent(SSL_SESSION *session, const SSL_CTX *ctx)
 {
-	int64_t shown, now = seconds();
+	int64_t shown, now = seconds(ctx);
 	void *data;
 	size_t len;
 
@@ -78,18 +82,150 @@ static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigne
 	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
 
-bool tls_session_use(SSL_CTX *ctx, int life)
+/* --- the cache -------------------------------------------------------------------------------- */
+
+static void drop_cache(void *parent, void *cache, CRYPTO_EX_DATA *data, int index, long argl,
+		       void *argp)
+{
+	(void)parent, (void)data, (void)index, (void)argl, (void)argp;
+	tls_cache_drop(cache);
+}
+
+/* Where a context keeps its cache; none if its sessions are not resumed. */
+static int cache_index(void)
+{
+	static int index = -1;
+
+	if (index < 0)
+		index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, drop_cache);
+	return index;
+}
+
+/*
+ * Where a session keeps the cache that it is in. OpenSSL tells of a removal with the context that
+ * accepted, even if a server name has led to another.
+ */
+static int home_index(void)
+{
+	static int index = -1;
+
+	if (index < 0)
+		index = SSL_SESSION_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	return index;
+}
+
+/* The cache of the context that the connection has now. */
+static struct tls_cache *cache_of(const SSL *ssl)
+{
+	return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), cache_index());
+}
+
+/* TLS 1.3 makes sessions also for tickets that hold all of the session. */
+static bool is_stateful(const SSL *ssl)
+{
+	return SSL_version(ssl) < TLS1_3_VERSION || SSL_get_options(ssl) & SSL_OP_NO_TICKET;
+}
+
+/* Always 0: OpenSSL's reference to the session is not kept. */
+static int on_new_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls_cache *cache = cache_of(ssl);
+	unsigned char bytes[TLS_CACHE_BYTES_MAX], *end = bytes;
+	const unsigned char *id;
+	unsigned id_len;
+	int len;
+
+	if (!cache || !is_stateful(ssl) || note_handshake(ssl) != 1)
+		return 0;
+	len = i2d_SSL_SESSION(session, NULL);
+	if (len <= 0 || (size_t)len > sizeof bytes)
+		return 0;
+	i2d_SSL_SESSION(session, &end);
+	id = SSL_SESSION_get_id(session, &id_len);
+	tls_cache_put(cache, id, id_len,
+		      seconds(SSL_get_SSL_CTX(ssl)) + SSL_SESSION_get_timeout(session), bytes,
+		      (size_t)len);
+	SSL_SESSION_set_ex_data(session, home_index(), cache);
+	OPENSSL_cleanse(bytes, (size_t)len);
+	return 0;
+}
+
+static SSL_SESSION *on_session(SSL *ssl, const unsigned char *id, int id_len, int *copy)
+{
+	struct tls_cache *cache = cache_of(ssl);
+	const SSL_CTX *ctx = SSL_get_SSL_CTX(ssl);
+	unsigned char bytes[TLS_CACHE_BYTES_MAX];
+	const unsigned char *at = bytes;
+	SSL_SESSION *session;
+	size_t len;
+
+	*copy = 0; /* the only reference is OpenSSL's */
+	len = cache ? tls_cache_get(cache, id, (size_t)id_len, seconds(ctx), bytes) : 0;
+	if (len == 0)
+		return NULL;
+	session = d2i_SSL_SESSION(NULL, &at, (long)len);
+	OPENSSL_cleanse(bytes, len);
+	if (session && is_recent(session, ctx) &&
+	    SSL_SESSION_set_ex_data(session, home_index(), cache) == 1)
+		return session;
+	SSL_SESSION_free(session);
+	return NULL;
+}
+
+static void on_removed_session(SSL_CTX *ctx, SSL_SESSION *session)
+{
+	struct tls_cache *cache = SSL_SESSION_get_ex_data(session, home_index());
+	unsigned id_len;
+	const unsigned char *id = SSL_SESSION_get_id(session, &id_len);
+
+	(void)ctx;
+	if (cache)
+		tls_cache_remove(cache, id, id_len);
+}
+
+/* A session that is resumed has the leaf certificate, and none of its chain. */
+static bool can_resume(const struct tls_settings *s)
+{
+	return s->session_resume &&
+	       !(s->verify.bits & TLS_VERIFY_REQUEST && s->cert_texts & TLS_CERT_CHAIN);
+}
+
+static bool use_cache(SSL_CTX *ctx, const struct tls_settings *s)
+{
+	bool unlimited = s->session_size == 0 || s->session_size > TLS_CACHE_SIZE_MAX;
+	size_t size = unlimited ? TLS_CACHE_SIZE_MAX : (size_t)s->session_size;
+	struct tls_cache *cache = tls_cache_hold(
+		s->service, size, s->verify.bits & TLS_VERIFY_REQUEST ? LARGE : SMALL);
+
+	if (cache && SSL_CTX_set_ex_data(ctx, cache_index(), cache) == 1)
+		return true;
+	tls_cache_drop(cache);
+	return false;
+}
+
+bool tls_session_use(SSL_CTX *ctx, const struct tls_settings *s)
 {
 	/* With a timeout of 0 OpenSSL fails each handshake that issues a ticket. */
-	SSL_CTX_set_timeout(ctx, life != 0 ? life : DEFAULT_LIFE);
+	SSL_CTX_set_timeout(ctx, s->session_seconds != 0 ? s->session_seconds : DEFAULT_LIFE);
+	if (!can_resume(s))
+		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	if (s->client) {
+		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+		return true;
+	}
 	/* A cache in one worker's memory misses every client that another worker accepted. */
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	/* TLS 1.3 has tickets even with SSL_OP_NO_TICKET, as names of entries in the cache. */
-	if (SSL_CTX_get_options(ctx) & SSL_OP_NO_TICKET && SSL_CTX_set_num_tickets(ctx, 0) != 1)
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL |
+						    SSL_SESS_CACHE_NO_AUTO_CLEAR);
+	SSL_CTX_sess_set_new_cb(ctx, on_new_session);
+	SSL_CTX_sess_set_get_cb(ctx, on_session);
+	SSL_CTX_sess_set_remove_cb(ctx, on_removed_session);
+	if (SSL_CTX_set_session_ticket_cb(ctx, on_new_ticket, on_ticket, NULL) != 1 ||
+	    !tls_tickets_open() || !tls_tickets_use(ctx, &s->ticket_key, &s->ticket_mac))
 		return false;
-	if (SSL_CTX_set_session_ticket_cb(ctx, on_new_ticket, on_ticket, NULL) != 1)
-		return false;
-	return SSL_CTX_set_tlsext_ticket_keys(ctx, ticket_key, sizeof ticket_key) == 1;
+	if (can_resume(s))
+		return use_cache(ctx, s);
+	/* TLS 1.3 has tickets even with SSL_OP_NO_TICKET, as names of entries in a cache. */
+	return SSL_CTX_set_num_tickets(ctx, 0) == 1;
 }
 
 /* --- what sessions are bound to --------------------------------------------------------------- */

@@ -8,19 +8,13 @@ struct ssl_ctx_st;
 struct tls_settings;
 
 /*
- * Makes the ticket key if there is none yet; false if there is no randomness. Called before the
- * first context, in the master: workers forked from it, now and after a reload, then all open each
- * other's tickets.
+ * Resumption by ticket, and from a cache by clients without tickets, as the settings say: for so
+ * many seconds (0: OpenSSL's default), which begin anew with each ticket; a certificate that the
+ * client has shown counts for as long from the handshake in which it did. Whichever worker accepts,
+ * now and after a reload, tickets and cache are the same. To be called in the master. False if
+ * memory or randomness cannot be had.
  */
-bool tls_session_key(void);
-
-/*
- * Resumption by tickets under that key, for `life` seconds (0: OpenSSL's default), which begin anew
- * with each ticket; a certificate that the client has shown counts for as long from the handshake
- * in which it did. Without tickets where SSL_OP_NO_TICKET is set: to be called behind the other
- * options.
- */
-bool tls_session_use(struct ssl_ctx_st *ctx, int life);
+bool tls_session_use(struct ssl_ctx_st *ctx, const struct tls_settings *settings);
 
 /*
  * A session is resumed only where it could have been made: a ticket of another service, or from

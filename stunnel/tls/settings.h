@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tls/tickets.h"
 #include "tls/verify.h"
 
 #define TLS_LEAST_SECURITY_LEVEL 2 /* OpenSSL's, of every context */
@@ -26,7 +27,10 @@ struct tls_settings {
 	int version_max;
 	uint64_t options_set;
 	uint64_t options_clear;
+	bool session_resume;
 	int session_seconds; /* how long a session can be resumed */
+	int session_size;    /* sessions in the cache; 0: as many as a cache can have */
+	struct tls_tickets_secret ticket_key, ticket_mac; /* both, or none */
 	const char *
 		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
 	struct tls_verify verify;

@@ -108,6 +108,12 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_cal
 
 void tls_free(struct tls *tls)
 {
+	/*
+	 * A peer that goes without close_notify may resume its session (RFC 5246 7.2.1). After a
+	 * fatal alert OpenSSL has already made that impossible.
+	 */
+	if (tls->ssl)
+		SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(tls->ssl);
 	tls_bio_close(&tls->bio);
 	free(tls->sni);

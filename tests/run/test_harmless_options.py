@@ -12,8 +12,6 @@ from tls_client import TlsClient, client_context
 pytestmark = daemon_only
 
 IDLE = [
-    "sessionCacheSize = 1000",
-    "sessionCacheSize = 0",
     "renegotiation = yes",
     "renegotiation = no",
     "stack = 65536",

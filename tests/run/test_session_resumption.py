@@ -94,15 +94,3 @@ def test_cipher_that_was_withdrawn_is_not_resumed(start):
         client.get("/")
         assert client.tls.cipher()[0] == after
         assert not client.tls.session_reused
-
-
-@daemon_only
-@VERSIONS
-def test_no_tickets(start, front, version):
-    """None at all: in TLS 1.3 OpenSSL means other ones by the option, that nobody would know."""
-    backend = start(Recorder())
-    stunnel = front(backend, "options = NO_TICKET")
-    context = client_context(version=version)
-    with TlsClient(stunnel.port, context=context) as client:
-        client.get("/")
-        assert not client.session or not client.session.has_ticket
