@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "config/addresses.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sys/endpoint.h"
 #include "config/prefetch.h"
+#include "config/table.h"
 #include "conn/steps/plan.h"
 
 struct job {
@@ -29,6 +31,23 @@ static void note_names(struct job *job, const struct values_list *list, bool pas
 			prefetch_add(&job->names, plain, passive);
 }
 
+/* A host as an address to look up; false: it is none. */
+static bool local_endpoint(const char *host, char plain[static ENDPOINT_MAX])
+{
+	char text[ENDPOINT_MAX];
+
+	return *host != '/' && snprintf(text, sizeof text, "%s:0", host) < (int)sizeof text &&
+	       !endpoint_check(text, true, plain);
+}
+
+static void note_local(struct job *job, const struct config_section *s)
+{
+	char plain[ENDPOINT_MAX];
+
+	if (s->local && local_endpoint(s->local, plain))
+		prefetch_add(&job->names, plain, true);
+}
+
 static void resolve_accept(struct job *job, struct config_section *s)
 {
 	const struct values_list *accept = &s->accept_on;
@@ -46,27 +65,46 @@ static void resolve_accept(struct job *job, struct config_section *s)
 	}
 }
 
+static void resolve_local(struct job *job, struct config_section *s)
+{
+	struct report_place place = {.line = table_line(s, "local"), .service = s->title};
+	char plain[ENDPOINT_MAX], why[256] = "not the name or address of a host";
+
+	if (!s->local)
+		return;
+	if (!local_endpoint(s->local, plain) ||
+	    prefetch_resolve(&job->names, plain, true, &s->service.local, why) != NET_RESOLVED)
+		report_add(job->report, REPORT_ERROR, &place, "Failed to resolve local address: %s",
+			   why);
+}
+
+/* The targets of an option, as they are written, and what becomes of them. */
+struct targets {
+	const char *option;
+	const struct values_list *written;
+	struct conn_route *route;
+};
+
 /* NET_RESOLVED: the target's addresses are added; NET_NO_ANSWER: the workers have to look it up. */
-static enum net_answer resolve_target(struct job *job, struct config_section *s, size_t index,
+static enum net_answer resolve_target(struct job *job, struct config_section *s,
+				      const struct targets *t, size_t index,
 				      char plain[static ENDPOINT_MAX])
 {
-	const struct values_list *connect = &s->connect_to;
-	struct report_place place = {.line = connect->line[index], .service = s->title};
-	const char *flaw = endpoint_check(connect->item[index], false, plain);
+	struct report_place place = {.line = t->written->line[index], .service = s->title};
+	const char *flaw = endpoint_check(t->written->item[index], false, plain);
 	enum net_answer answer = NET_MALFORMED;
 	char why[256];
 
 	if (!flaw && s->delay && net_lookup_blocks(plain))
 		return NET_NO_ANSWER;
 	if (!flaw)
-		answer =
-			prefetch_resolve(&job->names, plain, false, &s->service.route.targets, why);
+		answer = prefetch_resolve(&job->names, plain, false, &t->route->targets, why);
 	if (answer == NET_MALFORMED)
-		report_add(job->report, REPORT_FAULT, &place, "Cannot resolve connect target: %s%s",
-			   flaw ? flaw : why, flaw ? "" : hint(plain));
+		report_add(job->report, REPORT_FAULT, &place, "Cannot resolve %s target: %s%s",
+			   t->option, flaw ? flaw : why, flaw ? "" : hint(plain));
 	else if (answer != NET_RESOLVED)
 		report_add(job->report, REPORT_WARNING, &place,
-			   "Cannot resolve connect target - delaying DNS lookup: %s", why);
+			   "Cannot resolve %s target - delaying DNS lookup: %s", t->option, why);
 	return answer;
 }
 
@@ -74,17 +112,16 @@ static enum net_answer resolve_target(struct job *job, struct config_section *s,
  * A target that can never be one is told where everybody sees it, but does not keep nine other
  * services from starting. A name that is not known now may be known at the next connection.
  */
-static void resolve_connect(struct job *job, struct config_section *s)
+static void resolve_targets(struct job *job, struct config_section *s, const struct targets *t)
 {
-	const struct values_list *connect = &s->connect_to;
 	struct arena *arena = &job->config->arena;
-	const char **names = arena_alloc(arena, (connect->count + 1) * sizeof *names);
+	const char **names = arena_alloc(arena, (t->written->count + 1) * sizeof *names);
 	bool delayed = false;
 	size_t count = 0;
 
-	for (size_t i = 0; names && i < connect->count; i++) {
+	for (size_t i = 0; names && i < t->written->count; i++) {
 		char plain[ENDPOINT_MAX];
-		enum net_answer answer = resolve_target(job, s, i, plain);
+		enum net_answer answer = resolve_target(job, s, t, i, plain);
 
 		if (answer == NET_MALFORMED)
 			continue;
@@ -92,8 +129,8 @@ static void resolve_connect(struct job *job, struct config_section *s)
 		names[count++] = arena_text(arena, plain);
 	}
 	if (delayed || count == 0) {
-		s->service.route.names = names;
-		s->service.route.name_count = count;
+		t->route->names = names;
+		t->route->name_count = count;
 	}
 }
 
@@ -106,6 +143,20 @@ static void keep(struct arena *arena, struct net_addrs *list)
 	*list = (struct net_addrs){copy, copy ? list->count : 0};
 }
 
+static void resolve_routes(struct job *job, struct config_section *s)
+{
+	struct conn_service *service = &s->service;
+	struct targets connect = {"connect", &s->connect_to, &service->route},
+		       redirect = {"redirect", &s->redirect_to, &service->redirect};
+
+	resolve_targets(job, s, &connect);
+	if (service->redirects)
+		resolve_targets(job, s, &redirect);
+	/* As in stock: which target is next means little where the list can change. */
+	if (s->delay)
+		service->failover = CONN_PRIORITY;
+}
+
 void addresses_resolve(struct config *config, struct report *report)
 {
 	struct job job = {config, report, {.arena = &config->arena}};
@@ -114,8 +165,11 @@ void addresses_resolve(struct config *config, struct report *report)
 		const struct config_section *s = config->section[i];
 
 		note_names(&job, &s->accept_on, true);
-		if (!s->delay)
+		note_local(&job, s);
+		if (!s->delay) {
 			note_names(&job, &s->connect_to, false);
+			note_names(&job, &s->redirect_to, false);
+		}
 	}
 	prefetch_run(&job.names);
 	for (size_t i = 0; i < config->count; i++) {
@@ -124,9 +178,12 @@ void addresses_resolve(struct config *config, struct report *report)
 		if (s->broken)
 			continue;
 		resolve_accept(&job, s);
-		resolve_connect(&job, s);
+		resolve_local(&job, s);
+		resolve_routes(&job, s);
 		keep(&config->arena, &s->accept);
+		keep(&config->arena, &s->service.local);
 		keep(&config->arena, &s->service.route.targets);
+		keep(&config->arena, &s->service.redirect.targets);
 		plan_compile(&s->service);
 	}
 	prefetch_free(&job.names);

@@ -44,10 +44,12 @@ struct config_section {
 	bool broken; /* its [NAME] was refused: its lines are checked, but no service is made */
 	struct conn_service service;
 	struct tls_settings tls;
-	struct values_list accept_on,
-		connect_to; /* as written; addresses.c makes addresses of them */
+	/* As written; addresses.c makes addresses of them. */
+	struct values_list accept_on, connect_to, redirect_to;
+	const char *local;
 	const char *sni, *protocol;
 	const char *access_path, *access_format;
+	bool renegotiation;
 	bool delay;		   /* names are not looked up at the load */
 	struct net_addrs accept;   /* what to listen on */
 	struct report_line **line; /* by row of the table: the option's last line, or NULL */

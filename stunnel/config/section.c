@@ -187,18 +187,61 @@ static void check_owner(struct check *r, const struct config_section *s)
 /* Other options that make an endpoint in stock are not built, and were refused at their lines. */
 static void check_endpoints(struct check *r, const struct config_section *s)
 {
-	bool accepts = s->accept_on.count != 0, connects = s->connect_to.count != 0;
+	bool accepts = s->accept_on.count != 0, written = s->connect_to.count != 0,
+	     destined = s->service.transparent & CONN_TO_DESTINATION,
+	     connects = written || destined;
 	bool joins = s->sni && !s->service.client; /* of a client it is a name to ask for */
 
 	if (ANY_REFUSED(r, "accept", "connect", "sni", "exec", "client", "protocol", "transparent"))
 		return;
-	if (connects && accepts != joins)
+	if (written != destined && accepts != joins)
 		return;
 	refuse(r, NULL, "Each service must define two endpoints: %s",
-	       accepts && joins	  ? "'accept' and 'sni' are two for one"
-	       : accepts || joins ? "'connect' is missing"
-	       : connects	  ? "'accept' is missing"
-				  : "'accept' and 'connect' are missing");
+	       accepts && joins	     ? "'accept' and 'sni' are two for one"
+	       : written && destined ? "'connect' and 'transparent = destination' are two for one"
+	       : accepts || joins    ? "'connect' is missing"
+	       : connects	     ? "'accept' is missing"
+				     : "'accept' and 'connect' are missing");
+}
+
+/* Connections can come from clients' addresses only where workers have the right. */
+static void check_transparent(struct check *r, const struct config_section *s)
+{
+	int rc;
+
+	if (!(s->service.transparent & CONN_FROM_CLIENT))
+		return;
+	for (size_t i = 0; i < s->accept_on.count; i++)
+		if (s->accept_on.item[i][0] == '/')
+			refuse(r, "transparent",
+			       "Transparent source needs a socket: clients of "
+			       "%.200s have no IP address",
+			       s->accept_on.item[i]);
+	rc = net_foreign();
+	if (rc == 0 && r->config->globals.uid != 0)
+		tell(r, REPORT_FAULT, table_line(s, "transparent"),
+		     "with setuid no worker may connect from clients' addresses (CAP_NET_ADMIN)");
+	else if (rc != 0)
+		tell(r, REPORT_FAULT, table_line(s, "transparent"),
+		     "nobody may connect from clients' addresses here: IP_TRANSPARENT: %s (%d)",
+		     strerror(-rc), -rc);
+}
+
+/* Clients that a verification refuses go elsewhere, so there has to be one. */
+static void check_redirect(struct check *r, struct config_section *s)
+{
+	unsigned *bits = &s->tls.verify.bits;
+
+	s->service.redirects = s->redirect_to.count != 0;
+	if (!s->service.redirects)
+		return;
+	if (s->service.client)
+		refuse(r, "redirect", "\"redirect\" is unsupported in client sections");
+	else if (!(*bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER)) && !ANY_REFUSED(r, "verify"))
+		refuse(r, "redirect",
+		       "Either \"verifyChain\" or \"verifyPeer\" has to be enabled "
+		       "for \"redirect\" to work");
+	*bits |= TLS_VERIFY_REDIRECT;
 }
 
 /* Checks options of core/service.c against one another. */
@@ -386,6 +429,19 @@ static void make_client(struct check *r, struct config_section *s)
 	check_trust(r, s);
 }
 
+/*
+ * Renegotiation could change certificate, cipher and version after a backend was told of them; the
+ * server name counts only in a connection's first handshake.
+ */
+static bool may_renegotiate(const struct config_section *s)
+{
+	const struct conn_service *service = &s->service;
+
+	return s->renegotiation && !conn_service_http(service) &&
+	       (service->client || s->tls.verify.bits == 0) &&
+	       !(service->send_proxy && service->policy.proxy.tlvs != 0);
+}
+
 static void make_tls(struct check *r, struct config_section *s)
 {
 	struct tls_settings *tls = &s->tls;
@@ -393,7 +449,7 @@ static void make_tls(struct check *r, struct config_section *s)
 	tls->client = s->service.client;
 	if (tls->client)
 		make_client(r, s);
-
+	tls->renegotiates = may_renegotiate(s);
 	tls->curves_option = table_written(s, "curves");
 	tls->cert_texts = s->service.cert_texts = texts_on_cert(&s->service);
 	tls->ca_folder = config_outside(r->config, tls->verify.ca_path);
@@ -425,6 +481,8 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 	check_protocol(r, s);
 	check_endpoints(r, s);
 	check_owner(r, s);
+	check_transparent(r, s);
+	check_redirect(r, s);
 	make_access(r, s);
 	make_tls(r, s);
 	check_policy(r, s);

@@ -82,6 +82,14 @@ static const struct values_choice failover_choice[] = {
 #define SECONDS BOUNDS(INT_MIN, INT_MAX)
 #define YES_NO .bounds.choice = values_yes_no, .bounds.error = VALUES_YES_NO_ERROR
 
+static const struct values_choice transparent_choice[] = {
+	{"none", 0},
+	{"no", 0},
+	{"source", CONN_FROM_CLIENT},
+	{"yes", CONN_FROM_CLIENT},
+	{"destination", CONN_TO_DESTINATION},
+	{"both", CONN_FROM_CLIENT | CONN_TO_DESTINATION},
+	{0}};
 static const char randomness[] = "OpenSSL takes its randomness from the system";
 static const char only_exec[] = "it is for programs that 'exec' starts";
 static const char no_ocsp[] = "no OCSP responder is asked";
@@ -160,6 +168,8 @@ static const struct row rows[] = {
 	POLICY("httpRequireLength"),
 	POLICY("httpSetHeader"),
 	SERVICE("key", values_text, tls.key, NULL, "private key, PEM; else in cert"),
+	SERVICE("local", values_text, local, NULL,
+		"address of this host from which backends are connected"),
 	GLOBAL("maxConnections", values_integer, max_connections, "0",
 	       "connections of all sections and workers together; 0: any number",
 	       .bounds.max = INT_MAX, .bounds.error = "Illegal number of connections"),
@@ -178,8 +188,14 @@ static const struct row rows[] = {
 	SERVICE("PSKsecrets", values_text, tls.psk_secrets, NULL,
 		"file of lines IDENTITY:KEY, for TLS without certificates"),
 	POLICY("requestId"),
+	SERVICE("redirect", values_item, redirect_to, NULL,
+		"[HOST:]PORT or path for clients whose verification fails"),
+	SERVICE("renegotiation", values_flag, renegotiation, "yes",
+		"no: never; yes: up to TLS 1.2 where nothing that the backend was told can change"),
 	SERVICE("requireCert", values_require, tls.verify.bits, "no",
 		"refuse clients without certificate"),
+	SERVICE("reset", values_flag, service.reset, "yes",
+		"end a broken connection by a TCP reset, not by a FIN"),
 	SERVICE("sendproxy", values_send_proxy, protocol, "no",
 		"yes: protocol = proxy, as a patch for stunnel 4 called it", .same_as = "protocol"),
 	SERVICE("session", values_integer, tls.session_seconds, NULL,
@@ -222,6 +238,10 @@ static const struct row rows[] = {
 	SERVICE("TIMEOUTresolve", values_integer, service.timeout.resolve, "10",
 		"seconds to look up a backend's name", SECONDS,
 		.bounds.error = "Illegal resolve timeout"),
+	SERVICE("transparent", values_unsigned, service.transparent, "none",
+		"source: connect from the client's address; destination: to where it went; both",
+		.bounds.choice = transparent_choice,
+		.bounds.error = "Selected transparent proxy mode is not available"),
 	POLICY("trustedProxy"),
 	SERVICE("verify", values_verify, tls.verify.bits, NULL,
 		"level from 0 to 4, older than the other verification options", BOUNDS(0, 4),
@@ -242,7 +262,6 @@ static const struct row rows[] = {
 	IDLE("OCSPnonce", no_ocsp, YES_NO),
 	IDLE("OCSPrequire", no_ocsp, YES_NO),
 	IDLE("pty", only_exec, YES_NO),
-	IDLE("renegotiation", "no connection is ever negotiated anew", YES_NO),
 	IDLE("retry", only_exec, .bounds.choice = values_yes_no, .bounds.max = INT_MAX,
 	     .bounds.error = "Illegal retry delay"),
 	IDLE("RNDbytes", randomness, SECONDS,
@@ -265,7 +284,6 @@ static const struct row rows[] = {
 	STOCK("fips", "no"),
 	STOCK("ident", NULL),
 	STOCK("libwrap", "no"),
-	STOCK("local", NULL),
 	STOCK("logId", "sequential"),
 	STOCK("OCSP", NULL),
 	STOCK("OCSPaia", "no"),
@@ -277,12 +295,9 @@ static const struct row rows[] = {
 	STOCK_SECRET("protocolUsername"),
 	STOCK("provider", NULL),
 	STOCK_SECRET("providerParameter"),
-	STOCK("redirect", NULL),
-	STOCK("reset", "yes"),
 	STOCK("securityLevel", "2"),
 	STOCK("sessiond", NULL),
 	STOCK_SECRET("setEnv"),
-	STOCK("transparent", "none|no"),
 };
 /* clang-format on */
 

@@ -18,9 +18,9 @@
  * one back at a time, and another one after it where its client stays.
  */
 
-/* What the step look_up keeps. */
+/* What the steps look_up and destination keep. */
 struct back_names {
-	struct net_addrs found; /* the targets, where they have to be looked up */
+	struct net_addrs found; /* the targets, where they are another connection's each */
 	struct resolve_wait wait;
 };
 

@@ -86,16 +86,18 @@ static void on_timer_closed(uv_handle_t *handle)
 	release(handle->data);
 }
 
-static enum end_close how_to_close(enum step_result end)
+static enum end_close how_to_close(const struct conn *c)
 {
-	if (end == STEP_CLOSE)
+	if (c->end == STEP_CLOSE)
 		return END_WHOLE;
-	return end == STEP_CUT ? END_CUT : END_RESET;
+	if (!c->service->reset)
+		return END_FIN;
+	return c->end == STEP_CUT ? END_CUT : END_RESET;
 }
 
 static void reap(struct conn *c)
 {
-	enum end_close how = how_to_close(c->end);
+	enum end_close how = how_to_close(c);
 
 	uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 	front_close(&c->front, how);

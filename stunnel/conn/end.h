@@ -31,6 +31,7 @@ enum end_close {
 	END_WHOLE = 0, /* the peer has got all of them */
 	END_CUT,       /* it has not, and must not take what it has for all */
 	END_RESET,     /* as END_CUT, and bytes under way need not arrive */
+	END_FIN,       /* as END_CUT, but even a plain socket ends without a reset */
 };
 
 /* As tls_read() and tls_write(); TLS_END is a FIN as well, and a plain socket is never TLS_CUT. */

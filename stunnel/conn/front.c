@@ -16,7 +16,8 @@ bool front_open(struct front *f, int fd, const struct net_addr *peer,
 	f->peer = *peer;
 	net_facts(peer, &f->facts.peer);
 	f->facts.client = f->facts.peer;
-	net_facts(&local, &f->facts.server);
+	net_facts(&local, &f->own);
+	f->facts.server = f->own;
 	return true;
 }
 

@@ -24,6 +24,7 @@ struct front {
 	struct end end;
 	struct watch watch;
 	struct net_addr peer;  /* who connected */
+	struct facts_addr own; /* the accepted socket's address, whatever a PROXY header says */
 	struct facts facts;    /* what is known of the client, to be told to the back */
 	char id[FACTS_ID_MAX]; /* facts.conn_id */
 	struct front_header header;

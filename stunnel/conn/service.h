@@ -20,6 +20,12 @@ enum conn_failover {
 	CONN_ROUND_ROBIN,
 };
 
+/* `transparent`; bits. */
+enum conn_transparent {
+	CONN_FROM_CLIENT = 1,	 /* backs come from the client's address */
+	CONN_TO_DESTINATION = 2, /* and go to where the client meant to go */
+};
+
 /* Seconds; 0 expires at once, a negative value never. */
 struct conn_timeouts {
 	int busy;    /* the TLS handshake, with either side */
@@ -60,7 +66,12 @@ struct conn_service {
 	struct conn_timeouts timeout;
 	struct step_plan plan; /* of fronts, from the accepted socket to its close */
 	struct conn_route route;
+	struct conn_route redirect; /* of clients that are not authenticated, if `redirects` */
+	bool redirects;
+	bool reset; /* an end by force is told by RST instead of FIN */
 	enum conn_failover failover;
+	unsigned transparent;	/* enum conn_transparent */
+	struct net_addrs local; /* from which backs come, the first of a target's family; or none */
 	struct net_options options;
 	struct conn_sni *sni; /* in the order of the file */
 	size_t sni_count;

@@ -7,7 +7,9 @@
 
 static const struct net_addrs *targets(const struct conn *c)
 {
-	return c->route->names ? &c->back->names.found : &c->route->targets;
+	const struct net_addrs *found = &c->back->names.found;
+
+	return found->count != 0 ? found : &c->route->targets;
 }
 
 static const struct net_addr *current(const struct conn *c)

@@ -249,7 +249,8 @@ static size_t spare_descriptors(const struct config *config)
 	size_t spare = 4;
 
 	for (size_t i = 0; i < config->count; i++)
-		spare += 2 * config->section[i]->service.route.name_count;
+		spare += 2 * (config->section[i]->service.route.name_count +
+			      config->section[i]->service.redirect.name_count);
 	return spare;
 }
 

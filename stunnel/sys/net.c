@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter_ipv4.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,9 @@
 #include <unistd.h>
 
 #include "core/ip.h"
+
+/* As in <linux/netfilter_ipv6/ip6_tables.h>, which does not go with <netinet/in.h>. */
+#define IP6T_SO_ORIGINAL_DST 80
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
@@ -77,6 +81,24 @@ void net_facts(const struct net_addr *addr, struct facts_addr *facts)
 	ip_facts(facts);
 }
 
+bool net_of_facts(const struct facts_addr *facts, struct net_addr *addr)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(facts->port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(facts->port)};
+
+	memset(addr, 0, sizeof *addr);
+	if (facts->family == FACTS_IPV4) {
+		memcpy(&v4.sin_addr, facts->ip, 4);
+		memcpy(&addr->u, &v4, sizeof v4);
+		addr->len = sizeof v4;
+	} else if (facts->family == FACTS_IPV6) {
+		memcpy(&v6.sin6_addr, facts->ip, 16);
+		memcpy(&addr->u, &v6, sizeof v6);
+		addr->len = sizeof v6;
+	}
+	return addr->len != 0;
+}
+
 bool net_equal(const struct net_addr *a, const struct net_addr *b)
 {
 	return a->len == b->len && memcmp(&a->u, &b->u, a->len) == 0;
@@ -85,6 +107,11 @@ bool net_equal(const struct net_addr *a, const struct net_addr *b)
 bool net_is_unix(const struct net_addr *addr)
 {
 	return addr->u.sa.sa_family == AF_UNIX;
+}
+
+bool net_same_family(const struct net_addr *a, const struct net_addr *b)
+{
+	return a->u.sa.sa_family == b->u.sa.sa_family;
 }
 
 /* --- sockets ---------------------------------------------------------------------------------- */
@@ -212,7 +239,75 @@ int net_accept(int fd, struct net_addr *peer)
 	return accepted < 0 ? -errno : accepted;
 }
 
-int net_connect(const struct net_addr *addr, const struct net_options *options, bool *now)
+/* Sets a flag that IPv4 and IPv6 each have an option for. */
+static bool set_flag(int fd, int family, int v4_option, int v6_option)
+{
+	int on = 1;
+
+	return setsockopt(fd, family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP,
+			  family == AF_INET6 ? v6_option : v4_option, &on, sizeof on) == 0;
+}
+
+/*
+ * IP_FREEBIND needs no rights, but only with IP_TRANSPARENT do packets to a foreign address come
+ * back to the socket; an address of this host, as in a test of a set-up, works with either.
+ */
+static bool allow_foreign(int fd, int family)
+{
+	return set_flag(fd, family, IP_TRANSPARENT, IPV6_TRANSPARENT) ||
+	       set_flag(fd, family, IP_FREEBIND, IPV6_FREEBIND);
+}
+
+int net_foreign(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int rc = 0;
+
+	if (fd < 0 || !set_flag(fd, AF_INET, IP_TRANSPARENT, IPV6_TRANSPARENT))
+		rc = -errno;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int net_destination(int fd, struct net_addr *addr)
+{
+	memset(addr, 0, sizeof *addr);
+	addr->len = sizeof addr->u;
+	if (getsockopt(fd, IPPROTO_IPV6, IP6T_SO_ORIGINAL_DST, &addr->u, &addr->len) == 0)
+		return 0;
+	addr->len = sizeof addr->u;
+	return getsockopt(fd, IPPROTO_IP, SO_ORIGINAL_DST, &addr->u, &addr->len) < 0 ? -errno : 0;
+}
+
+static in_port_t *port_of(struct net_addr *addr)
+{
+	return addr->u.sa.sa_family == AF_INET6
+		       ? &((struct sockaddr_in6 *)(void *)&addr->u)->sin6_port
+		       : &((struct sockaddr_in *)(void *)&addr->u)->sin_port;
+}
+
+/* Without IP_BIND_ADDRESS_NO_PORT a port could be used for one target at a time only. */
+static int bind_source(int fd, const struct net_source *source)
+{
+	struct net_addr addr = *source->addr;
+	int family = addr.u.sa.sa_family, on = 1;
+
+	if (source->foreign) {
+		if (!allow_foreign(fd, family))
+			return -1;
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+		if (ntohs(*port_of(&addr)) >= IPPORT_RESERVED &&
+		    bind(fd, &addr.u.sa, addr.len) == 0)
+			return 0;
+	}
+	*port_of(&addr) = 0;
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+	return bind(fd, &addr.u.sa, addr.len);
+}
+
+int net_connect(const struct net_addr *addr, const struct net_source *source,
+		const struct net_options *options, bool *now)
 {
 	int fd = open_socket(addr);
 	int rc;
@@ -221,12 +316,11 @@ int net_connect(const struct net_addr *addr, const struct net_options *options, 
 	if (fd < 0)
 		return fd;
 	net_options_set(options, NET_REMOTE, fd);
-	if (connect(fd, &addr->u.sa, addr->len) == 0) {
-		*now = true;
-		return fd;
+	if (!source->addr || bind_source(fd, source) == 0) {
+		*now = connect(fd, &addr->u.sa, addr->len) == 0;
+		if (*now || errno == EINPROGRESS)
+			return fd;
 	}
-	if (errno == EINPROGRESS)
-		return fd;
 	rc = -errno;
 	close(fd);
 	return rc;

@@ -35,11 +35,15 @@ bool net_append(struct net_addrs *list, const struct net_addrs *more);
 /* IP:PORT without brackets, as stunnel writes it; `unnamed socket` for a Unix client. */
 void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX]);
 
+/* The address that *facts has; false: none. */
+bool net_of_facts(const struct facts_addr *facts, struct net_addr *addr);
+
 /* Fills *facts, bytes and text; an IPv4-mapped address becomes IPv4, a zone index is left out. */
 void net_facts(const struct net_addr *addr, struct facts_addr *facts);
 
 bool net_equal(const struct net_addr *a, const struct net_addr *b);
 bool net_is_unix(const struct net_addr *addr);
+bool net_same_family(const struct net_addr *a, const struct net_addr *b);
 
 /* --- sockets: all non-blocking and close-on-exec ---------------------------------------------- */
 
@@ -61,8 +65,24 @@ int net_local(int fd, struct net_addr *addr);
 /* A connection that waits; -EAGAIN if there is none. */
 int net_accept(int fd, struct net_addr *peer);
 
+/* Where a connection comes from. */
+struct net_source {
+	const struct net_addr *addr; /* NULL: from where the system likes; the port is ignored */
+	bool foreign; /* not of this host: its port is kept where it is not a privileged one */
+};
+
+/* 0, or -errno: why this process could not connect from foreign addresses. */
+int net_foreign(void);
+
+/*
+ * The address that the accepted socket's client meant, before a rule of the packet filter
+ * redirected it here; -errno if the kernel knows of none.
+ */
+int net_destination(int fd, struct net_addr *addr);
+
 /* Begins to connect: the socket; *now tells whether it is connected already. */
-int net_connect(const struct net_addr *addr, const struct net_options *options, bool *now);
+int net_connect(const struct net_addr *addr, const struct net_source *source,
+		const struct net_options *options, bool *now);
 
 /* How net_connect() ended: 0 or -errno; -EINPROGRESS: it has not ended yet. */
 int net_connected(int fd);

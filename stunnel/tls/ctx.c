@@ -131,13 +131,14 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 				    SSL_MODE_RELEASE_BUFFERS);
 	if (SSL_CTX_get_security_level(c) < TLS_LEAST_SECURITY_LEVEL)
 		SSL_CTX_set_security_level(c, TLS_LEAST_SECURITY_LEVEL);
-	SSL_CTX_set_options(c, SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+	SSL_CTX_set_options(c, SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION |
 				       SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
 	SSL_CTX_set_options(c, s->options_set);
 	SSL_CTX_clear_options(c, s->options_clear);
-	/* Renegotiation could change name and certificate after the backend was told. */
-	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
-	SSL_CTX_clear_options(c, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
+	if (!s->renegotiates) {
+		SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
+		SSL_CTX_clear_options(c, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
+	}
 	if (s->client)
 		return;
 	SSL_CTX_set_dh_auto(c, 1); /* DHE suites are used only if `ciphers` names them */
@@ -273,7 +274,7 @@ static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
 	ctx->verify = s->verify;
 	if (s->verify.bits & TLS_VERIFY_REQUEST)
 		mode |= SSL_VERIFY_PEER;
-	if (s->verify.bits & TLS_VERIFY_REQUIRE)
+	if (s->verify.bits & TLS_VERIFY_REQUIRE && !(s->verify.bits & TLS_VERIFY_REDIRECT))
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	SSL_CTX_set_verify(ctx->ssl_ctx, mode, tls_verify_certificate);
 	ok = load_trusted(ctx->ssl_ctx, s, to);

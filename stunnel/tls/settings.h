@@ -28,6 +28,7 @@ struct tls_settings {
 	uint64_t options_set;
 	uint64_t options_clear;
 	bool session_resume;
+	bool renegotiates;   /* up to TLS 1.2, where the options let the peer ask for it */
 	int session_seconds; /* how long a session can be resumed */
 	int session_size;    /* sessions in the cache; 0: as many as a cache can have */
 	struct tls_tickets_secret ticket_key, ticket_mac; /* both, or none */

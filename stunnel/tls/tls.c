@@ -56,6 +56,8 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
 	struct tls_ctx *ctx;
 
 	(void)arg;
+	if (tls->bio.state != TLS_BIO_PASSES) /* a renegotiation leads nowhere else */
+		return SSL_CLIENT_HELLO_SUCCESS;
 	free(tls->sni); /* a second ClientHello follows a HelloRetryRequest */
 	tls->sni = server_name(ssl);
 	ctx = tls->calls->choose(tls->judge.owner, tls->sni);
@@ -247,6 +249,11 @@ bool tls_tell_facts(struct tls *tls, unsigned texts, bool own, struct facts *fac
 	if (!facts->cert_in_session && SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_PEER)
 		tls->calls->say(tls->judge.owner, LOG_INFO, "No peer certificate received");
 	return true;
+}
+
+bool tls_authenticated(const struct tls *tls)
+{
+	return SSL_get0_peer_certificate(tls->ssl) && SSL_get_verify_result(tls->ssl) == X509_V_OK;
 }
 
 void tls_describe(const struct tls *tls, char text[static 128])

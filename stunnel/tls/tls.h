@@ -80,6 +80,12 @@ const char *tls_origin(const struct tls *tls);
 bool tls_tell_facts(struct tls *tls, unsigned texts, bool own, struct facts *facts,
 		    char why[static TLS_WHY_MAX]);
 
+/*
+ * Whether the peer has shown a certificate that its verification accepted, in this handshake or in
+ * the one whose session it resumes. To be asked behind the handshake, with TLS_VERIFY_REDIRECT.
+ */
+bool tls_authenticated(const struct tls *tls);
+
 /* "TLSv1.3 ciphersuite: NAME (256-bit encryption)". */
 void tls_describe(const struct tls *tls, char text[static 128]);
 

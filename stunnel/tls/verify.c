@@ -127,10 +127,8 @@ static bool is_acceptable(const struct tls_judge *judge, X509_STORE_CTX *store)
 	return is_for_checked_name(judge, cert);
 }
 
-int tls_verify_certificate(int ok, X509_STORE_CTX *store)
+static int judge_certificate(int ok, const struct tls_judge *judge, X509_STORE_CTX *store)
 {
-	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-	const struct tls_judge *judge = SSL_get_app_data(ssl);
 	unsigned bits = judge->verify->bits;
 	int depth = X509_STORE_CTX_get_error_depth(store), error = X509_STORE_CTX_get_error(store);
 
@@ -149,4 +147,30 @@ int tls_verify_certificate(int ok, X509_STORE_CTX *store)
 	}
 	say_certificate(judge, depth == 0 ? LOG_NOTICE : LOG_INFO, "Certificate accepted", store);
 	return 1;
+}
+
+/*
+ * The handshake goes on, but the first fault stays the result, also where OpenSSL accepts the rest
+ * of the chain: sessions keep it, so that a resumed one is as little authenticated.
+ */
+static int note_fault(int accepted, struct tls_judge *judge, X509_STORE_CTX *store)
+{
+	int error = X509_STORE_CTX_get_error(store);
+
+	if (!accepted && judge->fault == 0)
+		judge->fault = error != X509_V_OK ? error : X509_V_ERR_APPLICATION_VERIFICATION;
+	if (judge->fault != 0)
+		X509_STORE_CTX_set_error(store, judge->fault);
+	return 1;
+}
+
+int tls_verify_certificate(int ok, X509_STORE_CTX *store)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_judge *judge = SSL_get_app_data(ssl);
+	int accepted = judge->fault == 0 ? judge_certificate(ok, judge, store) : 0;
+
+	if (judge->verify->bits & TLS_VERIFY_REDIRECT)
+		return note_fault(accepted, judge, store);
+	return accepted;
 }

@@ -11,6 +11,8 @@ enum tls_verify_bit {
 	TLS_VERIFY_REQUIRE = 2, /* and must have one */
 	TLS_VERIFY_CHAIN = 4,	/* what it sends must lead to a trusted one */
 	TLS_VERIFY_PEER = 8,	/* it must be among the trusted ones itself */
+	/* Whoever fails is let in all the same, and tls_authenticated() says no. */
+	TLS_VERIFY_REDIRECT = 16,
 };
 
 struct tls_names {
@@ -30,7 +32,8 @@ struct tls_judge {
 	const struct tls_verify *verify; /* of the context that the connection has now */
 	void (*say)(void *owner, int level, const char *text); /* a line for the log */
 	void *owner;
-	bool psk; /* a key that both ends have was found */
+	bool psk;  /* a key that both ends have was found */
+	int fault; /* with TLS_VERIFY_REDIRECT: X509_V_ERR_... of the first refused one, or 0 */
 };
 
 struct x509_store_ctx_st;

@@ -120,7 +120,8 @@ class Recorder:
             self.listener.bind(str(path))
             self.port = None
         else:
-            self.listener = socket.create_server((host, port))
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self.listener = socket.create_server((host, port), family=family)
             self.port = self.listener.getsockname()[1]
         self.listener.listen(128)
 

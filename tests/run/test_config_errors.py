@@ -123,7 +123,10 @@ SERVICE_LINES = [
     ("sessionResume = 1", YES_NO),
     ("delay = 1", YES_NO),
     ("engine = capi", "not built"),
-    ("transparent = source", "not built"),
+    ("transparent = maybe", "Selected transparent proxy mode is not available"),
+    ("local = no.such.host.invalid", "Failed to resolve local address"),
+    ("local = /run/socket", "Failed to resolve local address"),
+    ("reset = 1", YES_NO),
     # of stock stunnel, and not built yet
     ("OCSP = http://localhost/", "not built"),
     ("exec = /bin/cat", "not built"),

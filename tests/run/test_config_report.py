@@ -128,7 +128,6 @@ def test_all_of_one_service_is_looked_at(told):
         "connect = ",
         "connect 443",
         "exec = /bin/cat",
-        "transparent = destination",
     ],
 )
 def test_a_bad_endpoint_is_not_missed_as_well(told, line):

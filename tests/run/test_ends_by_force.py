@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from peers import DEADLINE, daemon_only, wait_for
-from recorder import Recorder
+from recorder import Recorder, read_only
 from tls_client import TlsClient
 
 pytestmark = daemon_only
@@ -115,6 +115,22 @@ def test_term_in_a_worker_that_drains(start, front):
         stunnel.reload()
         assert ended_by_term(stunnel, client) == (b"", "eof")
     assert backend_saw(backend) == "reset"
+
+
+@pytest.mark.parametrize("reset, end", [("yes", "reset"), ("no", "eof")])
+def test_a_fault_is_told_by_reset_or_fin(start, both, reset, end):
+    """To both sides, when the time for a byte is over; beside stock."""
+    backend = start(Recorder(serve=read_only))
+    for number, daemon in enumerate(both(backend, f"reset = {reset}", "TIMEOUTidle = 1")):
+        with TlsClient(daemon.port) as client:
+            client.send(b"x")
+            assert client.recv() == b""
+            assert client.ended == end
+        wait_for(lambda n=number: len(backend.connections) > n, "a connection")
+        ended = backend.connections[number]
+        wait_for(lambda c=ended: c.ended, "its end")
+        assert ended.ended == end
+        daemon.wait_log("TIMEOUTidle exceeded: sending reset")
 
 
 def test_timeoutclose_of_a_client_that_has_ended(start, front):

@@ -12,8 +12,6 @@ from tls_client import TlsClient, client_context
 pytestmark = daemon_only
 
 IDLE = [
-    "renegotiation = yes",
-    "renegotiation = no",
     "stack = 65536",
     "RNDfile = /dev/urandom",
     "RNDbytes = 64",

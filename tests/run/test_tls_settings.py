@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Protocol versions, ciphers, groups and certificates, as a client sees them."""
 
+import contextlib
 import re
 import shutil
 import ssl
@@ -10,7 +11,7 @@ import pytest
 
 from certs import certificates, curve_certificate, rsa_certificate
 from peers import BINARY, PATCHED, Stunnel, daemon_only, free_port, service, stock_before, stock_since, wait_for
-from recorder import Recorder
+from recorder import Recorder, read_only
 from tls_client import TlsClient, client_context
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -160,6 +161,47 @@ def test_renegotiation_is_never_taken(start):
     assert PATCHED or b"no renegotiation" in said
     assert not PATCHED or stunnel.wait_log("Aborting due to renegotiation request")
     assert b"\r\nX-Name: www.example.test\r\n" in backend.data
+
+
+def renegotiate(stunnel, backend):
+    """What s_client says of it between two lines of an upload."""
+    command = f"openssl s_client -tls1_2 -connect 127.0.0.1:{stunnel.port}"
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen(command.split(), bufsize=0, **pipes) as client:
+        client.stdin.write(b"one\n")
+        wait_for(lambda: backend.connections and backend.data.endswith(b"one\n"), "a line")
+        client.stdin.write(b"R\n")
+        for line in client.stderr:
+            if b"RENEGOTIATING" in line:
+                break
+        with contextlib.suppress(BrokenPipeError):
+            client.stdin.write(b"two\n")
+            client.stdin.close()
+        return client.stderr.read()
+
+
+ALLOWED = "options = ALLOW_CLIENT_RENEGOTIATION"
+
+
+@daemon_only
+@pytest.mark.parametrize(
+    "options, taken",
+    [
+        ([ALLOWED], True),
+        ([ALLOWED, "renegotiation = yes"], True),
+        ([ALLOWED, "protocol = proxy"], True),
+        ([], False),
+        ([ALLOWED, "renegotiation = no"], False),
+        ([ALLOWED, "verify = 0"], False),
+        ([ALLOWED, "protocol = proxy", "proxyVersion = 2", "proxyTLV = ssl"], False),
+    ],
+)
+def test_renegotiation_where_no_backend_is_told_of_tls(start, options, taken):
+    backend = start(Recorder(serve=read_only))
+    stunnel = start(Stunnel(service(backend.port, *options)))
+    assert (b"no renegotiation" not in renegotiate(stunnel, backend)) == taken
+    stunnel.wait_ended(1)
+    assert (b"two\n" in backend.data) == taken
 
 
 # ---- settings that leave nothing ------------------------------------------------------------

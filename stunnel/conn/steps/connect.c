@@ -8,6 +8,48 @@
 #include "conn/target.h"
 #include "sys/net.h"
 
+/*
+ * The client's address. Its port would make the connection to its destination the same one, to the
+ * packet filter, as the one that it redirects here.
+ */
+static bool client_of(const struct conn *c, struct net_addr *client)
+{
+	struct facts_addr facts = c->front.facts.client;
+
+	if (c->service->transparent & CONN_TO_DESTINATION)
+		facts.port = 0;
+	return net_of_facts(&facts, client);
+}
+
+/* Where the connection to a target comes from; false: no address of the target's family. */
+static bool choose_source(const struct conn *c, const struct net_addr *target,
+			  struct net_addr *client, struct net_source *source)
+{
+	const struct conn_service *s = c->service;
+
+	*source = (struct net_source){0};
+	if (net_is_unix(target))
+		return true;
+	if (s->local.count == 0 && s->transparent & CONN_FROM_CLIENT) {
+		*source = (struct net_source){client, true};
+		return client_of(c, client) && net_same_family(client, target);
+	}
+	for (size_t i = 0; i < s->local.count && !source->addr; i++)
+		if (net_same_family(&s->local.addr[i], target))
+			source->addr = &s->local.addr[i];
+	return s->local.count == 0 || source->addr;
+}
+
+static int begin(struct conn *c, const struct net_addr *target, bool *now_connected)
+{
+	struct net_addr client;
+	struct net_source source;
+
+	if (!choose_source(c, target, &client, &source))
+		return -EAFNOSUPPORT;
+	return net_connect(target, &source, &c->service->options, now_connected);
+}
+
 /* Begins to connect to the next target; false if all were tried. */
 static bool connect_next(struct conn *c, bool *now_connected)
 {
@@ -19,7 +61,7 @@ static bool connect_next(struct conn *c, bool *now_connected)
 
 		net_text(addr, text);
 		conn_log(c, LOG_INFO, "s_connect: connecting %s", text);
-		fd = net_connect(addr, &c->service->options, now_connected);
+		fd = begin(c, addr, now_connected);
 		if (fd >= 0) {
 			c->back->end.fd = fd;
 			c->back->walk.since = conn_now(c);

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "conn/steps/connect.h"
+#include "conn/steps/destination.h"
 #include "conn/steps/first_head.h"
 #include "conn/steps/look_up.h"
 #include "conn/steps/open_back.h"
@@ -38,12 +39,14 @@ static void compile_front(struct conn_service *service)
 }
 
 static void compile_back(const struct conn_service *service, struct conn_route *route,
-			 bool send_proxy)
+			 bool to_destination, bool send_proxy)
 {
 	struct step_plan *plan = &route->plan;
 
 	*plan = (struct step_plan){0};
-	if (route->names)
+	if (to_destination)
+		add(plan, &destination_step);
+	else if (route->names)
 		add(plan, &look_up_step);
 	add(plan, &connect_step);
 	if (send_proxy)
@@ -55,5 +58,8 @@ static void compile_back(const struct conn_service *service, struct conn_route *
 void plan_compile(struct conn_service *service)
 {
 	compile_front(service);
-	compile_back(service, &service->route, service->send_proxy);
+	compile_back(service, &service->route, service->transparent & CONN_TO_DESTINATION,
+		     service->send_proxy);
+	if (service->redirects) /* as stock, without a PROXY header */
+		compile_back(service, &service->redirect, false, false);
 }

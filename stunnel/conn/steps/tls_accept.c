@@ -74,6 +74,10 @@ static bool handshake_done(struct conn *c)
 
 	if (!tls_tell_facts(tls, s->cert_texts, own, &c->front.facts, c->pool->scratch.why))
 		return false;
+	if (s->redirects && !tls_authenticated(tls)) {
+		conn_log(c, LOG_NOTICE, "Redirecting connection");
+		c->route = &c->service->redirect;
+	}
 	if (s->log_level < LOG_INFO)
 		return true;
 	conn_log(c, LOG_INFO, "TLS accepted: %s", tls_origin(tls));
