@@ -66,7 +66,10 @@ class Connection:
             body += line
             if int(line.split(b";")[0], 16) == 0:
                 break
-            body += self.take(int(line.split(b";")[0], 16) + 2) or b""
+            data = self.take(int(line.split(b";")[0], 16) + 2)
+            if data is None:
+                return None
+            body += data
         while not body.endswith(b"\r\n\r\n"):
             line = self.take_until(b"\r\n")
             if line is None:
