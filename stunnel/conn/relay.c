@@ -295,6 +295,12 @@ static enum relay_status source_ended(struct relay *r, enum h1_dir dir, ssize_t 
 	/* A failed write consumes the socket's error: what looks like an end may be a reset. */
 	if (dir == H1_RESPONSE && r->end[RELAY_BACK]->state == END_BROKEN && !is_framed(r))
 		return RELAY_ABORT;
+	/* Anybody can end a TCP connection: an answer until close lasts to close_notify (9.8). */
+	if (dir == H1_RESPONSE && n == TLS_CUT && r->h1 &&
+	    h1_phase(r->h1, H1_RESPONSE) == H1_UNTIL_CLOSE) {
+		snprintf(r->scratch->why, TLS_WHY_MAX, "The backend ended without close_notify");
+		return RELAY_ABORT;
+	}
 	r->flow[dir].stage = FLOW_ENDED;
 	/* Of HTTP the framing tells whether anything is missing (RFC 9112 9.8). */
 	if (n == TLS_CUT && (!r->h1 || h1_phase(r->h1, H1_REQUEST) == H1_TUNNEL)) {

@@ -115,16 +115,18 @@ static bool is_acceptable(const struct tls_judge *judge, X509_STORE_CTX *store)
 
 	if (X509_STORE_CTX_get_error_depth(store) > 0)
 		return true;
-	if (judge->verify->bits & TLS_VERIFY_PEER) {
-		if (!is_pinned(store, cert)) {
-			say(judge, LOG_WARNING, "CERT: Certificate not found in local repository");
-			X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_UNTRUSTED);
-			return false;
-		}
-		say(judge, LOG_INFO, "CERT: Locally installed certificate matched");
+	/* No error is set, so that the peer gets the alert that stock sends: internal_error. */
+	if (!is_for_checked_name(judge, cert))
+		return false;
+	if (!(judge->verify->bits & TLS_VERIFY_PEER))
+		return true;
+	if (!is_pinned(store, cert)) {
+		say(judge, LOG_WARNING, "CERT: Certificate not found in local repository");
+		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_UNTRUSTED);
+		return false;
 	}
-	/* No error is set, so that the client gets the alert that stock sends: internal_error. */
-	return is_for_checked_name(judge, cert);
+	say(judge, LOG_INFO, "CERT: Locally installed certificate matched");
+	return true;
 }
 
 static int judge_certificate(int ok, const struct tls_judge *judge, X509_STORE_CTX *store)
@@ -135,8 +137,10 @@ static int judge_certificate(int ok, const struct tls_judge *judge, X509_STORE_C
 	if (!(bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER)))
 		return 1; /* SSL_get_verify_result() keeps the error, for client_verify */
 	if (!ok && !(bits & TLS_VERIFY_CHAIN) && pin_makes_up_for(depth, error)) {
+		say(judge, LOG_INFO, "CERT: Pre-verification error ignored: %s",
+		    X509_verify_cert_error_string(error));
 		X509_STORE_CTX_set_error(store, X509_V_OK);
-		return 1;
+		ok = 1;
 	}
 	if (!ok)
 		say(judge, LOG_WARNING, "CERT: Pre-verification error: %s",

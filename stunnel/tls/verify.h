@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What is asked of a client's certificate; bits. */
+/* What is asked of the peer's certificate; bits. */
 enum tls_verify_bit {
-	TLS_VERIFY_REQUEST = 1, /* the client is asked for one */
+	TLS_VERIFY_REQUEST = 1, /* a client is asked for one */
 	TLS_VERIFY_REQUIRE = 2, /* and must have one */
 	TLS_VERIFY_CHAIN = 4,	/* what it sends must lead to a trusted one */
 	TLS_VERIFY_PEER = 8,	/* it must be among the trusted ones itself */
@@ -38,7 +38,7 @@ struct tls_judge {
 
 struct x509_store_ctx_st;
 
-/* OpenSSL's verify callback of every context: judges and tells each certificate of the client. */
+/* OpenSSL's verify callback of every context: judges and tells each certificate of the peer. */
 int tls_verify_certificate(int ok, struct x509_store_ctx_st *store);
 
 #endif
