@@ -47,6 +47,7 @@ static const struct values_choice foreground_choice[] = {{"no", CONFIG_BACKGROUN
 							 {"quiet", CONFIG_FOREGROUND_QUIET},
 							 {0}};
 static const struct values_choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
+static const struct values_choice level_choice[] = {{"default", -1}, {0}};
 static const struct values_choice failover_choice[] = {
 	{"prio", CONN_PRIORITY}, {"rr", CONN_ROUND_ROBIN}, {0}};
 
@@ -143,6 +144,7 @@ static const struct row rows[] = {
 	SERVICE("ciphersuites", values_text, tls.ciphersuites, NULL, "cipher suites of TLS 1.3"),
 	SERVICE("client", values_flag, service.client, "no",
 		"yes: plain clients, and TLS with the other end"),
+	SERVICE("config", values_name, tls.commands, NULL, "NAME[:VALUE] of SSL_CONF_cmd(3)"),
 	SERVICE("connect", values_item, connect_to, NULL, "[HOST:]PORT or path of a backend"),
 	SERVICE("CRLfile", values_text_or_undo, tls.verify.crl_file, NULL, "revocation lists, PEM"),
 	SERVICE("CRLpath", values_text_or_undo, tls.verify.crl_path, NULL,
@@ -196,6 +198,9 @@ static const struct row rows[] = {
 		"refuse clients without certificate"),
 	SERVICE("reset", values_flag, service.reset, "yes",
 		"end a broken connection by a TCP reset, not by a FIN"),
+	SERVICE("securityLevel", values_integer, tls.security_level, "default",
+		"OpenSSL's security level, 0 to 5", .bounds.choice = level_choice, BOUNDS(0, 5),
+		.bounds.error = "Illegal security level"),
 	SERVICE("sendproxy", values_send_proxy, protocol, "no",
 		"yes: protocol = proxy, as a patch for stunnel 4 called it", .same_as = "protocol"),
 	SERVICE("session", values_integer, tls.session_seconds, NULL,
@@ -274,7 +279,6 @@ static const struct row rows[] = {
 	STOCK("CAengine", NULL),
 	STOCK("CAstore", NULL),
 	STOCK("compression", NULL),
-	STOCK("config", NULL),
 	STOCK("engine", "auto"),
 	STOCK_SECRET("engineCtrl"),
 	STOCK("engineDefault", NULL),
@@ -295,7 +299,6 @@ static const struct row rows[] = {
 	STOCK_SECRET("protocolUsername"),
 	STOCK("provider", NULL),
 	STOCK_SECRET("providerParameter"),
-	STOCK("securityLevel", "2"),
 	STOCK("sessiond", NULL),
 	STOCK_SECRET("setEnv"),
 };

@@ -325,6 +325,8 @@ static const struct variable variables[] = {
 	 27, BY(put_total)},
 	{{SPAN_INIT("tls_cipher"), ANYWHERE, "cipher, as OpenSSL calls it"},
 	 3 * FACTS_TLS_MAX, FACT(tls_cipher)},
+	{{SPAN_INIT("tls_group"), ANYWHERE, "key exchange group, such as x25519"},
+	 3 * FACTS_TLS_MAX, FACT(group)},
 	{{SPAN_INIT("tls_version"), ANYWHERE, "such as TLSv1.3"},
 	 3 * FACTS_TLS_MAX, FACT(tls_version)},
 	{{SPAN_INIT("user_agent"), IN_LOGS, "User-Agent of the request"},

@@ -12,20 +12,34 @@
 #include "tls/psk.h"
 
 /* Names the least sizes of keys and digests if the certificate fails OpenSSL's security level. */
-static bool refuse_weak(const struct tls_fault_to *to, const char *what, const char *path)
+static bool refuse_weak(SSL_CTX *ctx, const struct tls_fault_to *to, const char *what,
+			const char *path)
 {
+	/* SSL_CTX_set_security_level(3): 80, 112, 128, 192 and 256 bits of security. */
+	static const struct {
+		int rsa, ec;
+		const char *digest;
+	} least[] = {
+		{0, 0, ""},
+		{1024, 160, "SHA-1"},
+		{2048, 224, "SHA-256"},
+		{3072, 256, "SHA-256"},
+		{7680, 384, "SHA-384"},
+		{15360, 512, "SHA-512"},
+	};
 	unsigned long error = ERR_peek_last_error();
-	int reason = ERR_GET_REASON(error);
+	int reason = ERR_GET_REASON(error), level = SSL_CTX_get_security_level(ctx);
 	char why[256];
 
-	if (ERR_GET_LIB(error) != ERR_LIB_SSL ||
+	if (ERR_GET_LIB(error) != ERR_LIB_SSL || level < 0 || level > 5 ||
 	    (reason != SSL_R_EE_KEY_TOO_SMALL && reason != SSL_R_CA_KEY_TOO_SMALL &&
 	     reason != SSL_R_CA_MD_TOO_WEAK))
 		return tls_fault_refuse(to, "cert", what, path);
 	snprintf(why, sizeof why,
-		 "%s: OpenSSL's security level %d asks for RSA of 2048 bits, EC of 224 bits and "
-		 "SHA-256 at least",
-		 ERR_reason_error_string(error), TLS_LEAST_SECURITY_LEVEL);
+		 "%s: OpenSSL's security level %d asks for RSA of %d bits, EC of %d bits and "
+		 "%s at least",
+		 ERR_reason_error_string(error), level, least[level].rsa, least[level].ec,
+		 least[level].digest);
 	return tls_fault_refuse_file(to, "cert", what, path, why);
 }
 
@@ -40,10 +54,11 @@ static bool use_certificates(SSL_CTX *ctx, struct tls_file *file, const char *pa
 					     why);
 	ERR_clear_error();
 	if (SSL_CTX_use_certificate(ctx, sk_X509_value(certs, 0)) != 1)
-		return refuse_weak(to, "Failed to use certificate from", path);
+		return refuse_weak(ctx, to, "Failed to use certificate from", path);
 	for (int i = 1; i < sk_X509_num(certs); i++)
 		if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(certs, i)) != 1)
-			return refuse_weak(to, "Failed to use intermediate certificate from", path);
+			return refuse_weak(ctx, to, "Failed to use intermediate certificate from",
+					   path);
 	return true;
 }
 

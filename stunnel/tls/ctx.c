@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls/commands.h"
 #include "tls/credentials.h"
 #include "tls/file.h"
+#include "tls/groups.h"
 #include "tls/psk.h"
 #include "tls/session.h"
 
@@ -19,15 +21,15 @@
 #define DEFAULT_CIPHERS "HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK"
 #define DEFAULT_CIPHERSUITES \
 	"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
-#define DEFAULT_CURVES "X25519:P-256:X448:P-521:P-384"
 
 struct tls_ctx {
 	SSL_CTX *ssl_ctx;
 	struct tls_verify verify;
 	const char *server_name; /* that a client sends; NULL: none */
-	/* Copies for tls_ctx_switch(): SSL_set_SSL_CTX() takes over neither of the two lists. */
+	/* Copies for tls_ctx_switch(): SSL_set_SSL_CTX() takes over none of the lists. */
 	char *ciphersuites;
 	char *curves;
+	struct tls_names commands; /* likewise */
 	/* ALPN protocol names, each after its length (RFC 7301 3.1); alpn_len 0: no ALPN */
 	unsigned alpn_len;
 	unsigned char alpn[256];
@@ -46,16 +48,6 @@ static bool set_versions(SSL_CTX *ctx, const struct tls_settings *s, const struc
 	return true;
 }
 
-static bool refuse_curves(const struct tls_settings *s, const struct tls_fault_to *to)
-{
-	bool old = s->curves_option && !strcmp(s->curves_option, "curve");
-
-	return tls_fault_refuse(to, s->curves_option,
-				old ? "Invalid groups list in 'curve'"
-				    : "Invalid groups list in 'curves'",
-				s->curves ? s->curves : DEFAULT_CURVES);
-}
-
 static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s,
 			   const struct tls_fault_to *to)
 {
@@ -63,16 +55,22 @@ static bool set_algorithms(struct tls_ctx *ctx, const struct tls_settings *s,
 	bool ok = true;
 
 	ctx->ciphersuites = strdup(s->ciphersuites ? s->ciphersuites : DEFAULT_CIPHERSUITES);
-	ctx->curves = strdup(s->curves ? s->curves : DEFAULT_CURVES);
-	if (!ctx->ciphersuites || !ctx->curves)
+	if (!ctx->ciphersuites)
 		return tls_fault_refuse(to, NULL, "Out of memory", s->service);
 	if (SSL_CTX_set_cipher_list(ctx->ssl_ctx, ciphers) != 1)
 		ok = tls_fault_refuse(to, "ciphers", "Invalid cipher list in 'ciphers'", ciphers);
 	if (SSL_CTX_set_ciphersuites(ctx->ssl_ctx, ctx->ciphersuites) != 1)
 		ok = tls_fault_refuse(to, "ciphersuites", "Invalid list in 'ciphersuites'",
 				      ctx->ciphersuites);
-	if (SSL_CTX_set1_groups_list(ctx->ssl_ctx, ctx->curves) != 1)
-		ok = refuse_curves(s, to);
+	ctx->curves = tls_groups_use(ctx->ssl_ctx, s, to);
+	ok = ctx->curves && ok;
+	if (SSL_CTX_get_security_level(ctx->ssl_ctx) < TLS_LEAST_SECURITY_LEVEL)
+		tls_fault_tell(
+			to, TLS_TROUBLE_WARNING,
+			s->security_level < 0 ? "ciphers" : "securityLevel",
+			"At OpenSSL's security level %d weak keys, signatures and versions of "
+			"TLS are taken",
+			SSL_CTX_get_security_level(ctx->ssl_ctx));
 	return ok;
 }
 
@@ -121,6 +119,16 @@ static int acknowledge_name(SSL *ssl, int *alert, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/*
+ * Renegotiation could change what the backend was told: neither `options` nor `config` brings it
+ * back. Called behind both.
+ */
+static void forbid_renegotiation(SSL_CTX *c)
+{
+	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_clear_options(c, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
+}
+
 static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 {
 	SSL_CTX *c = ctx->ssl_ctx;
@@ -129,16 +137,14 @@ static void set_behaviour(struct tls_ctx *ctx, const struct tls_settings *s)
 	SSL_CTX_set_read_ahead(c, 1);
 	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				    SSL_MODE_RELEASE_BUFFERS);
-	if (SSL_CTX_get_security_level(c) < TLS_LEAST_SECURITY_LEVEL)
+	if (s->security_level >= 0)
+		SSL_CTX_set_security_level(c, s->security_level);
+	else if (SSL_CTX_get_security_level(c) < TLS_LEAST_SECURITY_LEVEL)
 		SSL_CTX_set_security_level(c, TLS_LEAST_SECURITY_LEVEL);
 	SSL_CTX_set_options(c, SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION |
 				       SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
 	SSL_CTX_set_options(c, s->options_set);
 	SSL_CTX_clear_options(c, s->options_clear);
-	if (!s->renegotiates) {
-		SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
-		SSL_CTX_clear_options(c, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
-	}
 	if (s->client)
 		return;
 	SSL_CTX_set_dh_auto(c, 1); /* DHE suites are used only if `ciphers` names them */
@@ -297,6 +303,10 @@ static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct
 	set_behaviour(ctx, s);
 	ok = set_versions(ctx->ssl_ctx, s, to) && ok;
 	ok = set_algorithms(ctx, s, to) && ok;
+	ctx->commands = s->commands;
+	ok = tls_commands_use(ctx->ssl_ctx, s, to) && ok;
+	if (!s->renegotiates)
+		forbid_renegotiation(ctx->ssl_ctx);
 	ok = tls_credentials_use(ctx->ssl_ctx, s, to) && ok;
 	ok = set_verification(ctx, s, to) && ok;
 	if (!ok)
@@ -345,18 +355,19 @@ bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl)
 {
 	SSL_CTX *c = ctx->ssl_ctx;
 
-	if (!SSL_set_SSL_CTX(ssl, c))
+	if (!SSL_set_SSL_CTX(ssl, c) || SSL_set_ciphersuites(ssl, ctx->ciphersuites) != 1 ||
+	    SSL_set1_groups_list(ssl, ctx->curves) != 1 ||
+	    !tls_commands_switch(ssl, &ctx->commands))
 		return false;
+	/* What follows the context has as all its options and commands together have left it. */
 	SSL_clear_options(ssl, SSL_get_options(ssl));
 	SSL_set_options(ssl, SSL_CTX_get_options(c));
+	SSL_set_security_level(ssl, SSL_CTX_get_security_level(c));
 	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(c), SSL_CTX_get_verify_callback(c));
 	tls_psk_switch(c, ssl);
-	if (SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(c)) != 1)
-		return false;
-	return SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(c)) == 1 &&
-	       SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(c)) == 1 &&
-	       SSL_set_ciphersuites(ssl, ctx->ciphersuites) == 1 &&
-	       SSL_set1_groups_list(ssl, ctx->curves) == 1;
+	return SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(c)) == 1 &&
+	       SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(c)) == 1 &&
+	       SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(c)) == 1;
 }
 
 const struct tls_verify *tls_ctx_verify(const struct tls_ctx *ctx)

@@ -288,6 +288,17 @@ struct span tls_facts_server_name(const char *name)
 	return bounded(name, FACTS_NAME_MAX);
 }
 
+/* Empty before OpenSSL 3, which first tells the group that was negotiated. */
+static struct span key_group(SSL *ssl)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+	return bounded(SSL_group_to_name(ssl, (int)SSL_get_negotiated_group(ssl)), FACTS_TLS_MAX);
+#else
+	(void)ssl;
+	return span_of(NULL, 0);
+#endif
+}
+
 bool tls_facts(SSL *ssl, struct tls_judging judging, unsigned uses, struct facts *facts,
 	       struct tls_kept *kept, char why[static TLS_WHY_MAX])
 {
@@ -300,9 +311,11 @@ bool tls_facts(SSL *ssl, struct tls_judging judging, unsigned uses, struct facts
 	facts->alpn = span_of((const char *)alpn, len);
 	facts->tls_version = bounded(SSL_get_version(ssl), FACTS_TLS_MAX);
 	facts->tls_cipher = bounded(SSL_get_cipher_name(ssl), FACTS_TLS_MAX);
+	facts->group = key_group(ssl);
 	facts->session_reused = SSL_session_reused(ssl) == 1;
 	ok = cert_facts(&from, uses, facts, kept, why);
 	X509_free(from.cert);
+	ERR_clear_error();
 	return ok;
 }
 
@@ -361,17 +374,6 @@ static struct span key_algorithm(X509 *cert, char text[static 32])
 	return bounded(text, FACTS_TLS_MAX);
 }
 
-/* Empty before OpenSSL 3, which first tells the group that was negotiated. */
-static struct span key_group(SSL *ssl)
-{
-#if OPENSSL_VERSION_NUMBER >= 0x30000000L
-	return bounded(SSL_group_to_name(ssl, (int)SSL_get_negotiated_group(ssl)), FACTS_TLS_MAX);
-#else
-	(void)ssl;
-	return span_of(NULL, 0);
-#endif
-}
-
 void tls_facts_own(SSL *ssl, struct facts *facts, struct tls_kept *kept)
 {
 	X509 *cert = SSL_get_certificate(ssl);
@@ -380,7 +382,6 @@ void tls_facts_own(SSL *ssl, struct facts *facts, struct tls_kept *kept)
 		facts->sig_alg = bounded(OBJ_nid2sn(X509_get_signature_nid(cert)), FACTS_TLS_MAX);
 		facts->key_alg = key_algorithm(cert, kept->key_alg);
 	}
-	facts->group = key_group(ssl);
 	facts->sig_scheme = signature_scheme(ssl);
 	ERR_clear_error();
 }

@@ -217,6 +217,8 @@ static unsigned give(const struct key *key, unsigned char *to, unsigned max)
 /* With TLS 1.3 OpenSSL takes a session ticket for an identity first, before it opens it. */
 static bool is_text(const char *identity)
 {
+	if (!*identity)
+		return false;
 	for (; *identity; identity++)
 		if ((unsigned char)*identity < ' ')
 			return false;

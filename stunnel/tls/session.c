@@ -287,11 +287,13 @@ static bool digest_settings(EVP_MD_CTX *md, SSL_CTX *ctx, const struct tls_setti
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		if (!digest_text(md, texts[i]))
 			return false;
-	snprintf(numbers, sizeof numbers, "%d %d %llx %llx %x", s->version_min, s->version_max,
-		 (unsigned long long)s->options_set, (unsigned long long)s->options_clear, v->bits);
-	return digest_text(md, numbers) && digest_names(md, &v->host) &&
-	       digest_names(md, &v->email) && digest_names(md, &v->ip) && digest_store(md, ctx) &&
-	       digest_folders(md, v) && tls_psk_digest(ctx, md);
+	snprintf(numbers, sizeof numbers, "%d %d %llx %llx %x %d", s->version_min, s->version_max,
+		 (unsigned long long)s->options_set, (unsigned long long)s->options_clear, v->bits,
+		 SSL_CTX_get_security_level(ctx));
+	return digest_text(md, numbers) && digest_names(md, &s->commands) &&
+	       digest_names(md, &v->host) && digest_names(md, &v->email) &&
+	       digest_names(md, &v->ip) && digest_store(md, ctx) && digest_folders(md, v) &&
+	       tls_psk_digest(ctx, md);
 }
 
 bool tls_session_bind(SSL_CTX *ctx, const struct tls_settings *s)

@@ -8,7 +8,7 @@
 #include "tls/tickets.h"
 #include "tls/verify.h"
 
-#define TLS_LEAST_SECURITY_LEVEL 2 /* OpenSSL's, of every context */
+#define TLS_LEAST_SECURITY_LEVEL 2 /* OpenSSL's, unless the settings ask for a lower one */
 
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */
 struct tls_settings {
@@ -27,6 +27,8 @@ struct tls_settings {
 	int version_max;
 	uint64_t options_set;
 	uint64_t options_clear;
+	int security_level; /* OpenSSL's; -1: the higher of TLS_LEAST_SECURITY_LEVEL and its own */
+	struct tls_names commands; /* as for tls/commands.h */
 	bool session_resume;
 	bool renegotiates;   /* up to TLS 1.2, where the options let the peer ask for it */
 	int session_seconds; /* how long a session can be resumed */

@@ -15,7 +15,7 @@
 #define CLIENT_GROUPS "X25519:P-256:X448:P-521:P-384"
 #define GROUPS_BYTES 1024
 
-/* The versions that OpenSSL speaks at security level 2, the lowest that a context has. */
+/* The versions that OpenSSL speaks above security level 0. */
 static const struct version {
 	int number;
 	uint64_t off; /* the SSL_OP_NO_... bit of the version */
@@ -145,10 +145,15 @@ static bool in_range(const struct tls_settings *s, const struct version *v)
 	return v->number >= s->version_min && (s->version_max == 0 || v->number <= s->version_max);
 }
 
+/* Whether `options`, the range of versions or OpenSSL's own configuration leaves the version out.
+ */
 static bool switched_off(struct tls_ctx *ctx, const struct version *v)
 {
 	SSL *ssl = tls_ctx_connection(ctx, NULL);
-	bool off = ssl && (SSL_get_options(ssl) & v->off);
+	long max = ssl ? SSL_get_max_proto_version(ssl) : 0;
+	bool off = ssl &&
+		   (SSL_get_options(ssl) & v->off || v->number < SSL_get_min_proto_version(ssl) ||
+		    (max != 0 && v->number > max));
 
 	SSL_free(ssl);
 	return off;
@@ -176,7 +181,7 @@ static const char *reason_of(unsigned long error)
 	return reason ? reason : "the handshake fails";
 }
 
-/* Tells that the settings leave no version that OpenSSL speaks at security level 2. */
+/* Tells that the settings leave no version that OpenSSL speaks above security level 0. */
 static void tell_versions(const struct tls_settings *s,
 			  void (*told)(void *arg, bool nobody, const char *option, const char *why),
 			  void *arg)
@@ -187,7 +192,8 @@ static void tell_versions(const struct tls_settings *s,
 	for (size_t i = 0; i < VERSIONS; i++)
 		ranged &= !in_range(s, &versions[i]);
 	snprintf(why, sizeof why,
-		 "no client gets in: at security level 2 OpenSSL speaks TLSv1.2 and TLSv1.3 only, "
+		 "no client gets in: above security level 0 OpenSSL speaks TLSv1.2 and TLSv1.3 "
+		 "only, "
 		 "and %s: write \"%s\" instead",
 		 ranged ? "neither is in this range" : "both are switched off",
 		 ranged ? "sslVersionMin = TLSv1.2" : "options = -NO_TLSv1_2");
@@ -203,7 +209,7 @@ void tls_trial(struct tls_ctx *ctx, const struct tls_settings *settings,
 	SSL_CTX *client = make_client();
 
 	for (size_t i = 0; i < VERSIONS && client; i++) {
-		if (!in_range(settings, &versions[i]) || switched_off(ctx, &versions[i]))
+		if (switched_off(ctx, &versions[i]))
 			continue;
 		tried++;
 		if (gets_in(ctx, settings, client, versions[i].number))

@@ -59,6 +59,7 @@ static const struct text {
 	{"client_cert_chain", &cert.chain, FACTS_CHAIN_MAX, HEADERS, false},
 	{"client_cert_verify", &facts.client_verify, FACTS_VERIFY_MAX, ANYWHERE, true},
 	{"tls_version", &facts.tls_version, FACTS_TLS_MAX, ANYWHERE, true},
+	{"tls_group", &facts.group, FACTS_TLS_MAX, ANYWHERE, true},
 	{"tls_cipher", &facts.tls_cipher, FACTS_TLS_MAX, ANYWHERE, true},
 	{"time", &exchange.time, 255, LOGS, false},
 	{"time_iso8601", &exchange.iso_time, 255, LOGS, false},

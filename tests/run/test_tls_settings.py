@@ -206,7 +206,7 @@ def test_renegotiation_where_no_backend_is_told_of_tls(start, options, taken):
 
 # ---- settings that leave nothing ------------------------------------------------------------
 
-NO_VERSION = "at security level 2 OpenSSL speaks TLSv1.2 and TLSv1.3 only, and "
+NO_VERSION = "above security level 0 OpenSSL speaks TLSv1.2 and TLSv1.3 only, and "
 NOT_IN_RANGE = f'{NO_VERSION}neither is in this range: write "sslVersionMin = TLSv1.2" instead'
 SWITCHED_OFF = f'{NO_VERSION}both are switched off: write "options = -NO_TLSv1_2" instead'
 

@@ -16,6 +16,7 @@ const struct facts conversation_facts = {
 	.alpn = {"http/1.1", 8},
 	.tls_version = {"TLSv1.3", 7},
 	.tls_cipher = {"TLS_AES_256_GCM_SHA384", 22},
+	.group = {"x25519", 6},
 };
 
 const struct h1_limits conversation_limits = {

@@ -293,11 +293,11 @@ static void insertion_bounds_every_output(void **state)
 	memset(facts.client.text, 'f', FACTS_IP_TEXT_MAX);
 	facts.client.text_len = FACTS_IP_TEXT_MAX;
 	facts.server = facts.client;
-	facts.tls_version = facts.tls_cipher =
+	facts.tls_version = facts.tls_cipher = facts.group =
 		SPAN("123456789 123456789 123456789 123456789 123456789 123456789 123");
 	rewrite_compile(&rw, "xForwardedFor = chain\nhttpAddHeader = A: %{sni}%{alpn}%{client_ip}"
 			     "%{client_port}%{server_ip}%{server_port}%{tls_version}%{tls_cipher}"
-			     "%{session_reused}literal\nhttpAddHeader = A: %{sni}");
+			     "%{tls_group}%{session_reused}literal\nhttpAddHeader = A: %{sni}");
 	for (int i = 0; i < H1_FIELDS_MAX - 1; i++)
 		text_printf(&many, "a:b\r\n");
 	text_printf(&many, "x-forwarded-for:1\r\n");

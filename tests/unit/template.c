@@ -58,8 +58,8 @@ static void an_exchange_in_a_log(void **state)
 	in_a_log("\"%{user_agent}\"", "\"evil\\\" \\x0A\\x7F\\xC3\\xA9\"");
 	in_a_log("%{time_iso8601} %{time_first_byte} %{time_total}",
 		 "2026-11-23T09:00:00.123Z 1.000001 12.000000");
-	in_a_log("%{tls_version} %{tls_cipher} %{sni} %{session_reused}",
-		 "TLSv1.3 TLS_AES_256_GCM_SHA384 www.example.test 0");
+	in_a_log("%{tls_version} %{tls_cipher} %{tls_group} %{sni} %{session_reused}",
+		 "TLSv1.3 TLS_AES_256_GCM_SHA384 x25519 www.example.test 0");
 }
 
 static void what_is_empty_is_a_dash_in_a_log(void **state)
