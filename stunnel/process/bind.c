@@ -105,19 +105,36 @@ static bool bind_section(struct bind_address **list, struct config_section *sect
 		int error;
 		struct bind_address *a = get(list, section, addr, workers, &error);
 
-		net_text(a ? &a->bound : addr, text);
 		if (a) {
 			bound++;
-			log_main(LOG_INFO, "Service [%s] (FD=%d) bound to %s",
-				 section->service.name, a->fd[0], text);
 			continue;
 		}
+		net_text(addr, text);
 		log_main(bound != 0 ? LOG_NOTICE : LOG_ERR, "Binding service [%s] to %s: %s (%d)",
 			 section->service.name, text, strerror(-error), -error);
 	}
 	if (bound == 0 && section->accept.count != 0)
 		log_main(LOG_ERR, "Binding service [%s] failed", section->service.name);
 	return bound != 0 || section->accept.count == 0;
+}
+
+static void tell(const struct bind_address *a)
+{
+	char text[NET_TEXT_MAX];
+
+	net_text(&a->bound, text);
+	log_main(LOG_INFO, "Service [%s] (FD=%d) bound to %s", a->section->service.name, a->fd[0],
+		 text);
+}
+
+void bind_tell(struct bind_address *const *list, const struct config *config)
+{
+	for (size_t i = 0; i < config->count; i++)
+		for (size_t n = 0; n < config->section[i]->accept.count; n++)
+			for (const struct bind_address *a = *list; a; a = a->next)
+				if (a->section == config->section[i] &&
+				    net_equal(&a->wanted, &config->section[i]->accept.addr[n]))
+					tell(a);
 }
 
 void bind_drop_unused(struct bind_address **list)

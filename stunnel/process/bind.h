@@ -14,6 +14,12 @@ struct bind_address;
 /* Binds config's addresses for so many workers. False, logged, if a section has none bound. */
 bool bind_all(struct bind_address **list, struct config *config, size_t workers);
 
+/*
+ * Logs where each service is bound. Whoever reads that connects, and is not to find the workers of
+ * an older configuration there.
+ */
+void bind_tell(struct bind_address *const *list, const struct config *config);
+
 /* Closes the addresses that the configuration of the last bind_all() does not use. */
 void bind_drop_unused(struct bind_address **list);
 

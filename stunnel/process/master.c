@@ -100,7 +100,8 @@ static void reload(struct master *m)
 			bind_drop_unused(&m->generations.addresses);
 			log_settle();
 			access_close(old->config->access); /* old workers have their own copies */
-			log_main(LOG_INFO, "Accepting new connections");
+			log_main(LOG_INFO, "New workers accept connections");
+			bind_tell(&m->generations.addresses, g->config);
 			return;
 		}
 		log_revert();
@@ -211,6 +212,7 @@ static bool start(struct master *m, struct generation *g)
 	if (!bind_all(&m->generations.addresses, g->config, g->workers))
 		return false;
 	bind_drop_unused(&m->generations.addresses);
+	bind_tell(&m->generations.addresses, g->config);
 	if (globals->foreground == CONFIG_BACKGROUND && !daemon_fork())
 		return false;
 	log_name("main");

@@ -541,7 +541,7 @@ def test_a_reload_leaves_no_old_file_open(start):
     with logged.client() as client:  # keeps an old worker busy
         client.get("/")
         logged.stunnel.reload()
-        logged.stunnel.wait_log("Accepting new connections", 2)
+        logged.stunnel.wait_log("New workers accept connections")
         (new,) = set(logged.stunnel.processes()) - old
         assert _open_files(new) & {str(logged.path), str(logged.path.with_name("other"))} == {
             str(logged.path.with_name("other"))

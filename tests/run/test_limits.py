@@ -206,7 +206,7 @@ def test_connections_from_before_a_reload_count(start, place):
     stunnel.write(config + service(backend.port, name="new"))
     before = stunnel.processes()[1:]
     stunnel.reload()
-    stunnel.wait_log("Accepting new connections", 2)
+    stunnel.wait_log("New workers accept connections")
     assert set(before) & set(stunnel.processes())  # the early one's
     guests(start, stunnel.port, 1)
     assert not is_served(stunnel.port)

@@ -102,7 +102,7 @@ def test_no_session_leads_in_after_redirect_is_gone(targets, front):
     )
     stunnel.config.write_text(without + "\n")
     stunnel.reload()
-    stunnel.wait_log("Accepting new connections", 2)
+    stunnel.wait_log("New workers accept connections")
     with pytest.raises((ssl.SSLError, ConnectionError)):
         TlsClient(stunnel.port, context=context, session=session)
 

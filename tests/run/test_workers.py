@@ -162,5 +162,5 @@ def test_others_serve_for_a_worker_that_dies_while_a_reload_waits(start):
     os.kill(victim, signal.SIGKILL)
     assert_serves(stunnel)
     stunnel.mend("hang")
-    stunnel.wait_log("Accepting new connections", 2)
+    stunnel.wait_log("New workers accept connections")
     assert_serves(stunnel)
