@@ -12,7 +12,7 @@ static const struct net_addrs *targets(const struct conn *c)
 	return found->count != 0 ? found : &c->route->targets;
 }
 
-static const struct net_addr *current(const struct conn *c)
+const struct net_addr *target_current(const struct conn *c)
 {
 	return &targets(c)->addr[c->back->walk.at];
 }
@@ -32,7 +32,7 @@ static bool pass_over(struct conn *c)
 	struct back_walk *w = &c->back->walk;
 
 	if (targets(c)->count == 1 || w->at >= PASSED_MAX ||
-	    health_try(&c->pool->shared->health, current(c), conn_now(c)))
+	    health_try(&c->pool->shared->health, target_current(c), conn_now(c)))
 		return false;
 	w->passed |= (uint64_t)1 << w->at;
 	return true;
@@ -56,20 +56,20 @@ const struct net_addr *target_next(struct conn *c)
 
 		w->at = (w->first + w->steps++) % count;
 		if (second_round ? was_passed_over(w) : !pass_over(c))
-			return current(c);
+			return target_current(c);
 	}
 	return NULL;
 }
 
 void target_works(struct conn *c, int level)
 {
-	bool news = health_works(&c->pool->shared->health, current(c));
+	bool news = health_works(&c->pool->shared->health, target_current(c));
 	char text[NET_TEXT_MAX];
 	struct net_addr local;
 
 	if (c->service->log_level < LOG_NOTICE)
 		return;
-	net_text(current(c), text);
+	net_text(target_current(c), text);
 	conn_log(c, level, "s_connect: connected %s", text);
 	if (news)
 		conn_log(c, LOG_NOTICE, "s_connect: %s works again", text);
@@ -84,14 +84,14 @@ void target_failed(struct conn *c, const char *reason, int code)
 {
 	char text[NET_TEXT_MAX];
 
-	net_text(current(c), text);
+	net_text(target_current(c), text);
 	if (code != 0)
 		conn_log(c, LOG_ERR, "s_connect: connect %s: %s (%d)", text, reason, code);
 	else
 		conn_log(c, LOG_ERR, "s_connect: %s: %s", text, reason);
 	if (targets(c)->count == 1 || (code != 0 && !net_blames_peer(code)))
 		return;
-	if (health_failed(&c->pool->shared->health, current(c), conn_now(c)))
+	if (health_failed(&c->pool->shared->health, target_current(c), conn_now(c)))
 		conn_log(c, LOG_WARNING, "s_connect: %s is tried after the others for %d seconds",
 			 text, HEALTH_HOLD_SECONDS);
 }

@@ -12,6 +12,9 @@
 /* The next address to try, the service's or back's; NULL: all were. A zeroed walk begins anew. */
 const struct net_addr *target_next(struct conn *c);
 
+/* The address that target_next() has returned last. */
+const struct net_addr *target_current(const struct conn *c);
+
 /*
  * How the connect to target_next()'s last address ended: logged and, where there are others,
  * remembered. reason is an error's text, code its errno, or 0 without one, as after a time-out.

@@ -11,6 +11,7 @@
 #include "tls/cache.h"
 #include "tls/facts.h"
 #include "tls/psk.h"
+#include "tls/resume.h"
 #include "tls/settings.h"
 #include "tls/tickets.h"
 
@@ -211,7 +212,8 @@ bool tls_session_use(SSL_CTX *ctx, const struct tls_settings *s)
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	if (s->client) {
 		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-		return true;
+		/* A handshake with a shared key costs hardly more than one that resumes. */
+		return !s->session_resume || s->psk_secrets || tls_resume_use(ctx, s);
 	}
 	/* A cache in one worker's memory misses every client that another worker accepted. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL |

@@ -27,6 +27,7 @@
 
 #include "sys/log.h"
 #include "tls/library.h"
+#include "tls/resume.h"
 
 /* Reads of the socket in one tls_read(): a record in pieces is mostly complete with the second. */
 #define READS_MAX 4
@@ -106,6 +107,11 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_cal
 		   tls->judge.verify->bits & TLS_VERIFY_REQUIRE ? "Peer certificate required"
 								: "Peer certificate not required");
 	return true;
+}
+
+void tls_resume(struct tls *tls, const char *peer)
+{
+	tls_resume_offer(tls->ssl, peer);
 }
 
 void tls_free(struct tls *tls)

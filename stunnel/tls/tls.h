@@ -64,6 +64,9 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_cal
 	      void *owner);
 void tls_free(struct tls *tls);
 
+/* Before a client's handshake: it resumes the last session with this address, if there is one. */
+void tls_resume(struct tls *tls, const char *peer);
+
 /*
  * Goes on with the handshake. 1: done; else TLS_..., and in why the reason of TLS_FAILED or
  * TLS_PLAIN in stock's words.

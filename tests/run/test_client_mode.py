@@ -194,6 +194,75 @@ def test_a_client_needs_no_certificate(start):
     assert ask(start(daemon).port).endswith(b"ok")
 
 
+# --- sessions ---------------------------------------------------------------------------------
+
+NEW, REUSED = "TLS connected: new session negotiated", "TLS connected: previous session reused"
+
+
+def resumptions(daemon, count):
+    """Whether each of so many connections, one after the other, resumed a session."""
+    for number in range(1, count + 1):
+        assert ask(daemon.port).endswith(b"ok")
+        daemon.wait_ended(number)
+    return [line == REUSED for line in daemon.log_lines("TLS connected: ")]
+
+
+def once(connection):
+    """Answers one request, and ends as TLS asks for."""
+    connection.take_request()
+    connection.send(OK)
+    connection.sock.unwrap()
+
+
+@VERSIONS
+@pytest.mark.parametrize("option", ["", "sessionResume = no", "options = NO_TICKET"])
+def test_sessions_are_resumed(start, both, version, option):
+    """As in stock: without tickets TLS 1.2 resumes by id, and TLS 1.3 as its server likes."""
+    server = start(TlsServer(once, version=version))
+    stock, ours = (resumptions(daemon, 4) for daemon in both(server, CLIENT, option))
+    assert ours == stock
+    assert ours[1:] == [option != "sessionResume = no"] * 3
+
+
+@VERSIONS
+def test_sessions_are_shared_by_workers(start, front, version):
+    server = start(TlsServer(once, version=version))
+    daemon = front(server, CLIENT, settings="workers = 4\n")
+    assert resumptions(daemon, 12) == [False] + [True] * 11
+
+
+def test_sessions_are_of_one_target(start, front):
+    servers = [start(TlsServer(once)) for _ in range(2)]
+    more = f"connect = 127.0.0.1:{servers[1].port}"
+    daemon = front(servers[0], more, "failover = rr", CLIENT, settings="workers = 1\n")
+    assert resumptions(daemon, 6) == [False] * 2 + [True] * 4
+    assert [len(server.connections) for server in servers] == [3, 3]
+
+
+@VERSIONS
+def test_sessions_end_with_their_time(start, front, version):
+    """From the full handshake on, however often they are resumed."""
+    server = start(TlsServer(once, version=version))
+    daemon = front(server, CLIENT, "sessionCacheTimeout = 2")
+
+    def told():
+        ask(daemon.port)
+        return daemon.log_lines(NEW)[1:]
+
+    wait_for(told, "a second full handshake")
+    assert daemon.log_lines(REUSED)
+
+
+def test_a_reload_begins_without_sessions(start, front):
+    """Whom the new configuration trusts is judged anew."""
+    server = start(TlsServer(once))
+    daemon = front(server, CLIENT)
+    assert resumptions(daemon, 2) == [False, True]
+    daemon.reload()
+    assert ask(daemon.port).endswith(b"ok")
+    assert len(daemon.wait_log(NEW, 2)) == 2
+
+
 # --- HTTP -------------------------------------------------------------------------------------
 
 

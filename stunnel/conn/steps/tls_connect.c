@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "conn/steps/answer.h"
+#include "conn/target.h"
 #include "tls/tls.h"
 
 static void say(void *owner, int level, const char *text)
@@ -18,12 +19,15 @@ static const struct tls_calls calls = {.say = say};
 static bool begin(struct conn *c)
 {
 	struct tls *tls = calloc(1, sizeof *tls);
+	char peer[NET_TEXT_MAX];
 
 	if (!tls || !tls_open(tls, c->service->tls, c->back->end.fd, &calls, c)) {
 		free(tls);
 		return false;
 	}
 	c->back->end.tls = tls;
+	net_text(target_current(c), peer);
+	tls_resume(tls, peer);
 	return true;
 }
 
