@@ -36,6 +36,7 @@ ANYWAY = [
     "transparent = none",
     "fips = no",
     "libwrap = no",
+    "logId = sequential",
     "OCSPaia = no",
     "client = no",
     "options = NO_TLSv1.1",

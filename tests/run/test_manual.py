@@ -35,15 +35,20 @@ def entries():
 
 
 def compatibility():
-    """README's table: what each row says, by how the row begins."""
-    table = README.split("### Compatibility\n\n")[1].split("\n\n")[0]
-    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
-    return {head.split()[0] + head.split()[-1]: cell for head, cell in rows}
+    """What doc/compatibility.md says becomes of each option."""
+    page = (TOP / "doc/compatibility.md").read_text()
+    return dict(re.findall(r"^\| `(\w+)` \|.*?\|.*?\| (.*?) \|.*\|$", page, re.M))
 
 
-def names(cell):
-    """The options in a row; in parentheses stand values."""
-    return re.findall(r"`(\w+)(?: = \w+)?`", re.sub(r"\(.*?\)", "", cell))
+def that(begins):
+    """The options of which the page says something that begins so."""
+    return [name for name, here in compatibility().items() if here.startswith(begins)]
+
+
+def lines_taken():
+    """As `NAME = VALUE`: those that ask for what happens anyway."""
+    found = {name: re.findall(r"`(.*?)`", compatibility()[name]) for name in that("only ")}
+    return [f"{name} = {value}" for name, values in found.items() for value in values]
 
 
 def run_section(line):
@@ -148,46 +153,37 @@ def test_a_template_is_taken_where_help_says(tmp_path):
         assert taken == (list(places) if place == "anywhere" else [place]), name
 
 
-# ---- README's compatibility table -----------------------------------------------------------
+# ---- doc/compatibility.md -------------------------------------------------------------------
 
 
-def test_readme_places_every_option_once():
-    listed = [name for cell in compatibility().values() for name in names(cell)]
-    assert sorted(listed) == sorted([*BUILT, *IDLE, *UNBUILT])
+def test_the_page_has_every_option_once():
+    assert sorted(compatibility()) == sorted([*BUILT, *IDLE, *UNBUILT])
 
 
-def test_readme_lists_as_taken_what_is_built():
-    rows = compatibility()
-    assert sorted(names(rows["takentaken"]) + names(rows["oursours"])) == sorted(BUILT)
+def test_the_page_says_yes_of_what_is_built():
+    assert sorted(that("yes")) == sorted(BUILT)
 
 
-def test_readme_lists_what_has_no_effect(tmp_path):
+def test_the_page_tells_what_has_no_effect(tmp_path):
     """It is taken with a value that it can have, and refused with another."""
-    listed = names(compatibility()["takenhere"])
-    assert sorted(listed) == sorted(IDLE)
-    for name in listed:
+    assert sorted(that("no effect: ")) == sorted(IDLE)
+    for name in IDLE:
         values = ("yes", "0", "NOCHAIN")
         assert "" in [complaint(tmp_path, f"{name} = {value}") for value in values], name
         assert complaint(tmp_path, f"{name} ="), name
 
 
-def test_readme_shows_the_values_that_are_taken(tmp_path):
-    shown = re.findall(r"`(\w+ = \w+)`", compatibility()["takenanyway"])
-    assert shown
-    assert [line for line in shown if complaint(tmp_path, line)] == []
+def test_the_page_shows_the_values_that_are_taken(tmp_path):
+    assert [line for line in lines_taken() if complaint(tmp_path, line)] == []
 
 
-def test_readme_and_manual_show_the_same_values():
-    listed = re.findall(
-        r"^\.It\n\.Ic (\w+) No = Cm (\w+)(?: \| no)?$", section("COMPATIBILITY"), re.M
-    )
-    shown = re.findall(r"`(\w+) = (\w+)`", compatibility()["takenanyway"])
-    assert sorted(listed) == sorted(shown)
+def test_the_page_and_the_manual_show_the_same_values():
+    listed = re.findall(r"^\.It\n\.Ic (\w+) No = Cm (\w+)", section("COMPATIBILITY"), re.M)
+    assert {f"{name} = {value}" for name, value in listed} <= {*lines_taken()}
+    assert {name for name, _ in listed} == {*that("only ")}
 
 
-def test_readme_lists_as_refused_what_is_refused(tmp_path):
-    refused = names(compatibility()["refused:yet"])
-    assert refused
-    for name in refused:
+def test_what_is_not_yet_there_is_refused(tmp_path):
+    for name in that("not yet"):
         for value in ("yes", "no", "1"):
             assert "not built yet" in complaint(tmp_path, f"{name} = {value}"), name

@@ -81,6 +81,14 @@ def test_a_502_stands_in_the_place_of_what_is_refused(start, name, mode):
     assert f": {name} (RFC " in stunnel.wait_log("Service [web] refused an answer to")[0]
 
 
+@pytest.mark.parametrize("size, status", [(1500, 200), (2500, 502)])
+def test_how_long_a_head_may_be(start, size, status):
+    long = b"HTTP/1.1 200 OK\r\nX: %s\r\nContent-Length: 2\r\n\r\nok" % (size * b"x")
+    _, stunnel = start_both(start, answer_each(long), "httpMaxAnswerHead = 2000")
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/").status == status
+
+
 @pytest.mark.parametrize("name", CUT)
 def test_what_is_cut_off_does_not_look_whole(start, name):
     sent, got = CUT[name]
