@@ -454,11 +454,12 @@ static void make_tls(struct check *r, struct config_section *s)
 	tls->cert_texts = s->service.cert_texts = texts_on_cert(&s->service);
 	tls->ca_folder = config_outside(r->config, tls->verify.ca_path);
 	tls->crl_folder = config_outside(r->config, tls->verify.crl_path);
-	if (!tls->client && !tls->cert && !tls->psk_secrets &&
+	if (!tls->client && tls->cert.count == 0 && !tls->psk_secrets &&
 	    !ANY_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
 		refuse(r, NULL, "TLS server needs a certificate");
 	if (ANY_REFUSED(r, "key"))
-		tls->cert = NULL; /* without its key, loading it would only report more */
+		tls->cert = (struct tls_names){
+			0}; /* without its key, loading it would only report more */
 	check_verification(r, &tls->verify);
 	check_alpn(r, tls);
 	check_tickets(r, tls);

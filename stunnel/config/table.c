@@ -133,7 +133,7 @@ static const struct row rows[] = {
 		"certificates to trust, PEM"),
 	SERVICE("CApath", values_text_or_none, tls.verify.ca_path, NULL,
 		"directory of certificates to trust"),
-	SERVICE("cert", values_text, tls.cert, NULL, "certificate chain, PEM"),
+	SERVICE("cert", values_files, tls.cert, NULL, "certificate chain, PEM"),
 	SERVICE("checkEmail", values_name, tls.verify.email, NULL,
 		"e-mail address that a client's certificate may be for"),
 	SERVICE("checkHost", values_name, tls.verify.host, NULL,
@@ -169,7 +169,7 @@ static const struct row rows[] = {
 	POLICY("httpMaxHead"),
 	POLICY("httpRequireLength"),
 	POLICY("httpSetHeader"),
-	SERVICE("key", values_text, tls.key, NULL, "private key, PEM; else in cert"),
+	SERVICE("key", values_files, tls.key, NULL, "private key, PEM; else in cert"),
 	SERVICE("local", values_text, local, NULL,
 		"address of this host from which backends are connected"),
 	GLOBAL("maxConnections", values_integer, max_connections, "0",
@@ -313,12 +313,15 @@ static const char *set(struct table_target *t, const struct row *row, const char
 	struct span word = {0};
 	const char *why;
 	struct config_globals ignored = {0}, *globals = t->global ? &t->config->globals : &ignored;
+	const struct config_section *defaults = &t->config->defaults;
 	char *base = row->scope == BEFORE_SECTIONS ? (char *)globals : (char *)t->section;
 	struct values_input in = {
 		.value = value,
 		.option = row->name,
 		.bounds = &row->bounds,
 		.line = t->line,
+		.inherited = t->section != defaults &&
+			     t->section->line[row - rows] == defaults->line[row - rows],
 		.arena = &t->config->arena,
 		.facility = t->global ? &globals->facility : NULL,
 		.word = &word,

@@ -139,6 +139,17 @@ const char *values_name(const struct values_input *in, void *slot)
 	return NULL;
 }
 
+const char *values_files(const struct values_input *in, void *slot)
+{
+	values_files_slot *files = slot;
+
+	if (!*in->value)
+		return empty;
+	if (in->inherited)
+		*files = (struct tls_names){0};
+	return values_name(in, slot);
+}
+
 /* --- of the process --------------------------------------------------------------------------- */
 
 static const struct values_choice levels[] = {{"emerg", LOG_EMERG},

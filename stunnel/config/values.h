@@ -38,6 +38,7 @@ struct values_input {
 	const char *option; /* the option's name, as the table has it */
 	const struct values_bounds *bounds;
 	struct report_line *line;
+	bool inherited;	     /* what the member holds stands in front of the sections */
 	struct arena *arena; /* for what lives as long as the configuration */
 	int *facility;	     /* of syslog; NULL inside a section */
 	struct span *word;   /* set to the word of a list that is at fault */
@@ -71,6 +72,7 @@ VALUES_SETTER(values_text_or_undo, const char *); /* unsets a text that is set; 
 /* Lists: each line adds a value. A section begins with those of the defaults. */
 VALUES_SETTER(values_item, struct values_list);
 VALUES_SETTER(values_name, struct tls_names);
+VALUES_SETTER(values_files, struct tls_names); /* a section's own are instead of the defaults */
 
 VALUES_SETTER(values_level, int); /* LOG_...; `FACILITY.` in front of it sets in->facility */
 VALUES_SETTER(values_user, unsigned);

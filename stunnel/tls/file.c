@@ -509,7 +509,7 @@ struct evp_pkey_st *tls_file_key(struct tls_file *file, char why[static TLS_WHY_
 
 	if (file->form == FORM_PKCS12 && !open_pkcs12(file, why))
 		return NULL;
-	if (file->form != FORM_PKCS12)
+	if (file->form != FORM_PKCS12 && !file->key)
 		file->key = read_key(&a);
 	if (file->key)
 		return file->key;
@@ -521,6 +521,29 @@ struct evp_pkey_st *tls_file_key(struct tls_file *file, char why[static TLS_WHY_
 	else if (tls_secret_open(file->path, try_key, &a, why))
 		return file->key;
 	return NULL;
+}
+
+struct evp_pkey_st *tls_file_dh_parameters(struct tls_file *file)
+{
+	BIO *bio = content(file);
+	EVP_PKEY *group = NULL;
+	char *name, *header;
+	unsigned char *data;
+	long len;
+
+	while (bio && !group && PEM_read_bio(bio, &name, &header, &data, &len) == 1) {
+		const unsigned char *p = data;
+
+		if (!strcmp(name, PEM_STRING_DHPARAMS))
+			group = d2i_KeyParams(EVP_PKEY_DH, NULL, &p, len);
+		else if (!strcmp(name, PEM_STRING_DHXPARAMS))
+			group = d2i_KeyParams(EVP_PKEY_DHX, NULL, &p, len);
+		OPENSSL_free(name);
+		OPENSSL_free(header);
+		OPENSSL_clear_free(data, (size_t)len);
+	}
+	BIO_free(bio);
+	return group;
 }
 
 /* --- folders ---------------------------------------------------------------------------------- */

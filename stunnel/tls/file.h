@@ -24,6 +24,9 @@ void tls_file_close(struct tls_file *file);
 struct stack_st_X509 *tls_file_certs(struct tls_file *file, char why[static TLS_WHY_MAX]);
 struct evp_pkey_st *tls_file_key(struct tls_file *file, char why[static TLS_WHY_MAX]);
 
+/* The first DH parameters in PEM, which the caller frees, or NULL. */
+struct evp_pkey_st *tls_file_dh_parameters(struct tls_file *file);
+
 /* All of it, without a byte order mark, as a text that the caller may change. */
 char *tls_file_text(struct tls_file *file);
 

@@ -15,8 +15,8 @@ struct tls_settings {
 	const char *service; /* sessions of services are kept apart */
 	bool client;
 	const char *server_name; /* that a client sends (RFC 6066 3); NULL: none */
-	const char *cert; /* a file as tls/file.h reads it; NULL: no context, all else is checked */
-	const char *key;  /* likewise; NULL: in that of cert */
+	/* Files as tls/file.h reads them. Without any key, each is in its certificate's file. */
+	struct tls_names cert, key;
 	const char *psk_secrets;  /* a file of lines IDENTITY:KEY; NULL: none */
 	const char *psk_identity; /* of the line that a client uses; NULL: the first */
 	const char *ciphers;	  /* up to TLS 1.2 */
