@@ -171,6 +171,8 @@ void addresses_resolve(struct config *config, struct report *report)
 			note_names(&job, &s->redirect_to, false);
 		}
 	}
+	if (!config_count_turns(config))
+		report_add(report, REPORT_ERROR, &(struct report_place){0}, "Out of memory");
 	prefetch_run(&job.names);
 	for (size_t i = 0; i < config->count; i++) {
 		struct config_section *s = config->section[i];

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct config_section *config_section_new(struct config *config, const char *name)
 {
@@ -41,6 +42,29 @@ const char *config_outside(struct config *config, const char *path)
 	return arena_format(&config->arena, path[0] == '/' ? "%s%s" : "%s/%s", root, path);
 }
 
+static size_t turns_size(const struct config *config)
+{
+	return 2 * config->count * sizeof(_Atomic size_t);
+}
+
+bool config_count_turns(struct config *config)
+{
+	_Atomic size_t *turn;
+
+	if (config->count == 0)
+		return true;
+	turn = mmap(NULL, turns_size(config), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		    -1, 0);
+	if (turn == MAP_FAILED)
+		return false;
+	config->turns = turn;
+	for (size_t i = 0; i < config->count; i++) {
+		config->section[i]->service.route.turn = turn++;
+		config->section[i]->service.redirect.turn = turn++;
+	}
+	return true;
+}
+
 static void free_section(struct config_section *s)
 {
 	tls_ctx_free(s->service.tls);
@@ -55,6 +79,8 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->count; i++)
 		free_section(config->section[i]);
 	free_section(&config->defaults);
+	if (config->turns)
+		munmap(config->turns, turns_size(config));
 	access_close(config->access);
 	arena_free(&config->arena);
 	free(config);

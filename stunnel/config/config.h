@@ -62,6 +62,7 @@ struct config {
 	struct config_section **section;
 	size_t count;
 	size_t out_cap; /* the largest output buffer that a section's HTTP machine needs */
+	void *turns;	/* counters of the routes, mapped; NULL: not yet */
 	struct access_file *access; /* the list of all destinations of access logs */
 	struct arena arena;	    /* owns every string, list and block */
 };
@@ -77,6 +78,9 @@ struct config_section *config_section_named(struct config *config, const char *n
  * as long as the configuration; NULL for NULL, or without memory.
  */
 const char *config_outside(struct config *config, const char *path);
+
+/* Gives each route its counter, which workers share that are forked later; false: no memory. */
+bool config_count_turns(struct config *config);
 
 /* Frees all that the configuration owns, also OpenSSL's contexts, and *config; NULL: nothing. */
 void config_free(struct config *config);

@@ -2,6 +2,7 @@
 #ifndef CONN_SERVICE_H
 #define CONN_SERVICE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -44,7 +45,7 @@ struct conn_route {
 	const char *const *names; /* looked up for each connection; NULL: `targets` it is */
 	size_t name_count;
 	struct resolve_set *resolve_set; /* of names; NULL before a worker's first look-up */
-	size_t next_target;		 /* of CONN_ROUND_ROBIN, in one worker */
+	_Atomic size_t *turn; /* counts connections for CONN_ROUND_ROBIN; workers share it */
 	struct step_plan plan;
 };
 

@@ -21,7 +21,17 @@ static size_t first(const struct conn *c, size_t count)
 {
 	if (c->service->failover != CONN_ROUND_ROBIN)
 		return 0;
-	return c->route->next_target++ % count;
+	return atomic_fetch_add(c->route->turn, 1) % count;
+}
+
+static void begin(struct conn *c, size_t count)
+{
+	bool in_turn = c->service->failover == CONN_ROUND_ROBIN;
+
+	c->back->walk.first = first(c, count);
+	if (count > 1)
+		conn_log(c, LOG_INFO, "failover: %s, starting at entry #%zu",
+			 in_turn ? "round-robin" : "priority", c->back->walk.first);
 }
 
 #define PASSED_MAX 64 /* bits of back_walk.passed; further addresses are never passed over */
@@ -50,7 +60,7 @@ const struct net_addr *target_next(struct conn *c)
 	struct back_walk *w = &c->back->walk;
 
 	if (w->steps == 0 && count != 0)
-		w->first = first(c, count);
+		begin(c, count);
 	while (w->steps < 2 * count) {
 		bool second_round = w->steps >= count;
 

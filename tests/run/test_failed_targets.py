@@ -51,6 +51,33 @@ def two_targets(start, first, *options, workers=2):
     return backend, start(Stunnel(f"workers = {workers}\n{config}"))
 
 
+@pytest.mark.parametrize(
+    "options, how",
+    [
+        (["failover = rr"], "round-robin"),
+        (["failover = prio"], "priority"),
+        ([], "priority"),
+        (["failover = rr", "delay = yes"], "priority"),
+    ],
+    ids=["rr", "prio", "default", "delay"],
+)
+def test_in_which_order_targets_are_taken(start, both, options, how):
+    """Beside stock, which begins anywhere, and whichever worker has a connection."""
+    backends = [start(Recorder()) for _ in range(3)]
+    more = [f"connect = localhost:{backend.port}" for backend in backends[1:]]
+    for daemon in both(f"localhost:{backends[0].port}", *more, *options, settings="workers = 4\n"):
+        order = []
+        for _ in range(6):
+            before = [len(backend.connections) for backend in backends]
+            assert get(daemon) == 200
+            after = [len(backend.connections) for backend in backends]
+            order += [n for n in range(3) if after[n] != before[n]]
+        turns = [(order[0] + n) % 3 for n in range(6)]
+        assert order == (turns if how == "round-robin" else [0] * 6)
+        told = [f"failover: {how}, starting at entry #{n}" for n in order]
+        assert daemon.wait_log("failover: ", 6) == told
+
+
 @pytest.mark.parametrize("failover", ["prio", "rr"])
 def test_a_black_hole_costs_its_timeout_once(start, failover):
     """All workers know of it after one connection."""
