@@ -52,6 +52,27 @@ def test_sockets_are_told_as_stock_tells_them():
     assert table(BINARY) == table(Stock.BINARY)
 
 
+@beside_stock
+def test_options_are_those_of_stock():
+    """Whatever stock takes in `options` with this OpenSSL."""
+
+    def names(binary):
+        done = subprocess.run([binary, "-options"], capture_output=True, text=True, timeout=30)
+        assert (done.returncode, done.stdout) == (0, "")
+        return set(re.findall(r"^options = (\w+)$", done.stderr, re.M))
+
+    assert names(Stock.BINARY) <= names(BINARY)
+
+
+@beside_stock
+def test_help_names_all_that_stock_helps_with():
+    told = subprocess.run([Stock.BINARY, "-help"], capture_output=True, text=True, timeout=30)
+    assert told.stdout == ""
+    names = {name.lower() for name in re.findall(r"^(\w+) += ", told.stderr, re.M)}
+    assert len(names) > 80
+    assert names <= {name.lower() for name in re.findall(r"\w+", run("-help").stderr)}
+
+
 @daemon_only
 def test_the_start_log_begins_with_the_same_lines(front):
     """At level 5, once, and not again at a reload."""
