@@ -32,7 +32,7 @@ static void log_end(struct conn *c)
 
 	conn_log(c, LOG_NOTICE,
 		 "Connection %s: %llu byte(s) sent to TLS, %llu byte(s) sent to socket",
-		 c->end == STEP_RESET ? "reset" : "closed",
+		 c->end == STEP_RESET && c->service->reset ? "reset" : "closed",
 		 (unsigned long long)c->relay.flow[to_tls].sent,
 		 (unsigned long long)c->relay.flow[!to_tls].sent);
 }

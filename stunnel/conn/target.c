@@ -98,7 +98,7 @@ void target_failed(struct conn *c, const char *reason, int code)
 	if (code != 0)
 		conn_log(c, LOG_ERR, "s_connect: connect %s: %s (%d)", text, reason, code);
 	else
-		conn_log(c, LOG_ERR, "s_connect: %s: %s", text, reason);
+		conn_log(c, LOG_ERR, "s_connect: s_poll_wait %s: %s", text, reason);
 	if (targets(c)->count == 1 || (code != 0 && !net_blames_peer(code)))
 		return;
 	if (health_failed(&c->pool->shared->health, target_current(c), conn_now(c)))

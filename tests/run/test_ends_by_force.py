@@ -130,7 +130,9 @@ def test_a_fault_is_told_by_reset_or_fin(start, both, reset, end):
         ended = backend.connections[number]
         wait_for(lambda c=ended: c.ended, "its end")
         assert ended.ended == end
-        daemon.wait_log("TIMEOUTidle exceeded: sending reset")
+        daemon.wait_log("transfer: s_poll_wait: TIMEOUTidle exceeded: sending reset")
+        how = "reset" if end == "reset" else "closed"
+        daemon.wait_log(f"Connection {how}: 0 byte(s) sent to TLS, 1 byte(s) sent to socket")
 
 
 def test_timeoutclose_of_a_client_that_has_ended(start, front):
@@ -152,7 +154,7 @@ def test_timeoutclose_of_a_client_that_has_ended(start, front):
         assert client.recv_all() == b""
         assert client.ended == "eof"
     over.set()
-    stunnel.wait_log("transfer: TIMEOUTclose exceeded: closing")
+    stunnel.wait_log("transfer: s_poll_wait: TIMEOUTclose exceeded: closing")
     assert backend.data == b"all of it"
 
 

@@ -71,7 +71,7 @@ static uint64_t deadline(const struct conn *c)
 
 static enum step_result expired(struct conn *c)
 {
-	conn_log(c, LOG_INFO, "transfer: TIMEOUTclose exceeded: closing");
+	conn_log(c, LOG_INFO, "transfer: s_poll_wait: TIMEOUTclose exceeded: closing");
 	return relay_whole(&c->relay) ? STEP_CLOSE : STEP_CUT;
 }
 

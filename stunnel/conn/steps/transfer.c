@@ -16,14 +16,14 @@ static uint64_t deadline(const struct conn *c)
 static enum step_result expired(struct conn *c)
 {
 	if (relay_closing(&c->relay)) {
-		conn_log(c, LOG_INFO, "transfer: TIMEOUTclose exceeded: closing");
+		conn_log(c, LOG_INFO, "transfer: s_poll_wait: TIMEOUTclose exceeded: closing");
 		return relay_whole(&c->relay) ? STEP_CLOSE : STEP_CUT;
 	}
 	if (c->head.since != 0) {
 		c->head.since = 0;
 		return answer_refuse(c, ERR_REQUEST_TIMEOUT);
 	}
-	conn_log(c, LOG_INFO, "transfer: TIMEOUTidle exceeded: sending reset");
+	conn_log(c, LOG_INFO, "transfer: s_poll_wait: TIMEOUTidle exceeded: sending reset");
 	return STEP_RESET;
 }
 
