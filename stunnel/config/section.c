@@ -323,9 +323,11 @@ static void check_verification(struct check *r, const struct tls_verify *v)
 					     : NULL;
 	bool verified = v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER);
 
-	if (verified && !v->ca_file && !v->ca_path &&
+	if (verified && !v->ca_file && !v->ca_path && !v->ca_store &&
 	    !ANY_REFUSED(r, "CAfile", "CApath", "CAengine", "CAstore"))
-		refuse(r, "verify", "Either \"CAfile\" or \"CApath\" has to be configured");
+		refuse(r, "verify",
+		       "Either \"CAengine\", \"CAfile\", \"CApath\" or \"CAstore\" has to be "
+		       "configured");
 	if (check && !verified && !ANY_REFUSED(r, "verify"))
 		refuse(r, check, "Either \"verifyChain\" or \"verifyPeer\" has to be enabled");
 }

@@ -47,6 +47,7 @@ static const struct values_choice foreground_choice[] = {{"no", CONFIG_BACKGROUN
 							 {"quiet", CONFIG_FOREGROUND_QUIET},
 							 {0}};
 static const struct values_choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
+static const struct values_choice compressions[] = {{"deflate", 0}, {"zlib", 0}, {"rle", 0}, {0}};
 static const struct values_choice level_choice[] = {{"default", -1}, {0}};
 static const struct values_choice failover_choice[] = {
 	{"prio", CONN_PRIORITY}, {"rr", CONN_ROUND_ROBIN}, {0}};
@@ -133,6 +134,8 @@ static const struct row rows[] = {
 		"certificates to trust, PEM"),
 	SERVICE("CApath", values_text_or_none, tls.verify.ca_path, NULL,
 		"directory of certificates to trust"),
+	SERVICE("CAstore", values_text_or_none, tls.verify.ca_store, NULL,
+		"URI of certificates to trust"),
 	SERVICE("cert", values_files, tls.cert, NULL, "certificate chain, PEM"),
 	SERVICE("checkEmail", values_name, tls.verify.email, NULL,
 		"e-mail address that a client's certificate may be for"),
@@ -158,6 +161,7 @@ static const struct row rows[] = {
 	SERVICE("failover", values_unsigned, service.failover, "prio",
 		"order of several connect targets: prio or rr", .bounds.choice = failover_choice,
 		.bounds.error = "The argument needs to be either 'rr' or 'prio'"),
+	NOWHERE(values_fips, "fips", "yes: only what OpenSSL's FIPS provider has"),
 	POLICY("forwarded"),
 	POLICY("httpAddHeader"),
 	POLICY("httpAllow"),
@@ -185,6 +189,9 @@ static const struct row rows[] = {
 	POLICY("proxyPassTLV"),
 	POLICY("proxyTLV"),
 	POLICY("proxyVersion", .initial = "1"),
+	NOWHERE(values_provider, "provider", "provider of OpenSSL to load"),
+	NOWHERE(values_provider_parameter, "providerParameter", "PROVIDER:NAME=VALUE",
+		.secret = true),
 	SERVICE("PSKidentity", values_text, tls.psk_identity, NULL,
 		"of the line of PSKsecrets that a client uses"),
 	SERVICE("PSKsecrets", values_text, tls.psk_secrets, NULL,
@@ -259,6 +266,9 @@ static const struct row rows[] = {
 	POLICY("xForwardedPort"),
 	POLICY("xForwardedProto"),
 	POLICY("xRealIP"),
+	IDLE("compression", "TLS is not compressed: that tells secrets (CRIME)",
+	     .bounds.choice = compressions,
+	     .bounds.error = "Specified compression type is not available"),
 	IDLE("EGD", randomness),
 	IDLE("execArgs", only_exec),
 	IDLE("listenqueue", "the queue is as long as the kernel allows", .bounds.max = INT_MAX,
@@ -277,15 +287,12 @@ static const struct row rows[] = {
 	     .bounds.error = "Illegal thread stack size"),
 	IDLE("TIMEOUTocsp", no_ocsp, SECONDS, .bounds.error = "Illegal OCSP connect timeout"),
 	STOCK("CAengine", NULL),
-	STOCK("CAstore", NULL),
-	STOCK("compression", NULL),
 	STOCK("engine", "auto"),
 	STOCK_SECRET("engineCtrl"),
 	STOCK("engineDefault", NULL),
 	STOCK("engineId", NULL),
 	STOCK("engineNum", NULL),
 	STOCK("exec", NULL),
-	STOCK("fips", "no"),
 	STOCK("ident", NULL),
 	STOCK("libwrap", "no"),
 	STOCK("logId", "sequential"),
@@ -297,8 +304,6 @@ static const struct row rows[] = {
 	STOCK("protocolHost", NULL),
 	STOCK_SECRET("protocolPassword"),
 	STOCK_SECRET("protocolUsername"),
-	STOCK("provider", NULL),
-	STOCK_SECRET("providerParameter"),
 	STOCK("sessiond", NULL),
 	STOCK_SECRET("setEnv"),
 };

@@ -394,6 +394,27 @@ const char *values_idle(const struct values_input *in, void *slot)
 	return *in->value ? NULL : empty;
 }
 
+const char *values_provider(const struct values_input *in, void *slot)
+{
+	(void)slot;
+	return *in->value ? tls_library_provider(in->value) : empty;
+}
+
+const char *values_provider_parameter(const struct values_input *in, void *slot)
+{
+	(void)slot;
+	return *in->value ? tls_library_provider_parameter(in->value) : empty;
+}
+
+const char *values_fips(const struct values_input *in, void *slot)
+{
+	bool on;
+	const char *why = values_flag(in, &on);
+
+	(void)slot;
+	return why ? why : tls_library_fips(on);
+}
+
 const char *values_unbuilt(const struct values_input *in, void *slot)
 {
 	const char *taken = in->bounds->taken;

@@ -92,8 +92,11 @@ VALUES_SETTER(values_verify_chain, unsigned);
 VALUES_SETTER(values_verify_peer, unsigned);
 
 /* Setters without a member: the value is checked, and nothing is set. */
-values_setter values_include; /* a path, which table_apply() gives to its caller */
-values_setter values_idle;    /* within bounds, or any text if there are none */
+values_setter values_include;  /* a path, which table_apply() gives to its caller */
+values_setter values_idle;     /* within bounds, or any text if there are none */
+values_setter values_provider; /* of OpenSSL: loaded at once */
+values_setter values_provider_parameter;
+values_setter values_fips;
 values_setter values_unbuilt; /* refuses all but bounds->taken */
 
 #endif

@@ -66,7 +66,7 @@ static struct tls_file *read_once(struct pairs *p, const char *path, char why[st
 		named++;
 	named->path = path;
 	if (!named->file)
-		named->file = tls_file_open(path, why);
+		named->file = tls_file_open_uri(path, why);
 	return named->file;
 }
 

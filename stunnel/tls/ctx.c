@@ -15,6 +15,7 @@
 #include "tls/file.h"
 #include "tls/groups.h"
 #include "tls/psk.h"
+#include "tls/store.h"
 #include "tls/session.h"
 
 /* The defaults of stunnel 5.75. */
@@ -218,6 +219,32 @@ static bool load_trusted_folder(SSL_CTX *ctx, const struct tls_settings *s,
 	return true;
 }
 
+/* A URI is read now, and never by a worker, which might have to wait for it. */
+static bool load_trusted_store(SSL_CTX *ctx, const struct tls_verify *v,
+			       STACK_OF(X509_NAME) * names, const struct tls_fault_to *to)
+{
+	bool verified = v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER);
+	STACK_OF(X509) *certs = sk_X509_new_null();
+	char why[TLS_WHY_MAX] = "it holds no certificate";
+	bool ok = certs && tls_store_load(v->ca_store, certs, NULL, why) && sk_X509_num(certs) != 0;
+
+	for (int i = 0; ok && i < sk_X509_num(certs); i++) {
+		X509 *cert = sk_X509_value(certs, i);
+		X509_NAME *name = X509_NAME_dup(X509_get_subject_name(cert));
+
+		ok = X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), cert) == 1 && name &&
+		     sk_X509_NAME_push(names, name) > 0;
+		if (!ok)
+			X509_NAME_free(name);
+	}
+	sk_X509_pop_free(certs, X509_free);
+	if (!ok)
+		tls_fault_tell(to, verified ? TLS_TROUBLE_ERROR : TLS_TROUBLE_WARNING, "CAstore",
+			       "Failed to load trusted certificates from: %.200s: %.250s",
+			       v->ca_store, why);
+	return ok || !verified;
+}
+
 static bool load_trusted(SSL_CTX *ctx, const struct tls_settings *s, const struct tls_fault_to *to)
 {
 	STACK_OF(X509_NAME) *names = NULL;
@@ -228,6 +255,7 @@ static bool load_trusted(SSL_CTX *ctx, const struct tls_settings *s, const struc
 	if (!names)
 		return tls_fault_refuse(to, NULL, "Out of memory", s->service);
 	SSL_CTX_set_client_CA_list(ctx, names);
+	ok = (!s->verify.ca_store || load_trusted_store(ctx, &s->verify, names, to)) && ok;
 	return (!s->verify.ca_path || load_trusted_folder(ctx, s, names, to)) && ok;
 }
 

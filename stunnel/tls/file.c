@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tls/secret.h"
+#include "tls/store.h"
 
 #define BYTES_MAX (1024 * 1024) /* no certificate with its chain and key comes near */
 
@@ -23,6 +23,7 @@ enum form {
 	FORM_PEM, /* also for content of no known form */
 	FORM_DER,
 	FORM_PKCS12,
+	FORM_STORE, /* a URI: certs and key are all that is known */
 };
 
 struct tls_file {
@@ -225,10 +226,12 @@ static void explain(const struct tls_file *file, enum tls_file_holds wanted, con
 {
 	const struct kind *found = &pkcs12;
 
-	if (file->form == FORM_PEM) {
+	if (file->form == FORM_STORE)
+		say(why, wanted == TLS_FILE_KEY ? "no private key" : "no certificate");
+	if (file->form == FORM_PEM)
 		explain_pem(file, wanted, advice, why);
+	if (file->form == FORM_STORE || file->form == FORM_PEM)
 		return;
-	}
 	if (file->form == FORM_DER)
 		found = kind_of_der(file->bytes, file->len);
 	if (found->holds == wanted || (found == &pkcs12 && !file->certs))
@@ -305,6 +308,21 @@ struct tls_file *tls_file_open(const char *path, char why[static TLS_WHY_MAX])
 	file->path = path;
 	find_form(file);
 	return file;
+}
+
+struct tls_file *tls_file_open_uri(const char *path, char why[static TLS_WHY_MAX])
+{
+	struct tls_file *file;
+
+	if (!tls_store_is_uri(path))
+		return tls_file_open(path, why);
+	file = calloc(1, sizeof *file);
+	if (file)
+		*file = (struct tls_file){.form = FORM_STORE, .certs = sk_X509_new_null()};
+	if (file && file->certs && tls_store_load(path, file->certs, &file->key, why))
+		return file;
+	tls_file_close(file);
+	return NULL;
 }
 
 void tls_file_close(struct tls_file *file)
@@ -533,11 +551,10 @@ struct evp_pkey_st *tls_file_dh_parameters(struct tls_file *file)
 
 	while (bio && !group && PEM_read_bio(bio, &name, &header, &data, &len) == 1) {
 		const unsigned char *p = data;
+		int type = !strcmp(name, PEM_STRING_DHXPARAMS) ? EVP_PKEY_DHX : EVP_PKEY_DH;
 
-		if (!strcmp(name, PEM_STRING_DHPARAMS))
-			group = d2i_KeyParams(EVP_PKEY_DH, NULL, &p, len);
-		else if (!strcmp(name, PEM_STRING_DHXPARAMS))
-			group = d2i_KeyParams(EVP_PKEY_DHX, NULL, &p, len);
+		if (type == EVP_PKEY_DHX || !strcmp(name, PEM_STRING_DHPARAMS))
+			group = d2i_KeyParams(type, NULL, &p, len);
 		OPENSSL_free(name);
 		OPENSSL_free(header);
 		OPENSSL_clear_free(data, (size_t)len);

@@ -15,6 +15,10 @@ struct evp_pkey_st;
 
 /* Reads a file into memory; path must outlive the result. NULL, with the reason in why. */
 struct tls_file *tls_file_open(const char *path, char why[static TLS_WHY_MAX]);
+
+/* Likewise what a URI stands for, as tls/store.h reads it, where there is no file of that name. */
+struct tls_file *tls_file_open_uri(const char *path_or_uri, char why[static TLS_WHY_MAX]);
+
 void tls_file_close(struct tls_file *file);
 
 /*

@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
@@ -123,6 +125,69 @@ bool tls_library_option(const char *name, uint64_t *bit)
 const char *tls_library_option_name(size_t index)
 {
 	return index < OP_NAMES ? op_names[index].name : NULL;
+}
+
+/* With try_load() the default provider stays the one that is there where none was asked for. */
+static OSSL_PROVIDER *load(const char *name)
+{
+	static struct {
+		char name[64];
+		OSSL_PROVIDER *provider;
+	} loaded[16];
+	size_t i = 0;
+
+	while (i < 16 && loaded[i].provider && strcmp(loaded[i].name, name) != 0)
+		i++;
+	if (i == 16 || strlen(name) >= sizeof loaded[i].name)
+		return NULL;
+	if (!loaded[i].provider) {
+		loaded[i].provider = OSSL_PROVIDER_try_load(NULL, name, 1);
+		memcpy(loaded[i].name, name, strlen(name) + 1);
+	}
+	ERR_clear_error();
+	return loaded[i].provider;
+}
+
+const char *tls_library_provider(const char *name)
+{
+	return load(name) ? NULL : "Failed to load provider";
+}
+
+const char *tls_library_provider_parameter(const char *text)
+{
+	const char *colon = strchr(text, ':'), *sign = colon ? strchr(colon, '=') : NULL;
+
+	if (!colon || !sign || colon == text || sign == colon + 1)
+		return "Malformed parameter: PROVIDER:NAME=VALUE";
+#if OPENSSL_VERSION_NUMBER >= 0x30500000L
+	{
+		char provider[64], name[256];
+		OSSL_PROVIDER *found;
+
+		snprintf(provider, sizeof provider, "%.*s", (int)(colon - text), text);
+		snprintf(name, sizeof name, "%.*s", (int)(sign - colon - 1), colon + 1);
+		found = load(provider);
+		if (!found || OSSL_PROVIDER_add_conf_parameter(found, name, sign + 1) != 1)
+			return "Provider not found";
+	}
+	return NULL;
+#else
+	return "OpenSSL has parameters of providers from 3.5 on";
+#endif
+}
+
+const char *tls_library_fips(bool on)
+{
+	static bool ours;
+
+	if (EVP_default_properties_is_fips_enabled(NULL) == on)
+		return NULL;
+	if (!on && !ours)
+		return "Failed to override system-wide FIPS mode";
+	if ((on && !load("fips")) || EVP_default_properties_enable_fips(NULL, on) != 1)
+		return "FIPS support is not available";
+	ours = on;
+	return NULL;
 }
 
 const char *tls_library_compiled_with(void)

@@ -19,6 +19,16 @@ bool tls_library_option(const char *name, uint64_t *bit);
 /* The names that tls_library_option() knows, counted from 0; NULL behind the last. */
 const char *tls_library_option_name(size_t index);
 
+/*
+ * Loads a provider of OpenSSL (provider(7)) for as long as the program runs, or sets a parameter
+ * NAME:VALUE of one that was loaded. NULL, or what is wrong.
+ */
+const char *tls_library_provider(const char *name);
+const char *tls_library_provider_parameter(const char *text);
+
+/* Turns FIPS mode of the whole program on or off. NULL, or what is wrong. */
+const char *tls_library_fips(bool on);
+
 /* "OpenSSL 3.0.17 1 Jul 2025", of the headers and of the library. */
 const char *tls_library_compiled_with(void);
 const char *tls_library_running_with(void);

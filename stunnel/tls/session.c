@@ -282,8 +282,8 @@ static bool digest_folders(EVP_MD_CTX *md, const struct tls_verify *v)
 static bool digest_settings(EVP_MD_CTX *md, SSL_CTX *ctx, const struct tls_settings *s)
 {
 	const struct tls_verify *v = &s->verify;
-	const char *texts[] = {s->service, s->ciphers, s->ciphersuites, s->curves,  s->alpn,
-			       v->ca_file, v->ca_path, v->crl_file,	v->crl_path};
+	const char *texts[] = {s->service, s->ciphers, s->ciphersuites, s->curves,   s->alpn,
+			       v->ca_file, v->ca_path, v->ca_store,	v->crl_file, v->crl_path};
 	char numbers[128];
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)

@@ -23,7 +23,7 @@ struct tls_names {
 /* The names outlive the context. */
 struct tls_verify {
 	unsigned bits; /* enum tls_verify_bit */
-	const char *ca_file, *ca_path, *crl_file, *crl_path;
+	const char *ca_file, *ca_path, *ca_store, *crl_file, *crl_path;
 	struct tls_names host, email, ip; /* one of them all must be the certificate's */
 };
 

@@ -168,7 +168,7 @@ def test_the_page_tells_what_has_no_effect(tmp_path):
     """It is taken with a value that it can have, and refused with another."""
     assert sorted(that("no effect: ")) == sorted(IDLE)
     for name in IDLE:
-        values = ("yes", "0", "NOCHAIN")
+        values = ("yes", "0", "NOCHAIN", "zlib")
         assert "" in [complaint(tmp_path, f"{name} = {value}") for value in values], name
         assert complaint(tmp_path, f"{name} ="), name
 
