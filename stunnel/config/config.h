@@ -48,6 +48,7 @@ struct config_section {
 	struct values_list accept_on, connect_to, redirect_to;
 	const char *local;
 	const char *sni, *protocol;
+	struct values_list protocol_headers;
 	const char *access_path, *access_format;
 	bool renegotiation;
 	bool delay;		   /* names are not looked up at the load */

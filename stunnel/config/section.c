@@ -10,6 +10,7 @@
 #include "sys/log.h"
 #include "config/table.h"
 #include "conn/steps/plan.h"
+#include "negotiate/negotiators.h"
 #include "tls/ctx.h"
 #include "tls/facts.h"
 #include "tls/trial.h"
@@ -77,6 +78,11 @@ static bool any_refused(const struct check *r, const char *const *options)
 
 #define ANY_REFUSED(check, ...) any_refused(check, (const char *const[]){__VA_ARGS__, NULL})
 
+static bool is_proxy(const struct config_section *s)
+{
+	return s->protocol && !strcasecmp(s->protocol, "proxy");
+}
+
 /* A PROXY header names IP addresses: nobody may come over a Unix socket. */
 static void check_ip_clients(struct check *r, const struct values_list *accept)
 {
@@ -119,7 +125,7 @@ static bool join_primary(struct check *r, struct config_section *s)
 	if (!colon[1])
 		tell(r, REPORT_FAULT, table_line(s, "sni"),
 		     "No server name matches an empty pattern");
-	if (s->protocol && s->service.policy.proxy.version == 1)
+	if (is_proxy(s) && s->service.policy.proxy.version == 1)
 		check_ip_clients(r, &primary->accept_on);
 	check_early(r, s, primary);
 	grown = arena_grow(&r->config->arena, primary->service.sni, primary->service.sni_count,
@@ -129,11 +135,6 @@ static bool join_primary(struct check *r, struct config_section *s)
 	primary->service.sni = grown;
 	grown[primary->service.sni_count++] = (struct conn_sni){colon + 1, &s->service};
 	return true;
-}
-
-static bool is_proxy(const struct config_section *s)
-{
-	return s->protocol && !strcasecmp(s->protocol, "proxy");
 }
 
 static void check_proxy(struct check *r, const struct config_section *s)
@@ -150,27 +151,53 @@ static void check_proxy(struct check *r, const struct config_section *s)
 		     size, policy->proxy.max_length);
 }
 
-static void check_protocol(struct check *r, const struct config_section *s)
+/* Of stock's negotiators these are not built, in either mode or for a server. */
+static bool is_unbuilt(const char *protocol, bool client)
 {
-	static const char *const unbuilt[] = {"cifs", "pgsql",	"smtp",	     "pop3",
-					      "imap", "nntp",	"connect",   "socks",
-					      "ldap", "capwin", "capwinctrl"};
-	const char *protocol = s->protocol;
+	return !strcasecmp(protocol, "capwin") || !strcasecmp(protocol, "capwinctrl") ||
+	       (!client && (!strcasecmp(protocol, "connect") || !strcasecmp(protocol, "socks")));
+}
 
-	if (!protocol)
-		return;
-	for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++) {
-		if (strcasecmp(protocol, unbuilt[i]) != 0)
-			continue;
-		refuse(r, "protocol", "Protocol %.50s of stock stunnel is not built yet", protocol);
-		return;
-	}
-	if (!is_proxy(s))
-		refuse(r, "protocol", "Protocol not supported: %.200s%s", protocol,
-		       strcasestr(protocol, "proxy") ? ": write protocol = proxy, and proxyVersion"
-						     : "");
-	else
+static void check_negotiation(struct check *r, const struct config_section *s)
+{
+	bool client = s->service.client;
+	const char *why = negotiators_check(s->protocol, client, &s->service.negotiation);
+
+	if (is_unbuilt(s->protocol, client))
+		refuse(r, "protocol", "Protocol %.50s of stock stunnel is not built yet%s",
+		       s->protocol, client ? "" : " in the server mode");
+	else if (!negotiators_know_any(s->protocol))
+		refuse(r, "protocol", "Protocol not supported: %.200s%s", s->protocol,
+		       strcasestr(s->protocol, "proxy")
+			       ? ": write protocol = proxy, and proxyVersion"
+			       : "");
+	else if (!negotiators_know(s->protocol, client))
+		refuse(r, "protocol", "The configured protocol is not supported in the %s mode",
+		       client ? "client" : "server");
+	else if (why)
+		refuse(r, "protocol", "%s", why);
+	else if (conn_service_http(&s->service) && strcasecmp(s->protocol, "connect") != 0 &&
+		 strcasecmp(s->protocol, "socks") != 0)
+		refuse(r, "protocol", "protocol = %.50s leads to no HTTP, whose headers are set",
+		       s->protocol);
+}
+
+static void make_protocol(struct check *r, struct config_section *s)
+{
+	const struct values_list *headers = &s->protocol_headers;
+	const char **header = NULL;
+
+	s->service.send_proxy = is_proxy(s);
+	s->service.protocol = is_proxy(s) ? NULL : s->protocol;
+	if (headers->count != 0)
+		header = arena_alloc(&r->config->arena, (headers->count + 1) * sizeof *header);
+	if (header)
+		memcpy(header, headers->item, headers->count * sizeof *header);
+	s->service.negotiation.header = header;
+	if (is_proxy(s))
 		check_proxy(r, s);
+	else if (s->protocol)
+		check_negotiation(r, s);
 }
 
 /* setuid and setgid of a section are the owner of its Unix socket; other sockets have none. */
@@ -237,6 +264,10 @@ static void check_redirect(struct check *r, struct config_section *s)
 		return;
 	if (s->service.client)
 		refuse(r, "redirect", "\"redirect\" is unsupported in client sections");
+	else if (s->protocol &&
+		 negotiators_in(s->protocol, NEGOTIATION_GREETED, &s->service.negotiation))
+		refuse(r, "redirect",
+		       "\"redirect\" is incompatible with the specified protocol negotiation");
 	else if (!(*bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER)) && !ANY_REFUSED(r, "verify"))
 		refuse(r, "redirect",
 		       "Either \"verifyChain\" or \"verifyPeer\" has to be enabled "
@@ -402,13 +433,21 @@ static void check_trust(struct check *r, const struct config_section *s)
 	}
 }
 
-/* The name that a client asks for: that of `sni`, which may be empty, or of the first target. */
+/*
+ * The name that a client asks for: that of `sni`, which may be empty, or of whom a proxy is to
+ * connect, or of the first target.
+ */
 static const char *server_name(struct check *r, const struct config_section *s)
 {
+	const char *host = s->service.negotiation.host;
 	char target[ENDPOINT_MAX], *port;
 
 	if (s->sni)
 		return *s->sni ? s->sni : NULL;
+	if (host && *host) {
+		snprintf(target, sizeof target, "%.*s", (int)strcspn(host, ":"), host);
+		return arena_text(&r->config->arena, target);
+	}
 	if (s->connect_to.count == 0 || endpoint_check(s->connect_to.item[0], false, target))
 		return NULL;
 	port = strrchr(target, ':');
@@ -478,15 +517,14 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 	size_t errors = report->count[REPORT_ERROR], out_min;
 
 	log_main(LOG_INFO, "Initializing service [%s]", service->name);
-	service->send_proxy = s->protocol != NULL;
 	if (s->sni && !service->client)
 		join_primary(r, s);
-	check_protocol(r, s);
+	make_access(r, s);
+	make_protocol(r, s);
 	check_endpoints(r, s);
 	check_owner(r, s);
 	check_transparent(r, s);
 	check_redirect(r, s);
-	make_access(r, s);
 	make_tls(r, s);
 	check_policy(r, s);
 	if (report->count[REPORT_ERROR] != errors)

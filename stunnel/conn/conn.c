@@ -69,6 +69,7 @@ static void conn_free(struct conn *c)
 		c->previous->next = c->next;
 	else
 		pool->first = c->next;
+	negotiation_close(c->negotiation);
 	relay_free(&c->relay);
 	free(c);
 	if (pool->on_end)

@@ -91,7 +91,8 @@ struct conn {
 	struct conn_route *route;      /* where its backs lead; of `service` */
 	uint64_t serial;
 	struct front front;
-	struct back *back; /* NULL: none */
+	struct back *back;		 /* NULL: none */
+	struct negotiation *negotiation; /* while a step negotiates; else NULL */
 	struct relay relay;
 	struct h1 h1;
 	struct h1_clock head; /* since when a request head is incomplete */

@@ -10,6 +10,7 @@
 #include "conn/admit.h"
 #include "conn/step.h"
 #include "core/service.h"
+#include "negotiate/negotiation.h"
 #include "sys/net.h"
 #include "tls/ctx.h"
 
@@ -61,7 +62,9 @@ struct conn_service {
 	struct admit_service admit;
 	struct service policy; /* what a patched stock can be told as well */
 	int log_level;
-	bool client; /* TLS is the back's, and the front is plain */
+	bool client;	      /* TLS is the back's, and the front is plain */
+	const char *protocol; /* what is said before bytes flow; NULL: nothing */
+	struct negotiation_options negotiation;
 	struct tls_ctx *tls;
 	unsigned cert_texts; /* bits of enum tls_cert_text that templates use */
 	struct conn_timeouts timeout;

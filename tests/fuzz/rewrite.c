@@ -6,7 +6,6 @@
  * the client chose as server name and protocol and, unless it is of even length, in a certificate.
  */
 
-#define _GNU_SOURCE /* memmem() */
 #include "rewrite.h"
 
 #include <stdlib.h>

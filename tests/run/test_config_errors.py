@@ -241,7 +241,7 @@ def test_error_in_an_included_file(load, tmp_path):
         (WEB.replace("accept = 127.0.0.1:{port}", "sni = web"), "Invalid SNI parameter format"),
         (WEB.replace("accept = 127.0.0.1:{port}", "sni = a:b"), "SNI section name not found"),
         (WEB + "accept = no.such.host.invalid:1\n", "Cannot resolve accept target"),
-        (WEB + "protocol = smtp\n", "not built"),
+        (WEB + "protocol = nntp\n", "not supported in the server mode"),
         ("[web]\naccept = 127.0.0.1:{port}\nconnect = 1\n", "TLS server needs a certificate"),
         (
             WEB.replace("{cert}", "{dir}/missing.pem"),
@@ -299,7 +299,7 @@ WORDS = [
     ("sslVersion = TLSv1 TLSv1.1 TLSv1.2", "sslVersionMin and sslVersionMax give a range"),
     ("sslVersion = SSLv23", "one of all, SSLv3, TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3"),
     ("debug = warn", "Illegal debug level: one of emerg, alert, crit, err, warning, "),
-    ("protocol = socks", "Protocol socks of stock stunnel is not built yet"),
+    ("protocol = capwin", "Protocol capwin of stock stunnel is not built yet"),
     ("protocol = proxy-v2", "write protocol = proxy, and proxyVersion"),
     # of patches for stunnel 4 and of other servers
     ("sendproxy = on", "The argument needs to be"),

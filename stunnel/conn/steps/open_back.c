@@ -4,7 +4,8 @@
 static enum step_result run(struct conn *c, unsigned events)
 {
 	(void)events;
-	return conn_back_begin(c) ? STEP_NEXT : STEP_RESET;
+	/* A negotiator that talks to both ends has had the back opened before TLS. */
+	return c->back || conn_back_begin(c) ? STEP_NEXT : STEP_RESET;
 }
 
 const struct step open_back_step = {.run = run};

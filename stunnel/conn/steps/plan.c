@@ -7,12 +7,14 @@
 #include "conn/steps/destination.h"
 #include "conn/steps/first_head.h"
 #include "conn/steps/look_up.h"
+#include "conn/steps/negotiate.h"
 #include "conn/steps/open_back.h"
 #include "conn/steps/proxy_in.h"
 #include "conn/steps/proxy_out.h"
 #include "conn/steps/tls_accept.h"
 #include "conn/steps/tls_connect.h"
 #include "conn/steps/transfer.h"
+#include "negotiate/negotiators.h"
 
 static void add(struct step_plan *plan, const struct step *step)
 {
@@ -24,14 +26,27 @@ static void add(struct step_plan *plan, const struct step *step)
 	plan->step[n] = step;
 }
 
+/* Whether somebody has to be heard in the phase. */
+static bool negotiates(const struct conn_service *s, enum negotiation_phase phase)
+{
+	return s->protocol && negotiators_in(s->protocol, phase, &s->negotiation);
+}
+
 static void compile_front(struct conn_service *service)
 {
 	struct step_plan *plan = &service->plan;
 
 	*plan = (struct step_plan){0};
 	add(plan, &proxy_in_step);
-	if (!service->client)
+	if (!service->client) {
+		if (negotiates(service, NEGOTIATION_EARLY))
+			add(plan, &negotiate_early_step);
+		if (negotiates(service, NEGOTIATION_GREETED)) {
+			add(plan, &open_back_step);
+			add(plan, &negotiate_greeted_step);
+		}
 		add(plan, &tls_accept_step);
+	}
 	if (conn_service_http(service))
 		add(plan, &first_head_step);
 	add(plan, &open_back_step);
@@ -51,8 +66,13 @@ static void compile_back(const struct conn_service *service, struct conn_route *
 	add(plan, &connect_step);
 	if (send_proxy)
 		add(plan, service->client ? &proxy_out_alone_step : &proxy_out_step);
-	if (service->client)
+	if (service->client) {
+		if (negotiates(service, NEGOTIATION_PLAIN))
+			add(plan, &negotiate_plain_step);
 		add(plan, &tls_connect_step);
+		if (negotiates(service, NEGOTIATION_INSIDE))
+			add(plan, &negotiate_inside_step);
+	}
 }
 
 void plan_compile(struct conn_service *service)

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: ISC */
+#include "negotiate/negotiation.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+
+static void trace(struct negotiation *n, const char *arrow, struct span line)
+{
+	char text[512];
+
+	snprintf(text, sizeof text, " %s %.*s", arrow, n->secret ? 3 : (int)line.len,
+		 n->secret ? "***" : line.p);
+	n->say(n->owner, LOG_DEBUG, text);
+}
+
+struct negotiation *negotiation_open(const struct negotiator *who,
+				     const struct negotiation_options *options, const char *target,
+				     void (*say)(void *owner, int level, const char *text),
+				     void *owner)
+{
+	struct negotiation *n = calloc(1, sizeof *n);
+
+	if (!n)
+		return NULL;
+	n->who = who;
+	n->options = options;
+	snprintf(n->target, sizeof n->target, "%s", target);
+	n->say = say;
+	n->owner = owner;
+	for (int side = 0; side < 2; side++)
+		n->out[side] = out_of(n->bytes[side], sizeof n->bytes[side]);
+	n->state = who->begin(n);
+	return n;
+}
+
+void negotiation_close(struct negotiation *n)
+{
+	if (!n)
+		return;
+	explicit_bzero(n, sizeof *n);
+	free(n);
+}
+
+enum negotiation_result negotiation_result(const struct negotiation *n)
+{
+	return n->state < 0 ? (enum negotiation_result)n->state : NEGOTIATION_GOES_ON;
+}
+
+/* Gives a whole unit to its state. */
+static enum negotiation_result follow(struct negotiation *n, struct span unit)
+{
+	const struct negotiation_state *now = negotiation_now(n);
+
+	n->len = n->need = 0;
+	n->secret = false;
+	n->state = now->take(n, unit);
+	if (n->state >= 0 && (n->out[0].full || n->out[1].full))
+		return (enum negotiation_result)(n->state = negotiation_fail(n, "Line too long"));
+	return negotiation_result(n);
+}
+
+enum negotiation_result negotiation_take(struct negotiation *n, char byte, bool *whole)
+{
+	size_t bytes = n->need != 0 ? n->need : negotiation_now(n)->bytes;
+	bool line = bytes == 0;
+
+	*whole = false;
+	if (line && byte == '\r')
+		return NEGOTIATION_GOES_ON;
+	if (!line || (byte != '\n' && byte != '\0')) {
+		if (n->len == sizeof n->unit)
+			n->state = negotiation_fail(n, "fd_getline: Line too long");
+		else
+			n->unit[n->len++] = byte;
+		if (line || n->len < bytes)
+			return negotiation_result(n);
+	}
+	*whole = true;
+	if (line)
+		trace(n, "<-", span_of(n->unit, n->len));
+	return follow(n, span_of(n->unit, n->len));
+}
+
+enum negotiation_result negotiation_heard(struct negotiation *n, bool something)
+{
+	return follow(n, something ? span_of(n->unit, 0) : span_of(NULL, 0));
+}
+
+void negotiation_refuse(struct negotiation *n, const char *why)
+{
+	out_reset(&n->out[NEGOTIATION_FRONT]);
+	out_reset(&n->out[NEGOTIATION_BACK]);
+	n->state = negotiation_fail(n, "%s", why);
+}
+
+void negotiation_put(struct negotiation *n, enum negotiation_side to, struct span bytes)
+{
+	out_put(&n->out[to], bytes);
+}
+
+void negotiation_say(struct negotiation *n, enum negotiation_side to, const char *format, ...)
+{
+	struct out *out = &n->out[to];
+	size_t room = out_room(out);
+	va_list ap;
+	int len;
+
+	va_start(ap, format);
+	len = vsnprintf(out->p + out->len, room, format, ap);
+	va_end(ap);
+	if (len < 0 || (size_t)len + 2 > room) {
+		out->full = true;
+		return;
+	}
+	trace(n, "->", span_of(out->p + out->len, (size_t)len));
+	out->len += (size_t)len;
+	out_put(out, SPAN("\r\n"));
+}
+
+void negotiation_need(struct negotiation *n, size_t bytes)
+{
+	n->need = bytes;
+}
+
+int negotiation_fail(struct negotiation *n, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(n->why, sizeof n->why, format, ap);
+	va_end(ap);
+	return NEGOTIATION_FAILED;
+}
+
+bool negotiation_begins(struct span line, const char *beginning)
+{
+	size_t len = strlen(beginning);
+
+	return line.len >= len && strncasecmp(line.p, beginning, len) == 0;
+}
+
+bool negotiation_base64(struct span bytes, char *text, size_t cap)
+{
+	static const char digit[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	if ((bytes.len + 2) / 3 * 4 >= cap)
+		return false;
+	for (size_t i = 0; i < bytes.len; i += 3) {
+		unsigned long group = 0;
+
+		for (size_t k = 0; k < 3; k++)
+			group = group << 8 |
+				(i + k < bytes.len ? (unsigned char)bytes.p[i + k] : 0);
+		for (size_t k = 0; k < 4; k++)
+			*text++ = i + k <= bytes.len ? digit[group >> (18 - 6 * k) & 63] : '=';
+	}
+	*text = '\0';
+	return true;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: ISC */
+#include "negotiate/negotiators.h"
+
+#include <strings.h>
+
+#include "negotiate/cifs.h"
+#include "negotiate/connect.h"
+#include "negotiate/imap.h"
+#include "negotiate/ldap.h"
+#include "negotiate/nntp.h"
+#include "negotiate/pgsql.h"
+#include "negotiate/pop3.h"
+#include "negotiate/smtp.h"
+#include "negotiate/socks.h"
+
+static const struct negotiator *const rows[] = {
+	&cifs_server, &pgsql_server, &smtp_server, &pop3_server,    &imap_server,
+	&cifs_client, &pgsql_client, &smtp_client, &smtp_login,	    &pop3_client,
+	&imap_client, &nntp_client,  &ldap_client, &connect_client, &socks_client,
+};
+
+#define ROWS (sizeof rows / sizeof rows[0])
+
+static bool of_client(const struct negotiator *row)
+{
+	return row->phase == NEGOTIATION_PLAIN || row->phase == NEGOTIATION_INSIDE;
+}
+
+static bool has(const struct negotiator *row, const char *protocol, bool client)
+{
+	return of_client(row) == client && strcasecmp(row->protocol, protocol) == 0;
+}
+
+bool negotiators_know(const char *protocol, bool client)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (has(rows[i], protocol, client))
+			return true;
+	return false;
+}
+
+bool negotiators_know_any(const char *protocol)
+{
+	return negotiators_know(protocol, false) || negotiators_know(protocol, true);
+}
+
+const struct negotiator *negotiators_in(const char *protocol, enum negotiation_phase phase,
+					const struct negotiation_options *options)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i]->phase == phase && strcasecmp(rows[i]->protocol, protocol) == 0 &&
+		    (!rows[i]->needed || rows[i]->needed(options)))
+			return rows[i];
+	return NULL;
+}
+
+const char *negotiators_check(const char *protocol, bool client,
+			      const struct negotiation_options *options)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		const char *why = has(rows[i], protocol, client) && rows[i]->check
+					  ? rows[i]->check(options)
+					  : NULL;
+
+		if (why)
+			return why;
+	}
+	return NULL;
+}
