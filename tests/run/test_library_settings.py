@@ -203,3 +203,49 @@ def test_a_session_ends_with_the_settings_that_it_was_made_under(start, front, c
     with TlsClient(stunnel.port, context=context, session=session) as client:
         client.get("/")
         assert not client.tls.session_reused
+
+
+# ---- names and values of old files ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line, client",
+    [
+        ("sslVersion = SSLv3", []),
+        ("sslVersion = tlsv1", OLD),
+        ("sslVersion = TLSv1.1", ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]),
+    ],
+)
+def test_an_old_version_is_taken_and_lets_nobody_in(both, line, client):
+    """As in stock, with OpenSSL 3: not at the load, but at each handshake."""
+    reasons = []
+    for daemon in both(free_port(), line):
+        assert version_and_group(daemon, *client)[0] == "(NONE)"
+        daemon.wait_log("SSL_accept: ")
+        reasons += [text.split("::")[-1] for text in daemon.log_lines("SSL_accept: ")]
+    assert reasons[0] == reasons[1]
+    assert daemon.log_lines("no client gets in")
+
+
+@pytest.mark.parametrize("version", ["1", "1.1"])
+def test_an_old_version_at_level_0(both, version):
+    option = f"-tls1{'_1' if version == '1.1' else ''}"
+    for daemon in both(free_port(), f"sslVersion = TLSv{version}", "securityLevel = 0"):
+        told = version_and_group(daemon, option, "-cipher", "ALL:@SECLEVEL=0")
+        assert told[0] in ("TLSv1.0", f"TLSv{version}")
+    assert not daemon.log_lines("no client gets in")
+
+
+@pytest.mark.parametrize("name", ["NO_TLSv1.3", "no_tlsv1_3", "No_TlsV1.3"])
+def test_names_of_openssl_options(front, name):
+    """Up to stock 5.60 with a dot; 5.61 refuses that."""
+    stunnel = front(free_port(), f"OPTIONS = {name}")
+    assert version_and_group(stunnel)[0] == "TLSv1.2"
+
+
+@pytest.mark.parametrize("line", ["XFORWARDEDFOR = yes", "SSLversion = tlsv1.2", "PSKSECRETS = {psk}"])
+def test_names_of_options_in_any_case(front, tmp_path, line):
+    path = tmp_path / "psk"
+    path.write_text("a:00112233445566778899aabbccddeeff\n")
+    stunnel = front(free_port(), line.replace("{psk}", str(path)))
+    assert version_and_group(stunnel)[0] in ("TLSv1.2", "TLSv1.3")
