@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: ISC
-"""Every case of tests/wire through the daemon: what the backend got, and what the client."""
+"""Every case of tests/wire through the daemon: what the backend got, and what the client.
+
+Twice: as a server of TLS, and as a client of it (`client = yes`).
+"""
 
 import contextlib
 import re
-import socket
 
 import pytest
 
-from peers import DEADLINE, PATCHED, Stunnel, service, wait_for
+from peers import DEADLINE, PATCHED, Stunnel, daemon_only, service, wait_for
 from recorder import Connection, Recorder, answer_each, read_only
-from tls_client import TlsClient, client_context, dial
+from tls_client import PlainClient, TlsClient, client_context
+from tls_server import TlsServer
 from wire_case import read_corpus
 
 CLIENT = "127.0.0.5"
@@ -47,14 +50,17 @@ class Replay(Connection):
 class Front:
     """One daemon with a service, and a backend of its own, for all cases of the same settings."""
 
+    backend = Recorder
+    mode = ()
+
     def __init__(self, stack):
         self.backends = {}
         sections = []
         self.serve = read_only
         for n, settings in enumerate(dict.fromkeys(case.settings for case in CASES)):
-            backend = stack.enter_context(Recorder(lambda connection: self.serve(connection)))
+            backend = stack.enter_context(self.backend(lambda connection: self.serve(connection)))
             kept = any("httpKeepAlive" in line for line in settings)
-            options = settings if kept else [*settings, "httpKeepAlive = both"]
+            options = [*settings, *self.mode, *([] if kept else ["httpKeepAlive = both"])]
             sections.append(service(backend.port, *options, name=f"wire{n}"))
             self.backends[settings] = backend
         self.stunnel = stack.enter_context(Stunnel("".join(sections)))
@@ -63,14 +69,29 @@ class Front:
         self.context = client_context(alpn=["http/1.1"])
 
 
+class ClientFront(Front):
+    """With TLS on the other side."""
+
+    backend = TlsServer
+    mode = ("client = yes",)
+
+
 @pytest.fixture(scope="module")
 def front():
     with contextlib.ExitStack() as stack:
         yield Front(stack)
 
 
+@pytest.fixture(scope="module")
+def client_front():
+    with contextlib.ExitStack() as stack:
+        yield ClientFront(stack)
+
+
 class Run:
     """One case, one connection."""
+
+    WHOLE = "close_notify"  # how a client's connection ends that is not cut
 
     def __init__(self, front, case, pieces):
         self.case = case
@@ -82,9 +103,11 @@ class Run:
         self.renewals = 0
         self.expected = b""  # what the backend is to have got
         front.serve = read_only if case.has("response") else answer_each(NO_CONTENT)
-        self.client = TlsClient(
-            self.port, sni="www.example.test", source=CLIENT, context=front.context
-        )
+        self.client = self.connect(front)
+
+    def connect(self, front):
+        sni = "www.example.test"
+        return TlsClient(self.port, sni=sni, source=CLIENT, context=front.context)
 
     def run(self):
         with self.client:
@@ -142,7 +165,7 @@ class Run:
         """The client's next request is to come on another connection."""
         old = self.backend.connections[self.earlier + self.renewals]
         with contextlib.suppress(OSError):  # the daemon may have been faster
-            old.sock.shutdown(socket.SHUT_WR)
+            old.end()
         wait_for(lambda: old.ended, "the end of the backend's connection")
         assert old.data == self.expected
         self.renewals += 1
@@ -165,10 +188,13 @@ class Run:
             assert self.expected.startswith(self.received)
         assert self.stunnel.wait_log(section.name)
 
+    def dial_backend(self):
+        return PlainClient(self.backend.port)
+
     def settle(self):
         """Waits until the backend accepted whatever the daemon connected before it gave up."""
-        with dial(self.backend.port) as probe:
-            probe.sendall(b"probe")
+        with self.dial_backend() as probe:
+            probe.send(b"probe")
             connections = self.backend.connections
             wait_for(lambda: any(c.data == b"probe" for c in connections), "the probe")
         connections[:] = [c for c in connections if c.data != b"probe"]
@@ -187,7 +213,7 @@ class Run:
         self.client.end()
         if self.case.has("response") and self.connection:  # it may have left a request unanswered
             with contextlib.suppress(OSError):
-                self.connection.sock.shutdown(socket.SHUT_WR)
+                self.connection.end()
         self.client.recv_all()
         if self.connection:
             wait_for(lambda: self.connection.ended, "the backend's connection to end", DEADLINE)
@@ -195,7 +221,7 @@ class Run:
 
     def is_closed(self, _):
         """By the daemon, though the backend's connection is open."""
-        assert self.client.recv() == b"" and self.client.ended == "close_notify"
+        assert self.client.recv() == b"" and self.client.ended == self.WHOLE
 
     ACTIONS = {
         "client": client_sends,
@@ -208,8 +234,41 @@ class Run:
     }
 
 
+class ClientRun(Run):
+    """The client comes without TLS, which the backend has."""
+
+    WHOLE = "eof"
+
+    def connect(self, front):
+        return PlainClient(("127.0.0.1", self.port), CLIENT)
+
+    def dial_backend(self):
+        return TlsClient(self.backend.port)
+
+    def translated(self, data):
+        """What is told of the client's scheme: our value is the last one of its line."""
+        if any("xForwardedProto" in line for line in self.case.settings):
+            data = re.sub(rb"(-Proto: (?:[^\r]*, )?)https\r", rb"\1http\r", data)
+        return super().translated(data.replace(b"proto=https", b"proto=http"))
+
+
+def is_of_tls(case):
+    """Whether the backend is told what only a client with TLS has."""
+    return re.search(r"%\{(tls|sni|alpn|session|client_cert)", "".join(case.settings))
+
+
 @pytest.mark.parametrize("pieces", [None, 1, 7], ids=["whole", "byte-by-byte", "by-7"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(front, request, case, pieces):
     request.node.peers = [front.stunnel]
     Run(front, case, pieces).run()
+
+
+@daemon_only
+@pytest.mark.parametrize("pieces", [None, 7], ids=["whole", "by-7"])
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if not is_of_tls(case)], ids=lambda case: case.name
+)
+def test_case_in_client_mode(client_front, request, case, pieces):
+    request.node.peers = [client_front.stunnel]
+    ClientRun(client_front, case, pieces).run()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """A TLS client that sends any bytes, and closes each direction when a test says so."""
 
+import contextlib
 import select
 import socket
 import ssl
@@ -205,6 +206,38 @@ class TlsClient:
         data = self._out.read()
         if data:
             self.sock.sendall(data)
+
+
+class PlainClient(TlsClient):
+    """The same without TLS, for the daemon's client mode."""
+
+    def __init__(self, to, source=None):
+        self.sock = _connect(to, source)
+        self.sock.settimeout(DEADLINE)
+        self.buffered = b""
+        self.ended = None
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def recv(self, size=65536):
+        """Some bytes; b"" at the end, and then `ended` is "eof" or "reset"."""
+        data, self.buffered = self.buffered[:size], self.buffered[size:]
+        if data:
+            return data
+        try:
+            data = self.sock.recv(size)
+        except ConnectionError:
+            self.ended = "reset"
+            return b""
+        if not data:
+            self.ended = "eof"
+        return data
+
+    def end(self):
+        """Sends FIN; what the peer still sends can be read."""
+        with contextlib.suppress(OSError):  # the peer has gone already
+            self.sock.shutdown(socket.SHUT_WR)
 
 
 class Tunnel:
