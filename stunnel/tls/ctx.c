@@ -369,11 +369,15 @@ void tls_ctx_free(struct tls_ctx *ctx)
 struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
 				  int (*on_hello)(struct ssl_st *, int *alert, void *))
 {
+	char name[FACTS_NAME_MAX + 1]; /* OpenSSL's macro wants one that is not const */
 	SSL *ssl;
 
 	SSL_CTX_set_client_hello_cb(ctx->ssl_ctx, on_hello, NULL);
 	ssl = SSL_new(ctx->ssl_ctx);
-	if (!ssl || !ctx->server_name || SSL_set_tlsext_host_name(ssl, ctx->server_name) == 1)
+	if (!ssl || !ctx->server_name)
+		return ssl;
+	snprintf(name, sizeof name, "%s", ctx->server_name);
+	if (SSL_set_tlsext_host_name(ssl, name) == 1)
 		return ssl;
 	SSL_free(ssl);
 	return NULL;

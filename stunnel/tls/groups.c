@@ -17,12 +17,24 @@ static const char *const defaults[] = {
 	"P-256:P-521:P-384", /* FIPS */
 };
 
+/* A copy of the list if OpenSSL takes all of it, or NULL. */
+static char *use_list(SSL_CTX *ctx, const char *list)
+{
+	char *copy = strdup(list);
+
+	if (copy && SSL_CTX_set1_groups_list(ctx, copy) == 1)
+		return copy;
+	free(copy);
+	return NULL;
+}
+
 static char *use_defaults(SSL_CTX *ctx)
 {
-	for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
-		if (SSL_CTX_set1_groups_list(ctx, defaults[i]) == 1)
-			return strdup(defaults[i]);
-	return NULL;
+	char *list = NULL;
+
+	for (size_t i = 0; !list && i < sizeof defaults / sizeof defaults[0]; i++)
+		list = use_list(ctx, defaults[i]);
+	return list;
 }
 
 /* Appends to the list the len bytes of an element that stands behind `separator`. */
@@ -80,11 +92,8 @@ char *tls_groups_use(SSL_CTX *ctx, const struct tls_settings *s, const struct tl
 	bool old = s->curves_option && !strcmp(s->curves_option, "curve");
 	char *list;
 
-	if (!s->curves)
-		list = use_defaults(ctx);
-	else if (SSL_CTX_set1_groups_list(ctx, s->curves) == 1)
-		list = strdup(s->curves);
-	else
+	list = s->curves ? use_list(ctx, s->curves) : use_defaults(ctx);
+	if (!list && s->curves)
 		list = use_known(ctx, s, to);
 	if (!list)
 		tls_fault_refuse(to, s->curves_option,

@@ -88,7 +88,10 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_cal
 {
 	BIO *bio;
 
-	*tls = (struct tls){.judge = {tls_ctx_verify(ctx), calls->say, owner}, .calls = calls};
+	*tls = (struct tls){.calls = calls};
+	tls->judge.verify = tls_ctx_verify(ctx);
+	tls->judge.say = calls->say;
+	tls->judge.owner = owner;
 	tls->ssl = tls_ctx_connection(ctx, on_client_hello);
 	bio = tls_bio_open(&tls->bio, fd);
 	if (!tls->ssl || !bio || SSL_set_app_data(tls->ssl, tls) != 1) {
