@@ -17,6 +17,7 @@ struct config_section *config_section_new(struct config *config, const char *nam
 	*s = config->defaults;
 	s->service.name = s->tls.service = arena_text(arena, name);
 	s->title = arena_format(arena, "Service [%.200s]", name);
+	s->service.index = config->count;
 	config->section = grown;
 	config->section[config->count++] = s;
 	return arena->failed ? NULL : s;

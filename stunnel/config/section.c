@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config/section.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -383,6 +384,22 @@ static void tell_trial(void *arg, bool nobody, const char *option, const char *w
 	     option ? table_line(r->section, option) : NULL, "%s", why);
 }
 
+static void make_ocsp(struct check *r, struct config_section *s)
+{
+	const struct tls_ocsp *ocsp = &s->tls.ocsp;
+	int seconds = s->service.timeout.ocsp;
+
+	s->service.ocsp = ocsp->url || ocsp->aia;
+	s->service.ocsp_require = ocsp->require;
+	/* The certificate's responder is asked when the configured one has not answered. */
+	s->service.ocsp_seconds =
+		ocsp->url && ocsp->aia && seconds < INT_MAX / 2 ? 2 * seconds : seconds;
+	if (s->service.ocsp && !(s->tls.verify.bits & TLS_VERIFY_CHAIN) &&
+	    !ANY_REFUSED(r, "verify"))
+		refuse(r, ocsp->url ? "OCSP" : "OCSPaia",
+		       "\"verifyChain\" has to be enabled for OCSP support");
+}
+
 /* Either secret alone would leave half of the key to chance. */
 static void check_tickets(struct check *r, const struct tls_settings *tls)
 {
@@ -504,6 +521,7 @@ static void make_tls(struct check *r, struct config_section *s)
 	check_verification(r, &tls->verify);
 	check_alpn(r, tls);
 	check_tickets(r, tls);
+	make_ocsp(r, s);
 	s->service.tls = tls_ctx_new(tls, &(struct tls_fault_to){tell_tls, r});
 	if (s->service.tls && !tls->client)
 		tls_trial(s->service.tls, tls, tell_trial, r);

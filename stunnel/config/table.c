@@ -29,19 +29,6 @@ struct row {
 	const char *help;
 };
 
-static const struct values_choice ocsp_flags[] = {{"NOCERTS", 0},
-						  {"NOINTERN", 0},
-						  {"NOSIGS", 0},
-						  {"NOCHAIN", 0},
-						  {"NOVERIFY", 0},
-						  {"NOEXPLICIT", 0},
-						  {"NOCASIGN", 0},
-						  {"NODELEGATED", 0},
-						  {"NOCHECKS", 0},
-						  {"TRUSTOTHER", 0},
-						  {"RESPID_KEY", 0},
-						  {"NOTIME", 0},
-						  {0}};
 static const struct values_choice foreground_choice[] = {{"no", CONFIG_BACKGROUND},
 							 {"yes", CONFIG_FOREGROUND},
 							 {"quiet", CONFIG_FOREGROUND_QUIET},
@@ -94,7 +81,6 @@ static const struct values_choice transparent_choice[] = {
 	{0}};
 static const char randomness[] = "OpenSSL takes its randomness from the system";
 static const char only_exec[] = "it is for programs that 'exec' starts";
-static const char no_ocsp[] = "no OCSP responder is asked";
 static const char owner[] =
 	"the workers' user and group stand before the sections; here they own a Unix socket";
 
@@ -182,6 +168,16 @@ static const struct row rows[] = {
 	SECTION("maxConnections", values_unsigned, service.admit.max, "0",
 		"connections of the section, of all workers together; 0: any number",
 		.bounds.max = INT_MAX, .bounds.error = "Illegal number of connections"),
+	SERVICE("OCSP", values_ocsp_url, tls.ocsp.url, NULL,
+		"URL of a responder that knows of revoked certificates"),
+	SERVICE("OCSPaia", values_flag, tls.ocsp.aia, "no",
+		"ask the responders that certificates name"),
+	SERVICE("OCSPflag", values_ocsp_flag, tls.ocsp.flags, NULL,
+		"how OpenSSL verifies a responder's answer"),
+	SERVICE("OCSPnonce", values_flag, tls.ocsp.nonce, "no",
+		"have responders answer with a nonce of ours"),
+	SERVICE("OCSPrequire", values_flag, tls.ocsp.require, "yes",
+		"refuse a certificate that no responder knows to be good"),
 	SERVICE("options", values_tls_option, tls, NULL, "OpenSSL option; -NAME clears it"),
 	SERVICE("protocol", values_text, protocol, NULL,
 		"what is said before TLS, or proxy: send a PROXY protocol header"),
@@ -256,6 +252,9 @@ static const struct row rows[] = {
 		"seconds to connect a backend", SECONDS, .bounds.error = "Illegal connect timeout"),
 	SERVICE("TIMEOUTidle", values_integer, service.timeout.idle, "43200",
 		"seconds without a byte", SECONDS, .bounds.error = "Illegal idle timeout"),
+	SERVICE("TIMEOUTocsp", values_integer, service.timeout.ocsp, "5",
+		"seconds to wait for an OCSP responder", SECONDS,
+		.bounds.error = "Illegal OCSP connect timeout"),
 	POLICY("TIMEOUTproxy"),
 	POLICY("TIMEOUTrequest"),
 	SERVICE("TIMEOUTresolve", values_integer, service.timeout.resolve, "10",
@@ -284,9 +283,6 @@ static const struct row rows[] = {
 	IDLE("execArgs", only_exec),
 	IDLE("listenqueue", "the queue is as long as the kernel allows", .bounds.max = INT_MAX,
 	     .bounds.error = "Illegal length of a queue"),
-	IDLE("OCSPflag", no_ocsp, .bounds.choice = ocsp_flags, .bounds.error = "Illegal OCSP flag"),
-	IDLE("OCSPnonce", no_ocsp, YES_NO),
-	IDLE("OCSPrequire", no_ocsp, YES_NO),
 	IDLE("protocolDomain", "NTLM is not built"),
 	IDLE("pty", only_exec, YES_NO),
 	IDLE("retry", only_exec, .bounds.choice = values_yes_no, .bounds.max = INT_MAX,
@@ -297,7 +293,6 @@ static const struct row rows[] = {
 	IDLE("RNDoverwrite", randomness, YES_NO),
 	IDLE("stack", "there are no threads", .bounds.max = INT_MAX,
 	     .bounds.error = "Illegal thread stack size"),
-	IDLE("TIMEOUTocsp", no_ocsp, SECONDS, .bounds.error = "Illegal OCSP connect timeout"),
 	STOCK("CAengine", NULL),
 	STOCK("engine", "auto"),
 	STOCK_SECRET("engineCtrl"),
@@ -308,8 +303,6 @@ static const struct row rows[] = {
 	STOCK("ident", NULL),
 	STOCK("libwrap", "no"),
 	STOCK("logId", "sequential"),
-	STOCK("OCSP", NULL),
-	STOCK("OCSPaia", "no"),
 	STOCK("sessiond", NULL),
 	STOCK_SECRET("setEnv"),
 };

@@ -11,6 +11,7 @@
 #include <syslog.h>
 
 #include "tls/library.h"
+#include "tls/ocsp.h"
 
 static const char empty[] = "The value is empty";
 
@@ -273,6 +274,24 @@ const char *values_tls_option(const struct values_input *in, void *slot)
 	else
 		tls->options_set |= bit;
 	return NULL;
+}
+
+const char *values_ocsp_flag(const struct values_input *in, void *slot)
+{
+	values_ocsp_flag_slot *bits = slot;
+	unsigned bit;
+
+	if (!tls_ocsp_flag(in->value, &bit))
+		return "Illegal OCSP flag";
+	*bits |= bit;
+	return NULL;
+}
+
+const char *values_ocsp_url(const struct values_input *in, void *slot)
+{
+	if (!tls_ocsp_is_url(in->value))
+		return "Failed to parse OCSP URL: http://HOST[:PORT][/PATH]";
+	return values_text(in, slot);
 }
 
 const char *values_ticket_secret(const struct values_input *in, void *slot)

@@ -44,6 +44,7 @@ static bool is_live(const struct conn *c)
 
 static void mark_dead(struct conn *c, enum step_result end)
 {
+	revocation_cancel(&c->revocation);
 	c->end = end;
 	exchange_end(&c->exchanges);
 	c->next_dead = c->pool->dead;
@@ -317,6 +318,11 @@ void conn_switch(struct conn *c, struct conn_service *service)
 
 /* --- backs ------------------------------------------------------------------------------------ */
 
+static void on_revocation(void *owner)
+{
+	conn_run(owner, CONN_ALL_EVENTS);
+}
+
 static void on_names(void *owner)
 {
 	conn_run(owner, CONN_ALL_EVENTS);
@@ -369,6 +375,8 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	c->service = c->accepted = service;
 	c->route = &service->route;
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
+	c->revocation =
+		(struct revocation_wait){.wake = on_revocation, .owner = c, .serial = c->serial};
 	c->relay.scratch = &pool->scratch;
 	c->relay.end[RELAY_FRONT] = &c->front.end;
 	net_options_set(&service->options, NET_LOCAL, fd);

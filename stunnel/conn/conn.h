@@ -14,6 +14,7 @@
 #include "conn/front.h"
 #include "conn/health.h"
 #include "conn/relay.h"
+#include "conn/revocation.h"
 #include "conn/service.h"
 #include "conn/step.h"
 #include "core/h1.h"
@@ -50,6 +51,7 @@ struct conn_pool {
 	struct relay_scratch scratch;
 	struct conn_shared *shared;
 	struct resolve resolve;
+	struct revocation revocation; /* opened and closed by the worker */
 	struct admit admit;
 	struct conn *first; /* all connections */
 	struct conn *dead;  /* ended connections, reaped before the loop sleeps */
@@ -97,6 +99,7 @@ struct conn {
 	struct h1 h1;
 	struct h1_clock head; /* since when a request head is incomplete */
 	struct exchanges exchanges;
+	struct revocation_wait revocation;
 	uv_timer_t timer;
 	uint64_t armed;	      /* when the timer fires, on conn_now()'s clock; UINT64_MAX: never */
 	uint64_t active;      /* when the last event came */

@@ -35,6 +35,7 @@ struct conn_timeouts {
 	int connect; /* each attempt to connect */
 	int idle;    /* no byte in either direction */
 	int close;   /* after one direction has ended */
+	int ocsp;    /* a responder's answer about the peer's certificate */
 };
 
 /*
@@ -59,6 +60,7 @@ struct conn_sni {
 /* What connections know of a service; what a worker changes in it, other workers do not see. */
 struct conn_service {
 	const char *name;
+	size_t index; /* in the configuration */
 	struct admit_service admit;
 	struct service policy; /* what a patched stock can be told as well */
 	int log_level;
@@ -66,6 +68,9 @@ struct conn_service {
 	const char *protocol; /* what is said before bytes flow; NULL: nothing */
 	struct negotiation_options negotiation;
 	struct tls_ctx *tls;
+	bool ocsp;	     /* it is asked whether the peer's certificate was revoked */
+	int ocsp_seconds;    /* for which the answers of all responders are awaited, as a timeout */
+	bool ocsp_require;   /* without a conclusive answer the peer is turned away */
 	unsigned cert_texts; /* bits of enum tls_cert_text that templates use */
 	struct conn_timeouts timeout;
 	struct step_plan plan; /* of fronts, from the accepted socket to its close */

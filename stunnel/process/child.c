@@ -79,6 +79,27 @@ bool child_ready(const struct child_place *place, size_t room)
 	return told;
 }
 
+int child_take_signals(void)
+{
+	sigset_t told;
+	int fd;
+
+	signal(SIGINT, SIG_IGN); /* Ctrl-C reaches children, too, which the master ends itself */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&told);
+	sigaddset(&told, CHILD_STOP);
+	sigaddset(&told, CHILD_DRAIN);
+	sigaddset(&told, CHILD_REOPEN);
+	sigaddset(&told, CHILD_LOOK);
+	sigprocmask(SIG_SETMASK, &told, NULL);
+	fd = signalfd(-1, &told, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		log_main(LOG_ERR, "signalfd: %s (%d)", strerror(errno), errno);
+	return fd;
+}
+
 /* ready: a pipe to which the child writes a byte when it is ready, or NULL. */
 static bool start_one(struct children *c, size_t row, const int *ready)
 {

@@ -101,6 +101,13 @@ bool child_start(struct children *c);
  */
 bool child_ready(const struct child_place *place, size_t room);
 
+/*
+ * In a child's process: a descriptor from which the master's signals are read, as of a signalfd(2);
+ * -1, logged, if there is none. The signals are blocked in all threads until exit(): an early one
+ * stays pending, and a late one does not kill the child.
+ */
+int child_take_signals(void);
+
 /* Whether a signal that ends the daemon is pending, which makes a start give up. */
 bool child_told_to_end(void);
 

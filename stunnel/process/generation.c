@@ -5,15 +5,49 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "conn/access.h"
+#include "process/fetcher.h"
 #include "process/worker.h"
 #include "sys/log.h"
 
 #define STOP_MS 5000
 #define FEW_CONNECTIONS 1000 /* with room for fewer the log says so at LOG_NOTICE */
+
+/* --- what workers ask the fetcher over -------------------------------------------------------- */
+
+/* The master keeps both ends, so that a child that is replaced finds them again. */
+static bool open_pairs(struct generation *g)
+{
+	g->ask = calloc(2 * g->workers, sizeof *g->ask);
+	if (!g->ask)
+		return false;
+	g->asked = g->ask + g->workers;
+	for (size_t i = 0; i < 2 * g->workers; i++)
+		g->ask[i] = -1;
+	for (size_t i = 0; i < g->workers; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) !=
+		    0)
+			return false;
+		g->ask[i] = pair[0];
+		g->asked[i] = pair[1];
+	}
+	return true;
+}
+
+static void close_pairs(struct generation *g)
+{
+	for (size_t i = 0; g->ask && i < 2 * g->workers; i++)
+		if (g->ask[i] >= 0)
+			close(g->ask[i]);
+	free(g->ask);
+	g->ask = g->asked = NULL;
+}
 
 /* --- in the process of a child ---------------------------------------------------------------- */
 
@@ -29,6 +63,9 @@ static void enter(void *owner, const struct child_kind *kind)
 	for (struct generation *g = all->first; g; g = g->next)
 		if (g != mine || !(kind->keeps & CHILD_KEEPS_LOGS))
 			access_close(g->config->access);
+	for (struct generation *g = all->first; g; g = g->next)
+		if (g != mine)
+			close_pairs(g);
 	if (!(kind->keeps & CHILD_KEEPS_SOCKETS))
 		bind_let_go(&all->addresses);
 }
@@ -65,6 +102,7 @@ static int run_worker(void *owner, const struct child_place *place)
 		.config = g->config,
 		.shared = all->shared,
 		.place = place,
+		.ask = g->ask ? g->ask[place->index] : -1,
 		.socket = sockets,
 		.lifeline = all->lifeline[0],
 	};
@@ -78,6 +116,27 @@ static int run_worker(void *owner, const struct child_place *place)
 	return status;
 }
 
+static size_t count_fetchers(const void *owner)
+{
+	const struct generation *g = owner;
+
+	return g->ask ? 1 : 0;
+}
+
+static int run_fetcher(void *owner, const struct child_place *place)
+{
+	struct generation *g = owner;
+	const struct fetcher_task task = {
+		.config = g->config,
+		.place = place,
+		.asked = g->asked,
+		.workers = g->workers,
+		.lifeline = g->all->lifeline[0],
+	};
+
+	return fetcher_run(&task);
+}
+
 /* Workers must come first: a socket's worker is a row of the board. */
 static const struct child_kind kinds[] = {
 	{
@@ -87,6 +146,13 @@ static const struct child_kind kinds[] = {
 		.keeps = CHILD_KEEPS_SOCKETS | CHILD_KEEPS_LOGS,
 		.count = count_workers,
 		.run = run_worker,
+	},
+	{
+		.noun = "The OCSP fetcher",
+		.process = "OCSP process",
+		.told = CHILD_TOLD(CHILD_REOPEN),
+		.count = count_fetchers,
+		.run = run_fetcher,
 	},
 };
 
@@ -152,7 +218,8 @@ struct generation *generation_new(struct generations *all, struct config *config
 	}
 	g->all = all;
 	g->workers = worker_count(config);
-	if (child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
+	if ((!fetcher_needed(config) || open_pairs(g)) &&
+	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
 		g->children.board = board_new(g->children.count, BOARD_ALL + 1 + all->names);
 	if (g->children.board) {
 		g->config = config;
@@ -167,6 +234,7 @@ void generation_free(struct generation *g)
 	config_free(g->config);
 	board_free(g->children.board);
 	child_free(&g->children);
+	close_pairs(g);
 	free(g);
 }
 

@@ -15,7 +15,8 @@ struct generation {
 	struct generations *all;
 	struct config *config;
 	struct children children;
-	size_t workers; /* the first children are the workers */
+	size_t workers;	  /* the first children are the workers */
+	int *ask, *asked; /* a pair of sockets for each worker and the fetcher, if there is one */
 };
 
 /* All generations that run, and what they share. */

@@ -46,6 +46,7 @@ static void end(struct worker *w)
 	w->ended = true;
 	stop_listening(w);
 	conn_pool_close(&w->pool);
+	revocation_close(&w->pool.revocation);
 	admit_close(&w->pool.admit);
 	access_finish(w->config->access);
 	uv_close((uv_handle_t *)&w->flush, NULL);
@@ -139,34 +140,11 @@ static void on_signal(uv_poll_t *handle, int status, int events)
 	}
 }
 
-static void block_signals(sigset_t *told)
-{
-	signal(SIGINT, SIG_IGN); /* Ctrl-C reaches workers, too, which the master ends itself */
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(told);
-	sigaddset(told, CHILD_STOP);
-	sigaddset(told, CHILD_DRAIN);
-	sigaddset(told, CHILD_REOPEN);
-	sigaddset(told, CHILD_LOOK);
-	sigprocmask(SIG_SETMASK, told, NULL);
-}
-
-/*
- * The master's signals are read from a signalfd, and are blocked in all threads from before fork()
- * until exit(): an early signal stays pending, and a late one does not kill the worker.
- */
 static bool watch_signals(struct worker *w)
 {
-	sigset_t told;
-
-	block_signals(&told);
-	w->signal_fd = signalfd(-1, &told, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (w->signal_fd < 0) {
-		log_main(LOG_ERR, "signalfd: %s (%d)", strerror(errno), errno);
+	w->signal_fd = child_take_signals();
+	if (w->signal_fd < 0)
 		return false;
-	}
 	uv_poll_init(&w->loop, &w->signals, w->signal_fd);
 	w->signals.data = w;
 	uv_poll_start(&w->signals, UV_READABLE, on_signal);
@@ -209,6 +187,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 	uv_poll_init(&w->loop, &w->lifeline, task->lifeline);
 	w->lifeline.data = w;
 	uv_poll_start(&w->lifeline, UV_READABLE, on_lifeline);
+	revocation_open(&w->pool.revocation, &w->loop, task->ask);
 	return watch_signals(w) && start_listening(w, task);
 }
 

@@ -18,6 +18,7 @@ struct worker_task {
 	const struct child_place *place;
 	const struct worker_socket *socket;
 	size_t socket_count;
+	int ask;      /* a socket to the fetcher; -1: there is none */
 	int lifeline; /* a pipe that becomes readable when the master ends */
 };
 

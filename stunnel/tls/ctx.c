@@ -402,6 +402,11 @@ bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl)
 	       SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(c)) == 1;
 }
 
+struct ssl_ctx_st *tls_ctx_library(const struct tls_ctx *ctx)
+{
+	return ctx->ssl_ctx;
+}
+
 const struct tls_verify *tls_ctx_verify(const struct tls_ctx *ctx)
 {
 	return &ctx->verify;

@@ -32,6 +32,9 @@ struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
  */
 bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl);
 
+/* OpenSSL's own context, for modules of tls/. */
+struct ssl_ctx_st *tls_ctx_library(const struct tls_ctx *ctx);
+
 /* What a context asks of the peer's certificate; it lasts as long as the context. */
 const struct tls_verify *tls_ctx_verify(const struct tls_ctx *ctx);
 

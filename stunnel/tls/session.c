@@ -184,10 +184,14 @@ static void on_removed_session(SSL_CTX *ctx, SSL_SESSION *session)
 		tls_cache_remove(cache, id, id_len);
 }
 
-/* A session that is resumed has the leaf certificate, and none of its chain. */
+/*
+ * A session that is resumed has the leaf certificate, and none of its chain: neither can the chain
+ * be told, nor can a responder be asked about the certificate, which may have been revoked
+ * meanwhile.
+ */
 static bool can_resume(const struct tls_settings *s)
 {
-	return s->session_resume &&
+	return s->session_resume && !s->ocsp.url && !s->ocsp.aia &&
 	       !(s->verify.bits & TLS_VERIFY_REQUEST && s->cert_texts & TLS_CERT_CHAIN);
 }
 
@@ -213,7 +217,7 @@ bool tls_session_use(SSL_CTX *ctx, const struct tls_settings *s)
 	if (s->client) {
 		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 		/* A handshake with a shared key costs hardly more than one that resumes. */
-		return !s->session_resume || s->psk_secrets || tls_resume_use(ctx, s);
+		return !can_resume(s) || s->psk_secrets || tls_resume_use(ctx, s);
 	}
 	/* A cache in one worker's memory misses every client that another worker accepted. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL |

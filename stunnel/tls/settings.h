@@ -10,6 +10,15 @@
 
 #define TLS_LEAST_SECURITY_LEVEL 2 /* OpenSSL's, unless the settings ask for a lower one */
 
+/* Whom to ask whether a peer's certificate was revoked; zeroed: nobody. */
+struct tls_ocsp {
+	const char *url; /* of a responder; NULL: none */
+	bool aia;	 /* the responder that the certificate names is asked as well */
+	bool nonce;
+	bool require;	/* without a conclusive answer the peer is turned away */
+	unsigned flags; /* of OCSP_basic_verify() */
+};
+
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */
 struct tls_settings {
 	const char *service; /* sessions of services are kept apart */
@@ -37,6 +46,7 @@ struct tls_settings {
 	const char *
 		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
 	struct tls_verify verify;
+	struct tls_ocsp ocsp;
 	/* verify.ca_path and crl_path, which the workers read, as they are called outside chroot */
 	const char *ca_folder, *crl_folder;
 	unsigned cert_texts; /* enum tls_cert_text */

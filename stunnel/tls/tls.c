@@ -265,6 +265,11 @@ bool tls_authenticated(const struct tls *tls)
 	return SSL_get0_peer_certificate(tls->ssl) && SSL_get_verify_result(tls->ssl) == X509_V_OK;
 }
 
+bool tls_has_peer(const struct tls *tls)
+{
+	return SSL_get0_peer_certificate(tls->ssl) != NULL;
+}
+
 void tls_describe(const struct tls *tls, char text[static 128])
 {
 	snprintf(text, 128, "%s ciphersuite: %s (%d-bit encryption)", SSL_get_version(tls->ssl),

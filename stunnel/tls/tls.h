@@ -89,6 +89,9 @@ bool tls_tell_facts(struct tls *tls, unsigned texts, bool own, struct facts *fac
  */
 bool tls_authenticated(const struct tls *tls);
 
+/* After the handshake: whether the peer has shown a certificate. */
+bool tls_has_peer(const struct tls *tls);
+
 /* "TLSv1.3 ciphersuite: NAME (256-bit encryption)". */
 void tls_describe(const struct tls *tls, char text[static 128]);
 

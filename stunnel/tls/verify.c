@@ -27,21 +27,27 @@ static void say(const struct tls_judge *judge, int level, const char *format, ..
 	judge->say(judge->owner, level, text);
 }
 
-/* Logs "WHAT at depth=N: SUBJECT" of the certificate that is being verified. */
-static void say_certificate(const struct tls_judge *judge, int level, const char *what,
-			    X509_STORE_CTX *store)
+void tls_verify_subject(const X509 *cert, char *text, size_t size)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 	char *subject = NULL;
 	long len = 0;
 
-	if (bio &&
-	    X509_NAME_print_ex(bio, X509_get_subject_name(X509_STORE_CTX_get_current_cert(store)),
-			       0, LOG_NAME) >= 0)
+	if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, LOG_NAME) >= 0)
 		len = BIO_get_mem_data(bio, &subject);
-	say(judge, level, "%s at depth=%d: %.*s", what, X509_STORE_CTX_get_error_depth(store),
-	    len < SUBJECT_MAX ? (int)len : SUBJECT_MAX, len > 0 ? subject : "");
+	snprintf(text, size, "%.*s", (int)len, len > 0 ? subject : "");
 	BIO_free(bio);
+}
+
+/* Logs "WHAT at depth=N: SUBJECT" of the certificate that is being verified. */
+static void say_certificate(const struct tls_judge *judge, int level, const char *what,
+			    X509_STORE_CTX *store)
+{
+	char subject[SUBJECT_MAX + 1];
+
+	tls_verify_subject(X509_STORE_CTX_get_current_cert(store), subject, sizeof subject);
+	say(judge, level, "%s at depth=%d: %s", what, X509_STORE_CTX_get_error_depth(store),
+	    subject);
 }
 
 /* Whether a trusted certificate has the leaf's subject and key. */

@@ -38,6 +38,11 @@ struct tls_judge {
 
 struct x509_store_ctx_st;
 
+struct x509_st;
+
+/* A certificate's subject as the log has it: "C=PL, O=Example, CN=name". Cut at size. */
+void tls_verify_subject(const struct x509_st *cert, char *text, size_t size);
+
 /* OpenSSL's verify callback of every context: judges and tells each certificate of the peer. */
 int tls_verify_certificate(int ok, struct x509_store_ctx_st *store);
 

@@ -27,10 +27,6 @@ IDLE = [
     "execargs = program -a",
     "listenqueue = 0",
     "ListenQueue = 1024",
-    "OCSPflag = NOCHAIN",
-    "OCSPnonce = yes",
-    "OCSPrequire = no",
-    "TIMEOUTocsp = 5",
 ]
 
 ANYWAY = [

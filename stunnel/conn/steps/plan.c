@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "conn/steps/check_revoked.h"
 #include "conn/steps/connect.h"
 #include "conn/steps/destination.h"
 #include "conn/steps/first_head.h"
@@ -46,6 +47,8 @@ static void compile_front(struct conn_service *service)
 			add(plan, &negotiate_greeted_step);
 		}
 		add(plan, &tls_accept_step);
+		if (service->ocsp)
+			add(plan, &check_revoked_front_step);
 	}
 	if (conn_service_http(service))
 		add(plan, &first_head_step);
@@ -70,6 +73,8 @@ static void compile_back(const struct conn_service *service, struct conn_route *
 		if (negotiates(service, NEGOTIATION_PLAIN))
 			add(plan, &negotiate_plain_step);
 		add(plan, &tls_connect_step);
+		if (service->ocsp)
+			add(plan, &check_revoked_back_step);
 		if (negotiates(service, NEGOTIATION_INSIDE))
 			add(plan, &negotiate_inside_step);
 	}

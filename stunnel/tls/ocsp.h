@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TLS_OCSP_H
+#define TLS_OCSP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tls/ctx.h"
+#include "tls/facts.h"
+
+/*
+ * Whether a peer's certificate was revoked, as a responder says (RFC 6960). The process that has
+ * the connection packs a question; another one, which may wait for responders, gets the verdict.
+ */
+
+#define TLS_OCSP_QUESTION_MAX 65536 /* bytes */
+
+enum tls_ocsp_verdict {
+	TLS_OCSP_INCONCLUSIVE = 0, /* no answer, or none that proves anything */
+	TLS_OCSP_GOOD,
+	TLS_OCSP_REVOKED,
+};
+
+/* What came of a question. */
+struct tls_ocsp_answer {
+	enum tls_ocsp_verdict verdict;
+	int64_t seconds;       /* for which it may be kept */
+	char why[TLS_WHY_MAX]; /* of TLS_OCSP_INCONCLUSIVE */
+};
+
+/* The bit of a name of OCSPflag, any case; false if unknown. */
+bool tls_ocsp_flag(const char *name, unsigned *bit);
+
+/* Whether a responder can be asked at the URL: http://HOST[:PORT][/PATH]. */
+bool tls_ocsp_is_url(const char *url);
+
+struct tls;
+
+/* The peer's verified chain, packed; its length, or 0: the peer has shown no certificate. */
+size_t tls_ocsp_question(const struct tls *tls,
+			 unsigned char question[static TLS_OCSP_QUESTION_MAX]);
+
+/* The subject of the peer's certificate, as the log has it. */
+void tls_ocsp_subject(const struct tls *tls, char text[static TLS_WHY_MAX]);
+
+/*
+ * Asks the responders that `ocsp` and the certificate name, one after the other, until one gives a
+ * conclusive answer that the context trusts. Waits for each as many seconds; 0: for ever.
+ */
+void tls_ocsp_ask(const struct tls_ctx *ctx, const struct tls_ocsp *ocsp,
+		  const unsigned char *question, size_t len, int seconds,
+		  struct tls_ocsp_answer *answer);
+
+#endif

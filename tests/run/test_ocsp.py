@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: ISC
+"""A peer's certificate is accepted only if an OCSP responder knows it to be good."""
+
+import functools
+import os
+import signal
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from certs import LEAF_NAMES, _issue, certificates, client_certificates
+from peers import BINARY, Program, Stunnel, daemon_only, free_port, listening_ports, service, wait_for
+from recorder import Recorder
+from tls_client import TlsClient, client_context
+
+pytestmark = daemon_only
+
+VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+SERIALS = {"ocsp-good": "11", "ocsp-revoked": "22", "ocsp-unknown": "33"}
+ROWS = """V\t491231000000Z\t\t11\tunknown\t/CN=ocsp-good
+R\t491231000000Z\t240101000000Z\t22\tunknown\t/CN=ocsp-revoked
+"""
+EARLIER = """
+#include <sys/time.h>
+#include <time.h>
+time_t time(time_t *t)
+{
+	struct timeval now;
+	gettimeofday(&now, 0);
+	now.tv_sec -= 86400;
+	if (t)
+		*t = now.tv_sec;
+	return now.tv_sec;
+}
+"""
+
+
+@functools.cache
+def pki():
+    """The folder of client_certificates(), with those of SERIALS, and a responder's of its own."""
+    folder = client_certificates()
+    for name, serial in SERIALS.items():
+        names = [*LEAF_NAMES, "subjectAltName=DNS:localhost"]
+        _issue(folder, name, f"/CN={name}", names, "root", "-set_serial", f"0x{serial}")
+    _issue(folder, "delegate", "/CN=delegate", [*LEAF_NAMES, "extendedKeyUsage=OCSPSigning"], "root")
+    (folder / "ocsp-index").write_text(ROWS)
+    return folder
+
+
+def aia_certificate(name, port):
+    """As one of SERIALS, and it names a responder."""
+    folder = pki()
+    extensions = [*LEAF_NAMES, f"authorityInfoAccess=OCSP;URI:http://127.0.0.1:{port}/ocsp"]
+    _issue(folder, f"{name}-aia", f"/CN={name}", extensions, "root", "-set_serial", f"0x{SERIALS[name]}")
+    return f"{name}-aia"
+
+
+class Responder(Program):
+    """`openssl ocsp`; options come after its own."""
+
+    name = "ocsp"
+
+    def __init__(self, *options, signer="root", port=None, rows=ROWS, preload=None):
+        super().__init__()
+        self.port = port or free_port()
+        self.options, self.signer, self.preload = options, signer, preload
+        (self.folder / "index").write_text(rows)
+
+    def command(self):
+        folder = pki()
+        command = ["openssl", "ocsp", "-port", str(self.port), "-index", f"{self.folder}/index"]
+        command += ["-CA", f"{folder}/root.pem", "-rsigner", f"{folder}/{self.signer}.pem"]
+        return [*command, "-rkey", f"{folder}/{self.signer}.key", *self.options]
+
+    def environment(self):
+        return {**os.environ, "LD_PRELOAD": str(self.preload)} if self.preload else os.environ
+
+    def endpoints(self):
+        return [str(self.port)]
+
+    def asked(self):
+        """How many requests came."""
+        return self.report().count("Request received") or self.report().count("OCSP Request Data")
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/"
+
+
+VERIFY = ["verifyChain = yes", "CAfile = {pki}/root.pem"]
+
+
+def verifying(*options):
+    return [line.replace("{pki}", str(pki())) for line in [*VERIFY, *options]]
+
+
+def gets_in(stunnel, backend, cert, version=ssl.TLSVersion.TLSv1_3, port=None):
+    """Whether a client with that certificate gets an answer; else the backend must see nothing."""
+    before = len(backend.requests)
+    try:
+        context = client_context(version=version, cert=cert)
+        with TlsClient(port or stunnel.port, context=context) as client:
+            status = client.get("/").status
+    except (EOFError, ConnectionError, ssl.SSLError):
+        assert len(backend.requests) == before
+        return False
+    assert status == 200
+    return True
+
+
+@VERSIONS
+@pytest.mark.parametrize("signer", ["root", "delegate"])
+def test_good_revoked_and_unknown_certificates(start, front, version, signer):
+    backend, responder = start(Recorder()), start(Responder(signer=signer))
+    stunnel = front(backend, *verifying(f"OCSP = {responder.url}"), settings="workers = 2\n")
+    for _ in range(3):
+        assert gets_in(stunnel, backend, "ocsp-good", version)
+    stunnel.wait_log("OCSP: Accepted (good)", 3)
+    assert not gets_in(stunnel, backend, "ocsp-revoked", version)
+    stunnel.wait_log("OCSP: Rejected (revoked)")
+    stunnel.wait_log("Rejected by OCSP at depth=0: CN=ocsp-revoked")
+    assert not gets_in(stunnel, backend, "ocsp-unknown", version)
+    stunnel.wait_log("OCSP: Rejected (OCSPrequire = yes)")
+    stunnel.wait_log("the responder does not know the certificate")
+
+
+def test_inconclusive_answers_where_none_is_required(start, front):
+    backend, responder = start(Recorder()), start(Responder())
+    options = verifying(f"OCSP = {responder.url}", "OCSPrequire = no")
+    stunnel = front(backend, *options)
+    assert gets_in(stunnel, backend, "ocsp-unknown")
+    stunnel.wait_log("OCSP: Accepted (OCSPrequire = no)")
+    assert not gets_in(stunnel, backend, "ocsp-revoked")
+
+
+def test_revoked_certificates_are_redirected(start, front):
+    backend, other, responder = start(Recorder()), start(Recorder()), start(Responder())
+    options = verifying(f"OCSP = {responder.url}", f"redirect = 127.0.0.1:{other.port}")
+    stunnel = front(backend, *options)
+    for cert in ("ocsp-revoked", "ocsp-unknown", "stranger", None):
+        assert gets_in(stunnel, other, cert)
+    assert (len(backend.requests), len(other.requests)) == (0, 4)
+    assert gets_in(stunnel, backend, "ocsp-good")
+    assert (len(backend.requests), len(other.requests)) == (1, 4)
+
+
+def test_responder_that_certificates_name(start, front):
+    backend, responder = start(Recorder()), start(Responder())
+    stunnel = front(backend, *verifying("OCSPaia = yes"))
+    assert gets_in(stunnel, backend, aia_certificate("ocsp-good", responder.port))
+    assert not gets_in(stunnel, backend, aia_certificate("ocsp-revoked", responder.port))
+    stunnel.wait_log("OCSP: Rejected (revoked)")
+    assert not gets_in(stunnel, backend, "ocsp-good")
+    stunnel.wait_log("no responder is named")
+
+
+def test_responder_of_the_certificate_is_asked_if_the_first_one_fails(start, front):
+    backend, responder = start(Recorder()), start(Responder())
+    stunnel = front(backend, *verifying(f"OCSP = http://127.0.0.1:{free_port()}/", "OCSPaia = yes"))
+    assert gets_in(stunnel, backend, aia_certificate("ocsp-good", responder.port))
+    assert not gets_in(stunnel, backend, aia_certificate("ocsp-revoked", responder.port))
+
+
+def test_responder_that_is_down_and_comes_back(start, front):
+    backend, port = start(Recorder()), free_port()
+    stunnel = front(backend, *verifying(f"OCSP = http://127.0.0.1:{port}"))
+    assert not gets_in(stunnel, backend, "ocsp-good")
+    stunnel.wait_log("OCSP: Rejected (OCSPrequire = yes)")
+    start(Responder(port=port))
+    wait_for(lambda: gets_in(stunnel, backend, "ocsp-good"), "the responder to be asked again")
+
+
+def test_responder_that_is_slow_holds_up_nobody_else(start):
+    """One worker, and clients of another service while the first waits."""
+    backend = start(Recorder())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        asks = service(backend.port, *verifying(f"OCSP = {url}", "TIMEOUTocsp = 1"), name="asks")
+        plain = service(backend.port, name="plain")
+        stunnel = start(Stunnel("workers = 1\n" + asks + plain))
+        other = int(stunnel.endpoints()[1].rsplit(":")[-1])
+        context = client_context(version=ssl.TLSVersion.TLSv1_3, cert="ocsp-good")
+        with TlsClient(stunnel.port, context=context) as waiting:
+            silent.accept()
+            assert gets_in(stunnel, backend, None, port=other)
+            assert waiting.recv() == b""
+    stunnel.wait_log("OCSP: Rejected (OCSPrequire = yes)")
+    assert len(backend.requests) == 1
+
+
+LIARS = {
+    "signed by somebody else": {"signer": "stranger"},
+    "signed by a certificate that may not": {"signer": "signed"},
+    "with a bad signature": {"options": ["-badsig"]},
+}
+
+
+@pytest.mark.parametrize("lie", LIARS)
+def test_answer_that_proves_nothing(start, front, lie):
+    how = dict(LIARS[lie])
+    backend, responder = start(Recorder()), start(Responder(*how.pop("options", []), **how))
+    stunnel = front(backend, *verifying(f"OCSP = {responder.url}"))
+    assert not gets_in(stunnel, backend, "ocsp-good")
+    stunnel.wait_log("the answer is not signed by whom we trust")
+
+
+def test_stale_answer(start, front, tmp_path):
+    (tmp_path / "earlier.c").write_text(EARLIER)
+    library = tmp_path / "earlier.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "earlier.c"], check=True)
+    backend = start(Recorder())
+    responder = start(Responder("-nmin", "5", preload=library))
+    stunnel = front(backend, *verifying(f"OCSP = {responder.url}"))
+    assert not gets_in(stunnel, backend, "ocsp-good")
+    stunnel.wait_log("the answer is not valid now")
+
+
+def recorded_answer(responder, name):
+    """What the responder says of a certificate, without a nonce, as HTTP."""
+    folder = pki()
+    command = ["openssl", "ocsp", "-no_nonce", "-noverify", "-url", responder.url]
+    command += ["-issuer", f"{folder}/root.pem", "-cert", f"{folder}/{name}.pem"]
+    answer = folder / "recorded.der"
+    subprocess.run([*command, "-respout", answer], check=True, capture_output=True)
+    body = answer.read_bytes()
+    head = f"HTTP/1.0 200 OK\r\nContent-Type: application/ocsp-response\r\nContent-Length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+@pytest.mark.parametrize(
+    "about, nonce, reason",
+    [
+        ("ocsp-good", "no", None),
+        ("ocsp-good", "yes", "the answer has another nonce"),
+        ("ocsp-revoked", "no", "the answer is about another certificate"),
+    ],
+)
+def test_answer_that_is_replayed(start, front, about, nonce, reason):
+    recorded = recorded_answer(start(Responder("-nmin", "5")), about)
+
+    def serve(connection):
+        connection.take_request()
+        connection.send(recorded)
+        connection.end()
+
+    backend, replayer = start(Recorder()), start(Recorder(serve))
+    options = [f"OCSP = http://127.0.0.1:{replayer.port}/here", f"OCSPnonce = {nonce}"]
+    stunnel = front(backend, *verifying(*options))
+    assert gets_in(stunnel, backend, "ocsp-good") == (reason is None)
+    if reason:
+        stunnel.wait_log(reason)
+    request = replayer.requests[0]
+    assert request[0] == "POST /here HTTP/1.0"
+    assert {"Host: 127.0.0.1", "User-Agent: stunnel"} <= set(request)
+
+
+def test_nonce_of_a_responder_that_gives_one(start, front):
+    backend, responder = start(Recorder()), start(Responder())
+    stunnel = front(backend, *verifying(f"OCSP = {responder.url}", "OCSPnonce = yes"))
+    assert gets_in(stunnel, backend, "ocsp-good")
+
+
+@pytest.mark.parametrize("size", [100000, 10])
+def test_answer_that_is_none(start, front, size):
+    def serve(connection):
+        connection.take_request()
+        connection.send(b"HTTP/1.0 200 OK\r\nContent-Type: application/ocsp-response\r\n\r\n")
+        connection.send(b"0" * size)
+        connection.end()
+
+    backend, fool = start(Recorder()), start(Recorder(serve))
+    stunnel = front(backend, *verifying(f"OCSP = http://127.0.0.1:{fool.port}"))
+    assert not gets_in(stunnel, backend, "ocsp-good")
+    stunnel.wait_log("the responder does not answer")
+
+
+@VERSIONS
+def test_every_connection_is_judged(start, front, version):
+    """A session would let in a certificate that was revoked meanwhile."""
+    backend, responder = start(Recorder()), start(Responder())
+    stunnel = front(backend, *verifying(f"OCSP = {responder.url}"))
+    context = client_context(version=version, cert="ocsp-good")
+    with TlsClient(stunnel.port, context=context) as client:
+        client.get("/")
+        session = client.session
+    assert not session or not session.has_ticket
+    if session:
+        with TlsClient(stunnel.port, context=context, session=session) as client:
+            assert client.get("/").status == 200
+            assert not client.tls.session_reused
+
+
+def test_fetcher_that_crashes_is_replaced(start, front):
+    backend, responder = start(Recorder()), start(Responder())
+    stunnel = front(backend, *verifying(f"OCSP = {responder.url}"), settings="workers = 1\n")
+    assert gets_in(stunnel, backend, "ocsp-good")
+    fetcher = stunnel.processes()[-1]
+    os.kill(fetcher, signal.SIGKILL)
+    stunnel.wait_log(f"OCSP process {fetcher} terminated on signal 9")
+    wait_for(lambda: len(stunnel.processes()) == 3, "another one")
+    assert gets_in(stunnel, backend, "ocsp-good")
+    assert not gets_in(stunnel, backend, "ocsp-revoked")
+
+
+def test_reload_replaces_the_fetcher(start):
+    backend, responder = start(Recorder()), start(Responder())
+    config = "workers = 2\n" + service(backend.port, *verifying(f"OCSP = {responder.url}"))
+    stunnel = start(Stunnel(config))
+    old = stunnel.processes()[1:]
+    assert len(old) == 3
+    stunnel.reload()
+    stunnel.wait_gone(old)
+    assert gets_in(stunnel, backend, "ocsp-good")
+    assert not gets_in(stunnel, backend, "ocsp-revoked")
+
+
+def test_client_asks_about_its_server(start):
+    backend, responder = start(Recorder()), start(Responder())
+    for name, accepted in (("ocsp-good", True), ("ocsp-revoked", False)):
+        files = f"cert = {pki()}/{name}.pem\nkey = {pki()}/{name}.key\n"
+        server = start(Stunnel(service(backend.port) + files))
+        options = ["client = yes", *verifying(f"OCSP = {responder.url}")]
+        client = start(Stunnel(service(server.port, *options)))
+        before = len(backend.requests)
+        with socket.create_connection(("127.0.0.1", client.port)) as sock:
+            sock.settimeout(30)
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            try:
+                answered = sock.recv(100).startswith(b"HTTP/1.1 200")
+            except ConnectionError:
+                answered = False
+        assert answered == accepted
+        assert len(backend.requests) == before + accepted
+        client.wait_log("OCSP: " + ("Accepted (good)" if accepted else "Rejected (revoked)"))
+
+
+@pytest.mark.parametrize(
+    "lines, reason",
+    [
+        (["OCSP = http://127.0.0.1/"], '"verifyChain" has to be enabled for OCSP support'),
+        (["OCSPaia = yes", "verifyPeer = yes"], '"verifyChain" has to be enabled for OCSP support'),
+        (["OCSP = https://127.0.0.1/"], "Failed to parse OCSP URL"),
+        (["OCSP = 127.0.0.1"], "Failed to parse OCSP URL"),
+        (["OCSPflag = SURPRISE"], "Illegal OCSP flag"),
+        (["TIMEOUTocsp = soon"], "Illegal OCSP connect timeout"),
+    ],
+)
+def test_bad_lines(lines, reason):
+    files = certificates()
+    preset = [f"cert = {files.cert}", f"key = {files.key}", f"CAfile = {pki()}/root.pem"]
+    text = service(80, *preset, *lines)
+    done = subprocess.run([BINARY, "-test", "-fd", "0"], input=text, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert reason in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["NOCERTS", "noverify", "RESPID_KEY", "NOTIME"])
+def test_flags_are_known(start, front, flag):
+    backend, responder = start(Recorder()), start(Responder())
+    stunnel = front(backend, *verifying(f"OCSP = {responder.url}", f"OCSPflag = {flag}"))
+    assert gets_in(stunnel, backend, "ocsp-good") or flag == "NOCERTS"
+
+
+def test_flag_that_has_answers_not_verified(start, front):
+    backend, responder = start(Recorder()), start(Responder(signer="stranger"))
+    options = [f"OCSP = {responder.url}", "OCSPflag = NOVERIFY"]
+    stunnel = front(backend, *verifying(*options))
+    assert gets_in(stunnel, backend, "ocsp-good")
