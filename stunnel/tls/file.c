@@ -133,6 +133,8 @@ static const struct kind *kind_of_der(const unsigned char *bytes, size_t len)
 
 static BIO *content(const struct tls_file *file)
 {
+	if (!file->bytes) /* of a URI */
+		return BIO_new_mem_buf("", 0);
 	return BIO_new_mem_buf(file->bytes + file->skip, (int)(file->len - file->skip));
 }
 

@@ -187,7 +187,7 @@ static BIO *post(struct inquiry *q, const struct place *place, BIO *connection, 
 	STACK_OF(CONF_VALUE) *headers = NULL;
 	BIO *got = NULL;
 
-	if (i2d_OCSP_REQUEST_bio(body, q->request) == 1 &&
+	if (ASN1_item_i2d_bio(ASN1_ITEM_rptr(OCSP_REQUEST), body, q->request) == 1 &&
 	    X509V3_add_value("Host", place->host, &headers) == 1 &&
 	    X509V3_add_value("User-Agent", "stunnel", &headers) == 1)
 		got = OSSL_HTTP_transfer(NULL, place->host, place->port, place->path, 0, NULL, NULL,

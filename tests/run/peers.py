@@ -39,6 +39,11 @@ NUMBER = re.search(r"^(?:\[.\] )?stunnel (\d+)\.(\d+)", VERSION, re.M) if PATCHE
 RELEASE = tuple(map(int, NUMBER.groups())) if NUMBER else ()
 
 
+def sanitized():
+    """Whether the program was built with sanitizers."""
+    return b"__asan_init" in Path(BINARY).read_bytes()
+
+
 def stock_before(major, minor):
     """Whether the program is a stock older than this."""
     return PATCHED and RELEASE < (major, minor)
