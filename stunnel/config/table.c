@@ -67,6 +67,9 @@ static const struct values_choice failover_choice[] = {
 		.bounds.taken = as_we_do)
 #define STOCK_SECRET(row_name) \
 	NOWHERE(values_unbuilt, row_name, "of stock stunnel, not built yet", .secret = true)
+#define ENGINE(row_name, as_we_do, ...)                                               \
+	NOWHERE(values_unbuilt, row_name, "of stock stunnel with engines of OpenSSL", \
+		.bounds.taken = as_we_do, .bounds.error = no_engines, __VA_ARGS__)
 #define BOUNDS(least, most) .bounds.min = least, .bounds.max = most
 #define SECONDS BOUNDS(INT_MIN, INT_MAX)
 #define YES_NO .bounds.choice = values_yes_no, .bounds.error = VALUES_YES_NO_ERROR
@@ -80,6 +83,8 @@ static const struct values_choice transparent_choice[] = {
 	{"both", CONN_FROM_CLIENT | CONN_TO_DESTINATION},
 	{0}};
 static const char randomness[] = "OpenSSL takes its randomness from the system";
+static const char no_engines[] = "Specified option name is not valid here: engines of OpenSSL are "
+				 "not used, 'provider' loads what took their place";
 static const char only_exec[] = "it is for programs that 'exec' starts";
 static const char owner[] =
 	"the workers' user and group stand before the sections; here they own a Unix socket";
@@ -293,12 +298,12 @@ static const struct row rows[] = {
 	IDLE("RNDoverwrite", randomness, YES_NO),
 	IDLE("stack", "there are no threads", .bounds.max = INT_MAX,
 	     .bounds.error = "Illegal thread stack size"),
-	STOCK("CAengine", NULL),
-	STOCK("engine", "auto"),
-	STOCK_SECRET("engineCtrl"),
-	STOCK("engineDefault", NULL),
-	STOCK("engineId", NULL),
-	STOCK("engineNum", NULL),
+	ENGINE("CAengine", NULL),
+	ENGINE("engine", "auto"),
+	ENGINE("engineCtrl", NULL, .secret = true),
+	ENGINE("engineDefault", NULL),
+	ENGINE("engineId", NULL),
+	ENGINE("engineNum", NULL),
 	STOCK("exec", NULL),
 	STOCK("ident", NULL),
 	STOCK("libwrap", "no"),

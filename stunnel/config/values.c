@@ -450,5 +450,6 @@ const char *values_unbuilt(const struct values_input *in, void *slot)
 	}
 	if (flag && number(in->value, &yes_no, &ignored))
 		return yes_no.error;
-	return "This option of stock stunnel is not built yet";
+	return in->bounds->error ? in->bounds->error
+				 : "This option of stock stunnel is not built yet";
 }

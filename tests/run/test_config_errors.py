@@ -77,6 +77,7 @@ GLOBAL_LINES = [
     ("[web", "No '=' found"),
 ]
 
+NO_ENGINES = "Specified option name is not valid here: engines of OpenSSL are not used"
 SERVICE_LINES = [
     ("surprise = 1", UNKNOWN),
     ("pid = {dir}/pid", UNKNOWN),
@@ -122,7 +123,11 @@ SERVICE_LINES = [
     ("setuid = no-such-user", "Illegal UID"),
     ("sessionResume = 1", YES_NO),
     ("delay = 1", YES_NO),
-    ("engine = capi", "not built"),
+    ("engine = capi", NO_ENGINES),
+    ("engineDefault = ALL", NO_ENGINES),
+    ("engineId = capi", NO_ENGINES),
+    ("engineNum = 1", NO_ENGINES),
+    ("CAengine = ca", NO_ENGINES),
     ("transparent = maybe", "Selected transparent proxy mode is not available"),
     ("local = no.such.host.invalid", "Failed to resolve local address"),
     ("local = /run/socket", "Failed to resolve local address"),

@@ -158,6 +158,14 @@ def test_secrets_are_not_told(told, name, sign):
     assert "s3cret" not in "".join(lines)
 
 
+def test_engines_are_not_used(told):
+    [line] = told("engineCtrl = PIN:s3cret\n" + KEYS + WEB)
+    assert line.endswith(
+        '"engineCtrl = ...": Specified option name is not valid here: '
+        "engines of OpenSSL are not used, 'provider' loads what took their place"
+    )
+
+
 def test_a_clients_section_is_not_judged_as_a_servers(told):
     """It needs no certificate, and `sni` is no endpoint of it."""
     lines = told("[web]\nclient = yes\naccept = 127.0.0.1:{port}\nsni = www.test\n")
