@@ -185,7 +185,7 @@ const char *tls_library_fips(bool on)
 	if (!on && !ours)
 		return "Failed to override system-wide FIPS mode";
 	if ((on && !load("fips")) || EVP_default_properties_enable_fips(NULL, on) != 1)
-		return "FIPS support is not available";
+		return "FIPS support is not available: FIPS provider not available";
 	ours = on;
 	return NULL;
 }

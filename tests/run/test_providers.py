@@ -160,5 +160,5 @@ def test_fips_without_a_provider(tmp_path):
     for binary in filter(None, (Stock.BINARY, BINARY)):
         done = loaded(tmp_path, *OWN, before=["fips = yes"], binary=binary)
         assert done.returncode == 1
-    assert '"fips = yes": FIPS support is not available' in done.stderr
+    assert '"fips = yes": FIPS support is not available: FIPS provider not available' in done.stderr
     assert loaded(tmp_path, *OWN, before=["fips = no"]).returncode == 0
