@@ -133,7 +133,6 @@ SERVICE_LINES = [
     ("local = /run/socket", "Failed to resolve local address"),
     ("reset = 1", YES_NO),
     # of stock stunnel, and not built yet
-    ("OCSP = http://localhost/", "not built"),
     ("exec = /bin/cat", "not built"),
 ]
 

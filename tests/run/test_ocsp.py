@@ -326,8 +326,8 @@ def test_client_asks_about_its_server(start):
         before = len(backend.requests)
         with socket.create_connection(("127.0.0.1", client.port)) as sock:
             sock.settimeout(30)
-            sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             try:
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 answered = sock.recv(100).startswith(b"HTTP/1.1 200")
             except ConnectionError:
                 answered = False

@@ -192,8 +192,8 @@ def page(daemon):
     """What openssl's server tells of the connection, or nothing."""
     with socket.create_connection(("127.0.0.1", daemon.port), DEADLINE) as sock:
         sock.settimeout(DEADLINE)
-        sock.sendall(REQUEST.encode())
         try:
+            sock.sendall(REQUEST.encode())
             return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
         except ConnectionResetError:
             return ""
