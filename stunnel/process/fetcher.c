@@ -290,8 +290,18 @@ bool fetcher_needed(const struct config *config)
 	return false;
 }
 
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+	(void)unused;
+	uv_close(handle, NULL);
+}
+
 static void free_fetcher(struct fetcher *f)
 {
+	uv_walk(&f->loop, close_handle, NULL);
+	uv_run(&f->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&f->loop);
+	close(f->signal_fd);
 	while (f->first) {
 		struct inquiry *next = f->first->next;
 
@@ -319,7 +329,6 @@ int fetcher_run(const struct fetcher_task *task)
 	daemon_detach();
 	if (child_ready(task->place, 0))
 		uv_run(&f->loop, UV_RUN_DEFAULT);
-	close(f->signal_fd);
 	free_fetcher(f);
 	return 0;
 }
