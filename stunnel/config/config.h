@@ -49,6 +49,7 @@ struct config_section {
 	const char *local;
 	const char *sni, *protocol;
 	struct values_list protocol_headers;
+	const char *program_words; /* of execArgs */
 	const char *access_path, *access_format;
 	bool renegotiation;
 	bool delay;		   /* names are not looked up at the load */

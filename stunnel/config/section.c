@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "config/section.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "sys/endpoint.h"
 #include "sys/log.h"
@@ -183,6 +185,44 @@ static void check_negotiation(struct check *r, const struct config_section *s)
 		       s->protocol);
 }
 
+/* The words of execArgs, or else the program's path alone: stock knows no quotes. */
+static const char *const *program_words(struct check *r, const struct config_section *s)
+{
+	const char *text = s->program_words ? s->program_words : s->service.program.path;
+	char *words = arena_alloc(&r->config->arena, strlen(text) + 1), *save = NULL;
+	const char **argv = arena_alloc(&r->config->arena, (strlen(text) / 2 + 2) * sizeof *argv);
+	size_t count = 0;
+
+	if (!words || !argv)
+		return NULL;
+	memcpy(words, text, strlen(text) + 1);
+	if (!s->program_words)
+		argv[count++] = words;
+	else
+		for (char *word = strtok_r(words, " \t", &save); word;
+		     word = strtok_r(NULL, " \t", &save))
+			argv[count++] = word;
+	argv[count] = NULL;
+	return argv;
+}
+
+static void make_program(struct check *r, struct config_section *s)
+{
+	struct program *program = &s->service.program;
+
+	if (!program->path)
+		return;
+	if (s->accept_on.count == 0 && s->connect_to.count != 0) {
+		refuse(r, "exec", "A program at one end and connect at the other: not built yet");
+		return;
+	}
+	program->argv = program_words(r, s);
+	program->keep_stderr = r->config->globals.foreground == CONFIG_FOREGROUND;
+	if (access(config_outside(r->config, program->path), X_OK) != 0)
+		tell(r, REPORT_WARNING, table_line(s, "exec"), "%.200s: %s", program->path,
+		     strerror(errno));
+}
+
 static void make_protocol(struct check *r, struct config_section *s)
 {
 	const struct values_list *headers = &s->protocol_headers;
@@ -217,15 +257,16 @@ static void check_endpoints(struct check *r, const struct config_section *s)
 {
 	bool accepts = s->accept_on.count != 0, written = s->connect_to.count != 0,
 	     destined = s->service.transparent & CONN_TO_DESTINATION,
-	     connects = written || destined;
+	     runs = s->service.program.path, connects = written || destined || runs;
 	bool joins = s->sni && !s->service.client; /* of a client it is a name to ask for */
 
 	if (ANY_REFUSED(r, "accept", "connect", "sni", "exec", "client", "protocol", "transparent"))
 		return;
-	if (written != destined && accepts != joins)
+	if (written + destined + runs == 1 && accepts != joins)
 		return;
 	refuse(r, NULL, "Each service must define two endpoints: %s",
 	       accepts && joins	     ? "'accept' and 'sni' are two for one"
+	       : written && runs     ? "'connect' and 'exec' are two for one"
 	       : written && destined ? "'connect' and 'transparent = destination' are two for one"
 	       : accepts || joins    ? "'connect' is missing"
 	       : connects	     ? "'accept' is missing"
@@ -539,6 +580,7 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 		join_primary(r, s);
 	make_access(r, s);
 	make_protocol(r, s);
+	make_program(r, s);
 	check_endpoints(r, s);
 	check_owner(r, s);
 	check_transparent(r, s);

@@ -85,7 +85,7 @@ static const struct values_choice transparent_choice[] = {
 static const char randomness[] = "OpenSSL takes its randomness from the system";
 static const char no_engines[] = "Specified option name is not valid here: engines of OpenSSL are "
 				 "not used, 'provider' loads what took their place";
-static const char only_exec[] = "it is for programs that 'exec' starts";
+static const char only_exec[] = "it is for programs in place of accept, which are not built";
 static const char owner[] =
 	"the workers' user and group stand before the sections; here they own a Unix socket";
 
@@ -149,6 +149,10 @@ static const struct row rows[] = {
 	SERVICE("debug", values_level, service.log_level, "notice", "[FACILITY.]LEVEL of the log"),
 	SERVICE("delay", values_flag, delay, "no",
 		"look up the names of connect for connections, not at the load"),
+	SERVICE("exec", values_text, service.program.path, NULL,
+		"program to run for each connection"),
+	SERVICE("execArgs", values_text, program_words, NULL,
+		"its words, separated by blanks, with its name in front"),
 	SERVICE("failover", values_unsigned, service.failover, "prio",
 		"order of several connect targets: prio or rr", .bounds.choice = failover_choice,
 		.bounds.error = "The argument needs to be either 'rr' or 'prio'"),
@@ -209,6 +213,7 @@ static const struct row rows[] = {
 	SERVICE("PSKsecrets", values_text, tls.psk_secrets, NULL,
 		"file of lines IDENTITY:KEY, for TLS without certificates"),
 	POLICY("requestId"),
+	SERVICE("pty", values_flag, service.program.pty, "no", "give the program a terminal"),
 	SERVICE("redirect", values_item, redirect_to, NULL,
 		"[HOST:]PORT or path for clients whose verification fails"),
 	SERVICE("renegotiation", values_flag, renegotiation, "yes",
@@ -285,11 +290,9 @@ static const struct row rows[] = {
 	     .bounds.choice = compressions,
 	     .bounds.error = "Specified compression type is not available"),
 	IDLE("EGD", randomness),
-	IDLE("execArgs", only_exec),
 	IDLE("listenqueue", "the queue is as long as the kernel allows", .bounds.max = INT_MAX,
 	     .bounds.error = "Illegal length of a queue"),
 	IDLE("protocolDomain", "NTLM is not built"),
-	IDLE("pty", only_exec, YES_NO),
 	IDLE("retry", only_exec, .bounds.choice = values_yes_no, .bounds.max = INT_MAX,
 	     .bounds.error = "Illegal retry delay"),
 	IDLE("RNDbytes", randomness, SECONDS,
@@ -304,7 +307,6 @@ static const struct row rows[] = {
 	ENGINE("engineDefault", NULL),
 	ENGINE("engineId", NULL),
 	ENGINE("engineNum", NULL),
-	STOCK("exec", NULL),
 	STOCK("ident", NULL),
 	STOCK("libwrap", "no"),
 	STOCK("logId", "sequential"),

@@ -20,16 +20,26 @@ static ssize_t plain_result(ssize_t n, const char *call, char why[static TLS_WHY
 
 ssize_t end_read(struct end *e, char *p, size_t len, char why[static TLS_WHY_MAX])
 {
+	ssize_t n;
+
 	if (e->tls)
 		return tls_read(e->tls, p, len, why);
-	return plain_result(net_read(e->fd, p, len), "readsocket", why);
+	n = net_read(e->fd, p, len);
+	if (n == -ECONNRESET && e->program)
+		n = 0;
+	return plain_result(n, "readsocket", why);
 }
 
 ssize_t end_write(struct end *e, const char *p, size_t len, char why[static TLS_WHY_MAX])
 {
+	ssize_t n;
+
 	if (e->tls)
 		return tls_write(e->tls, p, len, why);
-	return plain_result(net_write(e->fd, p, len), "writesocket", why);
+	n = net_write(e->fd, p, len);
+	if ((n == -EPIPE || n == -ECONNRESET || n == -EIO) && e->program)
+		n = (ssize_t)len; /* nobody will read that any more; what it has said goes on */
+	return plain_result(n, "writesocket", why);
 }
 
 int end_flush(struct end *e, char why[static TLS_WHY_MAX])

@@ -23,6 +23,7 @@ enum end_state {
 struct end {
 	int fd; /* -1: none (yet, or any more) */
 	enum end_state state;
+	bool program;	 /* whose exit is an end like any other, whatever it has not read */
 	struct tls *tls; /* owned; NULL: plain, or before its handshake */
 };
 

@@ -12,6 +12,7 @@
 #include "core/service.h"
 #include "negotiate/negotiation.h"
 #include "sys/net.h"
+#include "sys/program.h"
 #include "tls/ctx.h"
 
 struct conn_service;
@@ -67,6 +68,7 @@ struct conn_service {
 	bool client;	      /* TLS is the back's, and the front is plain */
 	const char *protocol; /* what is said before bytes flow; NULL: nothing */
 	struct negotiation_options negotiation;
+	struct program program; /* of `exec`, in place of targets; its path is NULL: none */
 	struct tls_ctx *tls;
 	bool ocsp;	     /* it is asked whether the peer's certificate was revoked */
 	int ocsp_seconds;    /* for which the answers of all responders are awaited, as a timeout */

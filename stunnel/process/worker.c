@@ -24,6 +24,7 @@ struct worker {
 	uv_timer_t flush, retry;
 	uv_prepare_t before_sleep;
 	uv_poll_t lifeline, signals;
+	uv_signal_t programs; /* SIGCHLD */
 	int signal_fd;
 	bool draining, ended;
 };
@@ -54,6 +55,7 @@ static void end(struct worker *w)
 	uv_close((uv_handle_t *)&w->before_sleep, NULL);
 	uv_close((uv_handle_t *)&w->lifeline, NULL);
 	uv_close((uv_handle_t *)&w->signals, NULL);
+	uv_close((uv_handle_t *)&w->programs, NULL);
 	close(w->signal_fd);
 }
 
@@ -114,6 +116,12 @@ static void before_sleep(uv_prepare_t *handle)
 		uv_timer_start(&w->retry, on_retry, RETRY_MS, 0);
 }
 
+static void on_program_end(uv_signal_t *handle, int signal_number)
+{
+	(void)handle, (void)signal_number;
+	program_reap();
+}
+
 /* The master has ended, even if killed: no signal will ever stop this worker. */
 static void on_lifeline(uv_poll_t *handle, int status, int events)
 {
@@ -148,6 +156,8 @@ static bool watch_signals(struct worker *w)
 	uv_poll_init(&w->loop, &w->signals, w->signal_fd);
 	w->signals.data = w;
 	uv_poll_start(&w->signals, UV_READABLE, on_signal);
+	/* Behind child_take_signals(), which undoes what the master does at SIGCHLD. */
+	uv_signal_start(&w->programs, on_program_end, SIGCHLD);
 	return true;
 }
 
@@ -187,6 +197,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 	uv_poll_init(&w->loop, &w->lifeline, task->lifeline);
 	w->lifeline.data = w;
 	uv_poll_start(&w->lifeline, UV_READABLE, on_lifeline);
+	uv_signal_init(&w->loop, &w->programs);
 	revocation_open(&w->pool.revocation, &w->loop, task->ask);
 	return watch_signals(w) && start_listening(w, task);
 }

@@ -370,6 +370,16 @@ ssize_t net_peek(int fd, char *p, size_t len)
 	return n < 0 ? -errno : n;
 }
 
+/* Of a program; Linux tells with EIO that nobody has the other end open any more. */
+static ssize_t read_terminal(int fd, char *p, size_t len)
+{
+	ssize_t n = read(fd, p, len);
+
+	if (n < 0 && errno == EIO)
+		return 0;
+	return n < 0 ? -errno : n;
+}
+
 ssize_t net_read(int fd, char *p, size_t len)
 {
 	ssize_t n;
@@ -377,6 +387,8 @@ ssize_t net_read(int fd, char *p, size_t len)
 	do
 		n = recv(fd, p, len, 0);
 	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == ENOTSOCK)
+		return read_terminal(fd, p, len);
 	return n < 0 ? -errno : n;
 }
 
@@ -387,6 +399,8 @@ ssize_t net_write(int fd, const char *p, size_t len)
 	do
 		n = send(fd, p, len, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == ENOTSOCK)
+		n = write(fd, p, len); /* a program's terminal */
 	return n < 0 ? -errno : n;
 }
 

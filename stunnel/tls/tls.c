@@ -270,6 +270,18 @@ bool tls_has_peer(const struct tls *tls)
 	return SSL_get0_peer_certificate(tls->ssl) != NULL;
 }
 
+bool tls_peer_names(const struct tls *tls, char subject[static TLS_WHY_MAX],
+		    char issuer[static TLS_WHY_MAX])
+{
+	X509 *leaf = SSL_get0_peer_certificate(tls->ssl);
+
+	if (!leaf)
+		return false;
+	tls_verify_name(X509_get_subject_name(leaf), subject, TLS_WHY_MAX);
+	tls_verify_name(X509_get_issuer_name(leaf), issuer, TLS_WHY_MAX);
+	return true;
+}
+
 void tls_describe(const struct tls *tls, char text[static 128])
 {
 	snprintf(text, 128, "%s ciphersuite: %s (%d-bit encryption)", SSL_get_version(tls->ssl),

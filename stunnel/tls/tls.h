@@ -92,6 +92,10 @@ bool tls_authenticated(const struct tls *tls);
 /* After the handshake: whether the peer has shown a certificate. */
 bool tls_has_peer(const struct tls *tls);
 
+/* The names in the peer's certificate as the log has them; false without a certificate. */
+bool tls_peer_names(const struct tls *tls, char subject[static TLS_WHY_MAX],
+		    char issuer[static TLS_WHY_MAX]);
+
 /* "TLSv1.3 ciphersuite: NAME (256-bit encryption)". */
 void tls_describe(const struct tls *tls, char text[static 128]);
 

@@ -27,15 +27,15 @@ static void say(const struct tls_judge *judge, int level, const char *format, ..
 	judge->say(judge->owner, level, text);
 }
 
-void tls_verify_subject(const X509 *cert, char *text, size_t size)
+void tls_verify_name(const X509_NAME *name, char *text, size_t size)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
-	char *subject = NULL;
+	char *printed = NULL;
 	long len = 0;
 
-	if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, LOG_NAME) >= 0)
-		len = BIO_get_mem_data(bio, &subject);
-	snprintf(text, size, "%.*s", (int)len, len > 0 ? subject : "");
+	if (bio && X509_NAME_print_ex(bio, name, 0, LOG_NAME) >= 0)
+		len = BIO_get_mem_data(bio, &printed);
+	snprintf(text, size, "%.*s", (int)len, len > 0 ? printed : "");
 	BIO_free(bio);
 }
 
@@ -45,7 +45,8 @@ static void say_certificate(const struct tls_judge *judge, int level, const char
 {
 	char subject[SUBJECT_MAX + 1];
 
-	tls_verify_subject(X509_STORE_CTX_get_current_cert(store), subject, sizeof subject);
+	tls_verify_name(X509_get_subject_name(X509_STORE_CTX_get_current_cert(store)), subject,
+			sizeof subject);
 	say(judge, level, "%s at depth=%d: %s", what, X509_STORE_CTX_get_error_depth(store),
 	    subject);
 }

@@ -37,11 +37,10 @@ struct tls_judge {
 };
 
 struct x509_store_ctx_st;
+struct X509_name_st;
 
-struct x509_st;
-
-/* A certificate's subject as the log has it: "C=PL, O=Example, CN=name". Cut at size. */
-void tls_verify_subject(const struct x509_st *cert, char *text, size_t size);
+/* A distinguished name as the log has it: "C=PL, O=Example, CN=name". Cut at size. */
+void tls_verify_name(const struct X509_name_st *name, char *text, size_t size);
 
 /* OpenSSL's verify callback of every context: judges and tells each certificate of the peer. */
 int tls_verify_certificate(int ok, struct x509_store_ctx_st *store);

@@ -133,7 +133,7 @@ SERVICE_LINES = [
     ("local = /run/socket", "Failed to resolve local address"),
     ("reset = 1", YES_NO),
     # of stock stunnel, and not built yet
-    ("exec = /bin/cat", "not built"),
+    ("ident = root", "not built"),
 ]
 
 

@@ -127,7 +127,6 @@ def test_all_of_one_service_is_looked_at(told):
         "accept = ",
         "connect = ",
         "connect 443",
-        "exec = /bin/cat",
     ],
 )
 def test_a_bad_endpoint_is_not_missed_as_well(told, line):

@@ -23,8 +23,6 @@ IDLE = [
     "compression = rle",
     "retry = yes",
     "retry = 1000",
-    "pty = yes",
-    "execargs = program -a",
     "listenqueue = 0",
     "ListenQueue = 1024",
 ]

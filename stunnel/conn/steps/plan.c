@@ -14,6 +14,7 @@
 #include "conn/steps/proxy_out.h"
 #include "conn/steps/tls_accept.h"
 #include "conn/steps/tls_connect.h"
+#include "conn/steps/spawn.h"
 #include "conn/steps/transfer.h"
 #include "negotiate/negotiators.h"
 
@@ -62,11 +63,15 @@ static void compile_back(const struct conn_service *service, struct conn_route *
 	struct step_plan *plan = &route->plan;
 
 	*plan = (struct step_plan){0};
-	if (to_destination)
-		add(plan, &destination_step);
-	else if (route->names)
-		add(plan, &look_up_step);
-	add(plan, &connect_step);
+	if (route == &service->route && service->program.path) {
+		add(plan, &spawn_step);
+	} else {
+		if (to_destination)
+			add(plan, &destination_step);
+		else if (route->names)
+			add(plan, &look_up_step);
+		add(plan, &connect_step);
+	}
 	if (send_proxy)
 		add(plan, service->client ? &proxy_out_alone_step : &proxy_out_step);
 	if (service->client) {
