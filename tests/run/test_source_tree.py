@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from peers import PATCHED
+from peers import PATCHED, sanitized
 
 TOP = Path(__file__).resolve().parents[2]
 
-if PATCHED or not (TOP / ".git").exists() or not shutil.which("git"):
+if PATCHED or sanitized() or not (TOP / ".git").exists() or not shutil.which("git"):
     pytest.skip("needs a clone of the daemon's tree", allow_module_level=True)
 
 
