@@ -7,12 +7,6 @@ enum { SERVER_HEADER, SERVER_BODY };
 
 #define BODY_MAX 124 /* bytes: two encoded names, with some room */
 
-static int server_begin(struct negotiation *n)
-{
-	(void)n;
-	return SERVER_HEADER;
-}
-
 static int tell_tls(struct negotiation *n)
 {
 	negotiation_put(n, NEGOTIATION_FRONT, SPAN("\x83\0\0\1\x8e"));
@@ -50,7 +44,6 @@ static const struct negotiation_state server_states[] = {
 const struct negotiator cifs_server = {
 	.protocol = "cifs",
 	.phase = NEGOTIATION_EARLY,
-	.begin = server_begin,
 	.states = server_states,
 };
 

@@ -9,12 +9,6 @@
 
 enum { SERVER_LISTEN, SERVER_GREETING, SERVER_COMMAND, SERVER_CAPABILITY };
 
-static int server_begin(struct negotiation *n)
-{
-	(void)n;
-	return SERVER_LISTEN;
-}
-
 static int server_heard(struct negotiation *n, struct span unit)
 {
 	if (!unit.p)
@@ -107,19 +101,12 @@ static const struct negotiation_state server_states[] = {
 const struct negotiator imap_server = {
 	.protocol = "imap",
 	.phase = NEGOTIATION_GREETED,
-	.begin = server_begin,
 	.states = server_states,
 };
 
 /* --- client ----------------------------------------------------------------------------------- */
 
 enum { CLIENT_GREETING, CLIENT_STARTTLS };
-
-static int client_begin(struct negotiation *n)
-{
-	(void)n;
-	return CLIENT_GREETING;
-}
 
 static int client_greeting(struct negotiation *n, struct span line)
 {
@@ -150,6 +137,5 @@ static const struct negotiation_state client_states[] = {
 const struct negotiator imap_client = {
 	.protocol = "imap",
 	.phase = NEGOTIATION_PLAIN,
-	.begin = client_begin,
 	.states = client_states,
 };

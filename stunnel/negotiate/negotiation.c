@@ -33,7 +33,7 @@ struct negotiation *negotiation_open(const struct negotiator *who,
 	n->owner = owner;
 	for (int side = 0; side < 2; side++)
 		n->out[side] = out_of(n->bytes[side], sizeof n->bytes[side]);
-	n->state = who->begin(n);
+	n->state = who->begin ? who->begin(n) : 0;
 	return n;
 }
 

@@ -71,7 +71,8 @@ struct negotiation_state {
 struct negotiator {
 	const char *protocol;
 	enum negotiation_phase phase;
-	int (*begin)(struct negotiation *n); /* the first state, or a result */
+	/* What it says first, and the first state or a result; NULL: it listens in states[0]. */
+	int (*begin)(struct negotiation *n);
 	const struct negotiation_state *states;
 	/* Why these options are not enough or too many, or NULL; NULL: any will do. */
 	const char *(*check)(const struct negotiation_options *options);

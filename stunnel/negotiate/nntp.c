@@ -4,12 +4,6 @@
 
 enum { GREETING, STARTTLS };
 
-static int begin(struct negotiation *n)
-{
-	(void)n;
-	return GREETING;
-}
-
 static int greeting(struct negotiation *n, struct span line)
 {
 	if (!negotiation_begins(line, "200 ") && !negotiation_begins(line, "201 "))
@@ -34,6 +28,5 @@ static const struct negotiation_state states[] = {
 const struct negotiator nntp_client = {
 	.protocol = "nntp",
 	.phase = NEGOTIATION_PLAIN,
-	.begin = begin,
 	.states = states,
 };

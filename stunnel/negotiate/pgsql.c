@@ -13,12 +13,6 @@ static const struct span refusal = SPAN_INIT("E\0\0\0\75"
 					     "CXX000\0"
 					     "MSSL expected but not requested by client\0\0");
 
-static int server_begin(struct negotiation *n)
-{
-	(void)n;
-	return 0;
-}
-
 static int server_request(struct negotiation *n, struct span unit)
 {
 	if (span_eq(unit, ssl_request)) {
@@ -38,7 +32,6 @@ static const struct negotiation_state server_states[] = {
 const struct negotiator pgsql_server = {
 	.protocol = "pgsql",
 	.phase = NEGOTIATION_EARLY,
-	.begin = server_begin,
 	.states = server_states,
 };
 

@@ -2,12 +2,6 @@
 /* POP3 with STLS (RFC 2595 4). */
 #include "negotiate/pop3.h"
 
-static int first(struct negotiation *n)
-{
-	(void)n;
-	return 0;
-}
-
 enum { SERVER_GREETING, SERVER_COMMAND };
 
 static int server_greeting(struct negotiation *n, struct span line)
@@ -40,7 +34,6 @@ static const struct negotiation_state server_states[] = {
 const struct negotiator pop3_server = {
 	.protocol = "pop3",
 	.phase = NEGOTIATION_GREETED,
-	.begin = first,
 	.states = server_states,
 };
 
@@ -70,6 +63,5 @@ static const struct negotiation_state client_states[] = {
 const struct negotiator pop3_client = {
 	.protocol = "pop3",
 	.phase = NEGOTIATION_PLAIN,
-	.begin = first,
 	.states = client_states,
 };

@@ -17,12 +17,6 @@ static bool is_last_line(struct span line)
 
 enum { SERVER_LISTEN, SERVER_GREETING, SERVER_GREETING_REST, SERVER_EHLO, SERVER_STARTTLS };
 
-static int server_begin(struct negotiation *n)
-{
-	(void)n;
-	return SERVER_LISTEN;
-}
-
 /* A client of SMTP waits for the greeting, and one of SMTPS does not. */
 static int server_heard(struct negotiation *n, struct span unit)
 {
@@ -85,7 +79,6 @@ static const struct negotiation_state server_states[] = {
 const struct negotiator smtp_server = {
 	.protocol = "smtp",
 	.phase = NEGOTIATION_GREETED,
-	.begin = server_begin,
 	.states = server_states,
 };
 
@@ -97,12 +90,6 @@ static void say_ehlo(struct negotiation *n)
 {
 	negotiation_say(n, NEGOTIATION_BACK, "EHLO %s",
 			n->options->host ? n->options->host : "localhost");
-}
-
-static int client_begin(struct negotiation *n)
-{
-	(void)n;
-	return CLIENT_GREETING;
 }
 
 static int client_greeting(struct negotiation *n, struct span line)
@@ -142,7 +129,6 @@ static const struct negotiation_state client_states[] = {
 const struct negotiator smtp_client = {
 	.protocol = "smtp",
 	.phase = NEGOTIATION_PLAIN,
-	.begin = client_begin,
 	.states = client_states,
 };
 

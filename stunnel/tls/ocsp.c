@@ -98,14 +98,6 @@ size_t tls_ocsp_question(const struct tls *tls,
 	return (size_t)(end - question);
 }
 
-void tls_ocsp_subject(const struct tls *tls, char text[static TLS_WHY_MAX])
-{
-	X509 *leaf = SSL_get0_peer_certificate(tls->ssl);
-
-	text[0] = '\0';
-	tls_verify_name(X509_get_subject_name(leaf), text, TLS_WHY_MAX);
-}
-
 static STACK_OF(X509) * unpack(const unsigned char *question, size_t len)
 {
 	const unsigned char *at = question;

@@ -41,9 +41,6 @@ struct tls;
 size_t tls_ocsp_question(const struct tls *tls,
 			 unsigned char question[static TLS_OCSP_QUESTION_MAX]);
 
-/* The subject of the peer's certificate, as the log has it. */
-void tls_ocsp_subject(const struct tls *tls, char text[static TLS_WHY_MAX]);
-
 /*
  * Asks the responders that `ocsp` and the certificate name, one after the other, until one gives a
  * conclusive answer that the context trusts. Waits for each as many seconds; 0: for ever.

@@ -132,12 +132,12 @@ def silent(client):
 
 CAPABILITY = {"a CAPABILITY": ["* CAPABILITY IMAP4rev1 LOGIN", "a OK done"]}
 SERVERS = {
-    "smtp": ("smtp", greets, (["220 mail.test ESMTP at your service"],), smtp),
-    "smtp-lines": ("SMTP", greets, (["220-mail.test a", "220-b", "220 c"],), smtp_of_three_lines),
-    "pop3": ("pop3", greets, (["+OK ready"],), pop3),
-    "imap": ("imap", greets, (["* OK [CAPABILITY IMAP4rev1] ready"], CAPABILITY), imap),
-    "pgsql": ("pgsql", greets, ([],), pgsql),
-    "cifs": ("cifs", greets, ([],), cifs),
+    "smtp": ("smtp", (["220 mail.test ESMTP at your service"],), smtp),
+    "smtp-lines": ("SMTP", (["220-mail.test a", "220-b", "220 c"],), smtp_of_three_lines),
+    "pop3": ("pop3", (["+OK ready"],), pop3),
+    "imap": ("imap", (["* OK [CAPABILITY IMAP4rev1] ready"], CAPABILITY), imap),
+    "pgsql": ("pgsql", ([],), pgsql),
+    "cifs": ("cifs", ([],), cifs),
 }
 
 
@@ -160,8 +160,8 @@ def speak(port, dialogue):
 
 
 def test_a_server_negotiates_as_stock_does(start, both, server):
-    protocol, backend, how, dialogue = server
-    backend = start(backend(*how))
+    protocol, said, dialogue = server
+    backend = start(greets(*said))
     stock, ours = both(backend, f"protocol = {protocol}")
     heard = speak(stock.port, dialogue)
     assert heard[1].endswith(b"echo inside\r\n")
@@ -177,8 +177,8 @@ def test_a_client_that_begins_tls_at_once_is_let_in(start, front, protocol):
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_what_is_sent_ahead_of_tls_never_arrives(start, front, name):
-    protocol, backend, how, dialogue = SERVERS[name]
-    backend = start(backend(*how))
+    protocol, said, dialogue = SERVERS[name]
+    backend = start(greets(*said))
     stunnel = front(backend, f"protocol = {protocol}")
     with closing(connect(stunnel.port).sock) as sock:
         client = Plain(sock)
@@ -207,8 +207,8 @@ def test_what_is_sent_ahead_of_tls_never_arrives(start, front, name):
 
 @pytest.mark.parametrize("name", ["smtp", "pop3", "imap"])
 def test_a_line_without_end_is_bounded(start, front, name):
-    protocol, backend, how, _ = SERVERS[name]
-    backend = start(backend(*how))
+    protocol, said, _ = SERVERS[name]
+    backend = start(greets(*said))
     stunnel = front(backend, f"protocol = {protocol}")
     with closing(connect(stunnel.port).sock) as sock:
         client = Plain(sock)

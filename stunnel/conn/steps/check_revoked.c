@@ -10,9 +10,9 @@
  */
 static enum step_result reject(struct conn *c, const struct end *end)
 {
-	char subject[TLS_WHY_MAX];
+	char subject[TLS_WHY_MAX], issuer[TLS_WHY_MAX];
 
-	tls_ocsp_subject(end->tls, subject);
+	tls_peer_names(end->tls, subject, issuer);
 	conn_log(c, LOG_WARNING, "Rejected by OCSP at depth=0: %s", subject);
 	if (end != &c->front.end)
 		return answer_unavailable(c);
