@@ -351,23 +351,8 @@ char *tls_file_text(struct tls_file *file)
 struct attempt {
 	struct tls_file *file;
 	char *why; /* TLS_WHY_MAX bytes */
-	const char *phrase;
-	bool asked;
+	struct tls_secret_offer offer;
 };
-
-/* A pem_password_cb: OpenSSL calls it only for encrypted content, which sets `asked`. */
-static int give_phrase(char *to, int size, int writing, void *arg)
-{
-	struct attempt *a = arg;
-	size_t len = a->phrase ? strlen(a->phrase) : 0;
-
-	(void)writing;
-	a->asked = true;
-	if (!a->phrase || len > (size_t)size)
-		return -1;
-	memcpy(to, a->phrase, len);
-	return (int)len;
-}
 
 /* Whether OpenSSL lacks the cipher, so that no pass phrase helps; empties the error queue. */
 static bool lacks_algorithm(void)
@@ -393,9 +378,9 @@ static EVP_PKEY *read_key(struct attempt *a)
 	if (bio && a->file->form == FORM_DER)
 		key = d2i_PrivateKey_bio(bio, NULL);
 	if (bio && a->file->form == FORM_DER && !key && BIO_reset(bio) == 1)
-		key = d2i_PKCS8PrivateKey_bio(bio, NULL, give_phrase, a);
+		key = d2i_PKCS8PrivateKey_bio(bio, NULL, tls_secret_give, &a->offer);
 	if (bio && a->file->form == FORM_PEM)
-		key = PEM_read_bio_PrivateKey(bio, NULL, give_phrase, a);
+		key = PEM_read_bio_PrivateKey(bio, NULL, tls_secret_give, &a->offer);
 	BIO_free(bio);
 	return key;
 }
@@ -404,7 +389,7 @@ static enum tls_secret_try try_key(void *arg, const char *phrase)
 {
 	struct attempt *a = arg;
 
-	a->phrase = phrase;
+	a->offer.phrase = phrase;
 	a->file->key = read_key(a);
 	if (a->file->key)
 		return TLS_SECRET_FITS;
@@ -498,11 +483,11 @@ static bool read_certs(struct tls_file *file)
 	if (bio && file->certs && file->form == FORM_DER)
 		cert = d2i_X509_bio(bio, NULL);
 	else if (bio && file->certs)
-		cert = PEM_read_bio_X509_AUX(bio, NULL, give_phrase, &none);
+		cert = PEM_read_bio_X509_AUX(bio, NULL, tls_secret_give, &none.offer);
 	while (cert && sk_X509_push(file->certs, cert) > 0)
 		cert = file->form == FORM_DER
 			       ? NULL
-			       : PEM_read_bio_X509_AUX(bio, NULL, give_phrase, &none);
+			       : PEM_read_bio_X509_AUX(bio, NULL, tls_secret_give, &none.offer);
 	BIO_free(bio);
 	return file->form == FORM_DER ||
 	       ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
@@ -533,9 +518,9 @@ struct evp_pkey_st *tls_file_key(struct tls_file *file, char why[static TLS_WHY_
 		file->key = read_key(&a);
 	if (file->key)
 		return file->key;
-	if (a.asked && lacks_algorithm())
+	if (a.offer.asked && lacks_algorithm())
 		say(why, legacy_key);
-	else if (!a.asked)
+	else if (!a.offer.asked)
 		explain(file, TLS_FILE_KEY,
 			"name the key's file in 'key', or put the key into this one", why);
 	else if (tls_secret_open(file->path, try_key, &a, why))

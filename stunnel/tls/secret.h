@@ -29,6 +29,15 @@ enum tls_secret_try {
 bool tls_secret_open(const char *path, enum tls_secret_try (*try)(void *arg, const char *phrase),
 		     void *arg, char why[static TLS_WHY_MAX]);
 
+/* A pass phrase that OpenSSL may ask for; NULL: none, and what asks fails. */
+struct tls_secret_offer {
+	const char *phrase;
+	bool asked; /* OpenSSL has: only encrypted content makes it */
+};
+
+/* A pem_password_cb, whose argument is a struct tls_secret_offer. */
+int tls_secret_give(char *to, int size, int writing, void *arg);
+
 /*
  * The process is the one that stays, and the start is over: nothing is asked any more, and phrases
  * are hidden from children. False, with the phrases wiped, if that cannot be had.

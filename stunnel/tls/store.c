@@ -18,8 +18,7 @@ struct attempt {
 	const char *uri;
 	STACK_OF(X509) * certs;
 	EVP_PKEY **key;
-	const char *phrase;
-	bool asked;
+	struct tls_secret_offer offer;
 	char *why; /* TLS_WHY_MAX bytes */
 };
 
@@ -31,20 +30,6 @@ bool tls_store_is_uri(const char *name)
 	while (name[len] && strchr(scheme, tolower((unsigned char)name[len])))
 		len++;
 	return len > 1 && name[len] == ':' && access(name, F_OK) != 0;
-}
-
-/* A pem_password_cb. */
-static int give_phrase(char *to, int size, int writing, void *arg)
-{
-	struct attempt *a = arg;
-	size_t len = a->phrase ? strlen(a->phrase) : 0;
-
-	(void)writing;
-	a->asked = true;
-	if (!a->phrase || len > (size_t)size)
-		return -1;
-	memcpy(to, a->phrase, len);
-	return (int)len;
 }
 
 static bool take(struct attempt *a, const OSSL_STORE_INFO *info)
@@ -70,7 +55,7 @@ static bool take(struct attempt *a, const OSSL_STORE_INFO *info)
 /* Takes all that is behind the URI; a folder's files are URIs of their own. */
 static bool read_store(struct attempt *a, const char *uri, UI_METHOD *ui, bool folders)
 {
-	OSSL_STORE_CTX *store = OSSL_STORE_open(uri, ui, a, NULL, NULL);
+	OSSL_STORE_CTX *store = OSSL_STORE_open(uri, ui, &a->offer, NULL, NULL);
 	bool ok = store != NULL;
 
 	/* Where no key is wanted, none is decrypted, and no PIN is asked for. */
@@ -121,21 +106,21 @@ static void explain(const char *uri, char why[static TLS_WHY_MAX])
 static enum tls_secret_try try_store(void *arg, const char *phrase)
 {
 	struct attempt *a = arg;
-	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(give_phrase, 0);
+	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(tls_secret_give, 0);
 	bool ok;
 
-	a->phrase = phrase;
-	a->asked = false;
+	a->offer.phrase = phrase;
+	a->offer.asked = false;
 	ERR_clear_error();
 	ok = ui && read_store(a, a->uri, ui, true);
 	UI_destroy_method(ui);
-	if (ok && (!a->asked || phrase)) {
+	if (ok && (!a->offer.asked || phrase)) {
 		ERR_clear_error();
 		return TLS_SECRET_FITS;
 	}
 	explain(a->uri, a->why);
 	forget(a);
-	return a->asked ? TLS_SECRET_WRONG : TLS_SECRET_VAIN;
+	return a->offer.asked ? TLS_SECRET_WRONG : TLS_SECRET_VAIN;
 }
 
 bool tls_store_load(const char *uri, struct stack_st_X509 *certs, struct evp_pkey_st **key,
