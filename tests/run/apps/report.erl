@@ -17,7 +17,8 @@ status("CONNECT") -> 405;
 status(_) -> 200.
 
 values(Lines, Alias) ->
-    Is = fun(Name) -> [C || C <- string:lowercase(Name), C >= $a, C =< $z] =:= Alias end,
+    Told = fun(C) -> C >= $a andalso C =< $z orelse C >= $0 andalso C =< $9 end,
+    Is = fun(Name) -> lists:filter(Told, string:lowercase(Name)) =:= Alias end,
     lists:join(", ", [Value || [Name, Value] <- Lines, Is(Name)]).
 
 content(Data) when is_binary(Data) -> integer_to_list(byte_size(Data));

@@ -40,11 +40,11 @@ static inline int report_status(const char *method)
 	return strcmp(method, "CONNECT") ? 200 : 405;
 }
 
-/* Whether the letters of `name` are those of `alias`. */
+/* Whether the letters and digits of `name` are those of `alias`. */
 static inline int report_is(const char *name, const char *alias)
 {
 	for (; *name; name++)
-		if (isalpha((unsigned char)*name) &&
+		if (isalnum((unsigned char)*name) &&
 		    tolower((unsigned char)*name) != (unsigned char)*alias++)
 			return 0;
 	return *alias == '\0';
