@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+#include "config/protocol.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "config/table.h"
+#include "negotiate/negotiators.h"
+
+void protocol_check_clients(struct check *r, const struct values_list *accept)
+{
+	for (size_t i = 0; i < accept->count; i++)
+		if (accept->item[i][0] == '/')
+			check_refuse(r, "protocol",
+				     "version 1 of the PROXY protocol names a client's IP address, "
+				     "and clients of %.200s have none (proxyVersion = 2 says so)",
+				     accept->item[i]);
+}
+
+static void check_proxy(struct check *r, const struct config_section *s)
+{
+	const struct service *policy = &s->service.policy;
+	size_t size = service_long_header(policy);
+
+	if (policy->proxy.version == 1)
+		protocol_check_clients(r, &s->accept_on);
+	if (size != 0)
+		check_tell(r, REPORT_WARNING, table_line(s, "proxyTLV"),
+			   "the PROXY header can become about %zu bytes long: beyond "
+			   "proxyMaxLength = %d TLVs are left out",
+			   size, policy->proxy.max_length);
+}
+
+/* Of stock's negotiators these are not built, in either mode or for a server. */
+static bool is_unbuilt(const char *protocol, bool client)
+{
+	return !strcasecmp(protocol, "capwin") || !strcasecmp(protocol, "capwinctrl") ||
+	       (!client && (!strcasecmp(protocol, "connect") || !strcasecmp(protocol, "socks")));
+}
+
+static void check_negotiation(struct check *r, const struct config_section *s)
+{
+	bool client = s->service.client;
+	const char *why = negotiators_check(s->protocol, client, &s->service.negotiation);
+
+	if (is_unbuilt(s->protocol, client))
+		check_refuse(r, "protocol", "Protocol %.50s of stock stunnel is not built yet%s",
+			     s->protocol, client ? "" : " in the server mode");
+	else if (!negotiators_know_any(s->protocol))
+		check_refuse(r, "protocol", "Protocol not supported: %.200s%s", s->protocol,
+			     strcasestr(s->protocol, "proxy")
+				     ? ": write protocol = proxy, and proxyVersion"
+				     : "");
+	else if (!negotiators_know(s->protocol, client))
+		check_refuse(r, "protocol",
+			     "The configured protocol is not supported in the %s mode",
+			     client ? "client" : "server");
+	else if (why)
+		check_refuse(r, "protocol", "%s", why);
+	else if (conn_service_http(&s->service) && strcasecmp(s->protocol, "connect") != 0 &&
+		 strcasecmp(s->protocol, "socks") != 0)
+		check_refuse(r, "protocol",
+			     "protocol = %.50s leads to no HTTP, whose headers are set",
+			     s->protocol);
+}
+
+void protocol_make(struct check *r)
+{
+	struct config_section *s = r->section;
+	const struct values_list *headers = &s->protocol_headers;
+	const char **header = NULL;
+
+	s->service.send_proxy = s->protocol && !strcasecmp(s->protocol, "proxy");
+	s->service.protocol = s->service.send_proxy ? NULL : s->protocol;
+	if (headers->count != 0)
+		header = arena_alloc(&r->config->arena, (headers->count + 1) * sizeof *header);
+	if (header)
+		memcpy(header, headers->item, headers->count * sizeof *header);
+	s->service.negotiation.header = header;
+	if (s->service.send_proxy)
+		check_proxy(r, s);
+	else if (s->protocol)
+		check_negotiation(r, s);
+}

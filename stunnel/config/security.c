@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: ISC */
+#include "config/security.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "sys/endpoint.h"
+#include "config/table.h"
+#include "tls/ctx.h"
+#include "tls/facts.h"
+#include "tls/trial.h"
+
+static unsigned texts_on_cert(const struct conn_service *service)
+{
+	unsigned texts = tls_facts_of_templates(&service->policy.rewrite.pool);
+
+	if (service->access)
+		texts |= tls_facts_of_templates(&service->access->format.pool);
+	if (service->send_proxy)
+		texts |= tls_facts_of_proxy(&service->policy.proxy);
+	return texts;
+}
+
+static void check_verification(struct check *r, const struct tls_verify *v)
+{
+	const char *check = v->host.count    ? "checkHost"
+			    : v->email.count ? "checkEmail"
+			    : v->ip.count    ? "checkIP"
+					     : NULL;
+	bool verified = v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER);
+
+	if (verified && !v->ca_file && !v->ca_path && !v->ca_store &&
+	    !CHECK_REFUSED(r, "CAfile", "CApath", "CAengine", "CAstore"))
+		check_refuse(r, "verify",
+			     "Either \"CAengine\", \"CAfile\", \"CApath\" or \"CAstore\" has to be "
+			     "configured");
+	if (check && !verified && !CHECK_REFUSED(r, "verify"))
+		check_refuse(r, check,
+			     "Either \"verifyChain\" or \"verifyPeer\" has to be enabled");
+}
+
+/* Reports what tls_ctx_new() complains of. */
+static void tell_tls(void *arg, enum tls_trouble trouble, const char *option, const char *why)
+{
+	static const enum report_kind kinds[] = {[TLS_TROUBLE_WARNING] = REPORT_WARNING,
+						 [TLS_TROUBLE_NOBODY] = REPORT_FAULT,
+						 [TLS_TROUBLE_ERROR] = REPORT_ERROR};
+	struct check *r = arg;
+
+	check_tell(r, kinds[trouble], option ? table_line(r->section, option) : NULL, "%s", why);
+}
+
+/* Reports what tls_trial() complains of. */
+static void tell_trial(void *arg, bool nobody, const char *option, const char *why)
+{
+	struct check *r = arg;
+
+	check_tell(r, nobody ? REPORT_FAULT : REPORT_WARNING,
+		   option ? table_line(r->section, option) : NULL, "%s", why);
+}
+
+static void make_ocsp(struct check *r, struct config_section *s)
+{
+	const struct tls_ocsp *ocsp = &s->tls.ocsp;
+	int seconds = s->service.timeout.ocsp;
+
+	s->service.ocsp = ocsp->url || ocsp->aia;
+	s->service.ocsp_require = ocsp->require;
+	/* The certificate's responder is asked when the configured one has not answered. */
+	s->service.ocsp_seconds =
+		ocsp->url && ocsp->aia && seconds < INT_MAX / 2 ? 2 * seconds : seconds;
+	if (s->service.ocsp && !(s->tls.verify.bits & TLS_VERIFY_CHAIN) &&
+	    !CHECK_REFUSED(r, "verify"))
+		check_refuse(r, ocsp->url ? "OCSP" : "OCSPaia",
+			     "\"verifyChain\" has to be enabled for OCSP support");
+}
+
+/* Either secret alone would leave half of the key to chance. */
+static void check_tickets(struct check *r, const struct tls_settings *tls)
+{
+	static const char *const names[] = {"ticketKeySecret", "ticketMacSecret"};
+	bool mac_only = tls->ticket_key.len == 0;
+
+	if (tls->client)
+		for (size_t i = 0; i < 2; i++)
+			if (table_line(r->section, names[i]))
+				check_tell(r, REPORT_NOTE, table_line(r->section, names[i]),
+					   "It has no effect here: a client makes no tickets");
+	if (mac_only != (tls->ticket_mac.len == 0) && !CHECK_REFUSED(r, names[!mac_only]))
+		check_refuse(r, names[mac_only],
+			     "\"ticketKeySecret\" and \"ticketMacSecret\" must be set together");
+}
+
+static void check_alpn(struct check *r, struct tls_settings *tls)
+{
+	if (!conn_service_http(&r->section->service))
+		return;
+	if (tls->client && !tls->alpn)
+		return; /* a server speaks HTTP/1 to a client that names nothing */
+	if (tls->alpn && strcasecmp(tls->alpn, "http/1.1") != 0)
+		check_tell(r, REPORT_WARNING, table_line(r->section, "alpn"),
+			   "headers are set: of 'alpn' only http/1.1 and http/1.0 are offered");
+	/* A peer that agreed on anything else would speak past the HTTP machine. */
+	tls->alpn = "http/1.1, http/1.0";
+}
+
+/* A client that trusts whoever answers is warned of, in stock's words. */
+static void check_trust(struct check *r, const struct config_section *s)
+{
+	const struct report_place place = {.order = r->last_line};
+	const struct tls_verify *v = &s->tls.verify;
+	const char *name = s->service.name;
+
+	if (s->tls.psk_secrets)
+		return;
+	if (!(v->bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER))) {
+		report_add(r->report, REPORT_WARNING, &place,
+			   "Service [%.100s] needs authentication to prevent MITM attacks", name);
+	} else if (!(v->bits & TLS_VERIFY_PEER) &&
+		   v->host.count + v->email.count + v->ip.count == 0) {
+		report_add(r->report, REPORT_WARNING, &place,
+			   "Service [%.100s] uses \"verifyChain\" without subject checks", name);
+		report_add(r->report, REPORT_WARNING, &place,
+			   "Use \"checkHost\" or \"checkIP\" to restrict trusted certificates");
+	}
+}
+
+/*
+ * The name that a client asks for: that of `sni`, which may be empty, or of whom a proxy is to
+ * connect, or of the first target.
+ */
+static const char *server_name(struct check *r, const struct config_section *s)
+{
+	const char *host = s->service.negotiation.host;
+	char target[ENDPOINT_MAX], *port;
+
+	if (s->sni)
+		return *s->sni ? s->sni : NULL;
+	if (host && *host) {
+		snprintf(target, sizeof target, "%.*s", (int)strcspn(host, ":"), host);
+		return arena_text(&r->config->arena, target);
+	}
+	if (s->connect_to.count == 0 || endpoint_check(s->connect_to.item[0], false, target))
+		return NULL;
+	port = strrchr(target, ':');
+	if (*target == '/' || !port)
+		return "localhost";
+	*port = '\0';
+	return arena_text(&r->config->arena, target);
+}
+
+static void make_client(struct check *r, struct config_section *s)
+{
+	struct tls_settings *tls = &s->tls;
+
+	tls->server_name = server_name(r, s);
+	if (tls->server_name && strlen(tls->server_name) > FACTS_NAME_MAX) {
+		check_refuse(r, s->sni ? "sni" : "connect", "A server name has %d bytes at most",
+			     FACTS_NAME_MAX);
+		tls->server_name = NULL;
+	}
+	check_trust(r, s);
+}
+
+/*
+ * Renegotiation could change certificate, cipher and version after a backend was told of them; the
+ * server name counts only in a connection's first handshake.
+ */
+static bool may_renegotiate(const struct config_section *s)
+{
+	const struct conn_service *service = &s->service;
+
+	return s->renegotiation && !conn_service_http(service) &&
+	       (service->client || s->tls.verify.bits == 0) &&
+	       !(service->send_proxy && service->policy.proxy.tlvs != 0);
+}
+
+void security_make(struct check *r)
+{
+	struct config_section *s = r->section;
+	struct tls_settings *tls = &s->tls;
+
+	tls->client = s->service.client;
+	if (tls->client)
+		make_client(r, s);
+	tls->renegotiates = may_renegotiate(s);
+	tls->curves_option = table_written(s, "curves");
+	tls->cert_texts = s->service.cert_texts = texts_on_cert(&s->service);
+	tls->ca_folder = config_outside(r->config, tls->verify.ca_path);
+	tls->crl_folder = config_outside(r->config, tls->verify.crl_path);
+	if (!tls->client && tls->cert.count == 0 && !tls->psk_secrets &&
+	    !CHECK_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
+		check_refuse(r, NULL, "TLS server needs a certificate");
+	if (CHECK_REFUSED(r, "key"))
+		tls->cert = (struct tls_names){
+			0}; /* without its key, loading it would only report more */
+	check_verification(r, &tls->verify);
+	check_alpn(r, tls);
+	check_tickets(r, tls);
+	make_ocsp(r, s);
+	s->service.tls = tls_ctx_new(tls, &(struct tls_fault_to){tell_tls, r});
+	if (s->service.tls && !tls->client)
+		tls_trial(s->service.tls, tls, tell_trial, r);
+}
