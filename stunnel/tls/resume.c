@@ -11,10 +11,23 @@
 #include "tls/cache.h"
 #include "tls/settings.h"
 
-/* What a context remembers. */
+#define KEPT_MAX 16 /* sessions a worker */
+
+/* A session as OpenSSL's object. */
+struct kept {
+	unsigned char id[TLS_CACHE_ID_MAX];
+	SSL_SESSION *session; /* NULL: none */
+	int64_t until;
+};
+
+/*
+ * What a context remembers. To read a session out of the cache costs as much as to resume it, since
+ * its certificate comes with it: so each worker keeps some of them ready, by the id's first byte.
+ */
 struct memory {
 	struct tls_cache *cache;
 	unsigned char key[16]; /* random: ids of one context are not those of another */
+	struct kept kept[KEPT_MAX];
 };
 
 /* The id of the server that a connection is with, in the cache. */
@@ -39,8 +52,11 @@ static void free_memory(void *parent, void *p, CRYPTO_EX_DATA *data, int index, 
 	struct memory *m = p;
 
 	(void)parent, (void)data, (void)index, (void)argl, (void)argp;
-	if (m)
-		tls_cache_drop(m->cache);
+	if (!m)
+		return;
+	for (size_t i = 0; i < KEPT_MAX; i++)
+		SSL_SESSION_free(m->kept[i].session);
+	tls_cache_drop(m->cache);
 	OPENSSL_free(m);
 }
 
@@ -68,7 +84,7 @@ static int peer_index(void)
 	return index;
 }
 
-static const struct memory *memory_of(const SSL *ssl)
+static struct memory *memory_of(const SSL *ssl)
 {
 	return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), memory_index());
 }
@@ -92,10 +108,31 @@ static int64_t shown_at(SSL_SESSION *session)
 	return SSL_SESSION_set1_ticket_appdata(session, &shown, sizeof shown) == 1 ? shown : -1;
 }
 
-/* Always 0: OpenSSL's reference to the session is not kept. */
+/* Takes over the caller's reference to the session. */
+static void keep(struct memory *m, const struct peer *peer, SSL_SESSION *session, int64_t until)
+{
+	struct kept *kept = &m->kept[peer->id[0] % KEPT_MAX];
+
+	SSL_SESSION_free(kept->session);
+	memcpy(kept->id, peer->id, sizeof kept->id);
+	kept->session = session;
+	kept->until = until;
+}
+
+/* The session that this worker has ready, whose reference stays here; NULL: none. */
+static SSL_SESSION *kept_ready(const struct memory *m, const struct peer *peer)
+{
+	const struct kept *kept = &m->kept[peer->id[0] % KEPT_MAX];
+	bool same = memcmp(kept->id, peer->id, sizeof kept->id) == 0;
+
+	return same && kept->until > seconds() ? kept->session : NULL;
+}
+
+/* 1: OpenSSL's reference to the session is kept. */
 static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {
 	const struct peer *peer = SSL_get_ex_data(ssl, peer_index());
+	struct memory *m = memory_of(ssl);
 	unsigned char bytes[TLS_CACHE_BYTES_MAX], *end = bytes;
 	int64_t shown;
 	int len;
@@ -107,10 +144,11 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 	if (shown < 0 || len <= 0 || (size_t)len > sizeof bytes)
 		return 0;
 	i2d_SSL_SESSION(session, &end);
-	tls_cache_put(memory_of(ssl)->cache, peer->id, sizeof peer->id,
-		      shown + SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)), bytes, (size_t)len);
+	shown += SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl));
+	tls_cache_put(m->cache, peer->id, sizeof peer->id, shown, bytes, (size_t)len);
 	OPENSSL_cleanse(bytes, (size_t)len);
-	return 0;
+	keep(m, peer, session, shown);
+	return 1;
 }
 
 static bool name_peer(struct peer *peer, const struct memory *m, const char *text)
@@ -128,25 +166,36 @@ static bool name_peer(struct peer *peer, const struct memory *m, const char *tex
 	return ok;
 }
 
-void tls_resume_offer(SSL *ssl, const char *text)
+/* Makes ready what a worker put into the cache, if there is anything. */
+static SSL_SESSION *take_ready(SSL *ssl, struct memory *m, const struct peer *peer)
 {
-	const struct memory *m = memory_of(ssl);
-	struct peer *peer = m ? OPENSSL_zalloc(sizeof *peer) : NULL;
 	unsigned char bytes[TLS_CACHE_BYTES_MAX];
 	const unsigned char *at = bytes;
+	size_t len = tls_cache_get(m->cache, peer->id, sizeof peer->id, seconds(), bytes);
+	SSL_SESSION *session = len != 0 ? d2i_SSL_SESSION(NULL, &at, (long)len) : NULL;
+
+	OPENSSL_cleanse(bytes, len);
+	if (session)
+		keep(m, peer, session,
+		     shown_at(session) + SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)));
+	return session;
+}
+
+void tls_resume_offer(SSL *ssl, const char *text)
+{
+	struct memory *m = memory_of(ssl);
+	struct peer *peer = m ? OPENSSL_zalloc(sizeof *peer) : NULL;
 	SSL_SESSION *session;
-	size_t len;
 
 	if (!peer || !name_peer(peer, m, text) || SSL_set_ex_data(ssl, peer_index(), peer) != 1) {
 		OPENSSL_free(peer);
 		return;
 	}
-	len = tls_cache_get(m->cache, peer->id, sizeof peer->id, seconds(), bytes);
-	session = len != 0 ? d2i_SSL_SESSION(NULL, &at, (long)len) : NULL;
-	OPENSSL_cleanse(bytes, len);
+	session = kept_ready(m, peer);
+	if (!session)
+		session = take_ready(ssl, m, peer);
 	if (session)
 		SSL_set_session(ssl, session);
-	SSL_SESSION_free(session);
 }
 
 /* --- the context ------------------------------------------------------------------------------ */
