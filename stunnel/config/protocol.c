@@ -31,34 +31,33 @@ static void check_proxy(struct check *r, const struct config_section *s)
 			   size, policy->proxy.max_length);
 }
 
-/* Of stock's negotiators these are not built, in either mode or for a server. */
-static bool is_unbuilt(const char *protocol, bool client)
+/* Stock's negotiators of one vendor's product, whose dialogue is published nowhere. */
+static bool is_unbuilt(const char *protocol)
 {
-	return !strcasecmp(protocol, "capwin") || !strcasecmp(protocol, "capwinctrl") ||
-	       (!client && (!strcasecmp(protocol, "connect") || !strcasecmp(protocol, "socks")));
+	return !strcasecmp(protocol, "capwin") || !strcasecmp(protocol, "capwinctrl");
 }
 
 static void check_negotiation(struct check *r, const struct config_section *s)
 {
 	bool client = s->service.client;
+	const struct negotiator *row = negotiators_of(s->protocol, client);
 	const char *why = negotiators_check(s->protocol, client, &s->service.negotiation);
 
-	if (is_unbuilt(s->protocol, client))
-		check_refuse(r, "protocol", "Protocol %.50s of stock stunnel is not built yet%s",
-			     s->protocol, client ? "" : " in the server mode");
-	else if (!negotiators_know_any(s->protocol))
+	if (is_unbuilt(s->protocol))
+		check_refuse(r, "protocol", "Protocol %.50s of stock stunnel is not built",
+			     s->protocol);
+	else if (!row && !negotiators_of(s->protocol, !client))
 		check_refuse(r, "protocol", "Protocol not supported: %.200s%s", s->protocol,
 			     strcasestr(s->protocol, "proxy")
 				     ? ": write protocol = proxy, and proxyVersion"
 				     : "");
-	else if (!negotiators_know(s->protocol, client))
+	else if (!row)
 		check_refuse(r, "protocol",
 			     "The configured protocol is not supported in the %s mode",
 			     client ? "client" : "server");
 	else if (why)
 		check_refuse(r, "protocol", "%s", why);
-	else if (conn_service_http(&s->service) && strcasecmp(s->protocol, "connect") != 0 &&
-		 strcasecmp(s->protocol, "socks") != 0)
+	else if (conn_service_http(&s->service) && !row->to_http)
 		check_refuse(r, "protocol",
 			     "protocol = %.50s leads to no HTTP, whose headers are set",
 			     s->protocol);

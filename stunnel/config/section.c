@@ -113,19 +113,24 @@ static void check_owner(struct check *r, const struct config_section *s)
 /* Other options that make an endpoint in stock are not built, and were refused at their lines. */
 static void check_endpoints(struct check *r, const struct config_section *s)
 {
+	const struct negotiator *row =
+		s->protocol ? negotiators_of(s->protocol, s->service.client) : NULL;
 	bool accepts = s->accept_on.count != 0, written = s->connect_to.count != 0,
 	     destined = s->service.transparent & CONN_TO_DESTINATION,
-	     runs = s->service.program.path, connects = written || destined || runs;
+	     runs = s->service.program.path, asked = row && row->endpoint,
+	     connects = written || destined || runs || asked;
 	bool joins = s->sni && !s->service.client; /* of a client it is a name to ask for */
 
 	if (CHECK_REFUSED(r, "accept", "connect", "sni", "exec", "client", "protocol",
 			  "transparent"))
 		return;
-	if (written + destined + runs == 1 && accepts != joins)
+	if (written + destined + runs + asked == 1 && accepts != joins)
 		return;
 	check_refuse(r, NULL, "Each service must define two endpoints: %s",
 		     accepts && joins  ? "'accept' and 'sni' are two for one"
 		     : written && runs ? "'connect' and 'exec' are two for one"
+		     : asked && (written || destined || runs)
+			     ? "the client of 'protocol = socks' says where to connect"
 		     : written && destined
 			     ? "'connect' and 'transparent = destination' are two for one"
 		     : accepts || joins ? "'connect' is missing"

@@ -220,15 +220,24 @@ void conn_wait_relay(struct conn *c)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-/* The half that runs: a back that is not through its plan, or else the front. */
 static struct step_at *running(struct conn *c)
 {
-	return c->back && *c->back->at.current ? &c->back->at : &c->front.at;
+	return conn_back_runs(c) ? &c->back->at : &c->front.at;
 }
 
 static const struct step *current_step(struct conn *c)
 {
 	return *running(c)->current;
+}
+
+uint64_t conn_since(const struct conn *c)
+{
+	return conn_back_runs(c) ? c->back->at.since : c->front.at.since;
+}
+
+void conn_begin_anew(struct conn *c)
+{
+	running(c)->since = conn_now(c);
 }
 
 static void settle(struct conn *c, struct step_at *half, enum step_result result);
@@ -323,7 +332,7 @@ static void on_revocation(void *owner)
 	conn_run(owner, CONN_ALL_EVENTS);
 }
 
-static void on_names(void *owner)
+static void on_names(void *owner) /* of a back or a front */
 {
 	conn_run(owner, CONN_ALL_EVENTS);
 }
@@ -386,6 +395,7 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 		free(c);
 		return;
 	}
+	c->front.goal.wait = (struct resolve_wait){.wake = on_names, .owner = c};
 	c->front.facts.plain = service->client;
 	front_name(&c->front, pool->shared->start, c->serial);
 	uv_timer_init(pool->loop, &c->timer);

@@ -129,6 +129,16 @@ uint64_t conn_now(const struct conn *c);
 /* The deadline that many seconds after `since`; UINT64_MAX, never, if they are negative. */
 uint64_t conn_after(uint64_t since, int seconds);
 
+/* Whether the back runs, being not through its plan, or else the front. */
+static inline bool conn_back_runs(const struct conn *c)
+{
+	return c->back && *c->back->at.current;
+}
+
+/* When the step that runs began; it can begin anew, as far as its deadline is concerned. */
+uint64_t conn_since(const struct conn *c);
+void conn_begin_anew(struct conn *c);
+
 /* Waits for a side's socket, if open, and for the client's leaving; closes *c without memory. */
 void conn_wait(struct conn *c, enum relay_side side, bool read, bool write);
 

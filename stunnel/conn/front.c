@@ -39,10 +39,20 @@ void front_client(const struct front *f, char text[static NET_TEXT_MAX])
 		snprintf(text, NET_TEXT_MAX, "%s:%u", client->text, client->port);
 }
 
+void front_end_look_up(struct front *f)
+{
+	resolve_cancel(&f->goal.wait);
+	resolve_drop(f->goal.set);
+	f->goal.set = NULL;
+}
+
 void front_close(struct front *f, enum end_close how)
 {
 	watch_close(&f->watch);
 	end_close(&f->end, how);
 	free(f->header.p);
 	f->header = (struct front_header){0};
+	front_end_look_up(f);
+	free(f->goal.found.addr);
+	f->goal = (struct front_goal){0};
 }

@@ -10,6 +10,7 @@
 #include "conn/watch.h"
 #include "core/facts.h"
 #include "sys/net.h"
+#include "sys/resolve.h"
 
 /* The end that was accepted: the client's, which lasts as long as its connection. */
 
@@ -17,6 +18,13 @@
 struct front_header {
 	char *p; /* owned; facts.tlvs points into it */
 	size_t len;
+};
+
+/* Where a client wants to be connected to, if `protocol` lets it choose. Zeroed: nowhere. */
+struct front_goal {
+	struct resolve_set *set; /* while its name is looked up */
+	struct resolve_wait wait;
+	struct net_addrs found; /* owned */
 };
 
 struct front {
@@ -28,6 +36,7 @@ struct front {
 	struct facts facts;    /* what is known of the client, to be told to the back */
 	char id[FACTS_ID_MAX]; /* facts.conn_id */
 	struct front_header header;
+	struct front_goal goal;
 };
 
 /*
@@ -42,6 +51,9 @@ void front_name(struct front *f, uint64_t start, uint64_t serial);
 
 /* ADDRESS:PORT of the client: whom a PROXY header named, or else who connected. */
 void front_client(const struct front *f, char text[static NET_TEXT_MAX]);
+
+/* Ends the look-up of the client's goal, if there is one; what was found stays. */
+void front_end_look_up(struct front *f);
 
 /* Closes the front's socket and frees all that the front owns. */
 void front_close(struct front *f, enum end_close how);

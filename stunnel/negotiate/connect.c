@@ -72,6 +72,7 @@ static const struct negotiation_state states[] = {
 const struct negotiator connect_client = {
 	.protocol = "connect",
 	.phase = NEGOTIATION_PLAIN,
+	.to_http = true,
 	.begin = begin,
 	.states = states,
 	.check = check,

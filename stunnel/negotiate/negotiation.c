@@ -90,6 +90,21 @@ enum negotiation_result negotiation_heard(struct negotiation *n, bool something)
 	return follow(n, something ? span_of(n->unit, 0) : span_of(NULL, 0));
 }
 
+enum negotiation_result negotiation_found(struct negotiation *n, const struct facts_addr *found,
+					  size_t count, const char *why)
+{
+	enum negotiation_result result;
+
+	if (count == 0)
+		negotiation_log(n, LOG_ERR, "%s", why);
+	n->found = found;
+	n->found_count = count;
+	result = follow(n, span_of(n->unit, 0));
+	n->found = NULL;
+	n->found_count = 0;
+	return result;
+}
+
 void negotiation_refuse(struct negotiation *n, const char *why)
 {
 	out_reset(&n->out[NEGOTIATION_FRONT]);
@@ -124,6 +139,39 @@ void negotiation_say(struct negotiation *n, enum negotiation_side to, const char
 void negotiation_need(struct negotiation *n, size_t bytes)
 {
 	n->need = bytes;
+}
+
+void negotiation_log(struct negotiation *n, int level, const char *format, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	for (char *p = text; *p; p++) /* names are whatever the peer says */
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '.';
+	n->say(n->owner, level, text);
+}
+
+/* Whether a host can be called so; a path, above all, would be the name of a Unix socket. */
+static bool may_be_host(struct span host)
+{
+	static const struct span chars = SPAN("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					      "0123456789-._:");
+
+	for (size_t i = 0; i < host.len; i++)
+		if (!memchr(chars.p, host.p[i], chars.len))
+			return false;
+	return host.len != 0;
+}
+
+void negotiation_seek(struct negotiation *n, struct span host, unsigned port)
+{
+	n->goal[0] = '\0';
+	if (may_be_host(host))
+		snprintf(n->goal, sizeof n->goal, "%.*s:%u", (int)host.len, host.p, port);
 }
 
 int negotiation_fail(struct negotiation *n, const char *format, ...)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/facts.h"
 #include "core/out.h"
 #include "core/span.h"
 
@@ -29,6 +30,7 @@ enum negotiation_phase {
 	NEGOTIATION_EARLY,   /* server mode, with the client alone, before TLS */
 	NEGOTIATION_GREETED, /* server mode, before TLS; the backend, which speaks first, is there
 			      */
+	NEGOTIATION_ASKED,   /* server mode, behind the handshake, with the client alone */
 	NEGOTIATION_PLAIN,   /* client mode, before TLS with the server */
 	NEGOTIATION_INSIDE,  /* client mode, behind the handshake */
 };
@@ -64,6 +66,7 @@ struct negotiation_state {
 	 * so, of which nothing was taken, or else, after 200 ms of silence, NULL for its bytes.
 	 */
 	bool listens;
+	bool seeks; /* nothing of an end: take() finds the addresses that n->goal has */
 	int (*take)(struct negotiation *n, struct span unit); /* the next state, or a result */
 };
 
@@ -71,6 +74,9 @@ struct negotiation_state {
 struct negotiator {
 	const char *protocol;
 	enum negotiation_phase phase;
+	bool to_http;  /* what comes behind may be HTTP */
+	bool chooses;  /* the client names the target: n->found are its addresses at the end */
+	bool endpoint; /* as `connect` is: the section has no target of its own */
 	/* What it says first, and the first state or a result; NULL: it listens in states[0]. */
 	int (*begin)(struct negotiation *n);
 	const struct negotiation_state *states;
@@ -92,6 +98,9 @@ struct negotiation {
 	char kept[1024]; /* a text, NUL-terminated */
 	char word[64];
 	char target[128]; /* ADDRESS:PORT that the client wanted, if an IP address */
+	char goal[272];	  /* HOST:PORT that it names; empty: no host can be called so */
+	const struct facts_addr *found; /* addresses of `goal`, while take() has its turn */
+	size_t found_count;
 	char why[256];
 	size_t len;
 	char unit[NEGOTIATION_LINE_MAX];
@@ -129,6 +138,13 @@ enum negotiation_result negotiation_take(struct negotiation *n, char byte, bool 
 /* A state that `listens` has heard something, of which nothing was taken, or nothing at all. */
 enum negotiation_result negotiation_heard(struct negotiation *n, bool something);
 
+/*
+ * A state that `seeks` gets the addresses of the goal, which are the caller's; none: `why` tells,
+ * for the log.
+ */
+enum negotiation_result negotiation_found(struct negotiation *n, const struct facts_addr *found,
+					  size_t count, const char *why);
+
 /* Fails it for a reason that the negotiator does not see; what was to be said is dropped. */
 void negotiation_refuse(struct negotiation *n, const char *why);
 
@@ -141,6 +157,13 @@ void negotiation_say(struct negotiation *n, enum negotiation_side to, const char
 
 /* The next state takes that many bytes, at most NEGOTIATION_LINE_MAX. */
 void negotiation_need(struct negotiation *n, size_t bytes);
+
+/* A line for the log, of printf's format; a syslog level. */
+void negotiation_log(struct negotiation *n, int level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The next state, which `seeks`, gets the addresses of the host, which may be a name. */
+void negotiation_seek(struct negotiation *n, struct span host, unsigned port);
 
 /* NEGOTIATION_FAILED, with the reason. */
 int negotiation_fail(struct negotiation *n, const char *format, ...)

@@ -5,6 +5,7 @@
 
 #include "negotiate/cifs.h"
 #include "negotiate/connect.h"
+#include "negotiate/connect_server.h"
 #include "negotiate/imap.h"
 #include "negotiate/ldap.h"
 #include "negotiate/nntp.h"
@@ -12,11 +13,13 @@
 #include "negotiate/pop3.h"
 #include "negotiate/smtp.h"
 #include "negotiate/socks.h"
+#include "negotiate/socks_server.h"
 
 static const struct negotiator *const rows[] = {
-	&cifs_server, &pgsql_server, &smtp_server, &pop3_server,    &imap_server,
-	&cifs_client, &pgsql_client, &smtp_client, &smtp_login,	    &pop3_client,
-	&imap_client, &nntp_client,  &ldap_client, &connect_client, &socks_client,
+	&cifs_server,	 &pgsql_server, &smtp_server, &pop3_server,  &imap_server,
+	&connect_server, &socks_server, &cifs_client, &pgsql_client, &smtp_client,
+	&smtp_login,	 &pop3_client,	&imap_client, &nntp_client,  &ldap_client,
+	&connect_client, &socks_client,
 };
 
 #define ROWS (sizeof rows / sizeof rows[0])
@@ -31,17 +34,12 @@ static bool has(const struct negotiator *row, const char *protocol, bool client)
 	return of_client(row) == client && strcasecmp(row->protocol, protocol) == 0;
 }
 
-bool negotiators_know(const char *protocol, bool client)
+const struct negotiator *negotiators_of(const char *protocol, bool client)
 {
 	for (size_t i = 0; i < ROWS; i++)
 		if (has(rows[i], protocol, client))
-			return true;
-	return false;
-}
-
-bool negotiators_know_any(const char *protocol)
-{
-	return negotiators_know(protocol, false) || negotiators_know(protocol, true);
+			return rows[i];
+	return NULL;
 }
 
 const struct negotiator *negotiators_in(const char *protocol, enum negotiation_phase phase,

@@ -4,9 +4,8 @@
 
 #include "negotiate/negotiation.h"
 
-/* Whether `protocol` may be that, in any case of letters, in the mode, or in one of them. */
-bool negotiators_know(const char *protocol, bool client);
-bool negotiators_know_any(const char *protocol);
+/* The first who has its say in the mode, whatever the case of letters; NULL: `protocol` is none. */
+const struct negotiator *negotiators_of(const char *protocol, bool client);
 
 /* Who has its say in the phase, or NULL: nobody. Options that check() refuses make no difference.
  */

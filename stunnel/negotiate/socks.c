@@ -109,6 +109,7 @@ static const struct negotiation_state states[] = {
 const struct negotiator socks_client = {
 	.protocol = "socks",
 	.phase = NEGOTIATION_INSIDE,
+	.to_http = true,
 	.begin = begin,
 	.states = states,
 };

@@ -12,19 +12,23 @@
 #define FRESH_MS 5000	 /* how long an answer is used before the name is asked for again */
 #define RETRY_MS 1000	 /* pause after a failed look-up */
 #define PATIENCE_MS 1000 /* wait for a look-up while the set has addresses to connect to */
+#define THREADS_MAX 128	 /* beyond which no client may have a name looked up that it chose */
 
 struct resolve_name {
 	struct resolve_name *next;
-	const char *text;
+	size_t sets;		/* of which it is a member */
 	struct net_addrs addrs; /* of the last answer */
 	uint64_t due;		/* uv_now() when the name may be asked for again */
 	uint64_t silent_since;	/* uv_now() of the first look-up since an answer; or 0 */
 	struct job *job;	/* the look-up that is under way, or NULL */
 	char why[256];		/* the last failure */
+	char text[];
 };
 
 struct resolve_set {
 	struct resolve_set *next;
+	struct resolve *of;
+	bool dropped;
 	struct resolve_wait *waiting;
 	size_t count;
 	struct resolve_name *name[];
@@ -181,6 +185,7 @@ static int send_out(struct resolve *r, struct resolve_name *name)
 	pthread_mutex_unlock(&r->mailbox->lock);
 	rc = net_lookup_start(&job->lookup);
 	if (rc == 0) {
+		r->threads++;
 		name->job = job;
 		return 0;
 	}
@@ -213,6 +218,19 @@ static bool is_member(const struct resolve_set *set, const struct resolve_name *
 	return false;
 }
 
+static void name_free(struct resolve_name *name)
+{
+	free(name->addrs.addr);
+	free(name);
+}
+
+static void set_free(struct resolve_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		set->name[i]->sets--;
+	free(set);
+}
+
 /* wake() may add a wait to the set or cancel others: the list is detached before the first call. */
 static void wake_all(struct resolve_set *set)
 {
@@ -229,23 +247,52 @@ static void wake_all(struct resolve_set *set)
 	}
 }
 
+/* Frees the sets that were dropped, and then what names nobody has and no thread looks up. */
+static void sweep(struct resolve *r)
+{
+	for (struct resolve_set **at = &r->sets; *at;) {
+		struct resolve_set *set = *at;
+
+		if (!set->dropped) {
+			at = &set->next;
+			continue;
+		}
+		*at = set->next;
+		set_free(set);
+	}
+	for (struct resolve_name **at = &r->names; *at;) {
+		struct resolve_name *name = *at;
+
+		if (name->sets != 0 || name->job) {
+			at = &name->next;
+			continue;
+		}
+		*at = name->next;
+		name_free(name);
+	}
+}
+
 static void on_mail(uv_async_t *mail)
 {
 	struct resolve *r = mail->data;
 	struct job *done = mailbox_take(r->mailbox);
 
+	r->waking = true;
 	while (done) {
 		struct job *job = done;
 		struct resolve_name *name = job->name;
 
 		done = job->next;
 		name->job = NULL;
+		r->threads--;
 		take_answer(r, name, &job->lookup);
 		job_free(job);
 		for (struct resolve_set *set = r->sets; set; set = set->next)
 			if (is_member(set, name))
 				wake_all(set);
 	}
+	r->waking = false;
+	sweep(r);
 }
 
 /* --- what connections ask --------------------------------------------------------------------- */
@@ -321,15 +368,16 @@ void resolve_cancel(struct resolve_wait *wait)
 static struct resolve_name *find_name(struct resolve *r, const char *text)
 {
 	struct resolve_name *name = r->names;
+	size_t size = strlen(text) + 1;
 
 	while (name && strcmp(name->text, text) != 0)
 		name = name->next;
 	if (name)
 		return name;
-	name = calloc(1, sizeof *name);
+	name = calloc(1, sizeof *name + size);
 	if (!name)
 		return NULL;
-	name->text = text;
+	memcpy(name->text, text, size);
 	name->next = r->names;
 	r->names = name;
 	return name;
@@ -344,13 +392,29 @@ struct resolve_set *resolve_set(struct resolve *r, const char *const *texts, siz
 	for (; set->count < count; set->count++) {
 		set->name[set->count] = find_name(r, texts[set->count]);
 		if (!set->name[set->count]) {
-			free(set);
+			set_free(set);
 			return NULL;
 		}
+		set->name[set->count]->sets++;
 	}
+	set->of = r;
 	set->next = r->sets;
 	r->sets = set;
 	return set;
+}
+
+bool resolve_busy(const struct resolve *r)
+{
+	return r->threads >= THREADS_MAX;
+}
+
+void resolve_drop(struct resolve_set *set)
+{
+	if (!set)
+		return;
+	set->dropped = true;
+	if (!set->of->waking)
+		sweep(set->of);
 }
 
 bool resolve_open(struct resolve *r, uv_loop_t *loop)
@@ -384,8 +448,7 @@ void resolve_free(struct resolve *r)
 	while (r->names) {
 		struct resolve_name *next = r->names->next;
 
-		free(r->names->addrs.addr);
-		free(r->names);
+		name_free(r->names);
 		r->names = next;
 	}
 }

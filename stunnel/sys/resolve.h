@@ -21,7 +21,7 @@
 struct resolve_name;
 struct resolve_mailbox;
 
-/* The names of one service. */
+/* The names of one service, or one that a client asks for. */
 struct resolve_set;
 
 /* All of one worker. */
@@ -31,6 +31,8 @@ struct resolve {
 	struct resolve_mailbox *mailbox;
 	struct resolve_name *names;
 	struct resolve_set *sets;
+	size_t threads; /* of look-ups that are under way */
+	bool waking;	/* sets are walked over: none may be freed */
 };
 
 /* A connection's place among those who wait for a set; zeroed: it waits for nothing. */
@@ -50,8 +52,15 @@ bool resolve_open(struct resolve *r, uv_loop_t *loop);
 void resolve_close(struct resolve *r);
 void resolve_free(struct resolve *r);
 
-/* The set of a service, which lasts as long as r; texts must, too. NULL without memory. */
+/* A set of copies of the texts, which lasts as long as r if nobody drops it; NULL without memory.
+ */
 struct resolve_set *resolve_set(struct resolve *r, const char *const *texts, size_t count);
+
+/* Whether so many look-ups are under way that none should begin for what a client makes up. */
+bool resolve_busy(const struct resolve *r);
+
+/* Forgets the set, which nobody waits for, and the names that no other set has. NULL: nothing. */
+void resolve_drop(struct resolve_set *set);
 
 /*
  * Whether there is nothing to wait for: every name has an answer that is new enough, or has been

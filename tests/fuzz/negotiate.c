@@ -2,8 +2,10 @@
 
 /*
  * Fuzzes the negotiators. The input: which one, then bytes of both ends: 0xff goes on with the
- * other end, 0xfe is a silence. Found out: that one reads past what it was given, says more than
- * has room, goes on for ever, or says a byte of the peer's that ends a line of its own.
+ * other end, 0xfe is a silence, and a host
+ * that is sought has an address where a byte is odd. Found out: that one reads past what it was
+ * given, says more than has room, goes on for ever, or says a byte of the peer's that ends a line
+ * of its own.
  */
 
 #include "negotiate/negotiators.h"
@@ -18,14 +20,15 @@ static const struct {
 	const char *protocol;
 	enum negotiation_phase phase;
 } rows[] = {
-	{"cifs", NEGOTIATION_EARLY},   {"pgsql", NEGOTIATION_EARLY},
-	{"smtp", NEGOTIATION_GREETED}, {"pop3", NEGOTIATION_GREETED},
-	{"imap", NEGOTIATION_GREETED}, {"cifs", NEGOTIATION_PLAIN},
-	{"pgsql", NEGOTIATION_PLAIN},  {"smtp", NEGOTIATION_PLAIN},
-	{"smtp", NEGOTIATION_INSIDE},  {"pop3", NEGOTIATION_PLAIN},
-	{"imap", NEGOTIATION_PLAIN},   {"nntp", NEGOTIATION_PLAIN},
-	{"ldap", NEGOTIATION_PLAIN},   {"connect", NEGOTIATION_PLAIN},
-	{"socks", NEGOTIATION_INSIDE},
+	{"cifs", NEGOTIATION_EARLY},	{"pgsql", NEGOTIATION_EARLY},
+	{"smtp", NEGOTIATION_GREETED},	{"pop3", NEGOTIATION_GREETED},
+	{"imap", NEGOTIATION_GREETED},	{"cifs", NEGOTIATION_PLAIN},
+	{"pgsql", NEGOTIATION_PLAIN},	{"smtp", NEGOTIATION_PLAIN},
+	{"smtp", NEGOTIATION_INSIDE},	{"pop3", NEGOTIATION_PLAIN},
+	{"imap", NEGOTIATION_PLAIN},	{"nntp", NEGOTIATION_PLAIN},
+	{"ldap", NEGOTIATION_PLAIN},	{"connect", NEGOTIATION_PLAIN},
+	{"socks", NEGOTIATION_INSIDE},	{"socks", NEGOTIATION_ASKED},
+	{"connect", NEGOTIATION_EARLY},
 };
 
 #define ROWS (sizeof rows / sizeof rows[0])
@@ -57,6 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.user = "me",
 		.password = "secret",
 	};
+	static const struct facts_addr found[] = {
+		{.family = FACTS_IPV4, .ip = {192, 0, 2, 1}, .text = "192.0.2.1"}};
 	size_t row = size != 0 ? data[0] % ROWS : 0;
 	struct negotiation *n =
 		negotiation_open(negotiators_in(rows[row].protocol, rows[row].phase, &options),
@@ -69,14 +74,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const struct negotiation_state *now = negotiation_now(n);
 		bool whole = false;
 
-		if (data[i] == 0xff)
+		if (now->seeks)
+			negotiation_found(n, found, data[i] & 1, "no such name");
+		else if (data[i] == 0xff)
 			side = (enum negotiation_side) !side;
 		else if (now->listens)
 			negotiation_heard(n, data[i] != 0xfe);
 		else if (now->from == side)
 			negotiation_take(n, (char)data[i], &whole);
 		if (whole)
-			put_out(n, now->bytes == 0);
+			put_out(n, now->bytes == 0 && rows[row].phase != NEGOTIATION_ASKED);
 	}
 	negotiation_close(n);
 	return 0;

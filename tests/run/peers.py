@@ -2,6 +2,7 @@
 """The programs that a test talks to: each in a folder of its own, on free ports of loopback."""
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -132,6 +133,20 @@ def listening(endpoint):
     if endpoint.startswith("/"):
         return os.path.exists(endpoint)
     return int(endpoint.rsplit(":", 1)[-1]) in listening_ports()
+
+
+def own_address():
+    """An IPv4 address of this host that is not the loopback; a network of its own may get one."""
+    found = subprocess.run(["ip", "-4", "-j", "addr"], check=True, capture_output=True, text=True)
+    for link in json.loads(found.stdout):
+        for one in link["addr_info"]:
+            if not one["local"].startswith("127."):
+                return one["local"]
+    mine = "192.0.2.77"
+    added = subprocess.run(["ip", "addr", "add", f"{mine}/32", "dev", "lo"], check=False)
+    if added.returncode != 0:
+        pytest.skip("this host has the loopback only")
+    return mine
 
 
 class Program:

@@ -537,7 +537,7 @@ def test_a_socks_server_is_asked_for_a_name_inside_tls(start):
         (["protocol = smtp", "xForwardedFor = yes"], "leads to no HTTP"),
         (["protocol = imap", "redirect = 1"], "incompatible with the specified protocol"),
         (["protocol = connect", "client = yes"], "protocolHost not specified"),
-        (["protocol = connect"], "not built yet in the server mode"),
+        (["protocol = capwin"], "is not built"),
     ],
 )
 def test_what_cannot_be_is_refused_at_the_load(options, why):

@@ -9,6 +9,7 @@
 #include "conn/steps/answer.h"
 #include "negotiate/negotiators.h"
 
+#define FOUND_MAX 32  /* addresses of a name that a client may be connected to */
 #define LISTEN_MS 200 /* how long a state that listens waits for somebody who begins TLS */
 
 static_assert(NEGOTIATION_FRONT == (int)RELAY_FRONT && NEGOTIATION_BACK == (int)RELAY_BACK,
@@ -36,9 +37,9 @@ static bool begin(struct conn *c, enum negotiation_phase phase)
 }
 
 /* A connection that is still waiting for one side's bytes hears nothing from the other. */
-static enum step_result wait_for(struct conn *c, enum relay_side side, bool read)
+static enum step_result wait_for(struct conn *c, enum relay_side side, bool read, bool write)
 {
-	conn_wait(c, side, read, !read);
+	conn_wait(c, side, read, write);
 	conn_wait(c, !side, false, false);
 	return STEP_WAIT;
 }
@@ -70,14 +71,6 @@ static int put_out(struct conn *c, enum relay_side side)
 	return rc;
 }
 
-/* The step's time is that of one wait. */
-static void begin_wait(struct conn *c)
-{
-	struct step_at *at = c->back && *c->back->at.current ? &c->back->at : &c->front.at;
-
-	at->since = conn_now(c);
-}
-
 /* Whether bytes wait behind the unit with which TLS begins. */
 static bool something_waits(const struct conn *c, enum relay_side side)
 {
@@ -104,11 +97,8 @@ static int take_unit(struct conn *c)
 				 side == RELAY_FRONT ? "client" : "server", n->who->protocol);
 		if (got <= 0)
 			return (int)got;
-		if (negotiation_take(n, byte, &whole) == NEGOTIATION_DONE && now->last &&
-		    something_waits(c, side))
-			negotiation_refuse(n, "Plain text was sent ahead of TLS");
+		negotiation_take(n, byte, &whole);
 	}
-	begin_wait(c);
 	return 1;
 }
 
@@ -123,6 +113,53 @@ static int hear(struct conn *c)
 	if (n <= 0 && n != -EAGAIN)
 		snprintf(c->pool->scratch.why, TLS_WHY_MAX, "The client has gone");
 	return n == -EAGAIN ? TLS_AGAIN : n > 0 ? 1 : TLS_FAILED;
+}
+
+static void tell_found(struct conn *c, const char *why)
+{
+	struct net_addrs *found = &c->front.goal.found;
+	struct facts_addr list[FOUND_MAX];
+
+	if (found->count > FOUND_MAX)
+		found->count = FOUND_MAX;
+	for (size_t i = 0; i < found->count; i++)
+		net_facts(&found->addr[i], &list[i]);
+	front_end_look_up(&c->front);
+	negotiation_found(c->negotiation, list, found->count, why);
+}
+
+/* Finds the addresses of what the client asks for. 1: it is told of them; or TLS_AGAIN. */
+static int seek(struct conn *c)
+{
+	struct front_goal *goal = &c->front.goal;
+	struct resolve *r = &c->pool->resolve;
+	const char *text = c->negotiation->goal, *why = "Not the name of a host";
+
+	if (!goal->set && text[0] && !resolve_busy(r))
+		goal->set = resolve_set(r, &text, 1);
+	if (goal->set && !resolve_ready(r, goal->set, &goal->wait))
+		return TLS_AGAIN;
+	if (goal->set)
+		resolve_take(goal->set, &goal->found, &why);
+	else if (text[0])
+		why = "Too many names are being looked up";
+	tell_found(c, why);
+	return 1;
+}
+
+/* Takes what the state waits for; 1, or as end_read(). */
+static int take(struct conn *c)
+{
+	const struct negotiation_state *now = negotiation_now(c->negotiation);
+	int rc = now->seeks ? seek(c) : now->listens ? hear(c) : take_unit(c);
+
+	if (rc != 1)
+		return rc;
+	if (now->last && negotiation_result(c->negotiation) == NEGOTIATION_DONE &&
+	    something_waits(c, (enum relay_side)now->from))
+		negotiation_refuse(c->negotiation, "Plain text was sent ahead of TLS");
+	conn_begin_anew(c); /* its time is that of one wait */
+	return 1;
 }
 
 static enum step_result end(struct conn *c, enum negotiation_phase phase)
@@ -147,15 +184,16 @@ static enum step_result go_on(struct conn *c, enum negotiation_phase phase)
 		for (int side = 0; side < 2; side++) {
 			rc = put_out(c, (enum relay_side)side);
 			if (rc == TLS_AGAIN)
-				return wait_for(c, (enum relay_side)side, false);
+				return wait_for(c, (enum relay_side)side, false, true);
 			if (rc != 1)
 				return give_up(c, phase, c->pool->scratch.why);
 		}
 		if (negotiation_result(n) != NEGOTIATION_GOES_ON)
 			return end(c, phase);
-		rc = negotiation_now(n)->listens ? hear(c) : take_unit(c);
+		rc = take(c);
 		if (rc == TLS_AGAIN)
-			return wait_for(c, (enum relay_side)negotiation_now(n)->from, true);
+			return wait_for(c, (enum relay_side)negotiation_now(n)->from,
+					!negotiation_now(n)->seeks, false);
 		if (rc != 1)
 			return give_up(c, phase, c->pool->scratch.why);
 	}
@@ -163,30 +201,44 @@ static enum step_result go_on(struct conn *c, enum negotiation_phase phase)
 
 static enum step_result run(struct conn *c, enum negotiation_phase phase)
 {
+	if (phase == NEGOTIATION_ASKED && c->route != &c->service->route)
+		return STEP_NEXT; /* who authenticated nobody goes elsewhere, and chooses nothing */
 	if (!c->negotiation && !begin(c, phase))
 		return STEP_RESET;
 	return go_on(c, phase);
 }
 
+/* The state that waits for input; NULL: none. */
+static const struct negotiation_state *waiting(const struct conn *c)
+{
+	const struct negotiation *n = c->negotiation;
+
+	return n && negotiation_result(n) == NEGOTIATION_GOES_ON ? negotiation_now(n) : NULL;
+}
+
 static uint64_t deadline(const struct conn *c)
 {
-	const struct step_at *at = c->back && *c->back->at.current ? &c->back->at : &c->front.at;
+	const struct negotiation_state *now = waiting(c);
+	uint64_t since = conn_since(c);
 
-	if (c->negotiation && negotiation_result(c->negotiation) == NEGOTIATION_GOES_ON &&
-	    negotiation_now(c->negotiation)->listens)
-		return at->since + LISTEN_MS;
-	return conn_after(at->since, c->service->timeout.busy);
+	if (now && now->listens)
+		return since + LISTEN_MS;
+	return conn_after(since, now && now->seeks ? c->service->timeout.resolve
+						   : c->service->timeout.busy);
 }
 
 static enum step_result expired(struct conn *c)
 {
-	struct negotiation *n = c->negotiation;
-	enum negotiation_phase phase = n->who->phase;
+	const struct negotiation_state *now = waiting(c);
 
-	if (negotiation_result(n) != NEGOTIATION_GOES_ON || !negotiation_now(n)->listens)
-		return give_up(c, phase, "TIMEOUTbusy exceeded: sending reset");
-	negotiation_heard(n, false);
-	begin_wait(c);
+	if (now && now->seeks)
+		tell_found(c, "TIMEOUTresolve exceeded");
+	else if (now && now->listens)
+		negotiation_heard(c->negotiation, false);
+	else
+		return give_up(c, c->negotiation->who->phase,
+			       "TIMEOUTbusy exceeded: sending reset");
+	conn_begin_anew(c);
 	return STEP_AGAIN;
 }
 
@@ -200,5 +252,6 @@ static enum step_result expired(struct conn *c)
 
 STEP(early, NEGOTIATION_EARLY);
 STEP(greeted, NEGOTIATION_GREETED);
+STEP(asked, NEGOTIATION_ASKED);
 STEP(plain, NEGOTIATION_PLAIN);
 STEP(inside, NEGOTIATION_INSIDE);

@@ -5,7 +5,7 @@
 #include "conn/conn.h"
 
 /* What `protocol` has to say in each phase: see enum negotiation_phase. */
-extern const struct step negotiate_early_step, negotiate_greeted_step, negotiate_plain_step,
-	negotiate_inside_step;
+extern const struct step negotiate_early_step, negotiate_greeted_step, negotiate_asked_step,
+	negotiate_plain_step, negotiate_inside_step;
 
 #endif

@@ -7,6 +7,7 @@
 #include "conn/steps/connect.h"
 #include "conn/steps/destination.h"
 #include "conn/steps/first_head.h"
+#include "conn/steps/goal.h"
 #include "conn/steps/look_up.h"
 #include "conn/steps/negotiate.h"
 #include "conn/steps/open_back.h"
@@ -50,6 +51,8 @@ static void compile_front(struct conn_service *service)
 		add(plan, &tls_accept_step);
 		if (service->ocsp)
 			add(plan, &check_revoked_front_step);
+		if (negotiates(service, NEGOTIATION_ASKED))
+			add(plan, &negotiate_asked_step);
 	}
 	if (conn_service_http(service))
 		add(plan, &first_head_step);
@@ -57,19 +60,38 @@ static void compile_front(struct conn_service *service)
 	add(plan, &transfer_step);
 }
 
-static void compile_back(const struct conn_service *service, struct conn_route *route,
-			 bool to_destination, bool send_proxy)
+/* Whether clients say where they want to be connected to. */
+static bool is_asked(const struct conn_service *s)
 {
+	const struct negotiator *row = s->protocol ? negotiators_of(s->protocol, s->client) : NULL;
+
+	return row && row->chooses;
+}
+
+/* How a back finds where to go; NULL: the route has addresses. */
+static const struct step *way(const struct conn_service *service, const struct conn_route *route)
+{
+	bool redirected = route == &service->redirect;
+
+	if (!redirected && is_asked(service))
+		return &goal_step;
+	if (!redirected && service->transparent & CONN_TO_DESTINATION)
+		return &destination_step;
+	return route->names ? &look_up_step : NULL;
+}
+
+static void compile_back(const struct conn_service *service, struct conn_route *route,
+			 bool send_proxy)
+{
+	const struct step *first = way(service, route);
 	struct step_plan *plan = &route->plan;
 
 	*plan = (struct step_plan){0};
 	if (route == &service->route && service->program.path) {
 		add(plan, &spawn_step);
 	} else {
-		if (to_destination)
-			add(plan, &destination_step);
-		else if (route->names)
-			add(plan, &look_up_step);
+		if (first)
+			add(plan, first);
 		add(plan, &connect_step);
 	}
 	if (send_proxy)
@@ -88,8 +110,7 @@ static void compile_back(const struct conn_service *service, struct conn_route *
 void plan_compile(struct conn_service *service)
 {
 	compile_front(service);
-	compile_back(service, &service->route, service->transparent & CONN_TO_DESTINATION,
-		     service->send_proxy);
+	compile_back(service, &service->route, service->send_proxy);
 	if (service->redirects) /* as stock, without a PROXY header */
-		compile_back(service, &service->redirect, false, false);
+		compile_back(service, &service->redirect, false);
 }
