@@ -52,6 +52,7 @@ struct config_section {
 	const char *program_words; /* of execArgs */
 	const char *access_path, *access_format;
 	bool renegotiation;
+	bool ocsp_require;	   /* without a conclusive answer the peer is turned away */
 	bool delay;		   /* names are not looked up at the load */
 	struct net_addrs accept;   /* what to listen on */
 	struct report_line **line; /* by row of the table: the option's last line, or NULL */

@@ -66,13 +66,14 @@ static void make_ocsp(struct check *r, struct config_section *s)
 	const struct tls_ocsp *ocsp = &s->tls.ocsp;
 	int seconds = s->service.timeout.ocsp;
 
-	s->service.ocsp = ocsp->url || ocsp->aia;
-	s->service.ocsp_require = ocsp->require;
+	s->service.asks = ocsp->url || ocsp->aia;
+	if (!s->service.asks)
+		return;
+	s->tls.verify.bits |= TLS_VERIFY_ASK | (s->ocsp_require ? TLS_VERIFY_ANSWER : 0);
 	/* The certificate's responder is asked when the configured one has not answered. */
 	s->service.ocsp_seconds =
 		ocsp->url && ocsp->aia && seconds < INT_MAX / 2 ? 2 * seconds : seconds;
-	if (s->service.ocsp && !(s->tls.verify.bits & TLS_VERIFY_CHAIN) &&
-	    !CHECK_REFUSED(r, "verify"))
+	if (!(s->tls.verify.bits & TLS_VERIFY_CHAIN) && !CHECK_REFUSED(r, "verify"))
 		check_refuse(r, ocsp->url ? "OCSP" : "OCSPaia",
 			     "\"verifyChain\" has to be enabled for OCSP support");
 }

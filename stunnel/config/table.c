@@ -185,7 +185,7 @@ static const struct row rows[] = {
 		"how OpenSSL verifies a responder's answer"),
 	SERVICE("OCSPnonce", values_flag, tls.ocsp.nonce, "no",
 		"have responders answer with a nonce of ours"),
-	SERVICE("OCSPrequire", values_flag, tls.ocsp.require, "yes",
+	SERVICE("OCSPrequire", values_flag, ocsp_require, "yes",
 		"refuse a certificate that no responder knows to be good"),
 	SERVICE("options", values_tls_option, tls, NULL, "OpenSSL option; -NAME clears it"),
 	SERVICE("protocol", values_text, protocol, NULL,

@@ -43,16 +43,17 @@ void revocation_close(struct revocation *r)
 }
 
 bool revocation_ask(struct revocation *r, struct revocation_wait *wait, uint64_t service,
-		    const struct tls *tls)
+		    const struct stack_st_X509 *chain)
 {
 	static struct revocation_question question;
-	size_t len = tls_ocsp_question(tls, question.chain);
+	size_t len = tls_ocsp_question(chain, question.chain);
 
 	question.serial = wait->serial;
 	question.service = service;
 	len += offsetof(struct revocation_question, chain);
 	if (r->fd < 0 || net_write(r->fd, (const char *)&question, len) != (ssize_t)len)
 		return false;
+	wait->answered = false;
 	wait->next = r->first;
 	wait->at = &r->first;
 	if (r->first)

@@ -32,6 +32,7 @@ struct revocation_wait {
 	void (*wake)(void *owner);
 	void *owner;
 	uint64_t serial;
+	uint64_t since; /* of the owner's clock: when it was asked */
 	bool answered;
 	struct tls_ocsp_answer answer; /* once answered */
 };
@@ -47,9 +48,10 @@ struct revocation {
 void revocation_open(struct revocation *r, uv_loop_t *loop, int fd);
 void revocation_close(struct revocation *r);
 
-/* Asks, and has wait->wake called once it is answered. False if the question cannot be sent. */
+/* Asks about a verified chain, and has wait->wake called once it is answered. False if the question
+ * cannot be sent. */
 bool revocation_ask(struct revocation *r, struct revocation_wait *wait, uint64_t service,
-		    const struct tls *tls);
+		    const struct stack_st_X509 *chain);
 
 /* Waits no more; may be called at any time. */
 void revocation_cancel(struct revocation_wait *wait);

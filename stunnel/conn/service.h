@@ -70,9 +70,8 @@ struct conn_service {
 	struct negotiation_options negotiation;
 	struct program program; /* of `exec`, in place of targets; its path is NULL: none */
 	struct tls_ctx *tls;
-	bool ocsp;	     /* it is asked whether the peer's certificate was revoked */
+	bool asks; /* it, or one that a server name leads to, asks whether peers were revoked */
 	int ocsp_seconds;    /* for which the answers of all responders are awaited, as a timeout */
-	bool ocsp_require;   /* without a conclusive answer the peer is turned away */
 	unsigned cert_texts; /* bits of enum tls_cert_text that templates use */
 	struct conn_timeouts timeout;
 	struct step_plan plan; /* of fronts, from the accepted socket to its close */

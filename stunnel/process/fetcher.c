@@ -61,10 +61,12 @@ static bool has_responder(const struct config_section *s)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void tell(const struct asker *asker, const struct tls_ocsp_answer *answer)
+static void tell(const struct asker *asker, const struct inquiry *q)
 {
-	const struct revocation_answer packet = {asker->serial, *answer};
+	struct revocation_answer packet = {asker->serial, q->answer};
+	uint64_t now = board_now();
 
+	packet.answer.seconds = q->until > now ? (int64_t)(q->until - now) / 1000 : 0;
 	/* What a worker does not take in time it does not wait for any more. */
 	net_write(asker->fd, (const char *)&packet, sizeof packet);
 }
@@ -77,7 +79,7 @@ static void on_work(uv_work_t *work)
 	int seconds = s->service.timeout.ocsp;
 
 	/* 0 expires at once, here the soonest time that there is; a negative time never does. */
-	tls_ocsp_ask(s->service.tls, &s->tls.ocsp, q->chain, q->len,
+	tls_ocsp_ask(tls_ctx_library(s->service.tls), &s->tls.ocsp, q->chain, q->len,
 		     seconds < 0    ? 0
 		     : seconds == 0 ? 1
 				    : seconds,
@@ -93,7 +95,7 @@ static void on_done(uv_work_t *work, int status)
 	q->fetcher->under_way--;
 	q->until = board_now() + (uint64_t)q->answer.seconds * 1000;
 	for (size_t i = 0; i < q->askers; i++)
-		tell(&q->asker[i], &q->answer);
+		tell(&q->asker[i], q);
 	free(q->asker);
 	q->asker = NULL;
 	q->askers = 0;
@@ -187,7 +189,7 @@ static void take(struct fetcher *f, const struct revocation_question *question, 
 	if (!q)
 		return;
 	if (!q->under_way && q->until != 0) {
-		tell(&asker, &q->answer);
+		tell(&asker, q);
 		return;
 	}
 	if (!add_asker(q, &asker) || q->under_way)

@@ -14,6 +14,7 @@
 #include "tls/credentials.h"
 #include "tls/file.h"
 #include "tls/groups.h"
+#include "tls/inquiry.h"
 #include "tls/psk.h"
 #include "tls/store.h"
 #include "tls/session.h"
@@ -311,6 +312,9 @@ static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
 	if (s->verify.bits & TLS_VERIFY_REQUIRE && !(s->verify.bits & TLS_VERIFY_REDIRECT))
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	SSL_CTX_set_verify(ctx->ssl_ctx, mode, tls_verify_certificate);
+	if (s->verify.bits & TLS_VERIFY_ASK && !tls_inquiry_possible())
+		return tls_fault_refuse(to, s->ocsp.url ? "OCSP" : "OCSPaia",
+					"This system's OpenSSL cannot suspend a handshake", "");
 	ok = load_trusted(ctx->ssl_ctx, s, to);
 	ok = load_revoked(ctx->ssl_ctx, s, to) && ok;
 	return check_addresses(&s->verify, to) && ok;

@@ -32,7 +32,7 @@ struct ssl_st *tls_ctx_connection(struct tls_ctx *ctx,
  */
 bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl);
 
-/* OpenSSL's own context, for modules of tls/. */
+/* OpenSSL's own context, for modules of tls/ that know no struct tls_ctx. */
 struct ssl_ctx_st *tls_ctx_library(const struct tls_ctx *ctx);
 
 /* What a context asks of the peer's certificate; it lasts as long as the context. */

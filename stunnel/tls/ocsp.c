@@ -11,8 +11,6 @@
 #include <strings.h>
 #include <time.h>
 
-#include "tls/tls.h"
-
 #define LEEWAY 60	 /* seconds by which clocks may differ */
 #define KEEP_MAX 300	 /* seconds; a revocation is known to all after that */
 #define KEEP_FAILURE 5	 /* seconds until a responder that failed is asked again */
@@ -82,10 +80,9 @@ bool tls_ocsp_is_url(const char *url)
 
 /* --- questions -------------------------------------------------------------------------------- */
 
-size_t tls_ocsp_question(const struct tls *tls,
+size_t tls_ocsp_question(const STACK_OF(X509) * chain,
 			 unsigned char question[static TLS_OCSP_QUESTION_MAX])
 {
-	STACK_OF(X509) *chain = SSL_get0_verified_chain(tls->ssl);
 	unsigned char *end = question;
 
 	for (int i = 0; i < sk_X509_num(chain) && i < CHAIN_MAX; i++) {
@@ -293,12 +290,11 @@ static void ask_all(struct inquiry *q)
 	X509_email_free(urls);
 }
 
-void tls_ocsp_ask(const struct tls_ctx *ctx, const struct tls_ocsp *ocsp,
-		  const unsigned char *question, size_t len, int seconds,
-		  struct tls_ocsp_answer *answer)
+void tls_ocsp_ask(const SSL_CTX *ctx, const struct tls_ocsp *ocsp, const unsigned char *question,
+		  size_t len, int seconds, struct tls_ocsp_answer *answer)
 {
 	struct inquiry q = {
-		.ctx = tls_ctx_library(ctx),
+		.ctx = ctx,
 		.ocsp = ocsp,
 		.chain = unpack(question, len),
 		.seconds = seconds,

@@ -6,13 +6,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tls/ctx.h"
 #include "tls/facts.h"
 
 /*
  * Whether a peer's certificate was revoked, as a responder says (RFC 6960). The process that has
  * the connection packs a question; another one, which may wait for responders, gets the verdict.
  */
+
+/* Whom to ask whether a peer's certificate was revoked; zeroed: nobody. */
+struct tls_ocsp {
+	const char *url; /* of a responder; NULL: none */
+	bool aia;	 /* the responder that the certificate names is asked as well */
+	bool nonce;
+	unsigned flags; /* of OCSP_basic_verify() */
+};
 
 #define TLS_OCSP_QUESTION_MAX 65536 /* bytes */
 
@@ -35,17 +42,18 @@ bool tls_ocsp_flag(const char *name, unsigned *bit);
 /* Whether a responder can be asked at the URL: http://HOST[:PORT][/PATH]. */
 bool tls_ocsp_is_url(const char *url);
 
-struct tls;
+struct ssl_ctx_st;
+struct stack_st_X509;
 
-/* The peer's verified chain, packed; its length, or 0: the peer has shown no certificate. */
-size_t tls_ocsp_question(const struct tls *tls,
+/* The verified chain of a peer, packed; its length. */
+size_t tls_ocsp_question(const struct stack_st_X509 *chain,
 			 unsigned char question[static TLS_OCSP_QUESTION_MAX]);
 
 /*
  * Asks the responders that `ocsp` and the certificate name, one after the other, until one gives a
  * conclusive answer that the context trusts. Waits for each as many seconds; 0: for ever.
  */
-void tls_ocsp_ask(const struct tls_ctx *ctx, const struct tls_ocsp *ocsp,
+void tls_ocsp_ask(const struct ssl_ctx_st *ctx, const struct tls_ocsp *ocsp,
 		  const unsigned char *question, size_t len, int seconds,
 		  struct tls_ocsp_answer *answer);
 

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "tls/cache.h"
+#include "tls/inquiry.h"
 #include "tls/settings.h"
 
 #define KEPT_MAX 16 /* sessions a worker */
@@ -92,20 +93,22 @@ static struct memory *memory_of(const SSL *ssl)
 /* --- sessions --------------------------------------------------------------------------------- */
 
 /*
- * When the session's full handshake was, which OpenSSL passes on from a session to those that are
- * made of it; now, for one that is of no other. -1 without memory.
+ * Until when the session counts: the end of what its full handshake found out, which OpenSSL passes
+ * on from a session to those that are made of it. -1 without memory.
  */
-static int64_t shown_at(SSL_SESSION *session)
+static int64_t counts_until(const SSL *ssl, SSL_SESSION *session)
 {
-	int64_t shown = seconds();
+	const struct tls_judge *judge = SSL_get_app_data(ssl);
+	int64_t until = seconds() +
+			tls_inquiry_life(judge->inquiry, SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)));
 	void *data;
 	size_t len;
 
-	if (SSL_SESSION_get0_ticket_appdata(session, &data, &len) == 1 && len == sizeof shown) {
-		memcpy(&shown, data, sizeof shown);
-		return shown;
+	if (SSL_SESSION_get0_ticket_appdata(session, &data, &len) == 1 && len == sizeof until) {
+		memcpy(&until, data, sizeof until);
+		return until;
 	}
-	return SSL_SESSION_set1_ticket_appdata(session, &shown, sizeof shown) == 1 ? shown : -1;
+	return SSL_SESSION_set1_ticket_appdata(session, &until, sizeof until) == 1 ? until : -1;
 }
 
 /* Takes over the caller's reference to the session. */
@@ -134,20 +137,19 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 	const struct peer *peer = SSL_get_ex_data(ssl, peer_index());
 	struct memory *m = memory_of(ssl);
 	unsigned char bytes[TLS_CACHE_BYTES_MAX], *end = bytes;
-	int64_t shown;
+	int64_t until;
 	int len;
 
 	if (!peer || !SSL_SESSION_is_resumable(session))
 		return 0;
-	shown = shown_at(session);
+	until = counts_until(ssl, session);
 	len = i2d_SSL_SESSION(session, NULL);
-	if (shown < 0 || len <= 0 || (size_t)len > sizeof bytes)
+	if (until < 0 || len <= 0 || (size_t)len > sizeof bytes)
 		return 0;
 	i2d_SSL_SESSION(session, &end);
-	shown += SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl));
-	tls_cache_put(m->cache, peer->id, sizeof peer->id, shown, bytes, (size_t)len);
+	tls_cache_put(m->cache, peer->id, sizeof peer->id, until, bytes, (size_t)len);
 	OPENSSL_cleanse(bytes, (size_t)len);
-	keep(m, peer, session, shown);
+	keep(m, peer, session, until);
 	return 1;
 }
 
@@ -176,8 +178,7 @@ static SSL_SESSION *take_ready(SSL *ssl, struct memory *m, const struct peer *pe
 
 	OPENSSL_cleanse(bytes, len);
 	if (session)
-		keep(m, peer, session,
-		     shown_at(session) + SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)));
+		keep(m, peer, session, counts_until(ssl, session));
 	return session;
 }
 

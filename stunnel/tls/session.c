@@ -10,6 +10,7 @@
 
 #include "tls/cache.h"
 #include "tls/facts.h"
+#include "tls/inquiry.h"
 #include "tls/psk.h"
 #include "tls/resume.h"
 #include "tls/settings.h"
@@ -36,18 +37,22 @@ static int64_t seconds(const SSL_CTX *ctx)
 
 /*
  * TLS 1.3 answers each ticket with a fresh one, and so a client could resume for ever without its
- * certificate being verified again. Each session therefore carries the time of the full handshake,
- * which OpenSSL passes on from session to session and authenticates with the rest of a ticket.
+ * certificate being verified again. Each session therefore carries the end of what its full
+ * handshake found out, which OpenSSL passes on from session to session and authenticates with the
+ * rest of a ticket.
  */
 static int note_handshake(SSL *ssl)
 {
-	int64_t shown = seconds(SSL_get_SSL_CTX(ssl));
+	const SSL_CTX *ctx = SSL_get_SSL_CTX(ssl);
+	const struct tls_judge *judge = SSL_get_app_data(ssl);
+	int64_t until;
 
 	/* After a server name led to another service OpenSSL still has the first one's timeout. */
-	SSL_SESSION_set_timeout(SSL_get_session(ssl), SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)));
+	SSL_SESSION_set_timeout(SSL_get_session(ssl), SSL_CTX_get_timeout(ctx));
 	if (SSL_session_reused(ssl) || !SSL_get0_peer_certificate(ssl))
 		return 1;
-	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &shown, sizeof shown);
+	until = seconds(ctx) + tls_inquiry_life(judge->inquiry, SSL_CTX_get_timeout(ctx));
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &until, sizeof until);
 }
 
 static int on_new_ticket(SSL *ssl, void *arg)
@@ -56,19 +61,22 @@ static int on_new_ticket(SSL *ssl, void *arg)
 	return note_handshake(ssl);
 }
 
-/* Whether the session's full handshake is within ctx's timeout; true without a certificate. */
+/*
+ * Whether the certificate that the session's full handshake has shown still counts, which is never
+ * for longer than ctx's timeout; true without a certificate.
+ */
 static bool is_recent(SSL_SESSION *session, const SSL_CTX *ctx)
 {
-	int64_t shown, now = seconds(ctx);
+	int64_t until, now = seconds(ctx);
 	void *data;
 	size_t len;
 
 	if (!SSL_SESSION_get0_peer(session))
 		return true;
-	if (SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 || len != sizeof shown)
+	if (SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 || len != sizeof until)
 		return false;
-	memcpy(&shown, data, sizeof shown);
-	return now >= shown && now - shown < SSL_CTX_get_timeout(ctx);
+	memcpy(&until, data, sizeof until);
+	return now < until && until - now <= SSL_CTX_get_timeout(ctx);
 }
 
 /* The full handshake after a refused ticket issues new ones: hence ..._IGNORE_RENEW. */
@@ -184,14 +192,10 @@ static void on_removed_session(SSL_CTX *ctx, SSL_SESSION *session)
 		tls_cache_remove(cache, id, id_len);
 }
 
-/*
- * A session that is resumed has the leaf certificate, and none of its chain: neither can the chain
- * be told, nor can a responder be asked about the certificate, which may have been revoked
- * meanwhile.
- */
+/* A session that is resumed has the leaf certificate, and none of its chain that could be told. */
 static bool can_resume(const struct tls_settings *s)
 {
-	return s->session_resume && !s->ocsp.url && !s->ocsp.aia &&
+	return s->session_resume &&
 	       !(s->verify.bits & TLS_VERIFY_REQUEST && s->cert_texts & TLS_CERT_CHAIN);
 }
 
@@ -286,16 +290,18 @@ static bool digest_folders(EVP_MD_CTX *md, const struct tls_verify *v)
 static bool digest_settings(EVP_MD_CTX *md, SSL_CTX *ctx, const struct tls_settings *s)
 {
 	const struct tls_verify *v = &s->verify;
-	const char *texts[] = {s->service, s->ciphers, s->ciphersuites, s->curves,   s->alpn,
-			       v->ca_file, v->ca_path, v->ca_store,	v->crl_file, v->crl_path};
+	const char *texts[] = {s->service,  s->ciphers,	 s->ciphersuites, s->curves,
+			       s->alpn,	    v->ca_file,	 v->ca_path,	  v->ca_store,
+			       v->crl_file, v->crl_path, s->ocsp.url};
 	char numbers[128];
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		if (!digest_text(md, texts[i]))
 			return false;
-	snprintf(numbers, sizeof numbers, "%d %d %llx %llx %x %d", s->version_min, s->version_max,
-		 (unsigned long long)s->options_set, (unsigned long long)s->options_clear, v->bits,
-		 SSL_CTX_get_security_level(ctx));
+	snprintf(numbers, sizeof numbers, "%d %d %llx %llx %x %d %d %x", s->version_min,
+		 s->version_max, (unsigned long long)s->options_set,
+		 (unsigned long long)s->options_clear, v->bits, SSL_CTX_get_security_level(ctx),
+		 s->ocsp.aia, s->ocsp.flags);
 	return digest_text(md, numbers) && digest_names(md, &s->commands) &&
 	       digest_names(md, &v->host) && digest_names(md, &v->email) &&
 	       digest_names(md, &v->ip) && digest_store(md, ctx) && digest_folders(md, v) &&

@@ -5,19 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tls/ocsp.h"
 #include "tls/tickets.h"
 #include "tls/verify.h"
 
 #define TLS_LEAST_SECURITY_LEVEL 2 /* OpenSSL's, unless the settings ask for a lower one */
-
-/* Whom to ask whether a peer's certificate was revoked; zeroed: nobody. */
-struct tls_ocsp {
-	const char *url; /* of a responder; NULL: none */
-	bool aia;	 /* the responder that the certificate names is asked as well */
-	bool nonce;
-	bool require;	/* without a conclusive answer the peer is turned away */
-	unsigned flags; /* of OCSP_basic_verify() */
-};
 
 /* What a service's TLS side is made of; strings may be NULL where that means the default. */
 struct tls_settings {

@@ -92,6 +92,8 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_cal
 	tls->judge.verify = tls_ctx_verify(ctx);
 	tls->judge.say = calls->say;
 	tls->judge.owner = owner;
+	tls->inquiry.ask = calls->ask;
+	tls->judge.inquiry = &tls->inquiry;
 	tls->ssl = tls_ctx_connection(ctx, on_client_hello);
 	bio = tls_bio_open(&tls->bio, fd);
 	if (!tls->ssl || !bio || SSL_set_app_data(tls->ssl, tls) != 1) {
@@ -117,8 +119,23 @@ void tls_resume(struct tls *tls, const char *peer)
 	tls_resume_offer(tls->ssl, peer);
 }
 
+static void say_nothing(void *owner, int level, const char *text)
+{
+	(void)owner, (void)level, (void)text;
+}
+
+/* The owner, who is closing, hears no verdict any more. */
+static void abandon(struct tls *tls)
+{
+	tls->judge.say = say_nothing;
+	tls->bio.state = TLS_BIO_REFUSES;
+	tls_inquiry_abandon(&tls->inquiry, tls->ssl);
+}
+
 void tls_free(struct tls *tls)
 {
+	if (tls_asks(tls))
+		abandon(tls);
 	/*
 	 * A peer that goes without close_notify may resume its session (RFC 5246 7.2.1). After a
 	 * fatal alert OpenSSL has already made that impossible.
@@ -144,7 +161,8 @@ static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 		ERR_clear_error();
 		return TLS_FAILED;
 	}
-	if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE)
+	if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE ||
+	    kind == SSL_ERROR_WANT_ASYNC)
 		return TLS_AGAIN;
 	if (kind == SSL_ERROR_ZERO_RETURN)
 		return TLS_END;
@@ -221,9 +239,25 @@ int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX])
 	}
 	ERR_clear_error(); /* so that later calls need not empty the queue: only failures fill it */
 	tls->bio.state = TLS_BIO_KEEPS;
+	tls_inquiry_end(tls->ssl);
 	SSL_set_msg_callback(tls->ssl, on_message);
 	SSL_set_msg_callback_arg(tls->ssl, tls);
 	return 1;
+}
+
+void tls_may_ask(struct tls *tls)
+{
+	tls_inquiry_begin(tls->ssl);
+}
+
+bool tls_asks(const struct tls *tls)
+{
+	return tls->inquiry.waits;
+}
+
+void tls_answer(struct tls *tls, const struct tls_ocsp_answer *answer)
+{
+	tls_inquiry_answer(&tls->inquiry, answer);
 }
 
 /* OpenSSL counts a key of TLS 1.3 as a session, and may have asked for one and not used it. */
@@ -263,11 +297,6 @@ bool tls_tell_facts(struct tls *tls, unsigned texts, bool own, struct facts *fac
 bool tls_authenticated(const struct tls *tls)
 {
 	return SSL_get0_peer_certificate(tls->ssl) && SSL_get_verify_result(tls->ssl) == X509_V_OK;
-}
-
-bool tls_has_peer(const struct tls *tls)
-{
-	return SSL_get0_peer_certificate(tls->ssl) != NULL;
 }
 
 bool tls_peer_names(const struct tls *tls, char subject[static TLS_WHY_MAX],

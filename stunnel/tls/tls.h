@@ -10,6 +10,7 @@
 #include "tls/bio.h"
 #include "tls/ctx.h"
 #include "tls/facts.h"
+#include "tls/inquiry.h"
 
 struct ssl_st;
 
@@ -23,6 +24,8 @@ typedef struct tls_ctx *tls_choose_fn(void *owner, const char *name);
 struct tls_calls {
 	tls_choose_fn *choose; /* of a server; a client's contexts never call it */
 	void (*say)(void *owner, int level, const char *text); /* a line for the log */
+	/* Of struct tls_inquiry, for tls_may_ask(). */
+	bool (*ask)(void *owner, const struct stack_st_X509 *chain);
 };
 
 enum tls_state {
@@ -37,6 +40,7 @@ struct tls {
 	struct tls_judge judge; /* the first member, and so what OpenSSL's callbacks get */
 	struct ssl_st *ssl;
 	const struct tls_calls *calls;
+	struct tls_inquiry inquiry;
 	struct tls_bio bio;
 	struct tls_kept kept; /* what the connection's facts point at */
 	char *sni;	      /* what the ClientHello named, or NULL */
@@ -73,6 +77,17 @@ void tls_resume(struct tls *tls, const char *peer);
  */
 int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX]);
 
+/* Before the handshake: tls_calls.ask may be called in it. */
+void tls_may_ask(struct tls *tls);
+
+/*
+ * Whether the handshake waits for the answer to tls_calls.ask, whatever the socket does. Then
+ * tls_handshake() is called again behind tls_answer(), and not before. The answer has to last until
+ * that call returns.
+ */
+bool tls_asks(const struct tls *tls);
+void tls_answer(struct tls *tls, const struct tls_ocsp_answer *answer);
+
 /* After the handshake: what its keys come from, in the words of stock's log. */
 const char *tls_origin(const struct tls *tls);
 
@@ -88,9 +103,6 @@ bool tls_tell_facts(struct tls *tls, unsigned texts, bool own, struct facts *fac
  * the one whose session it resumes. To be asked behind the handshake, with TLS_VERIFY_REDIRECT.
  */
 bool tls_authenticated(const struct tls *tls);
-
-/* After the handshake: whether the peer has shown a certificate. */
-bool tls_has_peer(const struct tls *tls);
 
 /* The names in the peer's certificate as the log has them; false without a certificate. */
 bool tls_peer_names(const struct tls *tls, char subject[static TLS_WHY_MAX],

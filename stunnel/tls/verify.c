@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "sys/log.h"
+#include "tls/inquiry.h"
 
 #define SUBJECT_MAX 512 /* bytes of a name in the log */
 
@@ -136,6 +137,33 @@ static bool is_acceptable(const struct tls_judge *judge, X509_STORE_CTX *store)
 	return true;
 }
 
+/* Else the error is set that makes OpenSSL send the alert that stock's peer gets. */
+static bool is_not_revoked(const struct tls_judge *judge, X509_STORE_CTX *store)
+{
+	const struct tls_ocsp_answer *answer =
+		tls_inquiry_make(judge->inquiry, judge->owner, X509_STORE_CTX_get0_chain(store));
+
+	switch (answer->verdict) {
+	case TLS_OCSP_GOOD:
+		say(judge, LOG_NOTICE, "OCSP: Accepted (good)");
+		return true;
+	case TLS_OCSP_REVOKED:
+		say(judge, LOG_ERR, "OCSP: Rejected (revoked)");
+		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REVOKED);
+		return false;
+	case TLS_OCSP_INCONCLUSIVE:
+		break;
+	}
+	say(judge, LOG_WARNING, "OCSP: No conclusive answer: %s", answer->why);
+	if (!(judge->verify->bits & TLS_VERIFY_ANSWER)) {
+		say(judge, LOG_NOTICE, "OCSP: Accepted (OCSPrequire = no)");
+		return true;
+	}
+	say(judge, LOG_ERR, "OCSP: Rejected (OCSPrequire = yes)");
+	X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+	return false;
+}
+
 static int judge_certificate(int ok, const struct tls_judge *judge, X509_STORE_CTX *store)
 {
 	unsigned bits = judge->verify->bits;
@@ -154,6 +182,10 @@ static int judge_certificate(int ok, const struct tls_judge *judge, X509_STORE_C
 		    X509_verify_cert_error_string(error));
 	if (!ok || !is_acceptable(judge, store)) {
 		say_certificate(judge, LOG_WARNING, "Rejected by CERT", store);
+		return 0;
+	}
+	if (depth == 0 && bits & TLS_VERIFY_ASK && !is_not_revoked(judge, store)) {
+		say_certificate(judge, LOG_WARNING, "Rejected by OCSP", store);
 		return 0;
 	}
 	say_certificate(judge, depth == 0 ? LOG_NOTICE : LOG_INFO, "Certificate accepted", store);

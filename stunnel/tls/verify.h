@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* What is asked of the peer's certificate; bits. */
 enum tls_verify_bit {
@@ -13,6 +14,8 @@ enum tls_verify_bit {
 	TLS_VERIFY_PEER = 8,	/* it must be among the trusted ones itself */
 	/* Whoever fails is let in all the same, and tls_authenticated() says no. */
 	TLS_VERIFY_REDIRECT = 16,
+	TLS_VERIFY_ASK = 32,	/* an OCSP responder is asked whether it was revoked */
+	TLS_VERIFY_ANSWER = 64, /* and only its answer lets the peer in */
 };
 
 struct tls_names {
@@ -27,17 +30,20 @@ struct tls_verify {
 	struct tls_names host, email, ip; /* one of them all must be the certificate's */
 };
 
+struct tls_inquiry;
+struct ssl_st;
+struct x509_store_ctx_st;
+struct X509_name_st;
+
 /* Who judges the certificates on one connection. It is the app data of the SSL. */
 struct tls_judge {
 	const struct tls_verify *verify; /* of the context that the connection has now */
 	void (*say)(void *owner, int level, const char *text); /* a line for the log */
 	void *owner;
-	bool psk;  /* a key that both ends have was found */
+	struct tls_inquiry *inquiry; /* of TLS_VERIFY_ASK; NULL: nobody can be asked */
+	bool psk;		     /* a key that both ends have was found */
 	int fault; /* with TLS_VERIFY_REDIRECT: X509_V_ERR_... of the first refused one, or 0 */
 };
-
-struct x509_store_ctx_st;
-struct X509_name_st;
 
 /* A distinguished name as the log has it: "C=PL, O=Example, CN=name". Cut at size. */
 void tls_verify_name(const struct X509_name_st *name, char *text, size_t size);

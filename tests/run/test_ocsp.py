@@ -3,9 +3,11 @@
 
 import functools
 import os
+import re
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 
 import pytest
@@ -183,9 +185,11 @@ def test_responder_that_is_slow_holds_up_nobody_else(start):
         other = int(stunnel.endpoints()[1].rsplit(":")[-1])
         context = client_context(version=ssl.TLSVersion.TLSv1_3, cert="ocsp-good")
         with TlsClient(stunnel.port, context=context) as waiting:
-            silent.accept()
-            assert gets_in(stunnel, backend, None, port=other)
-            assert waiting.recv() == b""
+            asked, _ = silent.accept()
+            with asked, pytest.raises(ssl.SSLError, match="alert handshake failure"):
+                assert gets_in(stunnel, backend, None, port=other)
+                waiting.recv()
+    stunnel.wait_log("TIMEOUTocsp exceeded")
     stunnel.wait_log("OCSP: Rejected (OCSPrequire = yes)")
     assert len(backend.requests) == 1
 
@@ -276,20 +280,130 @@ def test_answer_that_is_none(start, front, size):
     stunnel.wait_log("the responder does not answer")
 
 
-@VERSIONS
-def test_every_connection_is_judged(start, front, version):
-    """A session would let in a certificate that was revoked meanwhile."""
-    backend, responder = start(Recorder()), start(Responder())
-    stunnel = front(backend, *verifying(f"OCSP = {responder.url}"))
+def resumes(stunnel, version, meanwhile=lambda: None):
+    """Whether a client with a good certificate, which was served, is served by its session again."""
     context = client_context(version=version, cert="ocsp-good")
     with TlsClient(stunnel.port, context=context) as client:
-        client.get("/")
+        assert client.get("/").status == 200
         session = client.session
-    assert not session or not session.has_ticket
-    if session:
-        with TlsClient(stunnel.port, context=context, session=session) as client:
-            assert client.get("/").status == 200
-            assert not client.tls.session_reused
+    meanwhile()
+    with TlsClient(stunnel.port, context=context, session=session) as client:
+        assert client.get("/").status == 200
+        return client.tls.session_reused
+
+
+@VERSIONS
+@pytest.mark.parametrize("tickets", [True, False])
+def test_session_counts_as_long_as_the_answer(start, front, version, tickets):
+    """That of a responder without a nextUpdate is over at once."""
+    options = [] if tickets else ["options = NO_TICKET"]
+    for validity, resumed in ((["-nmin", "5"], True), ([], False)):
+        backend, responder = start(Recorder()), start(Responder(*validity))
+        stunnel = front(backend, *verifying(f"OCSP = {responder.url}", *options))
+        assert resumes(stunnel, version) == resumed
+        stunnel.wait_log("OCSP: Accepted (good)", 1 if resumed else 2)
+        assert len(stunnel.log_lines("OCSP: Accepted (good)")) == (1 if resumed else 2)
+
+
+@VERSIONS
+def test_session_of_before_a_responder_was_named(start, version):
+    backend, responder = start(Recorder()), start(Responder("-nmin", "5"))
+    stunnel = start(Stunnel(service(backend.port, *verifying(), accept=free_port())))
+
+    def ask():
+        text = stunnel.config.read_text()
+        stunnel.config.write_text(f"{text}OCSP = {responder.url}\n")
+        old = stunnel.processes()[1:]
+        stunnel.reload()
+        stunnel.wait_gone(old)
+
+    assert not resumes(stunnel, version, ask)
+    stunnel.wait_log("OCSP: Accepted (good)")
+
+
+def alert(stunnel, cert, version):
+    """The alert that a client of OpenSSL gets."""
+    files = ["-cert", f"{pki()}/{cert}.pem", "-key", f"{pki()}/{cert}.key"]
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{stunnel.port}", version, *files]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as client:
+        told = client.stdout.read()  # its input stays open, so that it waits for the alert
+    return re.search(r"SSL alert number (\d+)", told)[1]
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("cert, up, number", [("ocsp-revoked", True, "44"), ("ocsp-good", False, "40")])
+def test_alert_beside_stock(start, both, version, cert, up, number):
+    """certificate_revoked, and handshake_failure without an answer."""
+    backend, responder = start(Recorder()), start(Responder())
+    url = responder.url if up else f"http://127.0.0.1:{free_port()}/"
+    for stunnel in both(backend, *verifying(f"OCSP = {url}")):
+        assert alert(stunnel, cert, version) == number
+        stunnel.wait_log(f"Rejected by OCSP at depth=0: CN={cert}")
+        stunnel.wait_log("certificate verify failed")
+    assert not backend.requests
+
+
+class OpensslServer(Program):
+    """Tells the alerts that it gets."""
+
+    name = "openssl"
+
+    def __init__(self, files):
+        super().__init__()
+        self.port, self.files = free_port(), files
+
+    def command(self):
+        return ["openssl", "s_server", "-www", "-accept", str(self.port), *self.files]
+
+    def endpoints(self):
+        return [str(self.port)]
+
+
+@pytest.mark.parametrize("cert, up, alert", [("ocsp-revoked", True, 44), ("ocsp-good", False, 40)])
+def test_alert_to_a_server_beside_stock(start, both, cert, up, alert):
+    responder = start(Responder())
+    url = responder.url if up else f"http://127.0.0.1:{free_port()}/"
+    files = ["-cert", f"{pki()}/{cert}.pem", "-key", f"{pki()}/{cert}.key"]
+    server = start(OpensslServer(files))
+    for stunnel in both(server, "client = yes", *verifying(f"OCSP = {url}")):
+        with socket.create_connection(("127.0.0.1", stunnel.port)) as sock:
+            sock.settimeout(30)
+            try:
+                assert sock.recv(1) == b""
+            except ConnectionError:
+                pass
+        stunnel.wait_log(f"Rejected by OCSP at depth=0: CN={cert}")
+    wait_for(lambda: server.report().count(f"SSL alert number {alert}") == 2, "two alerts")
+
+
+@pytest.mark.parametrize("require", ["yes", "no"])
+def test_client_that_leaves_while_the_responder_is_silent(start, front, require):
+    backend = start(Recorder())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        options = [f"OCSP = {url}", f"OCSPrequire = {require}", "TIMEOUTocsp = 60"]
+        stunnel = front(backend, *verifying(*options))
+        context = client_context(version=ssl.TLSVersion.TLSv1_3, cert="ocsp-good")
+        with TlsClient(stunnel.port, context=context) as client:
+            asked, _ = silent.accept()
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with asked:
+            stunnel.wait_log("the client reset its connection")
+            stunnel.stop()
+    assert not backend.requests
+
+
+def test_service_of_a_server_name_asks(start):
+    """The one that accepts does not."""
+    backend, responder = start(Recorder()), start(Responder())
+    asks = [*verifying(f"OCSP = {responder.url}"), "sni = web:localhost", f"connect = {backend.port}"]
+    named = "[named]\n" + "\n".join(asks) + "\n"
+    stunnel = start(Stunnel(service(backend.port) + named))
+    assert gets_in(stunnel, backend, "ocsp-good")
+    assert not gets_in(stunnel, backend, "ocsp-revoked")
+    stunnel.wait_log("OCSP: Rejected (revoked)")
 
 
 def test_fetcher_that_crashes_is_replaced(start, front):

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 
-#include "conn/steps/check_revoked.h"
 #include "conn/steps/connect.h"
 #include "conn/steps/destination.h"
 #include "conn/steps/first_head.h"
@@ -49,8 +48,6 @@ static void compile_front(struct conn_service *service)
 			add(plan, &negotiate_greeted_step);
 		}
 		add(plan, &tls_accept_step);
-		if (service->ocsp)
-			add(plan, &check_revoked_front_step);
 		if (negotiates(service, NEGOTIATION_ASKED))
 			add(plan, &negotiate_asked_step);
 	}
@@ -100,8 +97,6 @@ static void compile_back(const struct conn_service *service, struct conn_route *
 		if (negotiates(service, NEGOTIATION_PLAIN))
 			add(plan, &negotiate_plain_step);
 		add(plan, &tls_connect_step);
-		if (service->ocsp)
-			add(plan, &check_revoked_back_step);
 		if (negotiates(service, NEGOTIATION_INSIDE))
 			add(plan, &negotiate_inside_step);
 	}

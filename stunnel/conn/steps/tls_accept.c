@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/steps/tls_accept.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "conn/steps/answer.h"
 #include "conn/steps/first_head.h"
-#include "tls/tls.h"
+#include "conn/steps/handshake.h"
 
 /* Exact, or a leading `*` that stands for anything (so *.example.com is not example.com). */
 static bool name_matches(const char *pattern, const char *name)
@@ -44,33 +43,13 @@ static struct tls_ctx *choose_service(void *owner, const char *name)
 	return NULL;
 }
 
-static void say(void *owner, int level, const char *text)
-{
-	struct conn *c = owner;
-
-	conn_log(c, level, "%s", text);
-}
-
-static const struct tls_calls calls = {choose_service, say};
-
-static bool begin(struct conn *c)
-{
-	struct tls *tls = calloc(1, sizeof *tls);
-
-	if (!tls || !tls_open(tls, c->service->tls, c->front.end.fd, &calls, c)) {
-		free(tls);
-		return false;
-	}
-	c->front.end.tls = tls;
-	return true;
-}
+static const struct tls_calls calls = {choose_service, handshake_say, handshake_ask};
 
 static bool handshake_done(struct conn *c)
 {
 	const struct conn_service *s = c->service;
 	bool own = s->send_proxy && s->policy.proxy.tlvs != 0;
 	struct tls *tls = c->front.end.tls;
-	char text[128];
 
 	if (!tls_tell_facts(tls, s->cert_texts, own, &c->front.facts, c->pool->scratch.why))
 		return false;
@@ -78,11 +57,7 @@ static bool handshake_done(struct conn *c)
 		conn_log(c, LOG_NOTICE, "Redirecting connection");
 		c->route = &c->service->redirect;
 	}
-	if (s->log_level < LOG_INFO)
-		return true;
-	conn_log(c, LOG_INFO, "TLS accepted: %s", tls_origin(tls));
-	tls_describe(tls, text);
-	conn_log(c, LOG_INFO, "%s", text);
+	handshake_log(c, &c->front.end, "TLS accepted");
 	return true;
 }
 
@@ -99,30 +74,25 @@ static enum step_result run(struct conn *c, unsigned events)
 	int rc;
 
 	(void)events;
-	if (!c->front.end.tls && !begin(c))
+	if (!c->front.end.tls && !handshake_begin(c, &c->front.end, &calls))
 		return STEP_RESET;
-	rc = tls_handshake(c->front.end.tls, c->pool->scratch.why);
+	rc = handshake_run(c, &c->front.end);
 	if (rc == 1 && handshake_done(c))
 		return STEP_NEXT;
-	if (rc == TLS_AGAIN) {
-		bool write = tls_wants_write(c->front.end.tls);
-
-		conn_wait(c, RELAY_FRONT, !write, write);
+	if (rc == TLS_AGAIN)
 		return STEP_WAIT;
-	}
 	conn_log(c, LOG_ERR, "%s", c->pool->scratch.why);
 	return rc == TLS_PLAIN && conn_service_http(c->service) ? refuse_plain(c) : STEP_RESET;
 }
 
 static uint64_t deadline(const struct conn *c)
 {
-	return conn_after(c->front.at.since, c->service->timeout.busy);
+	return handshake_deadline(c, c->front.at.since);
 }
 
 static enum step_result expired(struct conn *c)
 {
-	conn_log(c, LOG_INFO, "TIMEOUTbusy exceeded: sending reset");
-	return STEP_RESET;
+	return handshake_expired(c, &c->front.end) ? run(c, 0) : STEP_RESET;
 }
 
 const struct step tls_accept_step = {run, deadline, expired};

@@ -1,46 +1,22 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/steps/tls_connect.h"
 
-#include <stdlib.h>
-
 #include "conn/steps/answer.h"
+#include "conn/steps/handshake.h"
 #include "conn/target.h"
-#include "tls/tls.h"
 
-static void say(void *owner, int level, const char *text)
-{
-	struct conn *c = owner;
-
-	conn_log(c, level, "%s", text);
-}
-
-static const struct tls_calls calls = {.say = say};
+static const struct tls_calls calls = {.say = handshake_say, .ask = handshake_ask};
 
 static bool begin(struct conn *c)
 {
-	struct tls *tls = calloc(1, sizeof *tls);
+	struct end *end = &c->back->end;
 	char peer[NET_TEXT_MAX];
 
-	if (!tls || !tls_open(tls, c->service->tls, c->back->end.fd, &calls, c)) {
-		free(tls);
+	if (!handshake_begin(c, end, &calls))
 		return false;
-	}
-	c->back->end.tls = tls;
 	net_text(target_current(c), peer);
-	tls_resume(tls, peer);
+	tls_resume(end->tls, peer);
 	return true;
-}
-
-static void log_done(struct conn *c)
-{
-	struct tls *tls = c->back->end.tls;
-	char text[128];
-
-	if (c->service->log_level < LOG_INFO)
-		return;
-	conn_log(c, LOG_INFO, "TLS connected: %s", tls_origin(tls));
-	tls_describe(tls, text);
-	conn_log(c, LOG_INFO, "%s", text);
 }
 
 static enum step_result run(struct conn *c, unsigned events)
@@ -50,31 +26,25 @@ static enum step_result run(struct conn *c, unsigned events)
 	(void)events;
 	if (!c->back->end.tls && !begin(c))
 		return STEP_RESET;
-	rc = tls_handshake(c->back->end.tls, c->pool->scratch.why);
+	rc = handshake_run(c, &c->back->end);
 	if (rc == 1) {
-		log_done(c);
+		handshake_log(c, &c->back->end, "TLS connected");
 		return STEP_NEXT;
 	}
-	if (rc == TLS_AGAIN) {
-		bool write = tls_wants_write(c->back->end.tls);
-
-		conn_wait(c, RELAY_FRONT, false, false);
-		conn_wait(c, RELAY_BACK, !write, write);
+	if (rc == TLS_AGAIN)
 		return STEP_WAIT;
-	}
 	conn_log(c, LOG_ERR, "%s", c->pool->scratch.why);
 	return answer_unavailable(c);
 }
 
 static uint64_t deadline(const struct conn *c)
 {
-	return conn_after(c->back->at.since, c->service->timeout.busy);
+	return handshake_deadline(c, c->back->at.since);
 }
 
 static enum step_result expired(struct conn *c)
 {
-	conn_log(c, LOG_INFO, "TIMEOUTbusy exceeded: sending reset");
-	return answer_unavailable(c);
+	return handshake_expired(c, &c->back->end) ? run(c, 0) : answer_unavailable(c);
 }
 
 const struct step tls_connect_step = {run, deadline, expired};
