@@ -118,8 +118,11 @@ int forward_shutdown(CLI *c);
 /* As s_poll_wait(), but ends when TIMEOUTrequest is over; the request is then refused. */
 int forward_poll(CLI *c, int sec, int msec);
 
-/* Whether the last forward_poll() returned 1 without an event, for TIMEOUTrequest. */
-int forward_timed_out(const CLI *c);
+/*
+ * Whether the last forward_poll() had a reason to return without a descriptor that is ready:
+ * TIMEOUTrequest, or a client that is gone while nothing is read from it, which the next turn reads.
+ */
+int forward_woke(const CLI *c);
 
 /* Whether the client sent anything since the last call: a part of a head is no idle time either. */
 int forward_took(CLI *c);
@@ -127,7 +130,7 @@ int forward_took(CLI *c);
 #define FORWARD_READ(c, p, n) ((c)->forward ? forward_read(c, p, n) : SSL_read((c)->ssl, p, n))
 #define FORWARD_POLL(c, sec, msec) \
 	((c)->forward ? forward_poll(c, sec, msec) : s_poll_wait((c)->fds, sec, msec))
-#define FORWARD_NOTHING_READY(c, nothing) ((nothing) && (!(c)->forward || !forward_timed_out(c)))
+#define FORWARD_NOTHING_READY(c, nothing) ((nothing) && (!(c)->forward || !forward_woke(c)))
 #define FORWARD_PENDING(c) ((c)->forward ? forward_pending(c) : SSL_pending((c)->ssl))
 #define FORWARD_GET_SHUTDOWN(c) \
 	((c)->forward ? forward_get_shutdown(c) : SSL_get_shutdown((c)->ssl))

@@ -269,6 +269,11 @@ bool stock_socket_failed(const CLI *c, SOCKET fd)
 #endif
 }
 
+bool stock_doubts_end(const CLI *c, SOCKET fd)
+{
+	return !STOCK_HAS_END_ALONE && stock_socket_failed(c, fd);
+}
+
 void stock_set_interrupted(void)
 {
 #ifdef USE_WIN32

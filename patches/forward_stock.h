@@ -121,6 +121,9 @@ void stock_refuse_renegotiation(SERVICE_OPTIONS *s);
 /* Whether the last poll of transfer() found an end or error of fd that only a read would tell. */
 bool stock_socket_failed(const CLI *c, SOCKET fd);
 
+/* The same in a release that takes it for an error if the poll found nothing else. */
+bool stock_doubts_end(const CLI *c, SOCKET fd);
+
 /* Makes the error of the last call one that stock tries again without a word or a pause. */
 void stock_set_interrupted(void);
 

@@ -69,7 +69,7 @@ int forward_poll(CLI *c, int sec, int msec)
 	return poll_on(c, end - now);
 }
 
-int forward_timed_out(const CLI *c)
+int forward_woke(const CLI *c)
 {
-	return c->forward->timed_out;
+	return c->forward->timed_out || stock_doubts_end(c, c->ssl_rfd->fd);
 }
