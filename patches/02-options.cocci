@@ -204,3 +204,26 @@ identifier link;
 +}
 +
  relay(CLI *link) { ... }
+
+// hook: session address
+// file: src/ssl.c
+// makes: 1 stock_copy_address
+// wants: SSL_SESSION_get_ex_new_index() with a function that frees, and none that copies
+// releases: 5.15 to 5.48
+// unless: COPIES_ADDRESS
+//
+// OpenSSL 1.1.1 copies the session of a client that resumes with TLS 1.3: both then had one address,
+// which was freed with either.
+@session@
+expression number, name;
+identifier release =~ "free";
+@@
+ SSL_SESSION_get_ex_new_index(number, name, NULL,
+-    NULL,
++    stock_copy_address,
+     release)
+
+@depends on session@
+@@
+ #include "prototypes.h"
++#include "forward_stock.h"

@@ -69,6 +69,22 @@ void stock_set_client(CLI *c, const struct facts_addr *client)
 #endif
 }
 
+#if !STOCK_HAS_COPIES_ADDRESS
+int stock_copy_address(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, stock_copied data, int index,
+		       long number, void *name)
+{
+	SOCKADDR_UNION **address = (SOCKADDR_UNION **)data;
+	SOCKADDR_UNION *copied = *address;
+
+	(void)to, (void)from, (void)index, (void)number, (void)name;
+	if (copied) {
+		*address = str_alloc_detached(addr_len(copied));
+		memcpy(*address, copied, addr_len(copied));
+	}
+	return 1;
+}
+#endif
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 uint64_t stock_now(void)

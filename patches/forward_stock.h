@@ -78,6 +78,21 @@ unsigned long long stock_serial(const CLI *c);
 /* Has stock take this for the client's address; does nothing if it is no IP address. */
 void stock_set_client(CLI *c, const struct facts_addr *client);
 
+#if !STOCK_HAS_COPIES_ADDRESS
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+typedef void **stock_copied;
+#else
+typedef void *stock_copied;
+#endif
+
+/*
+ * CRYPTO_EX_dup() for the address of the backend that a session's client was led to: gives the copy
+ * of a session an address of its own, as it is freed with each.
+ */
+int stock_copy_address(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, stock_copied data, int index,
+		       long number, void *name);
+#endif
+
 /* Milliseconds on a monotonic clock; never 0. */
 uint64_t stock_now(void);
 

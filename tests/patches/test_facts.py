@@ -15,6 +15,7 @@ HEADERS = {
     "src/prototypes.h": "/* char *sni; */\nint\tverify_level;\nint s_poll_hup (void);\n// int protocol;\n",
     "src/common.h": "typedef int SOCKET;\n",
     "src/options.c": "typedef enum { CMD_HELP } CMD;\n",
+    "src/ssl.c": "i = SSL_SESSION_get_ex_new_index(0, name, NULL, NULL, free_it);\n",
     "src/client.c": "failed = get_socket_error(fd) || s_poll_hup(fds, fd); // !(a || b || c || d)\n",
 }
 
