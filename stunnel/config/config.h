@@ -30,6 +30,7 @@ struct config_globals {
 	int facility;
 	int ticket_seconds;  /* after which session tickets get a new key; 0: never */
 	int workers;	     /* how many; 0: one a core */
+	size_t variables;    /* of the environment that the file has set or removed */
 	int max_connections; /* of all sections together; 0: any number */
 	unsigned uid, gid;   /* that workers change to; 0: they keep the master's */
 };

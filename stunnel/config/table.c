@@ -65,8 +65,6 @@ static const struct values_choice failover_choice[] = {
 #define STOCK(row_name, as_we_do)                                            \
 	NOWHERE(values_unbuilt, row_name, "of stock stunnel, not built yet", \
 		.bounds.taken = as_we_do)
-#define STOCK_SECRET(row_name) \
-	NOWHERE(values_unbuilt, row_name, "of stock stunnel, not built yet", .secret = true)
 #define ENGINE(row_name, as_we_do, ...)                                               \
 	NOWHERE(values_unbuilt, row_name, "of stock stunnel with engines of OpenSSL", \
 		.bounds.taken = as_we_do, .bounds.error = no_engines, __VA_ARGS__)
@@ -104,6 +102,9 @@ static const struct row rows[] = {
 	GLOBAL("pid", values_text_or_none, pid, NULL, "file for the process id"),
 	GLOBAL("service", values_text, service, "stunnel", "name that syslog shows",
 	       .in_section = "the name is the whole program's, and stands before the sections"),
+	GLOBAL("setEnv", values_variable, variables, NULL,
+	       "NAME=VALUE for the environment; NAME alone is removed", .secret = true,
+	       .bounds.error = "An environment variable needs a name"),
 	GLOBAL("setgid", values_group, gid, NULL, "group of the workers", .in_section = owner),
 	GLOBAL("setuid", values_user, uid, NULL, "user of the workers", .in_section = owner),
 	GLOBAL("syslog", values_flag, syslog, "yes", "log to syslog"),
@@ -311,7 +312,6 @@ static const struct row rows[] = {
 	STOCK("libwrap", "no"),
 	STOCK("logId", "sequential"),
 	STOCK("sessiond", NULL),
-	STOCK_SECRET("setEnv"),
 };
 /* clang-format on */
 

@@ -294,6 +294,28 @@ const char *values_ocsp_url(const struct values_input *in, void *slot)
 	return values_text(in, slot);
 }
 
+/* At once, since libraries that the rest of the file concerns may look for it. */
+const char *values_variable(const struct values_input *in, void *slot)
+{
+	values_variable_slot *count = slot;
+	size_t len = strcspn(in->value, "=");
+	char *name;
+	int rc;
+
+	if (len == 0)
+		return in->bounds->error;
+	name = strndup(in->value, len);
+	if (!name)
+		return "Memory allocation failed";
+	rc = in->value[len] && in->value[len + 1] ? setenv(name, in->value + len + 1, 1)
+						  : unsetenv(name);
+	free(name);
+	if (rc != 0)
+		return "Memory allocation failed";
+	++*count;
+	return NULL;
+}
+
 const char *values_ticket_secret(const struct values_input *in, void *slot)
 {
 	values_ticket_secret_slot *secret = slot;

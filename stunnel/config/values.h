@@ -82,6 +82,7 @@ VALUES_SETTER(values_versions, struct tls_settings);   /* sets both bounds */
 VALUES_SETTER(values_tls_option, struct tls_settings); /* NAME sets the option, -NAME clears it */
 VALUES_SETTER(values_ocsp_flag, unsigned);	       /* adds a bit of tls_ocsp_flag() */
 VALUES_SETTER(values_ocsp_url, const char *);
+VALUES_SETTER(values_variable, size_t); /* sets, or removes, the environment's at once */
 VALUES_SETTER(values_ticket_secret, struct tls_tickets_secret);
 VALUES_SETTER(values_socket, struct net_options);
 VALUES_SETTER(values_policy, struct service);	/* service_option(); in->word may be set */

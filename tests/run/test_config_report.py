@@ -145,16 +145,21 @@ def test_what_stands_for_trust_is_told_alone(told, line):
     assert numbers(told(KEYS + "verifyChain = yes\n" + line + "\n" + WEB)) == [4]
 
 
-SECRETS = ["ticketKeySecret", "ticketMacSecret", "engineCtrl", "setEnv"]
+SECRETS = ["ticketKeySecret", "ticketMacSecret", "engineCtrl"]
 
 
-@pytest.mark.parametrize("name", [*SECRETS, "protocolPasword", "PROTOCOLUSERNAM"])
+@pytest.mark.parametrize("name", [*SECRETS, "setEnvv", "protocolPasword", "PROTOCOLUSERNAM"])
 @pytest.mark.parametrize("sign", [" = ", "=", "\t", ": "])
 def test_secrets_are_not_told(told, name, sign):
     lines = told(f"{name}{sign}s3cret=1\n" + KEYS + WEB)
     assert numbers(lines) == [1]
     assert lines[0].startswith(f'test.conf:1: "{name} = ...": ')
     assert "s3cret" not in "".join(lines)
+
+
+def test_variable_without_a_name(told):
+    [line] = told("setEnv = =s3cret\n" + KEYS + WEB)
+    assert line == 'test.conf:1: "setEnv = ...": An environment variable needs a name'
 
 
 def test_engines_are_not_used(told):

@@ -93,6 +93,16 @@ def test_a_program_is_told_who_its_client_is(each):
     assert stunnel[0]["SSL_CLIENT_DN"]
 
 
+def test_variables_of_the_environment(ours, monkeypatch):
+    """Of stock since 5.75, which Debian does not have."""
+    for name in ("GONE", "EMPTIED", "CHANGED", "KEPT"):
+        monkeypatch.setenv(name, "before")
+    lines = ["setEnv = GONE", "setEnv = EMPTIED=", "setEnv = CHANGED=a b=c", "SETENV = NEW=1"]
+    stunnel = ours("/usr/bin/env", settings="\n".join(lines) + "\n")
+    told = dict(re.findall(r"^(GONE|EMPTIED|CHANGED|KEPT|NEW)=(.*)$", said(stunnel)[0], re.M))
+    assert told == {"CHANGED": "a b=c", "KEPT": "before", "NEW": "1"}
+
+
 def test_nothing_is_told_of_a_client_without_certificate(ours, monkeypatch):
     """Not even what the daemon was started with."""
     monkeypatch.setenv("SSL_CLIENT_DN", "CN=root")
