@@ -23,6 +23,9 @@ static void check_early(struct check *r, const struct config_section *s,
 		check_refuse(r, "acceptProxy",
 			     "acceptProxy is for the section that accepts, [%.100s]",
 			     primary->service.name);
+	if (s->service.ident && !primary->service.ident)
+		check_refuse(r, "ident", "ident is for the section that accepts, [%.100s]",
+			     primary->service.name);
 	if (s->service.admit.max != 0)
 		check_refuse(r, "maxConnections",
 			     "maxConnections is for the section that accepts, [%.100s]",

@@ -39,6 +39,12 @@ static const struct values_choice level_choice[] = {{"default", -1}, {0}};
 static const struct values_choice failover_choice[] = {
 	{"prio", CONN_PRIORITY}, {"rr", CONN_ROUND_ROBIN}, {0}};
 
+static const struct values_choice log_id_choice[] = {{"sequential", CONN_LOG_SEQUENTIAL},
+						     {"unique", CONN_LOG_UNIQUE},
+						     {"thread", CONN_LOG_PROCESS},
+						     {"process", CONN_LOG_PROCESS},
+						     {0}};
+
 /* Where the setter writes; a member that is not of the setter's type does not compile. */
 #define PLACE(setter, type, member)                                             \
 	.set = setter, .offset = _Generic(&((type *)0)->member, setter##_slot * \
@@ -169,9 +175,15 @@ static const struct row rows[] = {
 	POLICY("httpMaxHead"),
 	POLICY("httpRequireLength"),
 	POLICY("httpSetHeader"),
+	SERVICE("ident", values_text_or_none, service.ident, NULL,
+		"user that clients must be, by what their hosts say (RFC 1413)"),
 	SERVICE("key", values_files, tls.key, NULL, "private key, PEM; else in cert"),
 	SERVICE("local", values_text, local, NULL,
 		"address of this host from which backends are connected"),
+	SERVICE("logId", values_unsigned, service.log_id, "sequential",
+		"what names a connection in the log: sequential, unique, thread or process",
+		.bounds.choice = log_id_choice,
+		.bounds.error = "Invalid connection identifier type"),
 	GLOBAL("maxConnections", values_integer, max_connections, "0",
 	       "connections of all sections and workers together; 0: any number",
 	       .bounds.max = INT_MAX, .bounds.error = "Illegal number of connections"),
@@ -308,9 +320,7 @@ static const struct row rows[] = {
 	ENGINE("engineDefault", NULL),
 	ENGINE("engineId", NULL),
 	ENGINE("engineNum", NULL),
-	STOCK("ident", NULL),
 	STOCK("libwrap", "no"),
-	STOCK("logId", "sequential"),
 	STOCK("sessiond", NULL),
 };
 /* clang-format on */

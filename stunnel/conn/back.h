@@ -33,6 +33,13 @@ struct back_walk {
 	uint64_t since;	 /* when this address was tried */
 };
 
+/* What the step of ident keeps; zeroed: nobody is asked. */
+struct back_ident {
+	bool asked;
+	size_t len;
+	char line[512]; /* that has come; a NUL stays behind it */
+};
+
 struct back {
 	struct back *next_ended; /* in the pool's list of ended backs */
 	struct step_at at;
@@ -40,6 +47,7 @@ struct back {
 	struct watch watch;
 	struct back_names names;
 	struct back_walk walk;
+	struct back_ident ident;
 	struct flow ahead; /* bytes of ours that go before a TLS handshake */
 };
 

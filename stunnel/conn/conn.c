@@ -5,13 +5,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
-struct conn_id conn_id(const struct conn *c)
+/* 22 digits of 62 are as much as a UUID's 128 bits; `byte % 62` is as even as a name has to be. */
+static void make_unique(char *id, size_t len)
 {
-	struct conn_id id;
+	static const char digit[] =
+		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	unsigned char random[32];
 
-	snprintf(id.text, sizeof id.text, "%llu", (unsigned long long)c->serial);
-	return id;
+	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		memset(random, 0, sizeof random);
+	for (size_t i = 0; i < len; i++)
+		id[i] = digit[random[i] % 62];
+	id[len] = '\0';
+}
+
+/* A worker has one thread, whose number is the process's. */
+static void make_id(struct conn *c)
+{
+	switch ((enum conn_log_id)c->service->log_id) {
+	case CONN_LOG_UNIQUE:
+		make_unique(c->id, 22);
+		return;
+	case CONN_LOG_PROCESS:
+		snprintf(c->id, sizeof c->id, "%d", (int)getpid());
+		return;
+	case CONN_LOG_SEQUENTIAL:
+		break;
+	}
+	snprintf(c->id, sizeof c->id, "%llu", (unsigned long long)c->serial);
 }
 
 uint64_t conn_now(const struct conn *c)
@@ -339,7 +363,12 @@ static void on_names(void *owner) /* of a back or a front */
 
 bool conn_back_begin(struct conn *c)
 {
-	struct back *b = back_open(c->route->plan.step, conn_now(c));
+	return conn_back_follow(c, c->route->plan.step);
+}
+
+bool conn_back_follow(struct conn *c, const struct step *const *plan)
+{
+	struct back *b = back_open(plan, conn_now(c));
 
 	if (!b)
 		return false;
@@ -384,6 +413,7 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 	c->service = c->accepted = service;
 	c->route = &service->route;
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
+	make_id(c);
 	c->revocation =
 		(struct revocation_wait){.wake = on_revocation, .owner = c, .serial = c->serial};
 	c->relay.scratch = &pool->scratch;

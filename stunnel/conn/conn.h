@@ -92,6 +92,7 @@ struct conn {
 	struct conn_service *accepted; /* the one before SNI, whose socket accepted */
 	struct conn_route *route;      /* where its backs lead; of `service` */
 	uint64_t serial;
+	char id[24]; /* in the log, as `logId` says */
 	struct front front;
 	struct back *back;		 /* NULL: none */
 	struct negotiation *negotiation; /* while a step negotiates; else NULL */
@@ -110,18 +111,12 @@ struct conn {
 	bool in_again;
 };
 
-/* Logs a line under the connection's serial, if the service's `debug` lets the level through. */
-#define conn_log(c, level, ...)                                                                   \
-	do {                                                                                      \
-		if ((level) <= (c)->service->log_level)                                           \
-			log_line((c)->service->log_level, conn_id(c).text, (level), __VA_ARGS__); \
+/* Logs a line under the connection's id, if the service's `debug` lets the level through. */
+#define conn_log(c, level, ...)                                                           \
+	do {                                                                              \
+		if ((level) <= (c)->service->log_level)                                   \
+			log_line((c)->service->log_level, (c)->id, (level), __VA_ARGS__); \
 	} while (0)
-
-/* The serial in decimal. */
-struct conn_id {
-	char text[24];
-};
-struct conn_id conn_id(const struct conn *c);
 
 /* Milliseconds of the loop's monotonic clock, as of the events that are handled now. */
 uint64_t conn_now(const struct conn *c);
@@ -147,6 +142,9 @@ void conn_wait_relay(struct conn *c);
 
 /* Begins a back, whose plan runs before the front's goes on. False without memory: no back. */
 bool conn_back_begin(struct conn *c);
+
+/* Begins a back with a plan of its own. */
+bool conn_back_follow(struct conn *c, const struct step *const *plan);
 
 /* Closes the back, if any; its memory stays until the loop sleeps, as its own step may call. */
 void conn_back_end(struct conn *c, enum end_close how);

@@ -23,6 +23,13 @@ enum conn_failover {
 	CONN_ROUND_ROBIN,
 };
 
+/* `logId`: what is in the brackets of a log line. */
+enum conn_log_id {
+	CONN_LOG_SEQUENTIAL = 0, /* a number for each connection of the daemon */
+	CONN_LOG_UNIQUE,	 /* random letters and digits */
+	CONN_LOG_PROCESS,	 /* the worker's number */
+};
+
 /* `transparent`; bits. */
 enum conn_transparent {
 	CONN_FROM_CLIENT = 1,	 /* backs come from the client's address */
@@ -65,6 +72,8 @@ struct conn_service {
 	struct admit_service admit;
 	struct service policy; /* what a patched stock can be told as well */
 	int log_level;
+	unsigned log_id;      /* enum conn_log_id */
+	const char *ident;    /* who clients must be to their hosts (RFC 1413); NULL: anybody */
 	bool client;	      /* TLS is the back's, and the front is plain */
 	const char *protocol; /* what is said before bytes flow; NULL: nothing */
 	struct negotiation_options negotiation;

@@ -133,7 +133,8 @@ SERVICE_LINES = [
     ("local = /run/socket", "Failed to resolve local address"),
     ("reset = 1", YES_NO),
     # of stock stunnel, and not built yet
-    ("ident = root", "not built"),
+    ("libwrap = yes", "not built"),
+    ("logId = serial", "Invalid connection identifier type"),
 ]
 
 

@@ -33,7 +33,6 @@ ANYWAY = [
     "transparent = none",
     "fips = no",
     "libwrap = no",
-    "logId = sequential",
     "OCSPaia = no",
     "client = no",
     "options = NO_TLSv1.1",

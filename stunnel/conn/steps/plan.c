@@ -7,6 +7,7 @@
 #include "conn/steps/destination.h"
 #include "conn/steps/first_head.h"
 #include "conn/steps/goal.h"
+#include "conn/steps/ident.h"
 #include "conn/steps/look_up.h"
 #include "conn/steps/negotiate.h"
 #include "conn/steps/open_back.h"
@@ -39,6 +40,8 @@ static void compile_front(struct conn_service *service)
 	struct step_plan *plan = &service->plan;
 
 	*plan = (struct step_plan){0};
+	if (service->ident)
+		add(plan, &ident_step);
 	add(plan, &proxy_in_step);
 	if (!service->client) {
 		if (negotiates(service, NEGOTIATION_EARLY))
