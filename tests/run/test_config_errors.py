@@ -304,7 +304,7 @@ WORDS = [
     ("sslVersion = TLSv1 TLSv1.1 TLSv1.2", "sslVersionMin and sslVersionMax give a range"),
     ("sslVersion = SSLv23", "one of all, SSLv3, TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3"),
     ("debug = warn", "Illegal debug level: one of emerg, alert, crit, err, warning, "),
-    ("protocol = capwin", "Protocol capwin of stock stunnel is not built yet"),
+    ("protocol = capwin", "Protocol capwin of stock stunnel is not built"),
     ("protocol = proxy-v2", "write protocol = proxy, and proxyVersion"),
     # of patches for stunnel 4 and of other servers
     ("sendproxy = on", "The argument needs to be"),
@@ -370,11 +370,6 @@ def test_endpoint_that_is_missing_is_named(load, lines, missing):
     outcome = load(GLOBALS + WEB + "[two]\ncert = {cert}\nkey = {key}\n" + lines + "\n")
     outcome.assert_refused()
     assert f"Service [two]: {ENDPOINTS}: {missing}" in outcome.stderr
-
-
-def test_socks_is_not_a_missing_endpoint(load):
-    config = GLOBALS + WEB.replace("connect = 1\n", "") + "protocol = socks\n"
-    assert "endpoints" not in load(config).stderr
 
 
 def test_empty_include_is_no_inetd_mode(load, tmp_path):
