@@ -65,6 +65,7 @@ struct config {
 	struct config_section defaults;
 	struct config_section **section;
 	size_t count;
+	bool inetd;	/* no section: the only service, section[0], has our standard streams */
 	size_t out_cap; /* the largest output buffer that a section's HTTP machine needs */
 	void *turns;	/* counters of the routes, mapped; NULL: not yet */
 	struct access_file *access; /* the list of all destinations of access logs */

@@ -7,14 +7,19 @@
 #include "config/table.h"
 #include "negotiate/negotiators.h"
 
+void protocol_no_address(struct check *r, const char *clients, const char *of)
+{
+	check_refuse(r, "protocol",
+		     "version 1 of the PROXY protocol names a client's IP address, and "
+		     "%s%.200s have none (proxyVersion = 2 says so)",
+		     clients, of);
+}
+
 void protocol_check_clients(struct check *r, const struct values_list *accept)
 {
 	for (size_t i = 0; i < accept->count; i++)
 		if (accept->item[i][0] == '/')
-			check_refuse(r, "protocol",
-				     "version 1 of the PROXY protocol names a client's IP address, "
-				     "and clients of %.200s have none (proxyVersion = 2 says so)",
-				     accept->item[i]);
+			protocol_no_address(r, "clients of ", accept->item[i]);
 }
 
 static void check_proxy(struct check *r, const struct config_section *s)

@@ -17,4 +17,7 @@ void protocol_make(struct check *check);
  */
 void protocol_check_clients(struct check *check, const struct values_list *accept);
 
+/* Reports such clients, by a noun in the plural, and the end of it. */
+void protocol_no_address(struct check *check, const char *clients, const char *of);
+
 #endif

@@ -259,16 +259,29 @@ static void check_path(struct reader *r, const char *option, const char *path, c
 static void check_globals(struct reader *r)
 {
 	const struct config *config = r->target.config;
-	struct report_place place = {.order = r->order, .service = "Global options"};
 
+	if (config->inetd)
+		return;
 	check_path(r, "output", config->globals.output, "Log");
 	check_path(r, "pid", config->globals.pid, "Pid");
+}
+
+/* Without a section the lines are a service's whose client is there (inetd). */
+static void open_inetd(struct reader *r)
+{
+	struct config *config = r->target.config;
+	const struct config_section *d = &config->defaults;
+	struct report_place place = {.line = table_line(d, "include"), .service = "Global options"};
+
 	if (config->count != 0 || r->unread)
 		return;
-	place.line = table_line(&config->defaults, "include");
-	report_add(&r->report, REPORT_ERROR, &place, "%s",
-		   place.line ? "No section: there is none in this directory either"
-			      : "No section: inetd mode is not built yet");
+	if (place.line && d->connect_to.count == 0 && !d->service.program.path) {
+		report_add(&r->report, REPORT_ERROR, &place,
+			   "No section: there is none in this directory either");
+		return;
+	}
+	config->inetd = true;
+	open_section(r, config->globals.service);
 }
 
 static void read_fd(struct reader *r, int fd)
@@ -310,6 +323,7 @@ static void finish(struct reader *r, enum reader_use use)
 {
 	struct config *config = r->target.config;
 
+	open_inetd(r);
 	finish_section(r, r->order);
 	addresses_resolve(config, &r->report);
 	check_globals(r);

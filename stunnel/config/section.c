@@ -32,6 +32,12 @@ static void check_early(struct check *r, const struct config_section *s,
 			     primary->service.name);
 }
 
+/* Whether clients come by server name; in a client section `sni` is a name to ask for. */
+static bool joins(const struct config_section *s)
+{
+	return s->sni && !s->service.client;
+}
+
 /* `sni = PRIMARY:PATTERN`: the pattern is entered with the primary, which must stand before. */
 static bool join_primary(struct check *r, struct config_section *s)
 {
@@ -90,11 +96,11 @@ static void make_program(struct check *r, struct config_section *s)
 
 	if (!program->path)
 		return;
-	if (s->accept_on.count == 0 && s->connect_to.count != 0) {
-		check_refuse(r, "exec",
-			     "A program at one end and connect at the other: not built yet");
-		return;
-	}
+	s->service.program_calls = !r->config->inetd && s->accept_on.count == 0 &&
+				   s->connect_to.count != 0 && !joins(s);
+	if (s->service.program_calls && s->service.send_proxy &&
+	    s->service.policy.proxy.version == 1)
+		protocol_no_address(r, "programs", "");
 	program->argv = program_words(r, s);
 	program->keep_stderr = r->config->globals.foreground == CONFIG_FOREGROUND;
 	if (access(config_outside(r->config, program->path), X_OK) != 0)
@@ -114,32 +120,60 @@ static void check_owner(struct check *r, const struct config_section *s)
 					     "The owner of a Unix socket is not built yet");
 }
 
-/* Other options that make an endpoint in stock are not built, and were refused at their lines. */
+/* The other ends that a section names; one is right. */
+struct ends {
+	bool written, destined, run;
+	bool asked; /* the client says where to connect */
+};
+
+static const char *endpoints_fault(const struct config_section *s, const struct ends *e, bool inetd)
+{
+	bool accepts = s->accept_on.count != 0, comes = accepts || joins(s);
+
+	return inetd && comes	      ? "no [section] stands before 'accept' or 'sni'"
+	       : accepts && joins(s)  ? "'accept' and 'sni' are two for one"
+	       : e->written && e->run ? "'connect' and 'exec' are two for one"
+	       : e->written && e->destined
+		       ? "'connect' and 'transparent = destination' are two for "
+			 "one"
+	       : e->asked && (e->written || e->destined || e->run)
+		       ? "the client of 'protocol = socks' says where to connect"
+	       : inetd ? "there is no [section], and 'connect' is missing"
+	       : comes ? "'connect' is missing"
+	       : e->written || e->destined || e->run || e->asked
+		       ? "'accept' is missing"
+		       : "'accept' and 'connect' are missing";
+}
+
+/*
+ * Other options that make an endpoint in stock are not built, and were refused at their lines. A
+ * service without sections has its client already, and its lines may be a section's that lacks
+ * its header.
+ */
 static void check_endpoints(struct check *r, const struct config_section *s)
 {
 	const struct negotiator *row =
 		s->protocol ? negotiators_of(s->protocol, s->service.client) : NULL;
-	bool accepts = s->accept_on.count != 0, written = s->connect_to.count != 0,
-	     destined = s->service.transparent & CONN_TO_DESTINATION,
-	     runs = s->service.program.path, asked = row && row->endpoint,
-	     connects = written || destined || runs || asked;
-	bool joins = s->sni && !s->service.client; /* of a client it is a name to ask for */
+	struct ends e = {
+		.written = s->connect_to.count != 0,
+		.destined = s->service.transparent & CONN_TO_DESTINATION,
+		.run = s->service.program.path,
+		.asked = row && row->endpoint,
+	};
+	bool inetd = r->config->inetd, accepts = s->accept_on.count != 0,
+	     one = e.written + e.destined + e.run + e.asked == 1;
 
 	if (CHECK_REFUSED(r, "accept", "connect", "sni", "exec", "client", "protocol",
 			  "transparent"))
 		return;
-	if (written + destined + runs + asked == 1 && accepts != joins)
+	if (inetd ? one && !accepts && !joins(s)
+		  : (one && accepts != joins(s)) ||
+			    (s->service.program_calls && !e.destined && !e.asked))
 		return;
-	check_refuse(r, NULL, "Each service must define two endpoints: %s",
-		     accepts && joins  ? "'accept' and 'sni' are two for one"
-		     : written && runs ? "'connect' and 'exec' are two for one"
-		     : asked && (written || destined || runs)
-			     ? "the client of 'protocol = socks' says where to connect"
-		     : written && destined
-			     ? "'connect' and 'transparent = destination' are two for one"
-		     : accepts || joins ? "'connect' is missing"
-		     : connects		? "'accept' is missing"
-					: "'accept' and 'connect' are missing");
+	check_refuse(r, NULL, "%s: %s",
+		     inetd ? "Inetd mode must define one endpoint"
+			   : "Each service must define two endpoints",
+		     endpoints_fault(s, &e, inetd));
 }
 
 /* Connections can come from clients' addresses only where workers have the right. */
@@ -155,6 +189,9 @@ static void check_transparent(struct check *r, const struct config_section *s)
 				     "Transparent source needs a socket: clients of "
 				     "%.200s have no IP address",
 				     s->accept_on.item[i]);
+	if (s->service.program_calls)
+		check_refuse(r, "transparent",
+			     "Transparent source needs a socket: a program has no IP address");
 	rc = net_foreign();
 	if (rc == 0 && r->config->globals.uid != 0)
 		check_tell(r, REPORT_FAULT, table_line(s, "transparent"),
@@ -192,7 +229,7 @@ static void check_redirect(struct check *r, struct config_section *s)
 /* Checks options of core/service.c against one another. */
 static void check_policy(struct check *r, const struct config_section *s)
 {
-	unsigned parts = (s->accept_on.count != 0 ? SERVICE_ACCEPTS : 0) |
+	unsigned parts = (s->accept_on.count != 0 || r->config->inetd ? SERVICE_ACCEPTS : 0) |
 			 (s->service.send_proxy ? SERVICE_SENDS_PROXY : 0);
 	struct service_fault fault;
 	size_t at = 0;
@@ -260,7 +297,7 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 	log_main(LOG_INFO, "Initializing service [%s]", service->name);
 	make_access(r, s);
 	protocol_make(r);
-	if (s->sni && !service->client)
+	if (joins(s))
 		join_primary(r, s);
 	make_program(r, s);
 	check_endpoints(r, s);

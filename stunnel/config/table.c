@@ -36,6 +36,7 @@ static const struct values_choice foreground_choice[] = {{"no", CONFIG_BACKGROUN
 static const struct values_choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
 static const struct values_choice compressions[] = {{"deflate", 0}, {"zlib", 0}, {"rle", 0}, {0}};
 static const struct values_choice level_choice[] = {{"default", -1}, {0}};
+static const struct values_choice retry_choice[] = {{"no", -1}, {"yes", 1000}, {0}};
 static const struct values_choice failover_choice[] = {
 	{"prio", CONN_PRIORITY}, {"rr", CONN_ROUND_ROBIN}, {0}};
 
@@ -89,7 +90,6 @@ static const struct values_choice transparent_choice[] = {
 static const char randomness[] = "OpenSSL takes its randomness from the system";
 static const char no_engines[] = "Specified option name is not valid here: engines of OpenSSL are "
 				 "not used, 'provider' loads what took their place";
-static const char only_exec[] = "it is for programs in place of accept, which are not built";
 static const char owner[] =
 	"the workers' user and group stand before the sections; here they own a Unix socket";
 
@@ -235,6 +235,10 @@ static const struct row rows[] = {
 		"refuse clients without certificate"),
 	SERVICE("reset", values_flag, service.reset, "yes",
 		"end a broken connection by a TCP reset, not by a FIN"),
+	SERVICE("retry", values_integer, service.retry_ms, "no",
+		"start a program in place of accept again: yes, no, or after so many milliseconds",
+		.bounds.choice = retry_choice, .bounds.max = INT_MAX,
+		.bounds.error = "Illegal retry delay"),
 	SERVICE("securityLevel", values_integer, tls.security_level, "default",
 		"OpenSSL's security level, 0 to 5", .bounds.choice = level_choice, BOUNDS(0, 5),
 		.bounds.error = "Illegal security level"),
@@ -306,8 +310,6 @@ static const struct row rows[] = {
 	IDLE("listenqueue", "the queue is as long as the kernel allows", .bounds.max = INT_MAX,
 	     .bounds.error = "Illegal length of a queue"),
 	IDLE("protocolDomain", "NTLM is not built"),
-	IDLE("retry", only_exec, .bounds.choice = values_yes_no, .bounds.max = INT_MAX,
-	     .bounds.error = "Illegal retry delay"),
 	IDLE("RNDbytes", randomness, SECONDS,
 	     .bounds.error = "Illegal number of bytes to read from random seed files"),
 	IDLE("RNDfile", randomness),

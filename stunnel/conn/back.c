@@ -10,7 +10,7 @@ struct back *back_open(const struct step *const *plan, uint64_t now)
 	if (!b)
 		return NULL;
 	b->at = (struct step_at){plan, now};
-	b->end.fd = -1;
+	b->end = end_of(-1);
 	return b;
 }
 

@@ -86,7 +86,8 @@ static void conn_close(struct conn *c, enum step_result end)
 static void conn_free(struct conn *c)
 {
 	struct conn_pool *pool = c->pool;
-	bool room = admit_leave(&pool->admit, &c->accepted->admit);
+	struct conn_service *accepted = c->accepted;
+	bool room = admit_leave(&pool->admit, &accepted->admit);
 
 	if (c->next)
 		c->next->previous = c->previous;
@@ -98,7 +99,7 @@ static void conn_free(struct conn *c)
 	relay_free(&c->relay);
 	free(c);
 	if (pool->on_end)
-		pool->on_end(pool->owner, room);
+		pool->on_end(pool->owner, accepted, room);
 }
 
 static void release(struct conn *c)
@@ -170,8 +171,10 @@ static void client_left(struct conn *c, int status)
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
 	struct conn *c = handle->data;
-	bool front = handle == c->front.watch.handle;
-	struct watch *w = front ? &c->front.watch : &c->back->watch;
+	bool back = c->back && handle == c->back->watch.handle, front = !back;
+	struct watch *w = back				    ? &c->back->watch
+			  : handle == c->front.watch.handle ? &c->front.watch
+							    : &c->front.watch_out;
 	unsigned read = front ? CONN_FRONT_READ : CONN_BACK_READ;
 	unsigned write = front ? CONN_FRONT_WRITE : CONN_BACK_WRITE;
 
@@ -183,20 +186,6 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 		events = UV_READABLE | UV_WRITABLE;
 	}
 	conn_run(c, (events & UV_READABLE ? read : 0) | (events & UV_WRITABLE ? write : 0));
-}
-
-void conn_wait(struct conn *c, enum relay_side side, bool read, bool write)
-{
-	struct end *end = c->relay.end[side];
-	int interest = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
-
-	if (!end_is_open(end))
-		return;
-	if (interest == 0 && side == RELAY_FRONT && end->state == END_LIVE)
-		interest = UV_DISCONNECT;
-	if (!watch_for(side == RELAY_FRONT ? &c->front.watch : &c->back->watch, c->pool->loop,
-		       end->fd, interest, on_poll, c))
-		conn_close(c, STEP_RESET);
 }
 
 static void on_idle(uv_idle_t *handle)
@@ -228,6 +217,30 @@ static void run_again_soon(struct conn *c)
 	c->next_again = pool->again;
 	pool->again = c;
 	uv_idle_start(&pool->busy, on_idle);
+}
+
+static void watch(struct conn *c, struct watch *w, int fd, int interest)
+{
+	if (!watch_for(w, c->pool->loop, fd, interest, on_poll, c))
+		conn_close(c, STEP_RESET);
+	else if (w->always && (interest & (UV_READABLE | UV_WRITABLE)))
+		run_again_soon(c);
+}
+
+void conn_wait(struct conn *c, enum relay_side side, bool read, bool write)
+{
+	struct end *end = c->relay.end[side];
+	int interest = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
+
+	if (!end_is_open(end))
+		return;
+	if (interest == 0 && side == RELAY_FRONT && end->state == END_LIVE)
+		interest = UV_DISCONNECT;
+	if (end->out != end->fd) {
+		watch(c, &c->front.watch_out, end->out, interest & UV_WRITABLE);
+		interest &= ~UV_WRITABLE;
+	}
+	watch(c, side == RELAY_FRONT ? &c->front.watch : &c->back->watch, end->fd, interest);
 }
 
 void conn_wait_relay(struct conn *c)
@@ -393,21 +406,15 @@ void conn_back_end(struct conn *c, enum end_close how)
 
 /* --- beginning and end ------------------------------------------------------------------------ */
 
-void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
-	       const struct net_addr *peer)
+/* A connection whose front is open; NULL without memory, or if the client has gone already. */
+static struct conn *new_conn(struct conn_pool *pool, struct conn_service *service,
+			     const struct end *end, const struct net_addr *peer)
 {
-	struct conn *c;
-	char text[NET_TEXT_MAX];
+	struct conn *c = calloc(1, sizeof *c);
 
-	if (!admit_enter(&pool->admit, &service->admit, service->name)) {
-		net_close(fd, false);
-		return;
-	}
-	c = calloc(1, sizeof *c);
-	if (!c) {
-		admit_leave(&pool->admit, &service->admit);
-		net_close(fd, true);
-		return;
+	if (!c || !front_open(&c->front, end, peer, service->plan.step)) {
+		free(c);
+		return NULL;
 	}
 	c->pool = pool;
 	c->service = c->accepted = service;
@@ -418,28 +425,51 @@ void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
 		(struct revocation_wait){.wake = on_revocation, .owner = c, .serial = c->serial};
 	c->relay.scratch = &pool->scratch;
 	c->relay.end[RELAY_FRONT] = &c->front.end;
-	net_options_set(&service->options, NET_LOCAL, fd);
-	if (!front_open(&c->front, fd, peer, service->plan.step)) {
-		admit_leave(&pool->admit, &service->admit);
-		net_close(fd, true);
-		free(c);
-		return;
-	}
 	c->front.goal.wait = (struct resolve_wait){.wake = on_names, .owner = c};
 	c->front.facts.plain = service->client;
 	front_name(&c->front, pool->shared->start, c->serial);
+	c->front.at.since = conn_now(c);
+	return c;
+}
+
+static void tell_accepted(struct conn *c, const struct net_addr *peer)
+{
+	char text[NET_TEXT_MAX] = "";
+
+	if (peer)
+		net_text(peer, text);
+	conn_log(c, LOG_DEBUG, "Service [%s] started", c->service->name);
+	conn_log(c, LOG_NOTICE, "Service [%s] accepted connection%s%s", c->service->name,
+		 peer ? " from " : "", text);
+}
+
+bool conn_open(struct conn_pool *pool, struct conn_service *service, struct end *end,
+	       const struct net_addr *peer)
+{
+	struct conn *c;
+
+	if (!admit_enter(&pool->admit, &service->admit, service->name)) {
+		end_close(end, END_FIN);
+		return false;
+	}
+	net_options_set(&service->options, NET_LOCAL, end->fd);
+	c = new_conn(pool, service, end, peer);
+	if (!c) {
+		admit_leave(&pool->admit, &service->admit);
+		end_close(end, END_RESET);
+		return false;
+	}
 	uv_timer_init(pool->loop, &c->timer);
 	c->timer.data = c;
 	c->references = 1;
 	c->armed = UINT64_MAX;
-	c->front.at.since = conn_now(c);
 	c->next = pool->first;
 	if (c->next)
 		c->next->previous = c;
 	pool->first = c;
-	net_text(peer, text);
-	conn_log(c, LOG_NOTICE, "Service [%s] accepted connection from %s", service->name, text);
+	tell_accepted(c, peer);
 	conn_run(c, CONN_ALL_EVENTS);
+	return true;
 }
 
 bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,

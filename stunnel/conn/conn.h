@@ -59,8 +59,11 @@ struct conn_pool {
 	struct conn *again; /* connections to be run again before the loop sleeps */
 	uv_prepare_t reaper;
 	uv_idle_t busy;
-	/* Called when a connection has been freed. room: the worker was full until now. */
-	void (*on_end)(void *owner, bool room);
+	/*
+	 * Called when a connection that the service had accepted has been freed. room: the worker
+	 * was full until now.
+	 */
+	void (*on_end)(void *owner, const struct conn_service *accepted, bool room);
 	void *owner;
 };
 
@@ -78,8 +81,11 @@ bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
 void conn_pool_close(struct conn_pool *pool);
 void conn_pool_free(struct conn_pool *pool);
 
-/* Serves the accepted socket fd, and owns it: without room or memory fd is closed. Copies *peer. */
-void conn_open(struct conn_pool *pool, struct conn_service *service, int fd,
+/*
+ * Serves a client's end, and owns it. peer: of an accepted socket; NULL: the client has no address.
+ * False, with the end closed, if there is no room or memory: then on_end() is not called.
+ */
+bool conn_open(struct conn_pool *pool, struct conn_service *service, struct end *end,
 	       const struct net_addr *peer);
 
 /* --- for the steps ---------------------------------------------------------------------------- */

@@ -36,7 +36,7 @@ ssize_t end_write(struct end *e, const char *p, size_t len, char why[static TLS_
 
 	if (e->tls)
 		return tls_write(e->tls, p, len, why);
-	n = net_write(e->fd, p, len);
+	n = net_write(e->out, p, len);
 	if ((n == -EPIPE || n == -ECONNRESET || n == -EIO) && e->program)
 		n = (ssize_t)len; /* nobody will read that any more; what it has said goes on */
 	return plain_result(n, "writesocket", why);
@@ -51,7 +51,7 @@ bool end_shutdown(struct end *e)
 {
 	if (e->tls)
 		return tls_shutdown(e->tls) != TLS_AGAIN;
-	net_shutdown(e->fd);
+	net_shutdown(e->fd, e->out);
 	return true;
 }
 
@@ -77,7 +77,9 @@ void end_close(struct end *e, enum end_close how)
 			tls_shutdown(e->tls);
 		end_make_plain(e);
 	}
+	if (e->out >= 0 && e->out != e->fd)
+		net_close(e->out, reset);
 	if (e->fd >= 0)
 		net_close(e->fd, reset);
-	*e = (struct end){.fd = -1};
+	*e = end_of(-1);
 }

@@ -9,8 +9,9 @@
 #include "tls/tls.h"
 
 /*
- * One of the two ends that a connection joins: a non-blocking socket, plain or with TLS on it.
- * Whoever moves bytes sees no difference. Knows readiness, not the event loop.
+ * One of the two ends that a connection joins: a non-blocking socket, or a descriptor to read from
+ * and one to write to, plain or with TLS on it. Whoever moves bytes sees no difference. Knows
+ * readiness, not the event loop.
  */
 
 /* What is known of the peer; only ever moves on. */
@@ -21,7 +22,8 @@ enum end_state {
 };
 
 struct end {
-	int fd; /* -1: none (yet, or any more) */
+	int fd;	 /* that is read from; -1: none (yet, or any more) */
+	int out; /* that is written to: fd, or a second one, as of a pair of pipes */
 	enum end_state state;
 	bool program;	 /* whose exit is an end like any other, whatever it has not read */
 	struct tls *tls; /* owned; NULL: plain, or before its handshake */
@@ -34,6 +36,12 @@ enum end_close {
 	END_RESET,     /* as END_CUT, and bytes under way need not arrive */
 	END_FIN,       /* as END_CUT, but even a plain socket ends without a reset */
 };
+
+/* The plain end that is one descriptor, for both directions. */
+static inline struct end end_of(int fd)
+{
+	return (struct end){.fd = fd, .out = fd};
+}
 
 /* As tls_read() and tls_write(); TLS_END is a FIN as well, and a plain socket is never TLS_CUT. */
 ssize_t end_read(struct end *e, char *p, size_t len, char why[static TLS_WHY_MAX]);
@@ -48,7 +56,8 @@ bool end_shutdown(struct end *e);
 /* Goes on without TLS, of which nothing was sent yet. */
 void end_make_plain(struct end *e);
 
-/* Tells the peer what `how` says, closes the socket, if any, and frees its TLS: fd is -1 then. */
+/* Tells the peer what `how` says, closes its descriptors, if any, and frees its TLS: fd is -1 then.
+ */
 void end_close(struct end *e, enum end_close how);
 
 /* Whether written bytes wait for the socket: no more are taken until they have gone. */

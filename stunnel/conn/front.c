@@ -4,17 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-bool front_open(struct front *f, int fd, const struct net_addr *peer,
+bool front_open(struct front *f, const struct end *end, const struct net_addr *peer,
 		const struct step *const *plan)
 {
-	struct net_addr local;
+	static const struct net_addr unnamed = {sizeof(sa_family_t), {.sa.sa_family = AF_UNIX}};
+	struct net_addr local = unnamed;
 
-	if (net_local(fd, &local) != 0)
+	if (peer && net_local(end->fd, &local) != 0)
 		return false;
 	f->at.current = plan;
-	f->end.fd = fd;
-	f->peer = *peer;
-	net_facts(peer, &f->facts.peer);
+	f->end = *end;
+	f->peer = peer ? *peer : unnamed;
+	net_facts(&f->peer, &f->facts.peer);
 	f->facts.client = f->facts.peer;
 	net_facts(&local, &f->own);
 	f->facts.server = f->own;
@@ -49,6 +50,7 @@ void front_end_look_up(struct front *f)
 void front_close(struct front *f, enum end_close how)
 {
 	watch_close(&f->watch);
+	watch_close(&f->watch_out);
 	end_close(&f->end, how);
 	free(f->header.p);
 	f->header = (struct front_header){0};

@@ -12,7 +12,10 @@
 #include "sys/net.h"
 #include "sys/resolve.h"
 
-/* The end that was accepted: the client's, which lasts as long as its connection. */
+/*
+ * The client's end, which lasts as long as its connection: an accepted socket, what the program was
+ * started with (inetd), or a program in place of a client.
+ */
 
 /* What the step proxy_in keeps: the PROXY header that came, or its beginning. Zeroed: none. */
 struct front_header {
@@ -30,8 +33,8 @@ struct front_goal {
 struct front {
 	struct step_at at;
 	struct end end;
-	struct watch watch;
-	struct net_addr peer;  /* who connected */
+	struct watch watch, watch_out; /* of end.fd, and of end.out where that is another one */
+	struct net_addr peer;	       /* who connected */
 	struct facts_addr own; /* the accepted socket's address, whatever a PROXY header says */
 	struct facts facts;    /* what is known of the client, to be told to the back */
 	char id[FACTS_ID_MAX]; /* facts.conn_id */
@@ -40,10 +43,11 @@ struct front {
 };
 
 /*
- * Fills the zeroed *f for an accepted socket, which the front owns, at the plan's first step. False
- * if the client has gone already: then fd stays the caller's.
+ * Fills the zeroed *f for an end, which the front owns, at the plan's first step. peer: of an
+ * accepted socket; NULL: the client has no address. False if an accepted client has gone already:
+ * then the end stays the caller's.
  */
-bool front_open(struct front *f, int fd, const struct net_addr *peer,
+bool front_open(struct front *f, const struct end *end, const struct net_addr *peer,
 		const struct step *const *plan);
 
 /* Names the connection by the start of the daemon and its serial, both in hexadecimal. */

@@ -77,7 +77,9 @@ struct conn_service {
 	bool client;	      /* TLS is the back's, and the front is plain */
 	const char *protocol; /* what is said before bytes flow; NULL: nothing */
 	struct negotiation_options negotiation;
-	struct program program; /* of `exec`, in place of targets; its path is NULL: none */
+	struct program program; /* of `exec`; its path is NULL: none */
+	bool program_calls;	/* it is the client, and else what stands in place of targets */
+	int retry_ms;		/* after its end it is started again; negative: it is not */
 	struct tls_ctx *tls;
 	bool asks; /* it, or one that a server name leads to, asks whether peers were revoked */
 	int ocsp_seconds;    /* for which the answers of all responders are awaited, as a timeout */

@@ -5,13 +5,17 @@
 
 static bool watch_open(struct watch *w, uv_loop_t *loop, int fd, void *owner)
 {
+	int rc;
+
 	w->handle = malloc(sizeof *w->handle);
 	if (!w->handle)
 		return false;
-	if (uv_poll_init(loop, w->handle, fd) != 0) {
+	rc = uv_poll_init(loop, w->handle, fd);
+	if (rc != 0) {
 		free(w->handle);
 		w->handle = NULL;
-		return false;
+		w->always = rc == UV_EPERM; /* as epoll_ctl(2) says of regular files */
+		return w->always;
 	}
 	w->handle->data = owner;
 	return true;
@@ -22,13 +26,15 @@ bool watch_for(struct watch *w, uv_loop_t *loop, int fd, int interest, uv_poll_c
 {
 	if (interest == w->interest)
 		return true;
-	if (!w->handle && !watch_open(w, loop, fd, owner))
+	if (!w->handle && !w->always && !watch_open(w, loop, fd, owner))
 		return false;
+	w->interest = interest;
+	if (w->always)
+		return true;
 	if (interest != 0)
 		uv_poll_start(w->handle, interest, on_event);
 	else
 		uv_poll_stop(w->handle);
-	w->interest = interest;
 	return true;
 }
 

@@ -100,6 +100,8 @@ static bool bind_section(struct bind_address **list, struct config_section *sect
 	size_t bound = 0;
 	char text[NET_TEXT_MAX];
 
+	if (section->service.program_calls)
+		log_main(LOG_DEBUG, "Skipped exec+connect service [%s]", section->service.name);
 	for (size_t i = 0; i < section->accept.count; i++) {
 		const struct net_addr *addr = &section->accept.addr[i];
 		int error;

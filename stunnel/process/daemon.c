@@ -66,16 +66,43 @@ bool daemon_fork(void)
 	return true;
 }
 
+/* The two numbers are one socket if inetd has duplicated it. */
+static bool is_one_socket(int a, int b)
+{
+	struct stat first, second;
+
+	return fstat(a, &first) == 0 && fstat(b, &second) == 0 && S_ISSOCK(first.st_mode) &&
+	       first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+bool daemon_take_streams(int streams[2], bool keep_stderr)
+{
+	bool one = is_one_socket(STDIN_FILENO, STDOUT_FILENO);
+
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	streams[0] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	streams[1] = one ? streams[0] : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (null_fd < 0 || streams[0] < 0 || streams[1] < 0)
+		return failed("standard streams");
+	dup2(null_fd, STDIN_FILENO);
+	dup2(null_fd, STDOUT_FILENO);
+	if (!keep_stderr)
+		return true;
+	close(null_fd);
+	null_fd = -1;
+	return true;
+}
+
 void daemon_detach(void)
 {
 	log_started();
-	if (ready_fd < 0)
-		return;
 	for (int fd = 0; null_fd >= 0 && fd <= 2; fd++)
 		dup2(null_fd, fd);
 	if (null_fd > 2)
 		close(null_fd);
 	null_fd = -1;
+	if (ready_fd < 0)
+		return;
 	if (chdir("/") != 0)
 		failed("chdir");
 	close(ready_fd);

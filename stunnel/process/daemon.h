@@ -14,6 +14,13 @@
 bool daemon_standard_streams(void);
 
 /*
+ * Moves standard input and output, for inetd mode, to two other descriptors, or twice the same one
+ * if both are one socket; /dev/null takes their places, and that of standard error unless it is
+ * kept, at daemon_detach(). False, logged, if there are no descriptors.
+ */
+bool daemon_take_streams(int streams[2], bool keep_stderr);
+
+/*
  * Returns true in a new background process. The calling process exits: with 0 at daemon_ready(), or
  * with the background process's status. False, in the calling process, if fork() or pipe() failed.
  */
@@ -22,7 +29,10 @@ bool daemon_fork(void);
 /* Has the process that called daemon_fork() exit with 0; then as daemon_detach(). */
 void daemon_ready(void);
 
-/* Ends the start for the log; a background process goes to / with /dev/null as standard streams. */
+/*
+ * Ends the start for the log; /dev/null takes the place of standard streams that are not kept; and
+ * a background process goes to the directory /.
+ */
 void daemon_detach(void);
 
 /*

@@ -49,6 +49,15 @@ static void close_pairs(struct generation *g)
 	g->ask = g->asked = NULL;
 }
 
+static void close_streams(struct generations *all)
+{
+	if (all->streams[1] >= 0 && all->streams[1] != all->streams[0])
+		close(all->streams[1]);
+	if (all->streams[0] >= 0)
+		close(all->streams[0]);
+	all->streams[0] = all->streams[1] = -1;
+}
+
 /* --- in the process of a child ---------------------------------------------------------------- */
 
 /* Closes other generations' logs: a log that any process holds open keeps its disk space. */
@@ -66,8 +75,10 @@ static void enter(void *owner, const struct child_kind *kind)
 	for (struct generation *g = all->first; g; g = g->next)
 		if (g != mine)
 			close_pairs(g);
-	if (!(kind->keeps & CHILD_KEEPS_SOCKETS))
+	if (!(kind->keeps & CHILD_KEEPS_SOCKETS)) {
 		bind_let_go(&all->addresses);
+		close_streams(all);
+	}
 }
 
 static void leave(void *owner)
@@ -104,6 +115,7 @@ static int run_worker(void *owner, const struct child_place *place)
 		.place = place,
 		.ask = g->ask ? g->ask[place->index] : -1,
 		.socket = sockets,
+		.stream = {all->streams[0], all->streams[1]},
 		.lifeline = all->lifeline[0],
 	};
 	int status;
@@ -162,6 +174,8 @@ static size_t worker_count(const struct config *config)
 {
 	cpu_set_t cpus;
 
+	if (config->inetd)
+		return 1;
 	if (config->globals.workers > 0)
 		return (size_t)config->globals.workers;
 	if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
@@ -298,6 +312,12 @@ static void tell_room(const struct generation *g)
 	if ((size_t)g->config->globals.max_connections > room * g->workers)
 		log_main(LOG_WARNING, "maxConnections = %d is more than %zu workers can hold",
 			 g->config->globals.max_connections, g->workers);
+}
+
+void generation_serve_streams(struct generations *all)
+{
+	close_streams(all);
+	child_drain(&all->first->children);
 }
 
 bool generation_start(struct generations *all, struct generation *g)

@@ -23,6 +23,7 @@ struct generation {
 struct generations {
 	struct generation *first;	/* the newest */
 	struct bind_address *addresses; /* listened on for the newest configuration */
+	int streams[2]; /* what inetd started us with, to read from and to write to; else -1 */
 	struct conn_shared *shared;
 	int lifeline[2]; /* a pipe without data: children read its end when the master ends */
 	char **name;	 /* of each section so far; place i has column BOARD_ALL + 1 + i */
@@ -45,6 +46,12 @@ void generation_stop(struct generations *all);
 
 /* After SIGCHLD: calls child_ended() for ended processes, and frees drained generations. */
 void generation_reap(struct generations *all);
+
+/*
+ * For inetd mode, once the generation runs: only its worker has the streams then, and no child of
+ * it is replaced. There is no generation any more when the worker's connection has ended.
+ */
+void generation_serve_streams(struct generations *all);
 
 /* Frees all generations and closes the addresses. */
 void generation_forget(struct generations *all);

@@ -73,7 +73,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		}
 		fd = net_accept(l->fd, &peer);
 		if (fd >= 0) {
-			conn_open(l->pool, l->service, fd, &peer);
+			struct end end = end_of(fd);
+
+			conn_open(l->pool, l->service, &end, &peer);
 			continue;
 		}
 		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)

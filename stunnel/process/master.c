@@ -132,7 +132,10 @@ static void handle_signal(struct master *m, int number)
 {
 	switch (number) {
 	case SIGHUP:
-		reload(m);
+		if (m->generations.first->config->inetd)
+			m->ending = true; /* the terminal's user has left */
+		else
+			reload(m);
 		break;
 	case SIGUSR1:
 		reopen_logs(m);
@@ -166,7 +169,7 @@ static int sooner(int a, int b)
 
 static void serve(struct master *m)
 {
-	while (!m->ending) {
+	while (!m->ending && m->generations.first) {
 		struct generation *newest = m->generations.first;
 		int ms = sooner(child_replace(&newest->children),
 				tls_tickets_rotate(newest->config->globals.ticket_seconds));
@@ -208,12 +211,16 @@ static void end(struct master *m)
 static bool start(struct master *m, struct generation *g)
 {
 	const struct config_globals *globals = &g->config->globals;
+	bool inetd = g->config->inetd, in_background = globals->foreground == CONFIG_BACKGROUND;
 
+	if (inetd &&
+	    !daemon_take_streams(m->generations.streams, globals->foreground == CONFIG_FOREGROUND))
+		return false;
 	if (!bind_all(&m->generations.addresses, g->config, g->workers))
 		return false;
 	bind_drop_unused(&m->generations.addresses);
 	bind_tell(&m->generations.addresses, g->config);
-	if (globals->foreground == CONFIG_BACKGROUND && !daemon_fork())
+	if (!inetd && in_background && !daemon_fork())
 		return false;
 	log_name("main");
 	if (!tls_secret_settle())
@@ -224,7 +231,7 @@ static bool start(struct master *m, struct generation *g)
 		return false;
 	if (globals->chroot) /* logged once for all workers */
 		log_main(LOG_NOTICE, "Switched to chroot directory: %s", globals->chroot);
-	return !globals->pid || daemon_pid_write(globals->chroot, globals->pid);
+	return inetd || !globals->pid || daemon_pid_write(globals->chroot, globals->pid);
 }
 
 /* Each connection takes two descriptors; the soft limit is low only for programs with select(). */
@@ -262,7 +269,7 @@ static int give_up(struct master *m, struct generation *g)
 
 int master_run(const char *path, int fd)
 {
-	struct master m = {.path = path, .fd = fd};
+	struct master m = {.path = path, .fd = fd, .generations.streams = {-1, -1}};
 	struct generation *g;
 
 	block_signals(&m);
@@ -277,7 +284,10 @@ int master_run(const char *path, int fd)
 	g = load(&m);
 	if (!g || !start(&m, g))
 		return give_up(&m, g);
-	log_main(LOG_INFO, "Accepting new connections");
+	if (g->config->inetd)
+		generation_serve_streams(&m.generations);
+	else
+		log_main(LOG_INFO, "Accepting new connections");
 	daemon_ready();
 	serve(&m);
 	end(&m);

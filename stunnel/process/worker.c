@@ -10,6 +10,7 @@
 
 #include "conn/conn.h"
 #include "process/daemon.h"
+#include "process/launch.h"
 #include "process/listen.h"
 #include "sys/log.h"
 
@@ -20,6 +21,7 @@ struct worker {
 	uv_loop_t loop;
 	struct conn_pool pool;
 	struct listen *listens;
+	struct launch *launches;
 	struct config *config;
 	uv_timer_t flush, retry;
 	uv_prepare_t before_sleep;
@@ -36,6 +38,12 @@ static void stop_listening(struct worker *w)
 
 		listen_stop(w->listens);
 		w->listens = next;
+	}
+	while (w->launches) {
+		struct launch *next = w->launches->next;
+
+		launch_stop(w->launches);
+		w->launches = next;
 	}
 }
 
@@ -71,12 +79,15 @@ static void look_at_listens(struct worker *w)
 		listen_look(l);
 }
 
-static void on_connection_end(void *owner, bool room)
+static void on_connection_end(void *owner, const struct conn_service *accepted, bool room)
 {
 	struct worker *w = owner;
 
 	if (room)
 		look_at_listens(w);
+	for (struct launch *l = w->launches; l; l = l->next)
+		if (l->service == accepted)
+			launch_ended(l);
 	end_if_drained(w);
 }
 
@@ -253,6 +264,34 @@ static bool find_room(struct worker *w)
 	return w->pool.admit.room != 0;
 }
 
+/* Programs in place of clients: one worker starts them for all. */
+static void start_programs(struct worker *w)
+{
+	for (size_t i = 0; i < w->config->count; i++) {
+		struct conn_service *service = &w->config->section[i]->service;
+		struct launch *l;
+
+		if (!service->program_calls)
+			continue;
+		l = launch_start(&w->pool, service);
+		if (!l)
+			continue;
+		l->next = w->launches;
+		w->launches = l;
+	}
+}
+
+/* Inetd mode: what we were started with is the only connection, and its end that of the worker. */
+static void serve_streams(struct worker *w, const struct worker_task *task)
+{
+	struct end end = {.fd = task->stream[0], .out = task->stream[1]};
+	struct net_addr peer;
+	bool known = net_peer(end.fd, &peer) == 0;
+
+	conn_open(&w->pool, &w->config->section[0]->service, &end, known ? &peer : NULL);
+	start_draining(w);
+}
+
 /* Tells the master that this worker serves; false if the master has given up the start. */
 static bool tell_ready(struct worker *w, const struct worker_task *task)
 {
@@ -272,6 +311,10 @@ int worker_run(const struct worker_task *task)
 	ok = find_room(w) && tell_ready(w, task);
 	if (!ok)
 		end(w);
+	else if (task->config->inetd)
+		serve_streams(w, task);
+	else if (task->place->index == 0)
+		start_programs(w);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&w->loop);
 	conn_pool_free(&w->pool);

@@ -18,13 +18,15 @@ struct worker_task {
 	const struct child_place *place;
 	const struct worker_socket *socket;
 	size_t socket_count;
-	int ask;      /* a socket to the fetcher; -1: there is none */
-	int lifeline; /* a pipe that becomes readable when the master ends */
+	int stream[2]; /* inetd mode: what the only connection is read from and written to */
+	int ask;       /* a socket to the fetcher; -1: there is none */
+	int lifeline;  /* a pipe that becomes readable when the master ends */
 };
 
 /*
  * The main function of a worker process: accepts connections on the sockets, which it owns, and
- * serves them until it is told to end or the master ends. Returns the exit status.
+ * serves them until it is told to end or the master ends; in inetd mode it serves the one
+ * connection. Returns the exit status.
  */
 int worker_run(const struct worker_task *task);
 

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter_ipv4.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -226,6 +227,12 @@ int net_local(int fd, struct net_addr *addr)
 	return getsockname(fd, &addr->u.sa, &addr->len) < 0 ? -errno : 0;
 }
 
+int net_peer(int fd, struct net_addr *addr)
+{
+	addr->len = sizeof addr->u;
+	return getpeername(fd, &addr->u.sa, &addr->len) == 0 ? 0 : -errno;
+}
+
 int net_accept(int fd, struct net_addr *peer)
 {
 	int accepted;
@@ -404,9 +411,10 @@ ssize_t net_write(int fd, const char *p, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-void net_shutdown(int fd)
+void net_shutdown(int in, int out)
 {
-	shutdown(fd, SHUT_WR);
+	if (shutdown(out, SHUT_WR) != 0 && errno == ENOTSOCK && in != out)
+		dup3(in, out, O_CLOEXEC); /* an event loop may still watch that number */
 }
 
 void net_close(int fd, bool reset)

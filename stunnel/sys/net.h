@@ -62,6 +62,9 @@ bool net_collide(const struct net_addr *a, const struct net_options *a_options,
 /* The address that a socket is bound to, or connected to. */
 int net_local(int fd, struct net_addr *addr);
 
+/* The address of the other end of a connection; -ENOTSOCK: fd is none. */
+int net_peer(int fd, struct net_addr *addr);
+
 /* A connection that waits; -EAGAIN if there is none. */
 int net_accept(int fd, struct net_addr *peer);
 
@@ -93,7 +96,12 @@ bool net_blames_peer(int error);
 ssize_t net_read(int fd, char *p, size_t len); /* 0 at the end */
 ssize_t net_peek(int fd, char *p, size_t len); /* the bytes stay */
 ssize_t net_write(int fd, const char *p, size_t len);
-void net_shutdown(int fd); /* of the sending direction */
+
+/*
+ * Ends the sending direction: of a socket, which is both `in` and `out`, or by closing what `out`
+ * stands for. Its number stays the caller's to close, and must not be written to any more.
+ */
+void net_shutdown(int in, int out);
 
 /* Closes; reset: with RST instead of FIN, so the peer sees an abort. */
 void net_close(int fd, bool reset);

@@ -171,7 +171,8 @@ int net_options_set(const struct net_options *options, enum net_class class, int
 	int family = 0;
 	socklen_t len = sizeof family;
 
-	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) != 0)
+		return 0; /* a pipe, or a terminal */
 	for (size_t i = 0; i < options->count; i++) {
 		const struct net_option *option = &options->option[i];
 		const struct option_row *row = &rows[option->row];

@@ -49,7 +49,7 @@ bool tls_bio_keeps(const struct tls_bio *b)
 int tls_bio_flush(struct tls_bio *b)
 {
 	while (b->at < b->len) {
-		ssize_t n = write_to(b->fd, b->kept + b->at, b->len - b->at);
+		ssize_t n = write_to(b->out, b->kept + b->at, b->len - b->at);
 
 		if (n < 0)
 			return is_again(n) ? -EAGAIN : (int)n;
@@ -82,7 +82,7 @@ static int on_write(BIO *bio, const char *p, int len)
 		return failed(bio, -ECONNABORTED, 0);
 	n = tls_bio_flush(b);
 	if (n == 0)
-		n = write_to(b->fd, p, (size_t)len);
+		n = write_to(b->out, p, (size_t)len);
 	if (b->state == TLS_BIO_KEEPS && is_again(n))
 		n = 0;
 	if (n < 0)
@@ -107,7 +107,7 @@ static int on_read(BIO *bio, char *p, int len)
 		return failed(bio, -EAGAIN, BIO_FLAGS_READ);
 	b->reads--;
 	do
-		n = read(b->fd, p, (size_t)len);
+		n = read(b->in, p, (size_t)len);
 	while (n < 0 && errno == EINTR);
 	b->ended = n == 0;
 	if (b->first == 0 && n > 0)
@@ -145,12 +145,12 @@ static const BIO_METHOD *method(void)
 	return made;
 }
 
-BIO *tls_bio_open(struct tls_bio *b, int fd)
+BIO *tls_bio_open(struct tls_bio *b, int in, int out)
 {
 	const BIO_METHOD *m = method();
 	BIO *bio = m ? BIO_new(m) : NULL;
 
-	*b = (struct tls_bio){.fd = fd};
+	*b = (struct tls_bio){.in = in, .out = out};
 	if (!bio)
 		return NULL;
 	BIO_set_data(bio, b);

@@ -24,7 +24,7 @@ enum tls_bio_state {
  * Memory is held only while something is kept. Zeroed: none.
  */
 struct tls_bio {
-	int fd;
+	int in, out;		  /* what is read from and written to: the same for a socket */
 	enum tls_bio_state state; /* set by the owner */
 	unsigned reads;		  /* of the socket, left to the present call; set by the owner */
 	bool ended;	     /* the last read found the socket's end, which KEEPS calls EAGAIN */
@@ -33,8 +33,8 @@ struct tls_bio {
 	char *kept;
 };
 
-/* A BIO that uses *b over fd, which stays the caller's; NULL if memory ran out. */
-struct bio_st *tls_bio_open(struct tls_bio *b, int fd);
+/* A BIO that uses *b over descriptors that stay the caller's; NULL if memory ran out. */
+struct bio_st *tls_bio_open(struct tls_bio *b, int in, int out);
 
 /* Frees what is kept. The BIO itself is OpenSSL's, and must not be used any more. */
 void tls_bio_close(struct tls_bio *b);

@@ -83,7 +83,7 @@ static void say_server_name(const struct tls *tls)
 	tls->calls->say(tls->judge.owner, LOG_INFO, text);
 }
 
-bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_calls *calls,
+bool tls_open(struct tls *tls, struct tls_ctx *ctx, int in, int out, const struct tls_calls *calls,
 	      void *owner)
 {
 	BIO *bio;
@@ -95,7 +95,7 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_cal
 	tls->inquiry.ask = calls->ask;
 	tls->judge.inquiry = &tls->inquiry;
 	tls->ssl = tls_ctx_connection(ctx, on_client_hello);
-	bio = tls_bio_open(&tls->bio, fd);
+	bio = tls_bio_open(&tls->bio, in, out);
 	if (!tls->ssl || !bio || SSL_set_app_data(tls->ssl, tls) != 1) {
 		BIO_free(bio);
 		tls_free(tls);

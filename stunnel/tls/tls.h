@@ -61,10 +61,10 @@ enum {
 };
 
 /*
- * Begins on fd, as the context's side of the two; false if memory ran out. `tls` must not move any
- * more.
+ * Begins on a socket, which is both `in` and `out`, or on a descriptor for each direction, as the
+ * context's side of the two; false if memory ran out. `tls` must not move any more.
  */
-bool tls_open(struct tls *tls, struct tls_ctx *ctx, int fd, const struct tls_calls *calls,
+bool tls_open(struct tls *tls, struct tls_ctx *ctx, int in, int out, const struct tls_calls *calls,
 	      void *owner);
 void tls_free(struct tls *tls);
 

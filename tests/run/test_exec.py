@@ -188,7 +188,6 @@ def test_a_programs_output_is_no_answer_of_http(ours):
     "config, why",
     [
         (section("/bin/cat", "connect = 1"), "'connect' and 'exec' are two for one"),
-        ("[web]\nexec = /bin/cat\nconnect = 1\n", "not built yet"),
         ("[web]\nexec = /bin/cat\n", "Each service must define two endpoints"),
     ],
 )

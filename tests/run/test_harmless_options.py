@@ -21,8 +21,6 @@ IDLE = [
     "compression = zlib",
     "compression = deflate",
     "compression = rle",
-    "retry = yes",
-    "retry = 1000",
     "listenqueue = 0",
     "ListenQueue = 1024",
 ]

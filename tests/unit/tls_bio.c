@@ -22,7 +22,7 @@ static void begin(enum tls_bio_state state)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
 	peer = fd[0];
-	bio = tls_bio_open(&b, fd[1]);
+	bio = tls_bio_open(&b, fd[1], fd[1]);
 	assert_non_null(bio);
 	b.state = state;
 	for (size_t i = 0; i < sizeof record; i++)
@@ -32,7 +32,7 @@ static void begin(enum tls_bio_state state)
 static void end(void)
 {
 	BIO_free(bio);
-	close(b.fd);
+	close(b.in);
 	close(peer);
 	tls_bio_close(&b);
 	assert_false(tls_bio_keeps(&b));

@@ -63,7 +63,7 @@ static bool connect_next(struct conn *c, bool *now_connected)
 		conn_log(c, LOG_INFO, "s_connect: connecting %s", text);
 		fd = begin(c, addr, now_connected);
 		if (fd >= 0) {
-			c->back->end.fd = fd;
+			c->back->end = end_of(fd);
 			c->back->walk.since = conn_now(c);
 			return true;
 		}

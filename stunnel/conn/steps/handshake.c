@@ -22,7 +22,7 @@ bool handshake_begin(struct conn *c, struct end *end, const struct tls_calls *ca
 {
 	struct tls *tls = calloc(1, sizeof *tls);
 
-	if (!tls || !tls_open(tls, c->service->tls, end->fd, calls, c)) {
+	if (!tls || !tls_open(tls, c->service->tls, end->fd, end->out, calls, c)) {
 		free(tls);
 		return false;
 	}

@@ -87,7 +87,7 @@ static void compile_back(const struct conn_service *service, struct conn_route *
 	struct step_plan *plan = &route->plan;
 
 	*plan = (struct step_plan){0};
-	if (route == &service->route && service->program.path) {
+	if (route == &service->route && service->program.path && !service->program_calls) {
 		add(plan, &spawn_step);
 	} else {
 		if (first)

@@ -32,7 +32,7 @@ static enum step_result run(struct conn *c, unsigned events)
 			 -fd);
 		return answer_unavailable(c);
 	}
-	c->back->end.fd = fd;
+	c->back->end = end_of(fd);
 	c->back->end.program = true;
 	conn_log(c, LOG_INFO, "Local mode child started (PID=%d)", (int)pid);
 	return STEP_NEXT;
