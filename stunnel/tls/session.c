@@ -220,8 +220,7 @@ bool tls_session_use(SSL_CTX *ctx, const struct tls_settings *s)
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	if (s->client) {
 		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-		/* A handshake with a shared key costs hardly more than one that resumes. */
-		return !can_resume(s) || s->psk_secrets || tls_resume_use(ctx, s);
+		return !can_resume(s) || tls_resume_use(ctx, s);
 	}
 	/* A cache in one worker's memory misses every client that another worker accepted. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL |

@@ -224,6 +224,13 @@ static bool is_letter(unsigned char c)
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
+/* A client offers its key beside a session: the server has chosen the one with a ticket. */
+static bool has_chosen_session(const SSL *ssl)
+{
+	return SSL_version(ssl) >= TLS1_3_VERSION &&
+	       SSL_SESSION_has_ticket(SSL_get0_session(ssl)) == 1;
+}
+
 int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX])
 {
 	bool server = SSL_is_server(tls->ssl);
@@ -240,6 +247,8 @@ int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX])
 	ERR_clear_error(); /* so that later calls need not empty the queue: only failures fill it */
 	tls->bio.state = TLS_BIO_KEEPS;
 	tls_inquiry_end(tls->ssl);
+	if (!server && has_chosen_session(tls->ssl))
+		tls->judge.psk = false;
 	SSL_set_msg_callback(tls->ssl, on_message);
 	SSL_set_msg_callback_arg(tls->ssl, tls);
 	return 1;

@@ -247,6 +247,21 @@ def test_one_is_the_others_peer(start, server, secrets, version):
         accepting.wait_log('Key configured for PSK identity "test3"')
 
 
+@VERSIONS
+def test_a_client_resumes_and_offers_its_key_beside_the_session(start, server, secrets, version):
+    keys = [f"PSKsecrets = {secrets()}", f"sslVersion = TLSv1.{version[-1]}"]
+    for outer, inner in ((Stock, Stunnel), (Stunnel, Stock), (Stunnel, Stunnel)):
+        accepting = server(*keys, kind=inner, backend=start(Recorder(answer_once)))
+        client = server(*keys, "client = yes", kind=outer, backend=accepting)
+        for count in range(1, 4):
+            assert "HTTP/1.1 200 OK" in page(client)
+            client.wait_ended(count)
+        accepting.wait_log("TLS accepted: previous session reused", 2)
+        if outer == Stunnel:
+            told = [line.split(": ")[1] for line in client.log_lines("TLS connected: ")]
+            assert told == ["PSK", *2 * ["previous session reused"]]
+
+
 def test_an_identity_that_is_not_in_the_file(secrets, tmp_path):
     port = free_port()
     config = tmp_path / "test.conf"
