@@ -200,6 +200,8 @@ static const struct row rows[] = {
 		"have responders answer with a nonce of ours"),
 	SERVICE("OCSPrequire", values_flag, ocsp_require, "yes",
 		"refuse a certificate that no responder knows to be good"),
+	SERVICE("OCSPstaple", values_text, tls.staple, NULL,
+		"yes: staple what our responder says; or a file with its answer, DER"),
 	SERVICE("options", values_tls_option, tls, NULL, "OpenSSL option; -NAME clears it"),
 	SERVICE("protocol", values_text, protocol, NULL,
 		"what is said before TLS, or proxy: send a PROXY protocol header"),

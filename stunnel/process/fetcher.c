@@ -12,6 +12,7 @@
 #include "sys/log.h"
 #include "sys/net.h"
 #include "tls/ocsp.h"
+#include "tls/staple.h"
 
 #define KEPT_MAX 4096 /* answers, and questions under way */
 #define THREADS "64"  /* that may wait for responders; other questions wait for a thread */
@@ -38,11 +39,23 @@ struct inquiry {
 	uv_work_t work;
 };
 
+/* A certificate of ours, about which its responder is asked again and again. */
+struct stapling {
+	struct fetcher *fetcher;
+	const struct config_section *section;
+	size_t index; /* among the section's */
+	struct tls_staple_news news;
+	uv_timer_t timer;
+	uv_work_t work;
+};
+
 struct fetcher {
 	const struct fetcher_task *task;
 	uv_loop_t loop;
 	struct inquiry *first;
 	size_t kept, under_way;
+	struct stapling *stapling;
+	size_t staplings;
 	uv_poll_t *asked; /* of each worker's socket */
 	uv_poll_t lifeline, signals;
 	uv_timer_t look;
@@ -71,18 +84,21 @@ static void tell(const struct asker *asker, const struct inquiry *q)
 	net_write(asker->fd, (const char *)&packet, sizeof packet);
 }
 
+/* 0 expires at once, here the soonest time that there is; a negative time never does: 0. */
+static int patience(const struct config_section *s)
+{
+	int seconds = s->service.timeout.ocsp;
+
+	return seconds < 0 ? 0 : seconds == 0 ? 1 : seconds;
+}
+
 /* In a thread. */
 static void on_work(uv_work_t *work)
 {
 	struct inquiry *q = work->data;
 	const struct config_section *s = section_of(q->fetcher, q->service);
-	int seconds = s->service.timeout.ocsp;
 
-	/* 0 expires at once, here the soonest time that there is; a negative time never does. */
-	tls_ocsp_ask(tls_ctx_library(s->service.tls), &s->tls.ocsp, q->chain, q->len,
-		     seconds < 0    ? 0
-		     : seconds == 0 ? 1
-				    : seconds,
+	tls_ocsp_ask(tls_ctx_library(s->service.tls), &s->tls.ocsp, q->chain, q->len, patience(s),
 		     &q->answer);
 }
 
@@ -212,6 +228,71 @@ static void on_question(uv_poll_t *poll, int status, int events)
 		take(f, &question, (size_t)n - head, fd);
 }
 
+/* --- staples ---------------------------------------------------------------------------------- */
+
+/* In a thread. */
+static void on_staple_work(uv_work_t *work)
+{
+	struct stapling *s = work->data;
+
+	tls_staple_fetch(tls_ctx_library(s->section->service.tls), s->index, patience(s->section),
+			 &s->news);
+}
+
+static void on_staple_due(uv_timer_t *timer);
+
+static void on_staple_done(uv_work_t *work, int status)
+{
+	struct stapling *s = work->data;
+	const struct tls_staple_news *news = &s->news;
+
+	(void)status;
+	s->fetcher->under_way--;
+	if (news->answer.verdict == TLS_OCSP_GOOD)
+		log_main(LOG_INFO, "OCSP: Stapling for: %s", news->about);
+	else
+		log_main(LOG_WARNING, "OCSP: No staple for: %s: %s", news->about,
+			 news->answer.verdict == TLS_OCSP_REVOKED ? "it was revoked"
+								  : news->answer.why);
+	if (!uv_is_closing((uv_handle_t *)&s->timer))
+		uv_timer_start(&s->timer, on_staple_due, (uint64_t)news->again * 1000, 0);
+}
+
+static void on_staple_due(uv_timer_t *timer)
+{
+	struct stapling *s = timer->data;
+
+	s->fetcher->under_way++;
+	uv_queue_work(&s->fetcher->loop, &s->work, on_staple_work, on_staple_done);
+}
+
+static size_t count_staples(const struct config_section *s)
+{
+	return s->service.tls ? tls_staple_count(tls_ctx_library(s->service.tls)) : 0;
+}
+
+static bool start_stapling(struct fetcher *f)
+{
+	const struct config *config = f->task->config;
+	size_t total = 0;
+
+	for (size_t i = 0; i < config->count; i++)
+		total += count_staples(config->section[i]);
+	f->stapling = calloc(total + 1, sizeof *f->stapling);
+	if (!f->stapling)
+		return false;
+	for (size_t i = 0; i < config->count; i++)
+		for (size_t j = count_staples(config->section[i]); j-- != 0;) {
+			struct stapling *s = &f->stapling[f->staplings++];
+
+			*s = (struct stapling){f, config->section[i], j, .work.data = s};
+			uv_timer_init(&f->loop, &s->timer);
+			s->timer.data = s;
+			uv_timer_start(&s->timer, on_staple_due, 0, 0);
+		}
+	return true;
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 static void end(struct fetcher *f)
@@ -281,13 +362,13 @@ static bool start(struct fetcher *f, const struct fetcher_task *task)
 	watch(f, &f->signals, f->signal_fd, on_signal);
 	for (size_t i = 0; i < task->workers; i++)
 		watch(f, &f->asked[i], task->asked[i], on_question);
-	return true;
+	return start_stapling(f);
 }
 
 bool fetcher_needed(const struct config *config)
 {
 	for (size_t i = 0; i < config->count; i++)
-		if (has_responder(config->section[i]))
+		if (has_responder(config->section[i]) || count_staples(config->section[i]) != 0)
 			return true;
 	return false;
 }
@@ -310,6 +391,7 @@ static void free_fetcher(struct fetcher *f)
 		free_inquiry(f->first);
 		f->first = next;
 	}
+	free(f->stapling);
 	free(f->asked);
 	free(f);
 }

@@ -10,7 +10,8 @@
 
 /*
  * The process that asks OCSP responders for all workers: it may wait for them, each in a thread of
- * its own, and keeps their answers.
+ * its own, and keeps their answers; those about our own certificates are left where workers find
+ * them.
  */
 
 struct fetcher_task {

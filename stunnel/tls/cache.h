@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 /*
- * Sessions of one service by their id, for clients without tickets. The memory is shared by all
+ * Sessions of one service by their id, for clients without tickets, and what else has an end and a
+ * name of that length. The memory is shared by all
  * workers, and left out of core dumps. An id leads to one of several buckets, each with a lock; a
  * worker that dies with the lock costs the sessions of that bucket, and nobody waits for it. A full
  * bucket forgets the session that would have ended first.

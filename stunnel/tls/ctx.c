@@ -18,6 +18,7 @@
 #include "tls/psk.h"
 #include "tls/store.h"
 #include "tls/session.h"
+#include "tls/staple.h"
 
 /* The defaults of stunnel 5.75. */
 #define DEFAULT_CIPHERS "HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK"
@@ -341,6 +342,7 @@ static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct
 		forbid_renegotiation(ctx->ssl_ctx);
 	ok = tls_credentials_use(ctx->ssl_ctx, s, to) && ok;
 	ok = set_verification(ctx, s, to) && ok;
+	ok = ok && (s->client || tls_staple_use(ctx->ssl_ctx, s, to));
 	if (!ok)
 		return false;
 	return (tls_session_use(ctx->ssl_ctx, s) && tls_session_bind(ctx->ssl_ctx, s)) ||

@@ -115,13 +115,14 @@ static STACK_OF(X509) * unpack(const unsigned char *question, size_t len)
 
 /* What all responders are asked, and by what their answers are judged. */
 struct inquiry {
-	const SSL_CTX *ctx;
+	X509_STORE *store; /* whom to trust */
 	const struct tls_ocsp *ocsp;
 	STACK_OF(X509) * chain; /* leaf, issuer, ... */
 	OCSP_REQUEST *request;
 	OCSP_CERTID *id; /* the request's */
 	int seconds;
 	struct tls_ocsp_answer *answer;
+	struct tls_ocsp_der *der; /* gets a good answer; NULL: nobody wants it */
 };
 
 static void say_why(struct inquiry *q, const char *what)
@@ -201,14 +202,14 @@ static OCSP_RESPONSE *fetch(struct inquiry *q, const struct place *place)
 	return response;
 }
 
-/* For how long an answer of `until` may be kept; NULL: it does not say. */
-static int64_t keep_for(const ASN1_GENERALIZEDTIME *until)
+/* Seconds until then; 0 if that is over, or NULL. */
+static int64_t seconds_until(const ASN1_GENERALIZEDTIME *until)
 {
 	int days, seconds;
 
 	if (!until || ASN1_TIME_diff(&days, &seconds, NULL, until) != 1 || days < 0 || seconds < 0)
 		return 0;
-	return days > 0 || seconds > KEEP_MAX ? KEEP_MAX : seconds;
+	return (int64_t)days * 86400 + seconds;
 }
 
 /* Judges what a trusted responder says of the certificate. */
@@ -230,7 +231,8 @@ static void judge_status(struct inquiry *q, OCSP_BASICRESP *basic)
 		return;
 	}
 	q->answer->verdict = status == V_OCSP_CERTSTATUS_GOOD ? TLS_OCSP_GOOD : TLS_OCSP_REVOKED;
-	q->answer->seconds = keep_for(until);
+	q->answer->valid = seconds_until(until);
+	q->answer->seconds = q->answer->valid < KEEP_MAX ? q->answer->valid : KEEP_MAX;
 }
 
 static void judge_response(struct inquiry *q, OCSP_RESPONSE *response)
@@ -247,8 +249,7 @@ static void judge_response(struct inquiry *q, OCSP_RESPONSE *response)
 		say_why(q, "the answer is of an unknown kind");
 	else if (q->ocsp->nonce && OCSP_check_nonce(q->request, basic) <= 0)
 		say_why(q, "the answer has another nonce");
-	else if (OCSP_basic_verify(basic, issuers, SSL_CTX_get_cert_store(q->ctx),
-				   q->ocsp->flags) != 1)
+	else if (OCSP_basic_verify(basic, issuers, q->store, q->ocsp->flags) != 1)
 		say_why(q, "the answer is not signed by whom we trust");
 	else
 		judge_status(q, basic);
@@ -270,6 +271,8 @@ static void ask_one(struct inquiry *q, const char *url)
 		judge_response(q, response);
 	else
 		say_why(q, "the responder does not answer");
+	if (q->der && q->answer->verdict == TLS_OCSP_GOOD)
+		q->der->len = (size_t)i2d_OCSP_RESPONSE(response, &q->der->p);
 	OCSP_RESPONSE_free(response);
 	forget_place(&place);
 }
@@ -290,11 +293,79 @@ static void ask_all(struct inquiry *q)
 	X509_email_free(urls);
 }
 
+/* --- for others than the peer's --------------------------------------------------------------- */
+
+/* Who has issued our certificate, or whom that one has appointed, is trusted. */
+static bool trust_issuer(struct inquiry *q)
+{
+	q->store = X509_STORE_new();
+	return q->store && X509_STORE_set_flags(q->store, X509_V_FLAG_PARTIAL_CHAIN) == 1 &&
+	       X509_STORE_add_cert(q->store, sk_X509_value(q->chain, 1)) == 1 && make_request(q);
+}
+
+static const struct tls_ocsp by_certificate = {.aia = true};
+
+void tls_ocsp_fetch(STACK_OF(X509) * chain, int seconds, struct tls_ocsp_answer *answer,
+		    struct tls_ocsp_der *der)
+{
+	struct inquiry q = {
+		.ocsp = &by_certificate,
+		.chain = chain,
+		.seconds = seconds,
+		.answer = answer,
+		.der = der,
+	};
+
+	*answer = (struct tls_ocsp_answer){0};
+	ERR_clear_error();
+	if (trust_issuer(&q))
+		ask_all(&q);
+	else
+		say_why(&q, "the question could not be made");
+	OCSP_REQUEST_free(q.request);
+	X509_STORE_free(q.store);
+}
+
+static OCSP_RESPONSE *decode(const struct tls_ocsp_der *der)
+{
+	const unsigned char *at = der->p;
+	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &at, (long)der->len);
+
+	ERR_clear_error();
+	return response;
+}
+
+bool tls_ocsp_is_response(const struct tls_ocsp_der *der)
+{
+	OCSP_RESPONSE *response = decode(der);
+
+	OCSP_RESPONSE_free(response);
+	return response != NULL;
+}
+
+void tls_ocsp_read(STACK_OF(X509) * chain, const struct tls_ocsp_der *der,
+		   struct tls_ocsp_answer *answer)
+{
+	struct inquiry q = {.ocsp = &by_certificate, .chain = chain, .answer = answer};
+	OCSP_RESPONSE *response = decode(der);
+
+	*answer = (struct tls_ocsp_answer){0};
+	if (response && trust_issuer(&q))
+		judge_response(&q, response);
+	else
+		say_why(&q, "it cannot be read");
+	OCSP_REQUEST_free(q.request);
+	X509_STORE_free(q.store);
+	OCSP_RESPONSE_free(response);
+}
+
+/* --- the peer's ------------------------------------------------------------------------------- */
+
 void tls_ocsp_ask(const SSL_CTX *ctx, const struct tls_ocsp *ocsp, const unsigned char *question,
 		  size_t len, int seconds, struct tls_ocsp_answer *answer)
 {
 	struct inquiry q = {
-		.ctx = ctx,
+		.store = SSL_CTX_get_cert_store(ctx),
 		.ocsp = ocsp,
 		.chain = unpack(question, len),
 		.seconds = seconds,

@@ -33,6 +33,7 @@ enum tls_ocsp_verdict {
 struct tls_ocsp_answer {
 	enum tls_ocsp_verdict verdict;
 	int64_t seconds;       /* for which it may be kept */
+	int64_t valid;	       /* seconds until its end; 0: it names none */
 	char why[TLS_WHY_MAX]; /* of TLS_OCSP_INCONCLUSIVE */
 };
 
@@ -48,6 +49,26 @@ struct stack_st_X509;
 /* The verified chain of a peer, packed; its length. */
 size_t tls_ocsp_question(const struct stack_st_X509 *chain,
 			 unsigned char question[static TLS_OCSP_QUESTION_MAX]);
+
+/* An answer as it came, in DER. */
+struct tls_ocsp_der {
+	unsigned char *p;
+	size_t len;
+};
+
+/*
+ * Asks the responders that the first certificate of the chain names, whose issuer is the second,
+ * and trusts the issuer. A good answer is in *der then, for the caller to free by OPENSSL_free().
+ */
+void tls_ocsp_fetch(struct stack_st_X509 *chain, int seconds, struct tls_ocsp_answer *answer,
+		    struct tls_ocsp_der *der);
+
+/* Likewise judges an answer that somebody else has fetched. */
+void tls_ocsp_read(struct stack_st_X509 *chain, const struct tls_ocsp_der *der,
+		   struct tls_ocsp_answer *answer);
+
+/* Whether it is an answer at all. */
+bool tls_ocsp_is_response(const struct tls_ocsp_der *der);
 
 /*
  * Asks the responders that `ocsp` and the certificate name, one after the other, until one gives a

@@ -39,6 +39,7 @@ struct tls_settings {
 		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
 	struct tls_verify verify;
 	struct tls_ocsp ocsp;
+	const char *staple; /* yes: a server's own responders are asked; or a file; NULL, no */
 	/* verify.ca_path and crl_path, which the workers read, as they are called outside chroot */
 	const char *ca_folder, *crl_folder;
 	unsigned cert_texts; /* enum tls_cert_text */

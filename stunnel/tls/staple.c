@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: ISC */
+#include "tls/staple.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "tls/cache.h"
+#include "tls/file.h"
+#include "tls/verify.h"
+
+/* No section has this name: the cache is one for all services. */
+#define CACHE_NAME "]staples"
+#define CACHE_SIZE 1024
+
+#define OWN_MAX 8	 /* certificates of a service; OpenSSL has one a kind of key */
+#define AGAIN_MAX 3600	 /* seconds between two questions about a good certificate */
+#define AGAIN_FAILURE 60 /* seconds, after a question that brought no good answer */
+#define UNTOLD_LIFE 600	 /* seconds that an answer counts which names no end */
+
+/* A certificate of ours whose issuer is known. */
+struct own {
+	STACK_OF(X509) * chain; /* the certificate, its issuer, ... */
+	unsigned char id[TLS_CACHE_ID_MAX];
+};
+
+struct staples {
+	struct tls_cache *cache;
+	bool asked; /* responders are */
+	size_t count;
+	struct own own[OWN_MAX];
+};
+
+static int64_t seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
+
+/* --- what hangs on a context ------------------------------------------------------------------ */
+
+static void free_staples(void *parent, void *p, CRYPTO_EX_DATA *data, int index, long argl,
+			 void *argp)
+{
+	struct staples *s = p;
+
+	(void)parent, (void)data, (void)index, (void)argl, (void)argp;
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->count; i++)
+		sk_X509_pop_free(s->own[i].chain, X509_free);
+	tls_cache_drop(s->cache);
+	OPENSSL_free(s);
+}
+
+static int staples_index(void)
+{
+	static int index = -1;
+
+	if (index < 0)
+		index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_staples);
+	return index;
+}
+
+static bool name_certificate(const X509 *cert, unsigned char id[static TLS_CACHE_ID_MAX])
+{
+	unsigned len;
+
+	_Static_assert(TLS_CACHE_ID_MAX == 32, "as long as a SHA-256");
+	return X509_digest(cert, EVP_sha256(), id, &len) == 1;
+}
+
+/* --- in a handshake --------------------------------------------------------------------------- */
+
+/* OpenSSL has chosen the certificate by now, and frees what it is given. */
+static int on_status(SSL *ssl, void *arg)
+{
+	const struct staples *s = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), staples_index());
+	const X509 *cert = SSL_get_certificate(ssl);
+	unsigned char id[TLS_CACHE_ID_MAX], bytes[TLS_CACHE_BYTES_MAX], *copy;
+	size_t len;
+
+	(void)arg;
+	if (!s || !cert || !name_certificate(cert, id))
+		return SSL_TLSEXT_ERR_NOACK;
+	len = tls_cache_get(s->cache, id, sizeof id, seconds_now(), bytes);
+	copy = len != 0 ? OPENSSL_memdup(bytes, len) : NULL;
+	if (!copy)
+		return SSL_TLSEXT_ERR_NOACK;
+	SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)len);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static int64_t life_of(const struct tls_ocsp_answer *answer)
+{
+	return answer->valid > 0 ? answer->valid : UNTOLD_LIFE;
+}
+
+/* An answer that proves nothing leaves an older one, which has an end of its own. */
+static void keep(const struct staples *s, const struct own *own,
+		 const struct tls_ocsp_answer *answer, const struct tls_ocsp_der *der)
+{
+	if (answer->verdict == TLS_OCSP_GOOD)
+		tls_cache_put(s->cache, own->id, sizeof own->id, seconds_now() + life_of(answer),
+			      der->p, der->len);
+	else if (answer->verdict == TLS_OCSP_REVOKED)
+		tls_cache_remove(s->cache, own->id, sizeof own->id);
+}
+
+size_t tls_staple_count(const SSL_CTX *ctx)
+{
+	const struct staples *s = SSL_CTX_get_ex_data(ctx, staples_index());
+
+	return s && s->asked ? s->count : 0;
+}
+
+void tls_staple_fetch(const SSL_CTX *ctx, size_t index, int seconds, struct tls_staple_news *news)
+{
+	const struct staples *s = SSL_CTX_get_ex_data(ctx, staples_index());
+	const struct own *own = &s->own[index];
+	struct tls_ocsp_der der = {0};
+
+	tls_verify_name(X509_get_subject_name(sk_X509_value(own->chain, 0)), news->about,
+			sizeof news->about);
+	tls_ocsp_fetch(own->chain, seconds, &news->answer, &der);
+	keep(s, own, &news->answer, &der);
+	news->again = AGAIN_FAILURE;
+	if (news->answer.verdict == TLS_OCSP_GOOD)
+		news->again = life_of(&news->answer) / 2 < AGAIN_MAX ? life_of(&news->answer) / 2
+								     : AGAIN_MAX;
+	OPENSSL_free(der.p);
+}
+
+/* --- a file with an answer -------------------------------------------------------------------- */
+
+static bool use_answer(const struct staples *s, const struct tls_ocsp_der *der, const char *path,
+		       const struct tls_fault_to *to)
+{
+	struct tls_ocsp_answer answer = {.why = "no certificate has an issuer that is known"};
+
+	for (size_t i = 0; i < s->count; i++) {
+		tls_ocsp_read(s->own[i].chain, der, &answer);
+		keep(s, &s->own[i], &answer, der);
+		if (answer.verdict == TLS_OCSP_GOOD)
+			return true;
+	}
+	tls_fault_tell(
+		to, TLS_TROUBLE_WARNING, "OCSPstaple", "It is not sent: %.200s: %.250s", path,
+		answer.verdict == TLS_OCSP_REVOKED ? "the certificate was revoked" : answer.why);
+	return true;
+}
+
+static bool use_file(const struct staples *s, const char *path, const struct tls_fault_to *to)
+{
+	unsigned char bytes[TLS_CACHE_BYTES_MAX];
+	struct tls_ocsp_der der = {.p = bytes};
+	BIO *file = BIO_new_file(path, "rb");
+	int len = file ? BIO_read(file, bytes, sizeof bytes) : -1;
+	bool whole = len > 0 && BIO_eof(file);
+
+	BIO_free(file);
+	if (len <= 0)
+		return tls_fault_refuse(to, "OCSPstaple", "Failed to load OCSP response from",
+					path);
+	der.len = (size_t)len;
+	if (whole && tls_ocsp_is_response(&der))
+		return use_answer(s, &der, path, to);
+	return tls_fault_refuse_file(to, "OCSPstaple", "Failed to load OCSP response from", path,
+				     "it holds no answer in DER of at most 8192 bytes");
+}
+
+/* --- our certificates ------------------------------------------------------------------------- */
+
+/* The issuer is in the chain that is sent, or else among those whom the service trusts. */
+static X509 *issuer_of(SSL_CTX *ctx, X509 *cert, STACK_OF(X509) * chain)
+{
+	X509_STORE_CTX *store = X509_STORE_CTX_new();
+	X509 *issuer = NULL;
+
+	for (int i = 0; i < sk_X509_num(chain) && !issuer; i++)
+		if (X509_check_issued(sk_X509_value(chain, i), cert) == X509_V_OK &&
+		    X509_up_ref(sk_X509_value(chain, i)) == 1)
+			issuer = sk_X509_value(chain, i);
+	if (!issuer && store &&
+	    X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(ctx), cert, NULL) == 1 &&
+	    X509_STORE_CTX_get1_issuer(&issuer, store, cert) != 1)
+		issuer = NULL;
+	X509_STORE_CTX_free(store);
+	ERR_clear_error();
+	return issuer;
+}
+
+static bool add_own(struct staples *s, X509 *cert, X509 *issuer)
+{
+	struct own *own = &s->own[s->count];
+
+	own->chain = sk_X509_new_null();
+	if (!own->chain)
+		return false;
+	s->count++; /* from now on it is freed */
+	return X509_add_cert(own->chain, cert, X509_ADD_FLAG_UP_REF) == 1 &&
+	       X509_add_cert(own->chain, issuer, X509_ADD_FLAG_UP_REF) == 1 &&
+	       name_certificate(cert, own->id);
+}
+
+static bool has_responder(X509 *cert)
+{
+	STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(cert);
+	bool some = sk_OPENSSL_STRING_num(urls) > 0;
+
+	X509_email_free(urls);
+	return some;
+}
+
+/* Not every authority has responders: a certificate without one is as good. */
+static bool take_certificate(struct staples *s, SSL_CTX *ctx, X509 *cert,
+			     const struct tls_fault_to *to)
+{
+	STACK_OF(X509) *chain = NULL;
+	X509 *issuer;
+	bool ok = true;
+
+	if (s->count == OWN_MAX || (s->asked && !has_responder(cert)))
+		return true;
+	SSL_CTX_get0_chain_certs(ctx, &chain);
+	issuer = issuer_of(ctx, cert, chain);
+	if (issuer)
+		ok = add_own(s, cert, issuer);
+	else
+		tls_fault_tell(to, TLS_TROUBLE_WARNING, "OCSPstaple",
+			       "Its responder is not asked: neither 'cert' nor 'CAfile' holds the "
+			       "certificate's issuer");
+	X509_free(issuer);
+	return ok;
+}
+
+static bool take_certificates(struct staples *s, SSL_CTX *ctx, const struct tls_fault_to *to)
+{
+	for (long next = SSL_CERT_SET_FIRST; SSL_CTX_set_current_cert(ctx, next) == 1;
+	     next = SSL_CERT_SET_NEXT)
+		if (!take_certificate(s, ctx, SSL_CTX_get0_certificate(ctx), to))
+			return tls_fault_refuse(to, NULL, "Out of memory", "OCSPstaple");
+	return true;
+}
+
+bool tls_staple_use(SSL_CTX *ctx, const struct tls_settings *settings,
+		    const struct tls_fault_to *to)
+{
+	const char *staple = settings->staple;
+	struct staples *s;
+
+	if (!staple || !strcasecmp(staple, "no"))
+		return true;
+	s = OPENSSL_zalloc(sizeof *s);
+	if (s)
+		s->cache = tls_cache_hold(CACHE_NAME, CACHE_SIZE, TLS_CACHE_BYTES_MAX);
+	if (!s || !s->cache || SSL_CTX_set_ex_data(ctx, staples_index(), s) != 1) {
+		free_staples(NULL, s, NULL, 0, 0, NULL);
+		return tls_fault_refuse(to, NULL, "Out of memory", "OCSPstaple");
+	}
+	s->asked = !strcasecmp(staple, "yes");
+	SSL_CTX_set_tlsext_status_cb(ctx, on_status);
+	return take_certificates(s, ctx, to) && (s->asked || use_file(s, staple, to));
+}

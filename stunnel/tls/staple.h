@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TLS_STAPLE_H
+#define TLS_STAPLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tls/fault.h"
+#include "tls/settings.h"
+
+struct ssl_ctx_st;
+
+/*
+ * What OCSP responders say of a server's own certificates, each of which it sends with the answer
+ * about it to clients that ask for one (RFC 6066 8, RFC 8446 4.4.2.1). Answers lie in memory that
+ * all processes share; there only those get that prove a certificate to be good, and they are sent
+ * no longer than they are valid.
+ */
+
+/*
+ * For a server's context that has its certificates, as the settings say: with a file its answer is
+ * taken now. In the master. False after a fault of theirs, or without memory; each is told.
+ */
+bool tls_staple_use(struct ssl_ctx_st *ctx, const struct tls_settings *settings,
+		    const struct tls_fault_to *to);
+
+/* How many certificates of the context have a responder that is to be asked. */
+size_t tls_staple_count(const struct ssl_ctx_st *ctx);
+
+/* What came of asking. */
+struct tls_staple_news {
+	char about[TLS_WHY_MAX]; /* the certificate's subject */
+	struct tls_ocsp_answer answer;
+	int64_t again; /* seconds until it is to be asked again */
+};
+
+/*
+ * Asks the responder of the index'th of them, which may take twice so many seconds, and puts its
+ * answer where the workers find it. For any thread.
+ */
+void tls_staple_fetch(const struct ssl_ctx_st *ctx, size_t index, int seconds,
+		      struct tls_staple_news *news);
+
+#endif
