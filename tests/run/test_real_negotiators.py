@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: ISC
+"""protocol = NAME with servers and clients that are real: dovecot, squid, slapd, PostgreSQL."""
+
+import imaplib
+import poplib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from certs import certificates
+from peers import PATCHED, Program, Stunnel, as_root, free_port, service
+from recorder import Recorder
+from tls_client import DEADLINE, client_context
+
+pytestmark = pytest.mark.skipif(PATCHED, reason="a patched stock negotiates by its own code")
+
+
+def needs(*programs):
+    missing = [name for name in programs if shutil.which(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"there is no {' '.join(missing)} here")
+
+
+class Dovecot(Program):
+    """IMAP and POP3 on ports of loopback, with STARTTLS; one user, me, whose password is secret."""
+
+    name = "dovecot"
+
+    def __init__(self):
+        super().__init__()
+        self.imap, self.pop3 = free_port(), free_port()
+        self.folder.chmod(0o755)
+        (self.folder / "mail").mkdir()
+        (self.folder / "mail").chmod(0o777)
+        (self.folder / "users").write_text("me:{PLAIN}secret::::::\n")
+        (self.folder / "dovecot.conf").write_text(
+            f"""
+base_dir = {self.folder}/run
+log_path = {self.stderr}
+protocols = imap pop3
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <{certificates().cert}
+ssl_key = <{certificates().key}
+disable_plaintext_auth = no
+mail_location = maildir:{self.folder}/mail
+mail_uid = nobody
+mail_gid = nogroup
+first_valid_uid = 1
+default_login_user = nobody
+default_internal_user = nobody
+default_internal_group = nogroup
+passdb {{
+  driver = passwd-file
+  args = {self.folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home={self.folder}/mail
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {self.imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service pop3-login {{
+  chroot =
+  inet_listener pop3 {{
+    port = {self.pop3}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+"""
+        )
+
+    def command(self):
+        return ["dovecot", "-F", "-c", str(self.folder / "dovecot.conf")]
+
+    def endpoints(self):
+        return [str(self.imap), str(self.pop3)]
+
+
+def trusting():
+    context = client_context()
+    context.check_hostname = False
+    return context
+
+
+def ask_imap(client):
+    client.login("me", "secret")
+    kind, found = client.select("INBOX")
+    client.logout()
+    assert (kind, found) == ("OK", [b"0"])
+
+
+def ask_pop3(client):
+    client.user("me")
+    client.pass_("secret")
+    assert client.stat() == (0, 0)
+    client.quit()
+
+
+@as_root
+@needs("dovecot")
+def test_dovecot_behind_a_server(start):
+    """Its clients ask for TLS, which ends here."""
+    dovecot = start(Dovecot())
+    imap = start(Stunnel(service(dovecot.imap, "protocol = imap")))
+    client = imaplib.IMAP4("127.0.0.1", imap.port, timeout=DEADLINE)
+    client.starttls(trusting())
+    ask_imap(client)
+    pop3 = start(Stunnel(service(dovecot.pop3, "protocol = pop3")))
+    client = poplib.POP3("127.0.0.1", pop3.port, timeout=DEADLINE)
+    client.stls(trusting())
+    ask_pop3(client)
+
+
+@as_root
+@needs("dovecot")
+def test_dovecot_in_front_of_a_client(start):
+    """It is asked for TLS, of which its clients know nothing."""
+    dovecot = start(Dovecot())
+    options = ["client = yes", "verifyChain = yes", f"CAfile = {certificates().ca}"]
+    imap = start(Stunnel(service(dovecot.imap, "protocol = imap", *options)))
+    ask_imap(imaplib.IMAP4("127.0.0.1", imap.port, timeout=DEADLINE))
+    pop3 = start(Stunnel(service(dovecot.pop3, "protocol = pop3", *options)))
+    ask_pop3(poplib.POP3("127.0.0.1", pop3.port, timeout=DEADLINE))
+    for stunnel in (imap, pop3):
+        stunnel.wait_log("TLS connected: new session negotiated")
+
+
+class Squid(Program):
+    """A proxy that opens tunnels to any port of loopback; with `login` to me, whose password is secret."""
+
+    name = "squid"
+
+    def __init__(self, login=False):
+        super().__init__()
+        self.port = free_port()
+        self.folder.chmod(0o777)
+        helper = self.folder / "login"
+        helper.write_text(
+            "#!/bin/sh\nwhile read -r user word; do\n"
+            '[ "$user $word" = "me secret" ] && echo OK || echo ERR\ndone\n'
+        )
+        helper.chmod(0o755)
+        basic = f"auth_param basic program {helper}\nacl known proxy_auth REQUIRED\n"
+        basic += "http_access allow known\n"
+        (self.folder / "squid.conf").write_text(
+            f"""
+http_port 127.0.0.1:{self.port}
+pid_filename {self.folder}/pid
+access_log none
+cache_log {self.folder}/cache.log
+cache deny all
+shutdown_lifetime 0 seconds
+coredump_dir {self.folder}
+pinger_enable off
+max_filedescriptors 1024
+{basic if login else "http_access allow all"}
+http_access deny all
+"""
+        )
+
+    def command(self):
+        return ["squid", "-N", "-f", str(self.folder / "squid.conf")]
+
+    def endpoints(self):
+        return [str(self.port)]
+
+    def report(self):
+        log = self.folder / "cache.log"
+        return super().report() + (log.read_text("latin-1") if log.exists() else "")
+
+
+def curl(port, *options):
+    command = ["curl", "-sS", "-m", str(DEADLINE), "-o", "-", "-w", "%{http_code}", *options]
+    done = subprocess.run(
+        [*command, f"http://127.0.0.1:{port}/"], check=False, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+@needs("squid", "curl")
+def test_a_client_goes_through_squid(start):
+    """curl - our client - squid - our server - the web."""
+    squid, backend = start(Squid()), start(Recorder())
+    server = start(Stunnel(service(backend.port)))
+    options = ["client = yes", "protocol = connect", f"protocolHost = 127.0.0.1:{server.port}"]
+    client = start(Stunnel(service(squid.port, *options)))
+    assert curl(client.port) == "ok200"
+
+
+@needs("squid", "curl")
+def test_a_client_logs_in_at_squid(start):
+    squid, backend = start(Squid(login=True)), start(Recorder())
+    server = start(Stunnel(service(backend.port)))
+    options = ["client = yes", "protocol = connect", f"protocolHost = 127.0.0.1:{server.port}"]
+    me = ["protocolUsername = me", "protocolPassword = "]
+    good = start(Stunnel(service(squid.port, *options, me[0], me[1] + "secret")))
+    assert curl(good.port) == "ok200"
+    bad = start(Stunnel(service(squid.port, *options, me[0], me[1] + "wrong")))
+    assert curl(bad.port) == "000"
+    bad.wait_log("CONNECT request rejected: HTTP/1.1 407")
+
+
+@needs("slapd", "ldapsearch")
+def test_a_client_begins_tls_with_slapd(start):
+    """ldapsearch knows nothing of TLS."""
+    slapd = start(Slapd())
+    options = ["client = yes", "protocol = ldap", "verifyChain = yes"]
+    options += [f"CAfile = {certificates().ca}"]
+    stunnel = start(Stunnel(service(slapd.port, *options)))
+    command = ["ldapsearch", "-x", "-LLL", "-H", f"ldap://127.0.0.1:{stunnel.port}", "-s", "base"]
+    done = subprocess.run(
+        [*command, "-b", "", "namingContexts"], check=False, capture_output=True, text=True
+    )
+    assert "namingContexts: dc=test" in done.stdout, done.stderr
+    stunnel.wait_log("TLS connected: new session negotiated")
+
+
+class Slapd(Program):
+    """A directory that answers nobody who has not begun TLS."""
+
+    name = "slapd"
+
+    def __init__(self):
+        super().__init__()
+        self.port = free_port()
+        (self.folder / "data").mkdir()
+        (self.folder / "slapd.conf").write_text(
+            f"""
+include /etc/ldap/schema/core.schema
+pidfile {self.folder}/pid
+TLSCertificateFile {certificates().cert}
+TLSCertificateKeyFile {certificates().key}
+modulepath /usr/lib/ldap
+moduleload back_mdb
+security tls=1
+database mdb
+suffix "dc=test"
+directory {self.folder}/data
+"""
+        )
+
+    def command(self):
+        listen = f"ldap://127.0.0.1:{self.port}"
+        return ["slapd", "-d", "0", "-h", listen, "-f", str(self.folder / "slapd.conf")]
+
+    def endpoints(self):
+        return [str(self.port)]
+
+
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+class Postgres(Program):
+    """A database that trusts whoever comes, with TLS or without."""
+
+    name = "postgres"
+
+    def __init__(self, tls):
+        super().__init__()
+        self.port, self.tls = free_port(), tls
+        data = self.folder / "data"
+        self.as_user = ["runuser", "-u", "nobody", "--"]
+        self.folder.chmod(0o777)
+        initdb = [*self.as_user, POSTGRES[-1] / "initdb", "-D", data, "-A", "trust", "-U", "me"]
+        subprocess.run([*initdb, "-N"], check=True, capture_output=True, cwd=self.folder)
+        if tls:
+            for name, source in (("crt", certificates().cert), ("key", certificates().key)):
+                copy = self.folder / f"server.{name}"
+                shutil.copy(source, copy)
+                shutil.chown(copy, "nobody")
+                copy.chmod(0o600)
+            text = "ssl = on\n" + "".join(
+                f"ssl_{option}_file = '{self.folder}/server.{name}'\n"
+                for option, name in (("cert", "crt"), ("key", "key"))
+            )
+            with open(data / "postgresql.conf", "a", encoding="ascii") as file:
+                file.write(text)
+
+    def command(self):
+        options = ["-D", self.folder / "data", "-h", "127.0.0.1", "-p", str(self.port)]
+        return [*self.as_user, POSTGRES[-1] / "postgres", *options, "-k", self.folder]
+
+    def endpoints(self):
+        return [str(self.port)]
+
+
+def psql(port, sslmode):
+    to = f"host=127.0.0.1 port={port} user=me dbname=postgres sslmode={sslmode}"
+    command = ["psql", "-Atc", "select 6*7", to]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return done.stdout.strip() or done.stderr
+
+
+needs_postgres = pytest.mark.skipif(not POSTGRES, reason="there is no PostgreSQL server here")
+
+
+@as_root
+@needs_postgres
+@needs("psql", "runuser")
+@pytest.mark.parametrize("client", [False, True], ids=["server", "client"])
+def test_psql_and_postgres(start, client):
+    """TLS is between psql and us, or between us and the server."""
+    postgres = start(Postgres(tls=client))
+    verify = ["client = yes", "verifyChain = yes", f"CAfile = {certificates().ca}"]
+    options = ["protocol = pgsql", *(verify if client else [])]
+    stunnel = start(Stunnel(service(postgres.port, *options)))
+    assert psql(stunnel.port, "disable" if client else "require") == "42"
+    stunnel.wait_log("TLS connected" if client else "TLS accepted")
+
+
+def mail_server(connection):
+    """Takes one mail, in plain text."""
+    connection.send(b"220 mail.test ESMTP\r\n")
+    while (line := connection.take_until(b"\r\n")) is not None:
+        word = line[:4].upper().strip()
+        if word == b"DATA":
+            connection.send(b"354 go on\r\n")
+            connection.take_until(b"\r\n.\r\n")
+        connection.send(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+
+
+@needs("swaks")
+def test_swaks_sends_a_mail(start, front):
+    backend = start(Recorder(mail_server))
+    stunnel = front(backend, "protocol = smtp")
+    command = ["swaks", "--server", f"127.0.0.1:{stunnel.port}", "--tls", "--to", "you@mail.test"]
+    command += ["--from", "me@mail.test", "--helo", "client.test", "--body", "inside"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode == 0, done.stdout
+    assert b"RCPT TO:<you@mail.test>" in backend.data and b"STARTTLS" not in backend.data
