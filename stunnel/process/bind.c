@@ -20,12 +20,66 @@ struct bind_address {
 	size_t count;
 	size_t kept;			/* sockets of fd[] that the configuration in force uses */
 	struct config_section *section; /* of the newest configuration; NULL: not in it */
+	char *given; /* the name of the section that this socket was opened for, by others; NULL:
+			it was opened by us */
 };
+
+static bool is_given(const struct bind_address *a, const struct config_section *section)
+{
+	return a->given && !strcmp(a->given, section->service.name);
+}
+
+bool bind_has_given(struct bind_address *const *list, const struct config_section *section)
+{
+	for (const struct bind_address *a = *list; a; a = a->next)
+		if (is_given(a, section))
+			return true;
+	return false;
+}
+
+int bind_give(struct bind_address **list, const struct config_section *section, int fd)
+{
+	struct bind_address *a = calloc(1, sizeof *a);
+	int rc = -ENOMEM;
+
+	if (a) {
+		a->given = strdup(section->service.name);
+		a->fd = malloc(sizeof *a->fd);
+	}
+	if (a && a->given && a->fd)
+		rc = net_take_listener(fd, &a->bound);
+	if (rc != 0) {
+		if (a) {
+			free(a->given);
+			free(a->fd);
+		}
+		free(a);
+		return rc;
+	}
+	a->fd[0] = fd;
+	a->count = a->kept = 1;
+	a->next = *list;
+	*list = a;
+	return 0;
+}
+
+/* Whether the section has sockets of others, which then are all that it has. */
+static bool take_given(struct bind_address *const *list, struct config_section *section)
+{
+	bool found = false;
+
+	for (struct bind_address *a = *list; a; a = a->next)
+		if (is_given(a, section)) {
+			a->section = section;
+			found = true;
+		}
+	return found;
+}
 
 static struct bind_address *find(struct bind_address **list, const struct net_addr *wanted)
 {
 	for (struct bind_address *a = *list; a; a = a->next)
-		if (!a->section && net_equal(&a->wanted, wanted))
+		if (!a->section && !a->given && net_equal(&a->wanted, wanted))
 			return a;
 	return NULL;
 }
@@ -34,8 +88,9 @@ static void free_address(struct bind_address *a)
 {
 	for (size_t i = 0; i < a->count; i++)
 		net_close(a->fd[i], false);
-	if (net_is_unix(&a->bound) && a->count != 0)
+	if (net_is_unix(&a->bound) && a->count != 0 && !a->given)
 		confined_unlink(NULL, a->bound.u.un.sun_path);
+	free(a->given);
 	free(a->fd);
 	free(a);
 }
@@ -102,6 +157,8 @@ static bool bind_section(struct bind_address **list, struct config_section *sect
 
 	if (section->service.program_calls)
 		log_main(LOG_DEBUG, "Skipped exec+connect service [%s]", section->service.name);
+	if (take_given(list, section))
+		return true;
 	for (size_t i = 0; i < section->accept.count; i++) {
 		const struct net_addr *addr = &section->accept.addr[i];
 		int error;
@@ -134,12 +191,13 @@ void bind_tell(struct bind_address *const *list, const struct config *config)
 	for (size_t i = 0; i < config->count; i++)
 		for (size_t n = 0; n < config->section[i]->accept.count; n++)
 			for (const struct bind_address *a = *list; a; a = a->next)
-				if (a->section == config->section[i] &&
-				    net_equal(&a->wanted, &config->section[i]->accept.addr[n]))
+				if (a->section == config->section[i] && (n == 0 || !a->given) &&
+				    (a->given ||
+				     net_equal(&a->wanted, &config->section[i]->accept.addr[n])))
 					tell(a);
 }
 
-void bind_drop_unused(struct bind_address **list)
+static void drop_unused(struct bind_address **list, bool all)
 {
 	struct bind_address **at = list;
 
@@ -147,7 +205,7 @@ void bind_drop_unused(struct bind_address **list)
 		struct bind_address *a = *at;
 
 		a->kept = a->count;
-		if (a->section) {
+		if (a->section || (a->given && !all)) { /* nobody could open those again */
 			at = &a->next;
 			continue;
 		}
@@ -156,11 +214,16 @@ void bind_drop_unused(struct bind_address **list)
 	}
 }
 
+void bind_drop_unused(struct bind_address **list)
+{
+	drop_unused(list, false);
+}
+
 void bind_close(struct bind_address **list)
 {
 	for (struct bind_address *a = *list; a; a = a->next)
 		a->section = NULL;
-	bind_drop_unused(list);
+	drop_unused(list, true);
 }
 
 void bind_restore(struct bind_address **list, struct config *config)
@@ -173,7 +236,9 @@ void bind_restore(struct bind_address **list, struct config *config)
 			net_close(a->fd[--a->count], false);
 		for (size_t i = 0; i < config->count; i++)
 			for (size_t j = 0; j < config->section[i]->accept.count; j++)
-				if (net_equal(&a->wanted, &config->section[i]->accept.addr[j]))
+				if (a->given ? is_given(a, config->section[i])
+					     : net_equal(&a->wanted,
+							 &config->section[i]->accept.addr[j]))
 					a->section = config->section[i];
 	}
 	bind_drop_unused(list);

@@ -11,6 +11,13 @@
  */
 struct bind_address;
 
+/*
+ * Has the section of that name accept from fd, a listening socket that the list then owns, and not
+ * from what its `accept` says, through all reloads. 0 or -errno. fd may be one of several.
+ */
+int bind_give(struct bind_address **list, const struct config_section *section, int fd);
+bool bind_has_given(struct bind_address *const *list, const struct config_section *section);
+
 /* Binds config's addresses for so many workers. False, logged, if a section has none bound. */
 bool bind_all(struct bind_address **list, struct config *config, size_t workers);
 

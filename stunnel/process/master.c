@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "process/activation.h"
 #include "process/bind.h"
 #include "config/reader.h"
 #include "conn/conn.h"
@@ -216,7 +217,8 @@ static bool start(struct master *m, struct generation *g)
 	if (inetd &&
 	    !daemon_take_streams(m->generations.streams, globals->foreground == CONFIG_FOREGROUND))
 		return false;
-	if (!bind_all(&m->generations.addresses, g->config, g->workers))
+	if (!activation_adopt(&m->generations.addresses, g->config) ||
+	    !bind_all(&m->generations.addresses, g->config, g->workers))
 		return false;
 	bind_drop_unused(&m->generations.addresses);
 	bind_tell(&m->generations.addresses, g->config);

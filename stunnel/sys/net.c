@@ -227,6 +227,21 @@ int net_local(int fd, struct net_addr *addr)
 	return getsockname(fd, &addr->u.sa, &addr->len) < 0 ? -errno : 0;
 }
 
+int net_take_listener(int fd, struct net_addr *bound)
+{
+	int listens = 0, type = 0;
+	socklen_t len = sizeof listens;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0)
+		return -errno;
+	if (!listens || type != SOCK_STREAM)
+		return -EINVAL;
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+		return -errno;
+	return net_local(fd, bound);
+}
+
 int net_peer(int fd, struct net_addr *addr)
 {
 	addr->len = sizeof addr->u;

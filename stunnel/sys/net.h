@@ -55,6 +55,12 @@ bool net_same_family(const struct net_addr *a, const struct net_addr *b);
 int net_listen(const struct net_addr *addr, const struct net_options *options, bool shared,
 	       bool join);
 
+/*
+ * Makes a listening stream socket of somebody else's as net_listen() would have made it, and tells
+ * where it is bound; -EINVAL: it is none.
+ */
+int net_take_listener(int fd, struct net_addr *bound);
+
 /* Whether two listeners, with their options, would be in each other's way. */
 bool net_collide(const struct net_addr *a, const struct net_options *a_options,
 		 const struct net_addr *b, const struct net_options *b_options);
