@@ -27,7 +27,7 @@ void forward_begin(CLI *c)
 	const struct forward_options *o = c->opt->forward;
 	struct forward *f;
 
-	if (!o || !o->http) {
+	if (!o || !o->needs.http) {
 		forward_end(c);
 		return;
 	}

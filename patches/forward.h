@@ -120,7 +120,8 @@ int forward_poll(CLI *c, int sec, int msec);
 
 /*
  * Whether the last forward_poll() had a reason to return without a descriptor that is ready:
- * TIMEOUTrequest, or a client that is gone while nothing is read from it, which the next turn reads.
+ * TIMEOUTrequest, or a client that is gone while nothing is read from it, which the next turn
+ * reads.
  */
 int forward_woke(const CLI *c);
 

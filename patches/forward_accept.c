@@ -40,7 +40,7 @@ static void serve_http(SSL_CTX *ctx)
 
 int forward_context(SERVICE_OPTIONS *section)
 {
-	if (section->forward && section->forward->http)
+	if (section->forward && section->forward->needs.http)
 		serve_http(section->ctx);
 	return 0;
 }
@@ -211,7 +211,8 @@ int forward_accept(CLI *c)
 {
 	if (SSL_in_before(c->ssl))
 		take_header(c);
-	if (c->opt->forward->http && BIO_number_read(SSL_get_rbio(c->ssl)) == 0 && is_plain(c))
+	if (c->opt->forward->needs.http && BIO_number_read(SSL_get_rbio(c->ssl)) == 0 &&
+	    is_plain(c))
 		answer_plain(c);
 	return SSL_accept(c->ssl);
 }

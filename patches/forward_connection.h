@@ -51,7 +51,8 @@ struct forward {
 	size_t discarded;     /* bytes behind a client's last request that were thrown away */
 	time_t deadline; /* until which the client of a backend that was left may close its side */
 	SOCKET silent;	 /* peer of the socket in the backend's place, or INVALID_SOCKET */
-	char id[36], sni[FACTS_NAME_MAX + 1], alpn[FACTS_ALPN_MAX]; /* that facts point at */
+	char id[FACTS_ID_MAX], sni[FACTS_NAME_MAX + 1],
+		alpn[FACTS_ALPN_MAX]; /* that facts point at */
 };
 
 /* c->forward, made by the first call, with the addresses of the client's socket. */

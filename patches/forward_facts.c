@@ -51,19 +51,6 @@ static bool was_made_here(SSL *ssl)
 	return then && now ? !strcmp(then, now) : then == now;
 }
 
-/* Unique across processes and restarts: 64 random bits, and the number of the connection. */
-static void make_id(struct forward *f, unsigned long long number)
-{
-	unsigned char random[8] = {0};
-	int n = 0;
-
-	RAND_bytes(random, sizeof random);
-	for (size_t i = 0; i < sizeof random; i++)
-		n += snprintf(f->id + n, sizeof f->id - (size_t)n, "%02x", random[i]);
-	n += snprintf(f->id + n, sizeof f->id - (size_t)n, "-%llx", number);
-	f->facts.conn_id = span_of(f->id, (size_t)n);
-}
-
 /* Copies the names, since OpenSSL's own do not outlive a renegotiation. */
 static void keep_names(struct forward *f, const char *sni)
 {
@@ -95,20 +82,23 @@ struct forward *forward_prepare(CLI *c)
 {
 	const struct forward_options *o = c->opt->forward;
 	struct forward *f = forward_new(c);
+	uint64_t process = 0; /* random, as the numbers of connections begin anew in each process */
 	char why[TLS_WHY_MAX];
 
 	if (f->stage != FORWARD_NEW)
 		return f;
 	f->stage = FORWARD_KNOWN;
 	f->facts.client_trusted = ip_blocks_hold(&o->service.trusted, &f->facts.client);
-	make_id(f, stock_serial(c));
-	if (o->service.proxy.tlvs != 0)
+	RAND_bytes((unsigned char *)&process, sizeof process);
+	facts_identify(&f->facts, f->id, process, stock_serial(c));
+	if (o->needs.tlvs)
 		tls_facts_own(c->ssl, &f->facts, &f->kept);
 	if (stock_asks_for_certificates(c->opt) && !was_made_here(c->ssl)) {
 		s_log(LOG_ERR, "The TLS session was made under another server name");
 		forward_abort(c);
 	}
-	if (!tls_facts(c->ssl, stock_judging(c->opt), o->texts, &f->facts, &f->kept, why)) {
+	if (!tls_facts(c->ssl, stock_judging(c->opt), o->needs.cert_texts, &f->facts, &f->kept,
+		       why)) {
 		s_log(LOG_ERR, "%s", why);
 		forward_abort(c);
 	}

@@ -227,20 +227,16 @@ static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 	if (stock_has_datagrams(s))
 		return "Header and PROXY options are for TLS servers: not for DTLS";
 	o = blocks_own(s, defaults);
-	o->http = rewrite_active(&o->service.rewrite) || o->log[0];
-	if (o->http && !why)
+	o->needs = service_needs(&o->service, true, o->log[0] ? &o->log_format.pool : NULL);
+	if (o->needs.http && !why)
 		why = check_http(s);
 	if (!why)
 		why = check_service(&o->service, SERVICE_SENDS_PROXY);
 	if (!why)
 		warn_of_long_header(s, &o->service);
-	o->texts = tls_facts_of_templates(&o->service.rewrite.pool) |
-		   tls_facts_of_proxy(&o->service.proxy);
-	if (o->log[0])
-		o->texts |= tls_facts_of_templates(&o->log_format.pool);
-	if (o->http)
+	if (o->needs.http)
 		stock_refuse_renegotiation(s); /* the backend was told of the first certificate */
-	if (o->texts & TLS_CERT_CHAIN)
+	if (o->needs.cert_texts & FACTS_CERT_CHAIN)
 		keep_sessions_whole(s, defaults);
 	if (!why)
 		blocks_keep(s);

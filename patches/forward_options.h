@@ -22,8 +22,7 @@ struct forward_options {
 	struct exchange_format log_format;
 
 	/* set by FORWARD_CHECK */
-	bool http;	/* requests are rewritten or logged */
-	unsigned texts; /* enum tls_cert_text: of the client's certificate */
+	struct service_needs needs;
 
 	/* changed by connections, from any thread */
 	atomic_bool log_cut;   /* the last line in the log lacks its end */

@@ -62,7 +62,7 @@ static void check_negotiation(struct check *r, const struct config_section *s)
 			     client ? "client" : "server");
 	else if (why)
 		check_refuse(r, "protocol", "%s", why);
-	else if (conn_service_http(&s->service) && !row->to_http)
+	else if (s->service.needs.http && !row->to_http)
 		check_refuse(r, "protocol",
 			     "protocol = %.50s leads to no HTTP, whose headers are set",
 			     s->protocol);
@@ -76,6 +76,9 @@ void protocol_make(struct check *r)
 
 	s->service.send_proxy = s->protocol && !strcasecmp(s->protocol, "proxy");
 	s->service.protocol = s->service.send_proxy ? NULL : s->protocol;
+	s->service.needs =
+		service_needs(&s->service.policy, s->service.send_proxy,
+			      s->service.access ? &s->service.access->format.pool : NULL);
 	if (headers->count != 0)
 		header = arena_alloc(&r->config->arena, (headers->count + 1) * sizeof *header);
 	if (header)

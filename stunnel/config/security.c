@@ -9,19 +9,7 @@
 #include "sys/endpoint.h"
 #include "config/table.h"
 #include "tls/ctx.h"
-#include "tls/facts.h"
 #include "tls/trial.h"
-
-static unsigned texts_on_cert(const struct conn_service *service)
-{
-	unsigned texts = tls_facts_of_templates(&service->policy.rewrite.pool);
-
-	if (service->access)
-		texts |= tls_facts_of_templates(&service->access->format.pool);
-	if (service->send_proxy)
-		texts |= tls_facts_of_proxy(&service->policy.proxy);
-	return texts;
-}
 
 static void check_verification(struct check *r, const struct tls_verify *v)
 {
@@ -96,7 +84,7 @@ static void check_tickets(struct check *r, const struct tls_settings *tls)
 
 static void check_alpn(struct check *r, struct tls_settings *tls)
 {
-	if (!conn_service_http(&r->section->service))
+	if (!r->section->service.needs.http)
 		return;
 	if (tls->client && !tls->alpn)
 		return; /* a server speaks HTTP/1 to a client that names nothing */
@@ -173,9 +161,8 @@ static bool may_renegotiate(const struct config_section *s)
 {
 	const struct conn_service *service = &s->service;
 
-	return s->renegotiation && !conn_service_http(service) &&
-	       (service->client || s->tls.verify.bits == 0) &&
-	       !(service->send_proxy && service->policy.proxy.tlvs != 0);
+	return s->renegotiation && !service->needs.http && !service->needs.tlvs &&
+	       (service->client || s->tls.verify.bits == 0);
 }
 
 void security_make(struct check *r)
@@ -188,7 +175,7 @@ void security_make(struct check *r)
 		make_client(r, s);
 	tls->renegotiates = may_renegotiate(s);
 	tls->curves_option = table_written(s, "curves");
-	tls->cert_texts = s->service.cert_texts = texts_on_cert(&s->service);
+	tls->cert_texts = s->service.needs.cert_texts;
 	tls->ca_folder = config_outside(r->config, tls->verify.ca_path);
 	tls->crl_folder = config_outside(r->config, tls->verify.crl_path);
 	if (!tls->client && tls->cert.count == 0 && !tls->psk_secrets &&

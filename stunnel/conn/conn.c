@@ -427,7 +427,7 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 	c->relay.end[RELAY_FRONT] = &c->front.end;
 	c->front.goal.wait = (struct resolve_wait){.wake = on_names, .owner = c};
 	c->front.facts.plain = service->client;
-	front_name(&c->front, pool->shared->start, c->serial);
+	facts_identify(&c->front.facts, c->front.id, pool->shared->start, c->serial);
 	c->front.at.since = conn_now(c);
 	return c;
 }

@@ -22,14 +22,6 @@ bool front_open(struct front *f, const struct end *end, const struct net_addr *p
 	return true;
 }
 
-void front_name(struct front *f, uint64_t start, uint64_t serial)
-{
-	int len = snprintf(f->id, sizeof f->id, "%016llx-%llx", (unsigned long long)start,
-			   (unsigned long long)serial);
-
-	f->facts.conn_id = span_of(f->id, (size_t)len);
-}
-
 void front_client(const struct front *f, char text[static NET_TEXT_MAX])
 {
 	const struct facts_addr *client = &f->facts.client;

@@ -50,9 +50,6 @@ struct front {
 bool front_open(struct front *f, const struct end *end, const struct net_addr *peer,
 		const struct step *const *plan);
 
-/* Names the connection by the start of the daemon and its serial, both in hexadecimal. */
-void front_name(struct front *f, uint64_t start, uint64_t serial);
-
 /* ADDRESS:PORT of the client: whom a PROXY header named, or else who connected. */
 void front_client(const struct front *f, char text[static NET_TEXT_MAX]);
 

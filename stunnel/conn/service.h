@@ -82,8 +82,8 @@ struct conn_service {
 	int retry_ms;		/* after its end it is started again; negative: it is not */
 	struct tls_ctx *tls;
 	bool asks; /* it, or one that a server name leads to, asks whether peers were revoked */
-	int ocsp_seconds;    /* for which the answers of all responders are awaited, as a timeout */
-	unsigned cert_texts; /* bits of enum tls_cert_text that templates use */
+	int ocsp_seconds; /* for which the answers of all responders are awaited, as a timeout */
+	struct service_needs needs;
 	struct conn_timeouts timeout;
 	struct step_plan plan; /* of fronts, from the accepted socket to its close */
 	struct conn_route route;
@@ -100,11 +100,5 @@ struct conn_service {
 	bool send_proxy;
 	bool proxy_warned; /* that TLVs were left out was logged */
 };
-
-/* Whether requests of the service are parsed: it rewrites heads, or logs them. */
-static inline bool conn_service_http(const struct conn_service *s)
-{
-	return s->access || rewrite_active(&s->policy.rewrite);
-}
 
 #endif

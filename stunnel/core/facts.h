@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "out.h"
 #include "span.h"
 
 #define FACTS_IP_TEXT_MAX 45 /* longest textual IPv6 address, RFC 4291 2.2 with a dotted tail */
@@ -37,6 +38,16 @@ struct facts_addr {
 	bool mapped;	/* IPv4 that came as IPv6 */
 	uint8_t text_len;
 	char text[FACTS_IP_TEXT_MAX + 1];
+};
+
+/* Texts on the client's certificate that are made only where they are needed; bits. */
+enum facts_cert_text {
+	FACTS_CERT_NAMES = 1, /* facts_cert's short ones, and facts.client_verify */
+	FACTS_CERT_PEM = 2,
+	FACTS_CERT_RFC9440 = 4,
+	FACTS_CERT_CHAIN = 8,
+	FACTS_CERT_CN = 16,
+	FACTS_CERT_DER = 32,
 };
 
 /*
@@ -81,5 +92,21 @@ struct facts {
 	struct span client_verify; /* NONE, SUCCESS or FAILED:REASON */
 	struct span conn_id; /* unique over workers and restarts: the first part of request ids */
 };
+
+/*
+ * Makes facts->conn_id, in id, of a number that no other process has and one that no other
+ * connection of this process has.
+ */
+static inline void facts_identify(struct facts *facts, char id[FACTS_ID_MAX], uint64_t process,
+				  uint64_t connection)
+{
+	struct out out = out_of(id, FACTS_ID_MAX);
+
+	for (int shift = 60; shift >= 0; shift -= 4) /* all 16 digits */
+		out_hex(&out, process >> shift & 15);
+	out_char(&out, '-');
+	out_hex(&out, connection);
+	facts->conn_id = out_span(&out);
+}
 
 #endif

@@ -357,3 +357,43 @@ size_t service_long_header(const struct service *s)
 
 	return s->proxy.version == 2 && size > (size_t)s->proxy.max_length ? size : 0;
 }
+
+/* --- what a service needs --------------------------------------------------------------------- */
+
+static unsigned cert_texts_of_templates(const struct template_pool *pool)
+{
+	static const struct {
+		struct span variable;
+		unsigned text;
+	} uses[] = {
+		{SPAN_INIT("client_cert_chain"), FACTS_CERT_CHAIN},
+		{SPAN_INIT("client_cert_issuer"), FACTS_CERT_NAMES},
+		{SPAN_INIT("client_cert_pem"), FACTS_CERT_PEM},
+		{SPAN_INIT("client_cert_rfc9440"), FACTS_CERT_RFC9440},
+		{SPAN_INIT("client_cert_serial"), FACTS_CERT_NAMES},
+		{SPAN_INIT("client_cert_sha256"), FACTS_CERT_NAMES},
+		{SPAN_INIT("client_cert_subject"), FACTS_CERT_NAMES},
+		{SPAN_INIT("client_cert_verify"), FACTS_CERT_NAMES},
+	};
+	unsigned found = 0;
+
+	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
+		if (template_uses(pool, uses[i].variable))
+			found |= uses[i].text;
+	return found;
+}
+
+struct service_needs service_needs(const struct service *s, bool sends_proxy,
+				   const struct template_pool *log)
+{
+	uint32_t tlvs = sends_proxy ? s->proxy.tlvs : 0;
+	unsigned texts = cert_texts_of_templates(&s->rewrite.pool);
+
+	if (log)
+		texts |= cert_texts_of_templates(log);
+	if (tlvs & UINT32_C(1) << PROXY_SSL_CN)
+		texts |= FACTS_CERT_CN;
+	if (tlvs & UINT32_C(1) << PROXY_SSL_CLIENT_CERT)
+		texts |= FACTS_CERT_DER;
+	return (struct service_needs){log || rewrite_active(&s->rewrite), tlvs != 0, texts};
+}

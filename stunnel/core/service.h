@@ -69,6 +69,17 @@ enum service_part {
 bool service_check(const struct service *s, unsigned parts, size_t *at,
 		   struct service_fault *fault);
 
+/* What the connections of a service need. */
+struct service_needs {
+	bool http;	     /* the HTTP machine: heads are rewritten, or requests logged */
+	bool tlvs;	     /* what a PROXY header tells of TLS */
+	unsigned cert_texts; /* enum facts_cert_text */
+};
+
+/* log: the templates of the access log, NULL without one. */
+struct service_needs service_needs(const struct service *s, bool sends_proxy,
+				   const struct template_pool *log);
+
 /*
  * Bytes that the PROXY header is expected to have, if that is more than proxyMaxLength and TLVs
  * will be left out; else 0.

@@ -164,23 +164,23 @@ static bool put_der(BIO *bio, const struct source *from)
 #define CERT(field) offsetof(struct tls_cert_block, cert.field)
 
 static const struct text {
-	unsigned use; /* enum tls_cert_text */
+	unsigned use; /* enum facts_cert_text */
 	const char *name;
 	size_t offset; /* of the text's span in struct tls_cert_block */
 	size_t max;
 	bool (*put)(BIO *bio, const struct source *from);
 } texts[] = {
-	{TLS_CERT_NAMES, "subject", CERT(subject), FACTS_DN_MAX, put_subject},
-	{TLS_CERT_NAMES, "issuer", CERT(issuer), FACTS_DN_MAX, put_issuer},
-	{TLS_CERT_NAMES, "serial number", CERT(serial), FACTS_SERIAL_MAX, put_serial},
-	{TLS_CERT_NAMES, "digest", CERT(sha256), 64, put_sha256},
-	{TLS_CERT_NAMES, "verification result", offsetof(struct tls_cert_block, verify),
+	{FACTS_CERT_NAMES, "subject", CERT(subject), FACTS_DN_MAX, put_subject},
+	{FACTS_CERT_NAMES, "issuer", CERT(issuer), FACTS_DN_MAX, put_issuer},
+	{FACTS_CERT_NAMES, "serial number", CERT(serial), FACTS_SERIAL_MAX, put_serial},
+	{FACTS_CERT_NAMES, "digest", CERT(sha256), 64, put_sha256},
+	{FACTS_CERT_NAMES, "verification result", offsetof(struct tls_cert_block, verify),
 	 FACTS_VERIFY_MAX, put_verify},
-	{TLS_CERT_PEM, "PEM form", CERT(pem), FACTS_PEM_MAX, put_pem},
-	{TLS_CERT_RFC9440, "base64 form", CERT(rfc9440), FACTS_PEM_MAX, put_rfc9440},
-	{TLS_CERT_CN, "common name", CERT(cn), FACTS_CN_MAX, put_cn},
-	{TLS_CERT_DER, "DER form", CERT(der), FACTS_DER_MAX, put_der},
-	{TLS_CERT_CHAIN, "chain", CERT(chain), FACTS_CHAIN_MAX, put_chain},
+	{FACTS_CERT_PEM, "PEM form", CERT(pem), FACTS_PEM_MAX, put_pem},
+	{FACTS_CERT_RFC9440, "base64 form", CERT(rfc9440), FACTS_PEM_MAX, put_rfc9440},
+	{FACTS_CERT_CN, "common name", CERT(cn), FACTS_CN_MAX, put_cn},
+	{FACTS_CERT_DER, "DER form", CERT(der), FACTS_DER_MAX, put_der},
+	{FACTS_CERT_CHAIN, "chain", CERT(chain), FACTS_CHAIN_MAX, put_chain},
 };
 
 #define TEXTS (sizeof texts / sizeof texts[0])
@@ -384,40 +384,4 @@ void tls_facts_own(SSL *ssl, struct facts *facts, struct tls_kept *kept)
 	}
 	facts->sig_scheme = signature_scheme(ssl);
 	ERR_clear_error();
-}
-
-/* --- what is asked for ------------------------------------------------------------------------ */
-
-unsigned tls_facts_of_templates(const struct template_pool *pool)
-{
-	static const struct {
-		struct span variable;
-		unsigned text;
-	} uses[] = {
-		{{"client_cert_chain", 17}, TLS_CERT_CHAIN},
-		{{"client_cert_issuer", 18}, TLS_CERT_NAMES},
-		{{"client_cert_pem", 15}, TLS_CERT_PEM},
-		{{"client_cert_rfc9440", 19}, TLS_CERT_RFC9440},
-		{{"client_cert_serial", 18}, TLS_CERT_NAMES},
-		{{"client_cert_sha256", 18}, TLS_CERT_NAMES},
-		{{"client_cert_subject", 19}, TLS_CERT_NAMES},
-		{{"client_cert_verify", 18}, TLS_CERT_NAMES},
-	};
-	unsigned found = 0;
-
-	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
-		if (template_uses(pool, uses[i].variable))
-			found |= uses[i].text;
-	return found;
-}
-
-unsigned tls_facts_of_proxy(const struct proxy *proxy)
-{
-	unsigned found = 0;
-
-	if (proxy->tlvs & UINT32_C(1) << PROXY_SSL_CN)
-		found |= TLS_CERT_CN;
-	if (proxy->tlvs & UINT32_C(1) << PROXY_SSL_CLIENT_CERT)
-		found |= TLS_CERT_DER;
-	return found;
 }

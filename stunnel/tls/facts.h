@@ -17,20 +17,6 @@
 
 struct ssl_st;
 
-/* Texts on the client's certificate; bits. */
-enum tls_cert_text {
-	TLS_CERT_NAMES = 1, /* facts_cert's short ones, and facts.client_verify */
-	TLS_CERT_PEM = 2,
-	TLS_CERT_RFC9440 = 4,
-	TLS_CERT_CHAIN = 8,
-	TLS_CERT_CN = 16,
-	TLS_CERT_DER = 32,
-};
-
-/* Which of them the templates of a pool use, and a PROXY header. */
-unsigned tls_facts_of_templates(const struct template_pool *pool);
-unsigned tls_facts_of_proxy(const struct proxy *proxy);
-
 /* How certificates of clients are judged on a connection. */
 struct tls_judging {
 	bool judged;	  /* false: OpenSSL's result of the verification does not count */
@@ -50,7 +36,7 @@ void tls_facts_free(struct tls_kept *kept);
 
 /*
  * After the handshake: fills the TLS part of facts but for sni, whose spans live as long as ssl and
- * kept. texts (enum tls_cert_text) are made of the client's certificate; without any it counts as
+ * kept. texts (enum facts_cert_text) are made of the client's certificate; without any it counts as
  * none. False with the reason in why if one is longer than a header may have.
  */
 bool tls_facts(struct ssl_st *ssl, struct tls_judging judging, unsigned texts, struct facts *facts,

@@ -196,7 +196,7 @@ static void on_removed_session(SSL_CTX *ctx, SSL_SESSION *session)
 static bool can_resume(const struct tls_settings *s)
 {
 	return s->session_resume &&
-	       !(s->verify.bits & TLS_VERIFY_REQUEST && s->cert_texts & TLS_CERT_CHAIN);
+	       !(s->verify.bits & TLS_VERIFY_REQUEST && s->cert_texts & FACTS_CERT_CHAIN);
 }
 
 static bool use_cache(SSL_CTX *ctx, const struct tls_settings *s)

@@ -42,7 +42,7 @@ struct tls_settings {
 	const char *staple; /* yes: a server's own responders are asked; or a file; NULL, no */
 	/* verify.ca_path and crl_path, which the workers read, as they are called outside chroot */
 	const char *ca_folder, *crl_folder;
-	unsigned cert_texts; /* enum tls_cert_text */
+	unsigned cert_texts; /* enum facts_cert_text */
 };
 
 #endif

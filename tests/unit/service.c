@@ -206,6 +206,30 @@ static void the_table_is_in_order(void **state)
 	assert_true(n > 20);
 }
 
+/* Each cause alone: an access log needs the HTTP machine, a PROXY header only what it tells. */
+static void what_a_service_needs(void **state)
+{
+	struct template_pool log = {0};
+	struct service_needs needs;
+	struct service s;
+
+	(void)state;
+	service_default(&s);
+	needs = service_needs(&s, true, NULL);
+	assert_true(!needs.http && !needs.tlvs && needs.cert_texts == 0);
+	assert_true(service_needs(&s, false, &log).http);
+
+	assert_int_equal(set(&s, "proxyTLV", "cn"), SERVICE_SET);
+	needs = service_needs(&s, true, NULL);
+	assert_true(!needs.http && needs.tlvs && needs.cert_texts == FACTS_CERT_CN);
+	needs = service_needs(&s, false, NULL);
+	assert_true(!needs.http && !needs.tlvs && needs.cert_texts == 0);
+
+	assert_int_equal(set(&s, "httpSetHeader", "A: %{client_cert_pem}"), SERVICE_SET);
+	needs = service_needs(&s, false, NULL);
+	assert_true(needs.http && needs.cert_texts == FACTS_CERT_PEM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +240,7 @@ int main(void)
 		cmocka_unit_test(a_whole_service_is_checked_by_its_parts),
 		cmocka_unit_test(a_long_header_is_foreseen),
 		cmocka_unit_test(the_table_is_in_order),
+		cmocka_unit_test(what_a_service_needs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,7 +54,7 @@ static void compile_front(struct conn_service *service)
 		if (negotiates(service, NEGOTIATION_ASKED))
 			add(plan, &negotiate_asked_step);
 	}
-	if (conn_service_http(service))
+	if (service->needs.http)
 		add(plan, &first_head_step);
 	add(plan, &open_back_step);
 	add(plan, &transfer_step);

@@ -48,10 +48,10 @@ static const struct tls_calls calls = {choose_service, handshake_say, handshake_
 static bool handshake_done(struct conn *c)
 {
 	const struct conn_service *s = c->service;
-	bool own = s->send_proxy && s->policy.proxy.tlvs != 0;
 	struct tls *tls = c->front.end.tls;
 
-	if (!tls_tell_facts(tls, s->cert_texts, own, &c->front.facts, c->pool->scratch.why))
+	if (!tls_tell_facts(tls, s->needs.cert_texts, s->needs.tlvs, &c->front.facts,
+			    c->pool->scratch.why))
 		return false;
 	if (s->redirects && !tls_authenticated(tls)) {
 		conn_log(c, LOG_NOTICE, "Redirecting connection");
@@ -82,7 +82,7 @@ static enum step_result run(struct conn *c, unsigned events)
 	if (rc == TLS_AGAIN)
 		return STEP_WAIT;
 	conn_log(c, LOG_ERR, "%s", c->pool->scratch.why);
-	return rc == TLS_PLAIN && conn_service_http(c->service) ? refuse_plain(c) : STEP_RESET;
+	return rc == TLS_PLAIN && c->service->needs.http ? refuse_plain(c) : STEP_RESET;
 }
 
 static uint64_t deadline(const struct conn *c)
