@@ -328,6 +328,11 @@ class Stunnel(Program):
         if PATCHED:  # stocks of 4.x have older words
             lines = [line.replace("SSL accepted: ", "TLS accepted: ") for line in lines]
             lines = [re.sub(r"^Service (\w.*) accepted", r"Service [\1] accepted", line) for line in lines]
+            lines = [re.sub(r" ciphersuite (\S+ \()", r" ciphersuite: \1", line) for line in lines]
+            lines = [
+                re.sub(r"^Negotiated ciphers: (\S+) +(\S+) ", r"Negotiated \2 ciphersuite: \1 (", line)
+                for line in lines
+            ]
         return [line for line in lines if text in line]
 
     def wait_log(self, text, count=1):
