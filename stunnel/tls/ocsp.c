@@ -293,6 +293,12 @@ static void ask_all(struct inquiry *q)
 	X509_email_free(urls);
 }
 
+/* The caller's thread, one of libuv's, ends when OpenSSL has already gone. */
+static void forget_thread(void)
+{
+	OPENSSL_thread_stop();
+}
+
 /* --- for others than the peer's --------------------------------------------------------------- */
 
 /* Who has issued our certificate, or whom that one has appointed, is trusted. */
@@ -324,6 +330,7 @@ void tls_ocsp_fetch(STACK_OF(X509) * chain, int seconds, struct tls_ocsp_answer 
 		say_why(&q, "the question could not be made");
 	OCSP_REQUEST_free(q.request);
 	X509_STORE_free(q.store);
+	forget_thread();
 }
 
 static OCSP_RESPONSE *decode(const struct tls_ocsp_der *der)
@@ -380,4 +387,5 @@ void tls_ocsp_ask(const SSL_CTX *ctx, const struct tls_ocsp *ocsp, const unsigne
 		say_why(&q, "the certificate's issuer is not known");
 	OCSP_REQUEST_free(q.request);
 	sk_X509_pop_free(q.chain, X509_free);
+	forget_thread();
 }

@@ -8,7 +8,7 @@ import pytest
 
 from peers import PATCHED, Stunnel, daemon_only, sanitized, service
 from recorder import Recorder
-from tls_client import TlsClient
+from tls_client import PlainClient, TlsClient
 
 
 def unsuited():
@@ -65,6 +65,33 @@ def test_no_leak_and_no_error(start):
     assert len(reports(stunnel)) == 1 + 3 * 2  # the master, and two workers for each configuration
     for name, report in reports(stunnel).items():
         assert re.search(r"ERROR SUMMARY: 0 errors", report), f"{name}: {report}"
+
+
+def is_clean(stunnel):
+    stunnel.stop()
+    for name, report in reports(stunnel).items():
+        assert re.search(r"ERROR SUMMARY: 0 errors", report), f"{name}: {report}"
+
+
+@daemon_only
+@suited
+@pytest.mark.parametrize("psk", [False, True], ids=["certificate", "psk"])
+def test_client_mode(start, tmp_path, psk):
+    """Sessions that are resumed with a server, or keys in place of them."""
+    secrets = tmp_path / "secrets"
+    secrets.write_text("one:0123456789abcdef0123456789abcdef\n")
+    keys = [f"PSKsecrets = {secrets}", "sslVersionMax = TLSv1.2", "ciphers = PSK"]
+    lines = keys if psk else []
+    server = start(under_valgrind("workers = 1\n" + service(start(Recorder()).port, *lines)))
+    client = service(server.port, "client = yes", "sessionCacheTimeout = 60", *lines)
+    stunnel = start(under_valgrind("workers = 1\n" + client))
+    for _ in range(3):
+        with PlainClient(stunnel.port) as plain:
+            plain.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert plain.recv().startswith(b"HTTP/1.1 200")
+    stunnel.wait_log("TLS connected: PSK" if psk else "TLS connected: previous session reused")
+    is_clean(stunnel)
+    is_clean(server)
 
 
 @pytest.mark.skipif(not PATCHED, reason="STUNNEL is no patched stock")
