@@ -89,6 +89,8 @@ static void conn_free(struct conn *c)
 	struct conn_service *accepted = c->accepted;
 	bool room = admit_leave(&pool->admit, &accepted->admit);
 
+	if (pool->to_list == c)
+		pool->to_list = c->next;
 	if (c->next)
 		c->next->previous = c->previous;
 	if (c->previous)
@@ -428,7 +430,7 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 	c->front.goal.wait = (struct resolve_wait){.wake = on_names, .owner = c};
 	c->front.facts.plain = service->client;
 	facts_identify(&c->front.facts, c->front.id, pool->shared->start, c->serial);
-	c->front.at.since = conn_now(c);
+	c->front.at.since = c->began = conn_now(c);
 	return c;
 }
 

@@ -11,6 +11,7 @@
 #include "conn/admit.h"
 #include "conn/back.h"
 #include "conn/counts.h"
+#include "conn/flight.h"
 #include "conn/front.h"
 #include "conn/health.h"
 #include "conn/relay.h"
@@ -43,6 +44,7 @@ struct conn_shared {
 	uint64_t start;		 /* random: tells one start of the daemon from another */
 	struct health health;	 /* which backends failed lately */
 	struct counts counts;	 /* what was refused or mended */
+	_Atomic uint32_t listed; /* connections, since the list of them was asked for */
 };
 
 /* All connections of one worker. */
@@ -53,10 +55,11 @@ struct conn_pool {
 	struct resolve resolve;
 	struct revocation revocation; /* opened and closed by the worker */
 	struct admit admit;
-	struct conn *first; /* all connections */
-	struct conn *dead;  /* ended connections, reaped before the loop sleeps */
-	struct back *ended; /* ended backs, freed before the loop sleeps */
-	struct conn *again; /* connections to be run again before the loop sleeps */
+	struct conn *first;   /* all connections, the newest first */
+	struct conn *to_list; /* the next one that a list of them will have; NULL: no list */
+	struct conn *dead;    /* ended connections, reaped before the loop sleeps */
+	struct back *ended;   /* ended backs, freed before the loop sleeps */
+	struct conn *again;   /* connections to be run again before the loop sleeps */
 	uv_prepare_t reaper;
 	uv_idle_t busy;
 	/*
@@ -106,10 +109,12 @@ struct conn {
 	struct h1 h1;
 	struct h1_clock head; /* since when a request head is incomplete */
 	struct exchanges exchanges;
+	struct flight flight;
 	struct revocation_wait revocation;
 	uv_timer_t timer;
 	uint64_t armed;	      /* when the timer fires, on conn_now()'s clock; UINT64_MAX: never */
 	uint64_t active;      /* when the last event came */
+	uint64_t began;	      /* when it was accepted */
 	int references;	      /* held by libuv's timer and the list `again`; the last one frees */
 	uint32_t mended;      /* h1_answer_mended() of what was logged */
 	enum error told;      /* the refusal that was logged last */

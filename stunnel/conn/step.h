@@ -24,6 +24,7 @@ enum step_result {
 
 /* A step that never waits has `run` alone. */
 struct step {
+	const char *name; /* in lists of connections: what the connection does now */
 	enum step_result (*run)(struct conn *c, unsigned events); /* bits of enum conn_event */
 	uint64_t (*deadline)(const struct conn *c);  /* on conn_now()'s clock; UINT64_MAX: none */
 	enum step_result (*expired)(struct conn *c); /* called once the deadline is over */

@@ -93,6 +93,7 @@ int child_take_signals(void)
 	sigaddset(&told, CHILD_DRAIN);
 	sigaddset(&told, CHILD_REOPEN);
 	sigaddset(&told, CHILD_LOOK);
+	sigaddset(&told, CHILD_LIST);
 	sigprocmask(SIG_SETMASK, &told, NULL);
 	fd = signalfd(-1, &told, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (fd < 0)

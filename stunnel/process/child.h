@@ -22,6 +22,7 @@ enum child_signal {
 	CHILD_DRAIN = SIGQUIT, /* accept nothing new; end with status 0 after the last connection */
 	CHILD_REOPEN = SIGUSR1, /* open the log files anew */
 	CHILD_LOOK = SIGUSR2,	/* another child has ended, as the board shows */
+	CHILD_LIST = SIGURG,	/* list the connections, as the board asks */
 };
 
 #define CHILD_TOLD(signal) (1U << (signal))

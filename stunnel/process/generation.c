@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "conn/access.h"
+#include "conn/conn.h"
 #include "process/fetcher.h"
 #include "process/worker.h"
 #include "sys/log.h"
@@ -154,7 +155,7 @@ static const struct child_kind kinds[] = {
 	{
 		.noun = "A worker",
 		.process = "Worker process",
-		.told = CHILD_TOLD(CHILD_REOPEN) | CHILD_TOLD(CHILD_LOOK),
+		.told = CHILD_TOLD(CHILD_REOPEN) | CHILD_TOLD(CHILD_LOOK) | CHILD_TOLD(CHILD_LIST),
 		.keeps = CHILD_KEEPS_SOCKETS | CHILD_KEEPS_LOGS,
 		.count = count_workers,
 		.run = run_worker,
@@ -297,6 +298,26 @@ void generation_stop(struct generations *all)
 		child_signal(&g->children, CHILD_STOP);
 	for (struct generation *g = all->first; g; g = g->next)
 		child_stop(&g->children, deadline);
+}
+
+void generation_list(struct generations *all)
+{
+	atomic_store(&all->shared->listed, 0);
+	for (struct generation *g = all->first; g; g = g->next) {
+		for (size_t i = 0; i < g->workers; i++)
+			if (board_served(g->children.board, i))
+				board_ask(g->children.board, i);
+		child_signal(&g->children, CHILD_LIST);
+	}
+}
+
+size_t generation_unlisted(const struct generations *all)
+{
+	size_t n = 0;
+
+	for (const struct generation *g = all->first; g; g = g->next)
+		n += board_unanswered(g->children.board);
+	return n;
 }
 
 /* Logs how many connections the limit of descriptors allows, as the first worker found it. */

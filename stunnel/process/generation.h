@@ -53,6 +53,13 @@ void generation_reap(struct generations *all);
  */
 void generation_serve_streams(struct generations *all);
 
+/*
+ * Has every worker that serves list its connections in the log; generation_unlisted() is how many
+ * of them have not come to the end of that.
+ */
+void generation_list(struct generations *all);
+size_t generation_unlisted(const struct generations *all);
+
 /* Frees all generations and closes the addresses. */
 void generation_forget(struct generations *all);
 

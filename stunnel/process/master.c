@@ -2,6 +2,7 @@
 #include "process/master.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@
 #include "tls/tickets.h"
 #include "process/worker.h"
 
+#define LIST_MS 10000	 /* for all workers to list their connections */
+#define LIST_LOOK_MS 20	 /* until it is looked again whether they have */
 #define LOG_RETRY_MS 100 /* until syslog is offered again the lines that it did not take */
 
 struct master {
@@ -30,6 +33,8 @@ struct master {
 	int fd;
 	struct generations generations;
 	sigset_t signals;
+	uint64_t
+		list_until; /* board_now() when the list of connections is over; 0: there is none */
 	bool ending;
 };
 
@@ -129,6 +134,36 @@ static void reopen_logs(struct master *m)
 		child_signal(&each->children, CHILD_REOPEN);
 }
 
+/* As stock, at a level that is always logged; the lines between the two are the workers'. */
+static void begin_list(struct master *m)
+{
+	if (m->list_until != 0)
+		return;
+	log_main(LOG_EMERG, "Active connections:");
+	m->list_until = board_now() + LIST_MS;
+	generation_list(&m->generations);
+}
+
+/* Ends the list that all workers have added to; milliseconds until that is to be asked again. */
+static int end_list(struct master *m)
+{
+	size_t missing = generation_unlisted(&m->generations);
+
+	if (m->list_until == 0)
+		return -1;
+	if (missing != 0 && board_now() < m->list_until)
+		return LIST_LOOK_MS;
+	m->list_until = 0;
+	if (missing != 0)
+		log_main(LOG_WARNING, "%zu worker(s) did not list their connections in time",
+			 missing);
+	log_main(LOG_EMERG, "Listed %" PRIu32 " active connection(s)",
+		 atomic_load(&m->generations.shared->listed));
+	if (!counts_tell(&m->generations.shared->counts))
+		log_main(LOG_NOTICE, "Nothing was refused or mended since the start");
+	return -1;
+}
+
 static void handle_signal(struct master *m, int number)
 {
 	switch (number) {
@@ -145,8 +180,7 @@ static void handle_signal(struct master *m, int number)
 		generation_reap(&m->generations);
 		break;
 	case SIGUSR2:
-		if (!counts_tell(&m->generations.shared->counts))
-			log_main(LOG_NOTICE, "Nothing was refused or mended since the start");
+		begin_list(m);
 		break;
 	case SIGTERM:
 		log_main(LOG_NOTICE, "Terminated");
@@ -177,6 +211,7 @@ static void serve(struct master *m)
 		struct timespec wait;
 		int number;
 
+		ms = sooner(ms, end_list(m));
 		if (log_flush())
 			ms = sooner(ms, LOG_RETRY_MS);
 		wait = (struct timespec){ms / 1000, ms % 1000 * 1000000L};

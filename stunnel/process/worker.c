@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "conn/conn.h"
+#include "conn/listing.h"
 #include "process/daemon.h"
 #include "process/launch.h"
 #include "process/listen.h"
@@ -20,6 +21,7 @@
 struct worker {
 	uv_loop_t loop;
 	struct conn_pool pool;
+	struct listing listing;
 	struct listen *listens;
 	struct launch *launches;
 	struct config *config;
@@ -54,6 +56,7 @@ static void end(struct worker *w)
 		return;
 	w->ended = true;
 	stop_listening(w);
+	listing_close(&w->listing);
 	conn_pool_close(&w->pool);
 	revocation_close(&w->pool.revocation);
 	admit_close(&w->pool.admit);
@@ -106,6 +109,14 @@ static void reopen_logs(struct worker *w)
 	access_open(w->config->access, NULL);
 }
 
+static void on_listed(struct listing *l)
+{
+	struct admit *a = &l->pool->admit;
+
+	atomic_fetch_add(&l->pool->shared->listed, l->listed);
+	board_answer(a->board, a->worker);
+}
+
 static void on_flush(uv_timer_t *timer)
 {
 	struct worker *w = timer->data;
@@ -152,6 +163,8 @@ static void on_signal(uv_poll_t *handle, int status, int events)
 			reopen_logs(w);
 		else if (told.ssi_signo == CHILD_LOOK)
 			look_at_listens(w);
+		else if (told.ssi_signo == CHILD_LIST)
+			listing_begin(&w->listing);
 		else if (told.ssi_signo == CHILD_DRAIN)
 			start_draining(w);
 		else
@@ -205,6 +218,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 		uv_timer_start(&w->flush, on_flush, FLUSH_MS, FLUSH_MS);
 	w->pool.on_end = on_connection_end;
 	w->pool.owner = w;
+	listing_open(&w->listing, &w->pool, on_listed);
 	uv_poll_init(&w->loop, &w->lifeline, task->lifeline);
 	w->lifeline.data = w;
 	uv_poll_start(&w->lifeline, UV_READABLE, on_lifeline);

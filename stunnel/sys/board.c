@@ -12,6 +12,7 @@
 struct row {
 	_Atomic uint64_t since;	  /* board_now() when the worker began to serve; 0: none does */
 	_Atomic uint64_t room;	  /* connections that the worker can hold */
+	_Atomic bool asked;	  /* the master waits for the worker's answer */
 	_Atomic uint32_t count[]; /* open connections, by column */
 };
 
@@ -87,9 +88,29 @@ uint64_t board_vacate(struct board *b, size_t worker)
 	struct row *row = row_of(b, worker);
 	uint64_t since = atomic_exchange(&row->since, 0);
 
+	atomic_store(&row->asked, false);
 	for (size_t i = 0; i < b->columns; i++)
 		atomic_store(&row->count[i], 0);
 	return since != 0 ? board_now() - since : 0;
+}
+
+void board_ask(struct board *b, size_t worker)
+{
+	atomic_store(&row_of(b, worker)->asked, true);
+}
+
+void board_answer(struct board *b, size_t worker)
+{
+	atomic_store(&row_of(b, worker)->asked, false);
+}
+
+size_t board_unanswered(const struct board *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->workers; i++)
+		n += atomic_load(&row_of(b, i)->asked);
+	return n;
 }
 
 void board_add(struct board *b, size_t worker, size_t column, int connections)

@@ -45,6 +45,14 @@ void board_add(struct board *b, size_t worker, size_t column, int connections);
 /* Connections of a column, of all workers. */
 uint64_t board_sum(const struct board *b, size_t column);
 
+/*
+ * The master asks a worker that serves for something; the worker says when it is done. Workers that
+ * have yet to say so, of this generation: one that ends is none of them.
+ */
+void board_ask(struct board *b, size_t worker);
+void board_answer(struct board *b, size_t worker);
+size_t board_unanswered(const struct board *b);
+
 /* Milliseconds on a clock that nobody sets. */
 uint64_t board_now(void);
 

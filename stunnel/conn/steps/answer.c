@@ -75,7 +75,7 @@ static enum step_result expired(struct conn *c)
 	return relay_whole(&c->relay) ? STEP_CLOSE : STEP_CUT;
 }
 
-static const struct step answer_step = {run, deadline, expired};
+static const struct step answer_step = {"answer", run, deadline, expired};
 
 static const struct step *const plan[] = {&answer_step, NULL};
 

@@ -114,4 +114,4 @@ static enum step_result expired(struct conn *c)
 	return STEP_AGAIN;
 }
 
-const struct step connect_step = {run, deadline, expired};
+const struct step connect_step = {"connecting", run, deadline, expired};

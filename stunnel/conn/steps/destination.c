@@ -35,4 +35,4 @@ static enum step_result run(struct conn *c, unsigned events)
 										 : STEP_RESET;
 }
 
-const struct step destination_step = {.run = run};
+const struct step destination_step = {"resolving", .run = run};

@@ -48,6 +48,7 @@ void first_head_begin(struct conn *c)
 	c->relay.h1 = &c->h1;
 	if (s->access)
 		access_begin(&c->exchanges, s->access, &c->h1);
+	flight_begin(&c->flight, &c->h1);
 }
 
 static enum step_result run(struct conn *c, unsigned events)
@@ -73,4 +74,4 @@ static enum step_result run(struct conn *c, unsigned events)
 	return STEP_RESET;
 }
 
-const struct step first_head_step = {run, deadline, expired};
+const struct step first_head_step = {"request", run, deadline, expired};

@@ -7,4 +7,4 @@ static enum step_result run(struct conn *c, unsigned events)
 	return net_append(&c->back->names.found, &c->front.goal.found) ? STEP_NEXT : STEP_RESET;
 }
 
-const struct step goal_step = {.run = run};
+const struct step goal_step = {"resolving", .run = run};

@@ -142,7 +142,7 @@ static enum step_result ask_expired(struct conn *c)
 					       : "IDENT: TIMEOUTconnect exceeded");
 }
 
-static const struct step ask_step = {ask_host, ask_deadline, ask_expired};
+static const struct step ask_step = {"ident", ask_host, ask_deadline, ask_expired};
 
 static enum step_result run(struct conn *c, unsigned events)
 {
@@ -152,4 +152,4 @@ static enum step_result run(struct conn *c, unsigned events)
 	return conn_back_follow(c, plan) ? STEP_NEXT : STEP_RESET;
 }
 
-const struct step ident_step = {.run = run};
+const struct step ident_step = {"ident", .run = run};

@@ -47,4 +47,4 @@ static enum step_result expired(struct conn *c)
 	return use_names(c);
 }
 
-const struct step look_up_step = {run, deadline, expired};
+const struct step look_up_step = {"resolving", run, deadline, expired};

@@ -248,7 +248,7 @@ static enum step_result expired(struct conn *c)
 		(void)events;                                               \
 		return run(c, phase);                                       \
 	}                                                                   \
-	const struct step negotiate_##name##_step = {run_##name, deadline, expired}
+	const struct step negotiate_##name##_step = {"negotiation", run_##name, deadline, expired}
 
 STEP(early, NEGOTIATION_EARLY);
 STEP(greeted, NEGOTIATION_GREETED);

@@ -8,4 +8,4 @@ static enum step_result run(struct conn *c, unsigned events)
 	return c->back || conn_back_begin(c) ? STEP_NEXT : STEP_RESET;
 }
 
-const struct step open_back_step = {.run = run};
+const struct step open_back_step = {"connecting", .run = run};

@@ -114,4 +114,4 @@ static enum step_result expired(struct conn *c)
 	return STEP_RESET;
 }
 
-const struct step proxy_in_step = {run, deadline, expired};
+const struct step proxy_in_step = {"PROXY header", run, deadline, expired};

@@ -38,7 +38,7 @@ static enum step_result run(struct conn *c, unsigned events)
 	return STEP_NEXT;
 }
 
-const struct step proxy_out_step = {.run = run};
+const struct step proxy_out_step = {"PROXY header", .run = run};
 
 /* --- alone ------------------------------------------------------------------------------------ */
 
@@ -77,4 +77,4 @@ static enum step_result expired(struct conn *c)
 	return answer_unavailable(c);
 }
 
-const struct step proxy_out_alone_step = {run_alone, deadline, expired};
+const struct step proxy_out_alone_step = {"PROXY header", run_alone, deadline, expired};

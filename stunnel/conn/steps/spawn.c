@@ -38,4 +38,4 @@ static enum step_result run(struct conn *c, unsigned events)
 	return STEP_NEXT;
 }
 
-const struct step spawn_step = {.run = run};
+const struct step spawn_step = {"connecting", .run = run};

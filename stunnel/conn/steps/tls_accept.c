@@ -95,4 +95,4 @@ static enum step_result expired(struct conn *c)
 	return handshake_expired(c, &c->front.end) ? run(c, 0) : STEP_RESET;
 }
 
-const struct step tls_accept_step = {run, deadline, expired};
+const struct step tls_accept_step = {"handshake", run, deadline, expired};

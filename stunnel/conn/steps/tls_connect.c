@@ -47,4 +47,4 @@ static enum step_result expired(struct conn *c)
 	return handshake_expired(c, &c->back->end) ? run(c, 0) : answer_unavailable(c);
 }
 
-const struct step tls_connect_step = {run, deadline, expired};
+const struct step tls_connect_step = {"handshake", run, deadline, expired};

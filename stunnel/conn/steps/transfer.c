@@ -68,4 +68,4 @@ static enum step_result run(struct conn *c, unsigned events)
 	return STEP_RESET;
 }
 
-const struct step transfer_step = {run, deadline, expired};
+const struct step transfer_step = {"transfer", run, deadline, expired};

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/flight.h"
+
+static bool begins_query(char byte)
+{
+	return byte == '?' || byte == '#';
+}
+
+static void on_request(void *owner, struct span line, const struct h1_head *head)
+{
+	struct flight *f = owner;
+	size_t end = head ? head->method.len + 1 + head->target.len : 0;
+
+	if (f->others)
+		f->others->request(f->others_owner, line, head);
+	if (!head) /* refused: it was not sent on */
+		return;
+	for (f->len = 0; f->len < end && f->len < FLIGHT_MAX; f->len++) {
+		if (begins_query(line.p[f->len]))
+			break;
+		f->text[f->len] = line.p[f->len];
+	}
+}
+
+static void on_response(void *owner, int status)
+{
+	struct flight *f = owner;
+
+	if (f->others)
+		f->others->response(f->others_owner, status);
+}
+
+static void on_done(void *owner, uint64_t bytes)
+{
+	struct flight *f = owner;
+
+	if (f->others)
+		f->others->done(f->others_owner, bytes);
+}
+
+static const struct h1_watch watch = {on_request, on_response, on_done};
+
+void flight_begin(struct flight *f, struct h1 *h1)
+{
+	*f = (struct flight){.h1 = h1, .others = h1->watch, .others_owner = h1->watch_owner};
+	h1->watch = &watch;
+	h1->watch_owner = f;
+}
+
+/* Another watcher that gives up watches for nobody any more: then the text is of an old request. */
+struct span flight_request(const struct flight *f)
+{
+	bool known = f->h1 && f->h1->watch == &watch && h1_in_flight(f->h1) != 0;
+
+	return span_of(f->text, known ? f->len : 0);
+}
