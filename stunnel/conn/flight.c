@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/flight.h"
 
-static bool begins_query(char byte)
-{
-	return byte == '?' || byte == '#';
-}
+#include <string.h>
 
 static void on_request(void *owner, struct span line, const struct h1_head *head)
 {
@@ -15,11 +12,8 @@ static void on_request(void *owner, struct span line, const struct h1_head *head
 		f->others->request(f->others_owner, line, head);
 	if (!head) /* refused: it was not sent on */
 		return;
-	for (f->len = 0; f->len < end && f->len < FLIGHT_MAX; f->len++) {
-		if (begins_query(line.p[f->len]))
-			break;
-		f->text[f->len] = line.p[f->len];
-	}
+	f->len = end < FLIGHT_MAX ? end : FLIGHT_MAX;
+	memcpy(f->text, line.p, f->len);
 }
 
 static void on_response(void *owner, int status)
@@ -47,10 +41,16 @@ void flight_begin(struct flight *f, struct h1 *h1)
 	h1->watch_owner = f;
 }
 
-/* Another watcher that gives up watches for nobody any more: then the text is of an old request. */
+/*
+ * The query is left out here, and not for each request, of which hardly one is ever listed. Another
+ * watcher that gives up watches for nobody any more: then the text is of an old request.
+ */
 struct span flight_request(const struct flight *f)
 {
 	bool known = f->h1 && f->h1->watch == &watch && h1_in_flight(f->h1) != 0;
+	size_t len = 0;
 
-	return span_of(f->text, known ? f->len : 0);
+	while (known && len < f->len && f->text[len] != '?' && f->text[len] != '#')
+		len++;
+	return span_of(f->text, len);
 }
