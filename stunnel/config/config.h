@@ -56,6 +56,7 @@ struct config_section {
 	bool ocsp_require;	   /* without a conclusive answer the peer is turned away */
 	bool delay;		   /* names are not looked up at the load */
 	struct net_addrs accept;   /* what to listen on */
+	unsigned uid, gid;	   /* who owns its Unix socket; 0: as it is */
 	struct report_line **line; /* by row of the table: the option's last line, or NULL */
 };
 

@@ -108,16 +108,34 @@ static void make_program(struct check *r, struct config_section *s)
 			   strerror(errno));
 }
 
-/* setuid and setgid of a section are the owner of its Unix socket; other sockets have none. */
-static void check_owner(struct check *r, const struct config_section *s)
+static bool has_own(const struct check *r, const struct config_section *s, const char *option)
+{
+	return table_line(s, option) != table_line(&r->config->defaults, option);
+}
+
+static bool listens_at_path(const struct config_section *s)
+{
+	for (size_t i = 0; i < s->accept_on.count; i++)
+		if (s->accept_on.item[i][0] == '/')
+			return true;
+	return false;
+}
+
+/* Before the sections, setuid and setgid are also the defaults of who owns Unix sockets. */
+static void make_owner(struct check *r, struct config_section *s)
 {
 	static const char *const names[] = {"setuid", "setgid"};
 
-	for (size_t i = 0; i < s->accept_on.count; i++)
-		for (size_t n = 0; s->accept_on.item[i][0] == '/' && n < 2; n++)
-			if (table_line(s, names[n]) != table_line(&r->config->defaults, names[n]))
-				check_refuse(r, names[n],
-					     "The owner of a Unix socket is not built yet");
+	for (size_t i = 0; i < 2; i++)
+		if (has_own(r, s, names[i]) && !listens_at_path(s))
+			check_tell(
+				r, REPORT_WARNING, table_line(s, names[i]),
+				"It has no effect here: the workers' user and group stand before "
+				"the sections; here they own a Unix socket");
+	if (!has_own(r, s, "setuid"))
+		s->uid = r->config->globals.uid;
+	if (!has_own(r, s, "setgid"))
+		s->gid = r->config->globals.gid;
 }
 
 /* The other ends that a section names; one is right. */
@@ -301,7 +319,7 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 		join_primary(r, s);
 	make_program(r, s);
 	check_endpoints(r, s);
-	check_owner(r, s);
+	make_owner(r, s);
 	check_transparent(r, s);
 	check_redirect(r, s);
 	security_make(r);

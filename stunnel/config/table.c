@@ -90,8 +90,6 @@ static const struct values_choice transparent_choice[] = {
 static const char randomness[] = "OpenSSL takes its randomness from the system";
 static const char no_engines[] = "Specified option name is not valid here: engines of OpenSSL are "
 				 "not used, 'provider' loads what took their place";
-static const char owner[] =
-	"the workers' user and group stand before the sections; here they own a Unix socket";
 
 /* clang-format off: one row a line, so that it reads as the table that it is */
 static const struct row rows[] = {
@@ -111,8 +109,10 @@ static const struct row rows[] = {
 	GLOBAL("setEnv", values_variable, variables, NULL,
 	       "NAME=VALUE for the environment; NAME alone is removed", .secret = true,
 	       .bounds.error = "An environment variable needs a name"),
-	GLOBAL("setgid", values_group, gid, NULL, "group of the workers", .in_section = owner),
-	GLOBAL("setuid", values_user, uid, NULL, "user of the workers", .in_section = owner),
+	GLOBAL("setgid", values_group, gid, NULL, "group of the workers"),
+	GLOBAL("setuid", values_user, uid, NULL, "user of the workers"),
+	SECTION("setgid", values_group, gid, NULL, "group of the Unix socket that is listened on"),
+	SECTION("setuid", values_user, uid, NULL, "owner of the Unix socket that is listened on"),
 	GLOBAL("syslog", values_flag, syslog, "yes", "log to syslog"),
 	GLOBAL("ticketKeyRotation", values_integer, ticket_seconds, "43200",
 	       "seconds after which session tickets get a new key; 0: never", .bounds.max = INT_MAX,

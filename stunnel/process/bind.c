@@ -2,8 +2,10 @@
 #include "process/bind.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "process/listen.h"
@@ -122,6 +124,40 @@ static int extend(struct bind_address *a, size_t count)
 	return 0;
 }
 
+/* 0 or -errno. Where others may write to its folder, the path can be another file's by now. */
+static int own_path(const char *path, uid_t uid, gid_t gid)
+{
+	int fd = confined_open(NULL, path, O_PATH | O_NOFOLLOW, 0), rc = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode) || st.st_nlink != 1)
+		rc = -EEXIST;
+	else if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* Gives a Unix socket to whom the section's setuid and setgid say, if they do. */
+static void own(const struct bind_address *a)
+{
+	const struct config_section *s = a->section;
+	const char *path = a->wanted.u.un.sun_path;
+	int rc;
+
+	if (!net_is_unix(&a->wanted) || (s->uid == 0 && s->gid == 0))
+		return;
+	rc = own_path(path, s->uid != 0 ? s->uid : (uid_t)-1, s->gid != 0 ? s->gid : (gid_t)-1);
+	if (rc == 0)
+		log_main(LOG_DEBUG, "Socket chown succeeded: %s, UID=%u, GID=%u", path, s->uid,
+			 s->gid);
+	else
+		log_main(LOG_ERR, "Socket chown failed: %s, UID=%u, GID=%u: %s", path, s->uid,
+			 s->gid, confined_why(rc));
+}
+
 /* Finds or adds the address, with a socket for each worker; NULL with -errno in *error. */
 static struct bind_address *get(struct bind_address **list, struct config_section *section,
 				const struct net_addr *addr, size_t workers, int *error)
@@ -140,8 +176,10 @@ static struct bind_address *get(struct bind_address **list, struct config_sectio
 	}
 	a->section = section;
 	*error = extend(a, workers);
-	if (*error == 0)
+	if (*error == 0) {
+		own(a);
 		return a;
+	}
 	a->section = NULL;
 	return NULL;
 }
@@ -240,6 +278,8 @@ void bind_restore(struct bind_address **list, struct config *config)
 					     : net_equal(&a->wanted,
 							 &config->section[i]->accept.addr[j]))
 					a->section = config->section[i];
+		if (a->section && !a->given)
+			own(a);
 	}
 	bind_drop_unused(list);
 }
