@@ -163,6 +163,21 @@ static int use_fd(const char *number, enum reader_use what)
 	return use(NULL, (int)fd, what);
 }
 
+/* Another program's way to write an option of ours, or its beginning, was taken for a file. */
+static void print_hint(const char *name)
+{
+	static const char *const options[] = {"help",	 "version", "options",
+					      "sockets", "test",    "fd"};
+	const char *word = name + strspn(name, "-");
+	size_t len = strlen(word);
+
+	for (size_t i = 0; word != name && len != 0 && i < sizeof options / sizeof options[0]; i++)
+		if (!strncasecmp(word, options[i], len)) {
+			fprintf(stderr, "[!] Did you mean the option -%s?\n", options[i]);
+			return;
+		}
+}
+
 static int use_file(const char *name, enum reader_use what)
 {
 	char *path = realpath(name, NULL); /* a reload finds the file after chdir("/"), too */
@@ -172,6 +187,7 @@ static int use_file(const char *name, enum reader_use what)
 		fprintf(stderr,
 			"[!] Invalid configuration file name \"%s\"\n[!] realpath: %s (%d)\n", name,
 			strerror(errno), errno);
+		print_hint(name);
 		return 1;
 	}
 	status = use(path, -1, what);

@@ -63,6 +63,8 @@ static const struct option_row {
 
 #define ROWS (sizeof rows / sizeof rows[0])
 
+_Static_assert(NET_OPTIONS_MAX >= 3 * ROWS, "all options fit in");
+
 static bool parse_number(const char *text, char end, int *n, const char **rest)
 {
 	char *stop;

@@ -8,7 +8,7 @@
 
 /* Options of sockets, as in `socket = C:OPTION=VALUE`. */
 
-#define NET_OPTIONS_MAX 48
+#define NET_OPTIONS_MAX 64 /* each option in each of the three classes has room */
 
 enum net_class {
 	NET_ACCEPT = 'a', /* listening */

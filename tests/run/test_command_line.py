@@ -52,6 +52,24 @@ def test_sockets_are_told_as_stock_tells_them():
     assert table(BINARY) == table(Stock.BINARY)
 
 
+@daemon_only
+def test_sockets_are_what_socket_takes():
+    """Each in all three classes, and all of them in one service; nothing else."""
+    values = {"SO_BINDTODEVICE": "lo", "SO_LINGER": "1:2", "SO_RCVTIMEO": "1:2", "SO_SNDTIMEO": "1:2"}
+    names = re.findall(r"^    ([A-Z]\w+) *\|", run("-sockets").stderr, re.M)
+    assert {"SO_KEEPALIVE", "TCP_NODELAY", "IP_TOS", *values} <= {*names}
+    lines = [f"socket = {c}:{name}={values.get(name, 1)}" for name in names for c in "alr"]
+
+    def load(*more):
+        text = "\n".join(["[a]", "client = yes", "accept = 1", "connect = 1", *lines, *more])
+        command = [BINARY, "-test", "-fd", "0"]
+        return subprocess.run(command, input=text, capture_output=True, text=True, timeout=30)
+
+    assert load().returncode == 0, load().stderr
+    for wrong in "x:SO_KEEPALIVE=1", "a:SO_KEEPALIV=1", "a:so_keepalive=1":
+        assert load(f"socket = {wrong}").returncode == 1
+
+
 @beside_stock
 def test_options_are_those_of_stock():
     """Whatever stock takes in `options` with this OpenSSL."""
@@ -108,3 +126,17 @@ def test_unknown_option_is_a_file_name():
     done = run("-nonsense")
     assert done.returncode == 1
     assert "-nonsense" in done.stderr
+    assert "Did you mean" not in done.stderr
+
+
+HINTS = {"-h": "help", "--help": "help", "-t": "test", "-V": "version", "-v": "version"}
+
+
+@daemon_only
+@pytest.mark.parametrize("written", [*HINTS, "--version", "--sockets", "--options", "--fd"])
+def test_what_was_meant_for_an_option_is_told(written):
+    done = run(written)
+    meant = HINTS.get(written, written.strip("-"))
+    assert done.returncode == 1
+    assert f'Invalid configuration file name "{written}"' in done.stderr
+    assert f"Did you mean the option -{meant}?" in done.stderr
