@@ -78,6 +78,41 @@ static void resolve_local(struct job *job, struct config_section *s)
 			   why);
 }
 
+static bool sessiond_endpoint(const char *text, char plain[static ENDPOINT_MAX])
+{
+	return *text != '/' && !endpoint_check(text, false, plain);
+}
+
+static void note_sessiond(struct job *job, const struct config_section *s)
+{
+	char plain[ENDPOINT_MAX];
+
+	if (s->sessiond && sessiond_endpoint(s->sessiond, plain))
+		prefetch_add(&job->names, plain, false);
+}
+
+/* The first address, or as in stock rather the first of IPv4. */
+static void resolve_sessiond(struct job *job, struct config_section *s)
+{
+	struct report_place place = {.line = table_line(s, "sessiond"), .service = s->title};
+	char plain[ENDPOINT_MAX], why[256] = "not HOST:PORT";
+	struct net_addrs found = {0};
+	size_t best = 0;
+
+	if (!s->sessiond)
+		return;
+	if (!sessiond_endpoint(s->sessiond, plain) ||
+	    prefetch_resolve(&job->names, plain, false, &found, why) != NET_RESOLVED) {
+		report_add(job->report, REPORT_ERROR, &place,
+			   "Failed to resolve sessiond server address: %s", why);
+		return;
+	}
+	while (best < found.count && found.addr[best].u.sa.sa_family != AF_INET)
+		best++;
+	s->service.sessiond = found.addr[best < found.count ? best : 0];
+	free(found.addr);
+}
+
 /* The targets of an option, as they are written, and what becomes of them. */
 struct targets {
 	const char *option;
@@ -166,6 +201,7 @@ void addresses_resolve(struct config *config, struct report *report)
 
 		note_names(&job, &s->accept_on, true);
 		note_local(&job, s);
+		note_sessiond(&job, s);
 		if (!s->delay) {
 			note_names(&job, &s->connect_to, false);
 			note_names(&job, &s->redirect_to, false);
@@ -181,6 +217,7 @@ void addresses_resolve(struct config *config, struct report *report)
 			continue;
 		resolve_accept(&job, s);
 		resolve_local(&job, s);
+		resolve_sessiond(&job, s);
 		resolve_routes(&job, s);
 		keep(&config->arena, &s->accept);
 		keep(&config->arena, &s->service.local);

@@ -47,7 +47,7 @@ struct config_section {
 	struct tls_settings tls;
 	/* As written; addresses.c makes addresses of them. */
 	struct values_list accept_on, connect_to, redirect_to;
-	const char *local;
+	const char *local, *sessiond;
 	const char *sni, *protocol;
 	struct values_list protocol_headers;
 	const char *program_words; /* of execArgs */

@@ -65,7 +65,7 @@ static bool join_primary(struct check *r, struct config_section *s)
 		return false;
 	primary->service.sni = grown;
 	grown[primary->service.sni_count++] = (struct conn_sni){colon + 1, &s->service};
-	primary->service.asks |= s->tls.ocsp.url || s->tls.ocsp.aia;
+	primary->service.asks |= s->tls.ocsp.url || s->tls.ocsp.aia || s->sessiond;
 	return true;
 }
 

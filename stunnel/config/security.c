@@ -54,9 +54,9 @@ static void make_ocsp(struct check *r, struct config_section *s)
 	const struct tls_ocsp *ocsp = &s->tls.ocsp;
 	int seconds = s->service.timeout.ocsp;
 
-	s->service.asks = ocsp->url || ocsp->aia;
-	if (!s->service.asks)
+	if (!ocsp->url && !ocsp->aia)
 		return;
+	s->service.asks = true;
 	s->tls.verify.bits |= TLS_VERIFY_ASK | (s->ocsp_require ? TLS_VERIFY_ANSWER : 0);
 	/* The certificate's responder is asked when the configured one has not answered. */
 	s->service.ocsp_seconds =
@@ -64,6 +64,27 @@ static void make_ocsp(struct check *r, struct config_section *s)
 	if (!(s->tls.verify.bits & TLS_VERIFY_CHAIN) && !CHECK_REFUSED(r, "verify"))
 		check_refuse(r, ocsp->url ? "OCSP" : "OCSPaia",
 			     "\"verifyChain\" has to be enabled for OCSP support");
+}
+
+/*
+ * The daemon is asked over UDP, where anybody can answer: it is no witness of who a client is. Such
+ * sessions stay on this host.
+ */
+static void make_sessiond(struct check *r, struct config_section *s)
+{
+	const char *why =
+		s->tls.client ? "It has no effect here: a server issues sessions"
+		: s->tls.verify.bits & TLS_VERIFY_REQUEST || s->tls.psk_secrets
+			? "It has no effect here: sessions that tell who a client is stay "
+			  "on this host"
+			: NULL;
+
+	if (!s->sessiond)
+		return;
+	if (why)
+		check_tell(r, REPORT_WARNING, table_line(s, "sessiond"), "%s", why);
+	s->tls.sessiond = !why;
+	s->service.asks |= !why;
 }
 
 /* Either secret alone would leave half of the key to chance. */
@@ -188,6 +209,7 @@ void security_make(struct check *r)
 	check_alpn(r, tls);
 	check_tickets(r, tls);
 	make_ocsp(r, s);
+	make_sessiond(r, s);
 	s->service.tls = tls_ctx_new(tls, &(struct tls_fault_to){tell_tls, r});
 	if (s->service.tls && !tls->client)
 		tls_trial(s->service.tls, tls, tell_trial, r);

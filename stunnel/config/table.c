@@ -255,6 +255,8 @@ static const struct row rows[] = {
 	SERVICE("sessionCacheTimeout", values_integer, tls.session_seconds, "300",
 		"seconds for which a session can be resumed", .bounds.max = INT_MAX,
 		.bounds.error = "Illegal session cache timeout"),
+	SERVICE("sessiond", values_text, sessiond, NULL,
+		"HOST:PORT of a daemon, asked over UDP, that keeps sessions for several hosts"),
 	SERVICE("sessionResume", values_flag, tls.session_resume, "yes", "let sessions be resumed"),
 	SERVICE("sni", values_any_text, sni, NULL,
 		"PRIMARY:PATTERN of server names for this section, or the name that a client "
@@ -325,7 +327,6 @@ static const struct row rows[] = {
 	ENGINE("engineId", NULL),
 	ENGINE("engineNum", NULL),
 	STOCK("libwrap", "no"),
-	STOCK("sessiond", NULL),
 };
 /* clang-format on */
 

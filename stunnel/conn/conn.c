@@ -69,6 +69,7 @@ static bool is_live(const struct conn *c)
 static void mark_dead(struct conn *c, enum step_result end)
 {
 	revocation_cancel(&c->revocation);
+	sessiond_cancel(&c->sessiond);
 	c->end = end;
 	exchange_end(&c->exchanges);
 	c->next_dead = c->pool->dead;
@@ -366,7 +367,7 @@ void conn_switch(struct conn *c, struct conn_service *service)
 
 /* --- backs ------------------------------------------------------------------------------------ */
 
-static void on_revocation(void *owner)
+static void on_answer(void *owner) /* to the handshake's question */
 {
 	conn_run(owner, CONN_ALL_EVENTS);
 }
@@ -424,7 +425,8 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
 	make_id(c);
 	c->revocation =
-		(struct revocation_wait){.wake = on_revocation, .owner = c, .serial = c->serial};
+		(struct revocation_wait){.wake = on_answer, .owner = c, .serial = c->serial};
+	c->sessiond = (struct sessiond_wait){.wake = on_answer, .owner = c};
 	c->relay.scratch = &pool->scratch;
 	c->relay.end[RELAY_FRONT] = &c->front.end;
 	c->front.goal.wait = (struct resolve_wait){.wake = on_names, .owner = c};

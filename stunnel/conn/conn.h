@@ -17,6 +17,7 @@
 #include "conn/relay.h"
 #include "conn/revocation.h"
 #include "conn/service.h"
+#include "conn/sessiond.h"
 #include "conn/step.h"
 #include "core/h1.h"
 #include "sys/log.h"
@@ -54,6 +55,7 @@ struct conn_pool {
 	struct conn_shared *shared;
 	struct resolve resolve;
 	struct revocation revocation; /* opened and closed by the worker */
+	struct sessiond sessiond;     /* likewise */
 	struct admit admit;
 	struct conn *first;   /* all connections, the newest first */
 	struct conn *to_list; /* the next one that a list of them will have; NULL: no list */
@@ -111,6 +113,7 @@ struct conn {
 	struct exchanges exchanges;
 	struct flight flight;
 	struct revocation_wait revocation;
+	struct sessiond_wait sessiond;
 	uv_timer_t timer;
 	uint64_t armed;	      /* when the timer fires, on conn_now()'s clock; UINT64_MAX: never */
 	uint64_t active;      /* when the last event came */

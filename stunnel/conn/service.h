@@ -81,7 +81,9 @@ struct conn_service {
 	bool program_calls;	/* it is the client, and else what stands in place of targets */
 	int retry_ms;		/* after its end it is started again; negative: it is not */
 	struct tls_ctx *tls;
-	bool asks; /* it, or one that a server name leads to, asks whether peers were revoked */
+	/* It, or one that a server name leads to, asks others in the middle of handshakes. */
+	bool asks;
+	struct net_addr sessiond; /* the daemon that keeps sessions, if `tls` has somebody do it */
 	int ocsp_seconds; /* for which the answers of all responders are awaited, as a timeout */
 	struct service_needs needs;
 	struct conn_timeouts timeout;

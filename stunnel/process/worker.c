@@ -59,6 +59,7 @@ static void end(struct worker *w)
 	listing_close(&w->listing);
 	conn_pool_close(&w->pool);
 	revocation_close(&w->pool.revocation);
+	sessiond_close(&w->pool.sessiond);
 	admit_close(&w->pool.admit);
 	access_finish(w->config->access);
 	uv_close((uv_handle_t *)&w->flush, NULL);
@@ -224,6 +225,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 	uv_poll_start(&w->lifeline, UV_READABLE, on_lifeline);
 	uv_signal_init(&w->loop, &w->programs);
 	revocation_open(&w->pool.revocation, &w->loop, task->ask);
+	sessiond_open(&w->pool.sessiond, &w->loop);
 	return watch_signals(w) && start_listening(w, task);
 }
 
@@ -257,7 +259,7 @@ static bool confine(const struct worker_task *task)
 
 /*
  * Descriptors to keep free of connections: two for resolving a log's path, two for opening a FIFO
- * there, and two for each name that is being looked up.
+ * there, two for each name that is being looked up, and one to each daemon that keeps sessions.
  */
 static size_t spare_descriptors(const struct config *config)
 {
@@ -265,7 +267,8 @@ static size_t spare_descriptors(const struct config *config)
 
 	for (size_t i = 0; i < config->count; i++)
 		spare += 2 * (config->section[i]->service.route.name_count +
-			      config->section[i]->service.redirect.name_count);
+			      config->section[i]->service.redirect.name_count) +
+			 (config->section[i]->sessiond ? 1 : 0);
 	return spare;
 }
 

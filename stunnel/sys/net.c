@@ -117,9 +117,9 @@ bool net_same_family(const struct net_addr *a, const struct net_addr *b)
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
-static int open_socket(const struct net_addr *addr)
+static int open_socket(const struct net_addr *addr, int type)
 {
-	int fd = socket(addr->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(addr->u.sa.sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -150,7 +150,7 @@ static int bind_and_listen(int fd, const struct net_addr *addr, bool shared, boo
 int net_listen(const struct net_addr *addr, const struct net_options *options, bool shared,
 	       bool join)
 {
-	int fd = open_socket(addr);
+	int fd = open_socket(addr, SOCK_STREAM);
 	int rc;
 
 	if (fd < 0)
@@ -331,7 +331,7 @@ static int bind_source(int fd, const struct net_source *source)
 int net_connect(const struct net_addr *addr, const struct net_source *source,
 		const struct net_options *options, bool *now)
 {
-	int fd = open_socket(addr);
+	int fd = open_socket(addr, SOCK_STREAM);
 	int rc;
 
 	*now = false;
@@ -343,6 +343,18 @@ int net_connect(const struct net_addr *addr, const struct net_source *source,
 		if (*now || errno == EINPROGRESS)
 			return fd;
 	}
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+int net_datagrams(const struct net_addr *addr)
+{
+	int fd = open_socket(addr, SOCK_DGRAM);
+	int rc;
+
+	if (fd < 0 || connect(fd, &addr->u.sa, addr->len) == 0)
+		return fd;
 	rc = -errno;
 	close(fd);
 	return rc;

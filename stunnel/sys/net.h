@@ -96,7 +96,11 @@ int net_connect(const struct net_addr *addr, const struct net_source *source,
 /* How net_connect() ended: 0 or -errno; -EINPROGRESS: it has not ended yet. */
 int net_connected(int fd);
 
-/* Whether an error of these two is due to the peer or the network, not to a lack of ours. */
+/* A socket for datagrams to and from that address alone. */
+int net_datagrams(const struct net_addr *addr);
+
+/* Whether an error of net_connect() and net_connected() is due to the peer or the network, not to a
+ * lack of ours. */
 bool net_blames_peer(int error);
 
 ssize_t net_read(int fd, char *p, size_t len); /* 0 at the end */

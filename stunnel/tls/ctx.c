@@ -313,8 +313,11 @@ static bool set_verification(struct tls_ctx *ctx, const struct tls_settings *s,
 	if (s->verify.bits & TLS_VERIFY_REQUIRE && !(s->verify.bits & TLS_VERIFY_REDIRECT))
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	SSL_CTX_set_verify(ctx->ssl_ctx, mode, tls_verify_certificate);
-	if (s->verify.bits & TLS_VERIFY_ASK && !tls_inquiry_possible())
-		return tls_fault_refuse(to, s->ocsp.url ? "OCSP" : "OCSPaia",
+	if ((s->verify.bits & TLS_VERIFY_ASK || s->sessiond) && !tls_inquiry_possible())
+		return tls_fault_refuse(to,
+					s->sessiond   ? "sessiond"
+					: s->ocsp.url ? "OCSP"
+						      : "OCSPaia",
 					"This system's OpenSSL cannot suspend a handshake", "");
 	ok = load_trusted(ctx->ssl_ctx, s, to);
 	ok = load_revoked(ctx->ssl_ctx, s, to) && ok;

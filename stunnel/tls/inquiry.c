@@ -4,6 +4,7 @@
 #include <openssl/async.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <string.h>
 #include <time.h>
 
 bool tls_inquiry_possible(void)
@@ -29,6 +30,13 @@ static int64_t seconds(void)
 	return now.tv_sec;
 }
 
+static void suspend(struct tls_inquiry *inquiry)
+{
+	inquiry->waits = true;
+	while (inquiry->waits)
+		ASYNC_pause_job();
+}
+
 const struct tls_ocsp_answer *tls_inquiry_make(struct tls_inquiry *inquiry, void *owner,
 					       const STACK_OF(X509) * chain)
 {
@@ -36,9 +44,7 @@ const struct tls_ocsp_answer *tls_inquiry_make(struct tls_inquiry *inquiry, void
 
 	if (!inquiry || !ASYNC_get_current_job() || !inquiry->ask(owner, chain))
 		return &unasked;
-	inquiry->waits = true;
-	while (inquiry->waits)
-		ASYNC_pause_job();
+	suspend(inquiry);
 	inquiry->until = seconds() + inquiry->answer->seconds;
 	return inquiry->answer;
 }
@@ -49,12 +55,34 @@ void tls_inquiry_answer(struct tls_inquiry *inquiry, const struct tls_ocsp_answe
 	inquiry->waits = false;
 }
 
+size_t tls_inquiry_get(struct tls_inquiry *inquiry, void *owner, const unsigned char *id,
+		       size_t id_len, unsigned char *session, size_t size)
+{
+	const struct tls_remote request = {.verb = TLS_REMOTE_GET, .id = id, .id_len = id_len};
+
+	if (!ASYNC_get_current_job() || !inquiry->remote(owner, &request))
+		return 0;
+	suspend(inquiry);
+	if (inquiry->session_len == 0 || inquiry->session_len > size)
+		return 0;
+	memcpy(session, inquiry->session, inquiry->session_len);
+	return inquiry->session_len;
+}
+
+void tls_inquiry_found(struct tls_inquiry *inquiry, const unsigned char *session, size_t len)
+{
+	inquiry->session = session;
+	inquiry->session_len = len;
+	inquiry->waits = false;
+}
+
 void tls_inquiry_abandon(struct tls_inquiry *inquiry, SSL *ssl)
 {
 	static const struct tls_ocsp_answer gone = {.why = "the connection has ended"};
 
 	if (!inquiry->waits)
 		return;
+	tls_inquiry_found(inquiry, NULL, 0);
 	tls_inquiry_answer(inquiry, &gone);
 	SSL_do_handshake(ssl);
 	ERR_clear_error();

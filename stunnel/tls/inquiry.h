@@ -3,6 +3,7 @@
 #define TLS_INQUIRY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "tls/ocsp.h"
@@ -10,11 +11,26 @@
 struct ssl_st;
 struct stack_st_X509;
 
+/* What whoever keeps a server's sessions elsewhere is told, or asked. */
+struct tls_remote {
+	enum tls_remote_verb {
+		TLS_REMOTE_NEW = 0,
+		TLS_REMOTE_GET,
+		TLS_REMOTE_REMOVE,
+	} verb;
+	const unsigned char *id; /* of the session */
+	size_t id_len;		 /* bytes, at most 32 */
+	/* Of TLS_REMOTE_NEW: */
+	long seconds; /* for which the session can be resumed */
+	const unsigned char *session;
+	size_t len;
+};
+
 /*
- * A question in the middle of a handshake: has the peer's certificate been revoked? OpenSSL lets
- * only clients suspend the verification of a certificate, but runs a handshake, of either end, as a
- * job with a stack of its own, which can be suspended anywhere. So the peer gets an alert, and not
- * a word before the verdict.
+ * A question in the middle of a handshake: has the peer's certificate been revoked, or is there a
+ * session that it may resume? OpenSSL lets only clients suspend the verification of a certificate,
+ * but runs a handshake, of either end, as a job with a stack of its own, which can be suspended
+ * anywhere. So the peer gets an alert, and not a word before the verdict.
  */
 struct tls_inquiry {
 	/*
@@ -22,9 +38,16 @@ struct tls_inquiry {
 	 * called later; false: it cannot be sent.
 	 */
 	bool (*ask)(void *owner, const struct stack_st_X509 *chain);
+	/*
+	 * Sends a request off; after TLS_REMOTE_GET tls_inquiry_found() will be called later.
+	 * False: it cannot be sent.
+	 */
+	bool (*remote)(void *owner, const struct tls_remote *request);
 	bool waits; /* the handshake is suspended: it must not go on before the answer */
 	const struct tls_ocsp_answer *answer;
 	int64_t until; /* tls_inquiry_now() for which the answer counts; 0: there was none */
+	const unsigned char *session; /* that was found, while the handshake takes it */
+	size_t session_len;
 };
 
 /* Whether OpenSSL can suspend handshakes on this system. */
@@ -42,6 +65,16 @@ const struct tls_ocsp_answer *tls_inquiry_make(struct tls_inquiry *inquiry, void
 
 /* The answer, which has to last until the handshake has gone on. */
 void tls_inquiry_answer(struct tls_inquiry *inquiry, const struct tls_ocsp_answer *answer);
+
+/*
+ * In the handshake: asks for the session of that id, and suspends it until the answer, which is
+ * copied to session; its length, or 0 without one.
+ */
+size_t tls_inquiry_get(struct tls_inquiry *inquiry, void *owner, const unsigned char *id,
+		       size_t id_len, unsigned char *session, size_t size);
+
+/* The session, which has to last until the handshake has gone on; a length of 0: there is none. */
+void tls_inquiry_found(struct tls_inquiry *inquiry, const unsigned char *session, size_t len);
 
 /*
  * Before SSL_free(), which does not free a suspended handshake: lets it go on to its failure. The

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "tls/session.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
@@ -129,10 +130,120 @@ static struct tls_cache *cache_of(const SSL *ssl)
 	return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), cache_index());
 }
 
+/* Where a context says that its sessions are kept elsewhere, too: there is something, or NULL. */
+static int remote_index(void)
+{
+	static int index = -1;
+
+	if (index < 0)
+		index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	return index;
+}
+
+static char elsewhere; /* what there is */
+
+static bool is_remote(const SSL *ssl)
+{
+	/* A trial's handshake has nobody who would keep them. */
+	return SSL_get_app_data(ssl) &&
+	       SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), remote_index()) != NULL;
+}
+
+/*
+ * Where a session that is kept elsewhere has the struct tls_judge of its connection. Without an
+ * internal cache no session outlives that.
+ */
+static int keeper_index(void)
+{
+	static int index = -1;
+
+	if (index < 0)
+		index = SSL_SESSION_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	return index;
+}
+
+static bool keep_remote(SSL *ssl, SSL_SESSION *session)
+{
+	return SSL_SESSION_set_ex_data(session, keeper_index(), SSL_get_app_data(ssl)) == 1;
+}
+
+static void put_remote(SSL *ssl, SSL_SESSION *session, const unsigned char *bytes, size_t len)
+{
+	struct tls_judge *judge = SSL_get_app_data(ssl);
+	unsigned id_len;
+	struct tls_remote request = {
+		.verb = TLS_REMOTE_NEW,
+		.id = SSL_SESSION_get_id(session, &id_len),
+		.seconds = SSL_SESSION_get_timeout(session),
+		.session = bytes,
+		.len = len,
+	};
+
+	request.id_len = id_len;
+	if (keep_remote(ssl, session))
+		judge->inquiry->remote(judge->owner, &request);
+}
+
+/*
+ * Whoever can send us datagrams can make up a session: one that says who the client is does not
+ * count, and none for longer than we would have issued it for.
+ */
+static bool take_remote(SSL *ssl, SSL_SESSION *session)
+{
+	return !SSL_SESSION_get0_peer(session) &&
+	       SSL_SESSION_set_timeout(session, SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl))) == 1 &&
+	       keep_remote(ssl, session);
+}
+
+static SSL_SESSION *get_remote(SSL *ssl, const unsigned char *id, int id_len)
+{
+	struct tls_judge *judge = SSL_get_app_data(ssl);
+	unsigned char bytes[TLS_CACHE_BYTES_MAX];
+	const unsigned char *at = bytes;
+	SSL_SESSION *session = NULL;
+	size_t len = tls_inquiry_get(judge->inquiry, judge->owner, id, (size_t)id_len, bytes,
+				     sizeof bytes);
+
+	if (len == 0)
+		return NULL;
+	session = d2i_SSL_SESSION(NULL, &at, (long)len);
+	OPENSSL_cleanse(bytes, len);
+	if (session && at == bytes + len && take_remote(ssl, session))
+		return session;
+	SSL_SESSION_free(session);
+	ERR_clear_error();
+	return NULL;
+}
+
+static void remove_remote(SSL_SESSION *session)
+{
+	struct tls_judge *judge = SSL_SESSION_get_ex_data(session, keeper_index());
+	unsigned id_len;
+	struct tls_remote request = {
+		.verb = TLS_REMOTE_REMOVE,
+		.id = SSL_SESSION_get_id(session, &id_len),
+	};
+
+	request.id_len = id_len;
+	if (judge)
+		judge->inquiry->remote(judge->owner, &request);
+}
+
 /* TLS 1.3 makes sessions also for tickets that hold all of the session. */
 static bool is_stateful(const SSL *ssl)
 {
 	return SSL_version(ssl) < TLS1_3_VERSION || SSL_get_options(ssl) & SSL_OP_NO_TICKET;
+}
+
+static void put_here(SSL *ssl, SSL_SESSION *session, struct tls_cache *cache,
+		     const unsigned char *bytes, size_t len)
+{
+	unsigned id_len;
+	const unsigned char *id = SSL_SESSION_get_id(session, &id_len);
+
+	tls_cache_put(cache, id, id_len,
+		      seconds(SSL_get_SSL_CTX(ssl)) + SSL_SESSION_get_timeout(session), bytes, len);
+	SSL_SESSION_set_ex_data(session, home_index(), cache);
 }
 
 /* Always 0: OpenSSL's reference to the session is not kept. */
@@ -140,8 +251,6 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls_cache *cache = cache_of(ssl);
 	unsigned char bytes[TLS_CACHE_BYTES_MAX], *end = bytes;
-	const unsigned char *id;
-	unsigned id_len;
 	int len;
 
 	if (!cache || !is_stateful(ssl) || note_handshake(ssl) != 1)
@@ -150,32 +259,43 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 	if (len <= 0 || (size_t)len > sizeof bytes)
 		return 0;
 	i2d_SSL_SESSION(session, &end);
-	id = SSL_SESSION_get_id(session, &id_len);
-	tls_cache_put(cache, id, id_len,
-		      seconds(SSL_get_SSL_CTX(ssl)) + SSL_SESSION_get_timeout(session), bytes,
-		      (size_t)len);
-	SSL_SESSION_set_ex_data(session, home_index(), cache);
+	put_here(ssl, session, cache, bytes, (size_t)len);
+	if (is_remote(ssl))
+		put_remote(ssl, session, bytes, (size_t)len);
 	OPENSSL_cleanse(bytes, (size_t)len);
 	return 0;
 }
 
-static SSL_SESSION *on_session(SSL *ssl, const unsigned char *id, int id_len, int *copy)
+static SSL_SESSION *get_here(SSL *ssl, struct tls_cache *cache, const unsigned char *id, int id_len)
 {
-	struct tls_cache *cache = cache_of(ssl);
 	const SSL_CTX *ctx = SSL_get_SSL_CTX(ssl);
 	unsigned char bytes[TLS_CACHE_BYTES_MAX];
 	const unsigned char *at = bytes;
 	SSL_SESSION *session;
-	size_t len;
+	size_t len = tls_cache_get(cache, id, (size_t)id_len, seconds(ctx), bytes);
 
-	*copy = 0; /* the only reference is OpenSSL's */
-	len = cache ? tls_cache_get(cache, id, (size_t)id_len, seconds(ctx), bytes) : 0;
 	if (len == 0)
 		return NULL;
 	session = d2i_SSL_SESSION(NULL, &at, (long)len);
 	OPENSSL_cleanse(bytes, len);
 	if (session && is_recent(session, ctx) &&
 	    SSL_SESSION_set_ex_data(session, home_index(), cache) == 1)
+		return session;
+	SSL_SESSION_free(session);
+	return NULL;
+}
+
+static SSL_SESSION *on_session(SSL *ssl, const unsigned char *id, int id_len, int *copy)
+{
+	struct tls_cache *cache = cache_of(ssl);
+	SSL_SESSION *session = cache ? get_here(ssl, cache, id, id_len) : NULL;
+
+	*copy = 0; /* the only reference is OpenSSL's */
+	if (!is_remote(ssl))
+		return session;
+	if (!session)
+		return get_remote(ssl, id, id_len);
+	if (keep_remote(ssl, session))
 		return session;
 	SSL_SESSION_free(session);
 	return NULL;
@@ -188,6 +308,7 @@ static void on_removed_session(SSL_CTX *ctx, SSL_SESSION *session)
 	const unsigned char *id = SSL_SESSION_get_id(session, &id_len);
 
 	(void)ctx;
+	remove_remote(session);
 	if (cache)
 		tls_cache_remove(cache, id, id_len);
 }
@@ -216,7 +337,7 @@ bool tls_session_use(SSL_CTX *ctx, const struct tls_settings *s)
 {
 	/* With a timeout of 0 OpenSSL fails each handshake that issues a ticket. */
 	SSL_CTX_set_timeout(ctx, s->session_seconds != 0 ? s->session_seconds : DEFAULT_LIFE);
-	if (!can_resume(s))
+	if (!can_resume(s) || s->sessiond)
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	if (s->client) {
 		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
@@ -232,7 +353,8 @@ bool tls_session_use(SSL_CTX *ctx, const struct tls_settings *s)
 	    !tls_tickets_open() || !tls_tickets_use(ctx, &s->ticket_key, &s->ticket_mac))
 		return false;
 	if (can_resume(s))
-		return use_cache(ctx, s);
+		return use_cache(ctx, s) &&
+		       (!s->sessiond || SSL_CTX_set_ex_data(ctx, remote_index(), &elsewhere) == 1);
 	/* TLS 1.3 has tickets even with SSL_OP_NO_TICKET, as names of entries in a cache. */
 	return SSL_CTX_set_num_tickets(ctx, 0) == 1;
 }

@@ -34,6 +34,7 @@ struct tls_settings {
 	bool renegotiates;   /* up to TLS 1.2, where the options let the peer ask for it */
 	int session_seconds; /* how long a session can be resumed */
 	int session_size;    /* sessions in the cache; 0: as many as a cache can have */
+	bool sessiond;	     /* the owner of each connection keeps them elsewhere, too */
 	struct tls_tickets_secret ticket_key, ticket_mac; /* both, or none */
 	const char *
 		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */

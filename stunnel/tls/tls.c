@@ -93,6 +93,7 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int in, int out, const struc
 	tls->judge.say = calls->say;
 	tls->judge.owner = owner;
 	tls->inquiry.ask = calls->ask;
+	tls->inquiry.remote = calls->remote;
 	tls->judge.inquiry = &tls->inquiry;
 	tls->ssl = tls_ctx_connection(ctx, on_client_hello);
 	bio = tls_bio_open(&tls->bio, in, out);
@@ -267,6 +268,11 @@ bool tls_asks(const struct tls *tls)
 void tls_answer(struct tls *tls, const struct tls_ocsp_answer *answer)
 {
 	tls_inquiry_answer(&tls->inquiry, answer);
+}
+
+void tls_found(struct tls *tls, const unsigned char *session, size_t len)
+{
+	tls_inquiry_found(&tls->inquiry, session, len);
 }
 
 /* OpenSSL counts a key of TLS 1.3 as a session, and may have asked for one and not used it. */

@@ -24,8 +24,9 @@ typedef struct tls_ctx *tls_choose_fn(void *owner, const char *name);
 struct tls_calls {
 	tls_choose_fn *choose; /* of a server; a client's contexts never call it */
 	void (*say)(void *owner, int level, const char *text); /* a line for the log */
-	/* Of struct tls_inquiry, for tls_may_ask(). */
+	/* Of struct tls_inquiry; the handshake waits for their answers after tls_may_ask(). */
 	bool (*ask)(void *owner, const struct stack_st_X509 *chain);
+	bool (*remote)(void *owner, const struct tls_remote *request); /* of a server */
 };
 
 enum tls_state {
@@ -77,16 +78,17 @@ void tls_resume(struct tls *tls, const char *peer);
  */
 int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX]);
 
-/* Before the handshake: tls_calls.ask may be called in it. */
+/* Before the handshake: tls_calls.ask, and .remote for a session, may be called in it. */
 void tls_may_ask(struct tls *tls);
 
 /*
- * Whether the handshake waits for the answer to tls_calls.ask, whatever the socket does. Then
- * tls_handshake() is called again behind tls_answer(), and not before. The answer has to last until
- * that call returns.
+ * Whether the handshake waits for the answer to tls_calls.ask or .remote, whatever the socket does.
+ * Then tls_handshake() is called again behind tls_answer() or tls_found(), and not before. The
+ * answer has to last until that call returns.
  */
 bool tls_asks(const struct tls *tls);
 void tls_answer(struct tls *tls, const struct tls_ocsp_answer *answer);
+void tls_found(struct tls *tls, const unsigned char *session, size_t len); /* 0: nothing */
 
 /* After the handshake: what its keys come from, in the words of stock's log. */
 const char *tls_origin(const struct tls *tls);

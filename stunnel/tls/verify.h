@@ -40,7 +40,7 @@ struct tls_judge {
 	const struct tls_verify *verify; /* of the context that the connection has now */
 	void (*say)(void *owner, int level, const char *text); /* a line for the log */
 	void *owner;
-	struct tls_inquiry *inquiry; /* of TLS_VERIFY_ASK; NULL: nobody can be asked */
+	struct tls_inquiry *inquiry; /* who can be asked during the handshake; NULL: nobody */
 	bool psk;		     /* a key that both ends have was found */
 	int fault; /* with TLS_VERIFY_REDIRECT: X509_V_ERR_... of the first refused one, or 0 */
 };

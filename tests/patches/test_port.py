@@ -18,6 +18,7 @@ import pytest
 from certs import certificates, client_certificates, rsa_certificate
 from peers import DEADLINE, Program, free_port, service, wait_for
 from recorder import Recorder
+from sessiond import Sessiond
 from tls_client import TlsClient, client_context
 
 PORTED = os.environ.get("STUNNEL_PORTED", "")
@@ -340,44 +341,6 @@ def test_session_is_resumed(start, version):
         assert client.tls.session_reused
 
 
-class Sessiond:
-    """Keeps sessions for several stunnels: datagrams of version, type, timeout, key and value."""
-
-    NEW, GET, FOUND = 0, 1, 0x81
-    HEAD = 4 + 32
-
-    def __init__(self):
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
-        self.port = self.sock.getsockname()[1]
-        self.kept = {}
-        self.asked = []
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-
-    def _serve(self):
-        while True:
-            data, peer = self.sock.recvfrom(2000)
-            if not data:
-                return
-            key = data[4 : self.HEAD]
-            if data[1] == self.NEW:
-                self.kept[key] = data[self.HEAD :]
-            elif data[1] == self.GET:
-                self.asked.append(key)
-                if key in self.kept:
-                    head = bytes([1, self.FOUND]) + data[2 : self.HEAD]
-                    self.sock.sendto(head + self.kept[key], peer)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.sock.sendto(b"", ("127.0.0.1", self.port))
-        self.thread.join(DEADLINE)
-        self.sock.close()
-
-
 def test_session_of_another_process(start):
     """Stock waits a fraction of a millisecond for sessiond: it may take some attempts."""
     sessiond = start(Sessiond())
@@ -393,4 +356,4 @@ def test_session_of_another_process(start):
             return client.get("/").status == 200 and client.tls.session_reused
 
     wait_for(is_resumed, "the other stunnel to take the session")
-    assert session.id in [key.rstrip(b"\0") for key in sessiond.asked] or session.id in sessiond.asked
+    assert session.id.ljust(32, b"\0") in sessiond.asked()

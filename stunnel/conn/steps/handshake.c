@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/steps/handshake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 void handshake_say(void *owner, int level, const char *text)
@@ -16,6 +17,31 @@ bool handshake_ask(void *owner, const struct stack_st_X509 *chain)
 
 	c->revocation.since = conn_now(c);
 	return revocation_ask(&c->pool->revocation, &c->revocation, c->service->index, chain);
+}
+
+static void say_request(const struct conn *c, const struct tls_remote *request)
+{
+	static const char *const verbs[] = {"new", "get", "remove"};
+	char id[2 * SESSIOND_ID_MAX + 1] = "";
+
+	for (size_t i = 0; i < request->id_len && i < SESSIOND_ID_MAX; i++)
+		snprintf(id + 2 * i, 3, "%02X", request->id[i]);
+	conn_log(c, LOG_INFO, "cache_transfer: request=%s, timeout=%ld, id=%s, length=%zu",
+		 verbs[request->verb], request->seconds, id, request->len);
+}
+
+bool handshake_remote(void *owner, const struct tls_remote *request)
+{
+	struct conn *c = owner;
+
+	say_request(c, request);
+	if (request->len > SESSIOND_SESSION_MAX) {
+		conn_log(c, LOG_ERR, "cache_transfer: encoded session too big (%zu bytes)",
+			 request->len);
+		return false;
+	}
+	c->sessiond.since = conn_now(c);
+	return sessiond_send(&c->pool->sessiond, &c->service->sessiond, request, &c->sessiond);
 }
 
 bool handshake_begin(struct conn *c, struct end *end, const struct tls_calls *calls)
@@ -43,12 +69,22 @@ static void wait_for(struct conn *c, const struct end *end)
 		conn_wait(c, RELAY_BACK, read, write);
 }
 
+static void take_session(struct conn *c, struct end *end)
+{
+	c->sessiond.answered = false; /* the next question may be another one's */
+	conn_log(c, LOG_INFO, "cache_transfer: session %s",
+		 c->sessiond.len != 0 ? "found" : "not found");
+	tls_found(end->tls, c->sessiond.session, c->sessiond.len);
+}
+
 int handshake_run(struct conn *c, struct end *end)
 {
 	int rc = TLS_AGAIN;
 
 	if (tls_asks(end->tls) && c->revocation.answered)
 		tls_answer(end->tls, &c->revocation.answer);
+	if (tls_asks(end->tls) && c->sessiond.answered)
+		take_session(c, end);
 	if (!tls_asks(end->tls))
 		rc = tls_handshake(end->tls, c->pool->scratch.why);
 	if (rc == TLS_AGAIN)
@@ -69,6 +105,8 @@ void handshake_log(struct conn *c, const struct end *end, const char *done)
 
 uint64_t handshake_deadline(const struct conn *c, uint64_t since)
 {
+	if (c->sessiond.at)
+		return c->sessiond.since + SESSIOND_WAIT_MS;
 	return c->revocation.at ? conn_after(c->revocation.since, c->service->ocsp_seconds)
 				: conn_after(since, c->service->timeout.busy);
 }
@@ -77,6 +115,12 @@ bool handshake_expired(struct conn *c, struct end *end)
 {
 	static const struct tls_ocsp_answer late = {.why = "TIMEOUTocsp exceeded"};
 
+	if (c->sessiond.at) {
+		sessiond_cancel(&c->sessiond);
+		conn_log(c, LOG_INFO, "cache_transfer: recv timeout");
+		tls_found(end->tls, NULL, 0);
+		return true;
+	}
 	if (!c->revocation.at) {
 		conn_log(c, LOG_INFO, "TIMEOUTbusy exceeded: sending reset");
 		return false;

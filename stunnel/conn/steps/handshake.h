@@ -10,24 +10,25 @@
 /* Of struct tls_calls; the owner is the connection. */
 void handshake_say(void *conn, int level, const char *text);
 bool handshake_ask(void *conn, const struct stack_st_X509 *chain);
+bool handshake_remote(void *conn, const struct tls_remote *request);
 
 /* Gives the end its TLS; false without memory. */
 bool handshake_begin(struct conn *c, struct end *end, const struct tls_calls *calls);
 
 /*
  * Goes on, as tls_handshake() with the pool's `why`. At TLS_AGAIN the connection waits: for the
- * socket, or for an OCSP responder's answer.
+ * socket, or for the answer of an OCSP responder or of the daemon that keeps sessions.
  */
 int handshake_run(struct conn *c, struct end *end);
 
 /* Logs what was agreed, behind `done`. */
 void handshake_log(struct conn *c, const struct end *end, const char *done);
 
-/* The deadline of the peer, or of the responder that is asked. since: when the step began. */
+/* The deadline of the peer, or of whom is asked. since: when the step began. */
 uint64_t handshake_deadline(const struct conn *c, uint64_t since);
 
 /*
- * Behind the deadline. True: a responder is late, which is an answer, too; the step is to run on.
+ * Behind the deadline. True: whom is asked is late, which is an answer, too; the step is to run on.
  * False, and logged: the peer is late.
  */
 bool handshake_expired(struct conn *c, struct end *end);

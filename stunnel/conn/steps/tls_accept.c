@@ -43,7 +43,8 @@ static struct tls_ctx *choose_service(void *owner, const char *name)
 	return NULL;
 }
 
-static const struct tls_calls calls = {choose_service, handshake_say, handshake_ask};
+static const struct tls_calls calls = {choose_service, handshake_say, handshake_ask,
+				       handshake_remote};
 
 static bool handshake_done(struct conn *c)
 {

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/sessiond.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VERSION 1
+#define TIMEOUT_MAX 64800 /* seconds */
+
+/* Types of packets beside the requests of enum tls_remote_verb. */
+enum {
+	FOUND = 0x81,
+	MISSING = 0x80,
+};
+
+struct packet {
+	unsigned char version, type;
+	unsigned char timeout[2]; /* seconds; big-endian */
+	unsigned char id[SESSIOND_ID_MAX];
+	unsigned char session[SESSIOND_SESSION_MAX]; /* as much of it as the packet has */
+};
+
+#define HEAD offsetof(struct packet, session)
+
+/* A socket that is connected to a daemon, so that the kernel drops what others send. */
+struct sessiond_link {
+	struct sessiond_link *next;
+	struct net_addr daemon;
+	int fd;
+	uv_poll_t poll;
+	struct sessiond_wait *waits;
+};
+
+/* --- who waits -------------------------------------------------------------------------------- */
+
+static void enter(struct sessiond_link *link, struct sessiond_wait *wait)
+{
+	wait->next = link->waits;
+	wait->at = &link->waits;
+	if (link->waits)
+		link->waits->at = &wait->next;
+	link->waits = wait;
+}
+
+void sessiond_cancel(struct sessiond_wait *wait)
+{
+	if (!wait->at)
+		return;
+	*wait->at = wait->next;
+	if (wait->next)
+		wait->next->at = wait->at;
+	wait->at = NULL;
+	wait->next = NULL;
+}
+
+static void answer(struct sessiond_wait *wait, const unsigned char *session, size_t len)
+{
+	sessiond_cancel(wait);
+	wait->answered = true;
+	wait->session = session;
+	wait->len = len;
+	wait->wake(wait->owner);
+}
+
+/* --- packets ---------------------------------------------------------------------------------- */
+
+/* Anybody can forge a datagram: one that answers no question is as if it had never come. */
+static void take(struct sessiond_link *link, const struct packet *packet, size_t len)
+{
+	struct sessiond_wait *wait = link->waits;
+
+	if (len < HEAD || len > sizeof *packet || packet->version != VERSION ||
+	    (packet->type != FOUND && packet->type != MISSING))
+		return;
+	while (wait && memcmp(wait->id, packet->id, sizeof wait->id) != 0)
+		wait = wait->next;
+	if (wait)
+		answer(wait, packet->session, packet->type == FOUND ? len - HEAD : 0);
+}
+
+static void on_packet(uv_poll_t *poll, int status, int events)
+{
+	struct sessiond_link *link = poll->data;
+	struct {
+		struct packet packet;
+		char more; /* tells a packet that is too long */
+	} got;
+	ssize_t n;
+
+	(void)status, (void)events;
+	while ((n = net_read(link->fd, (char *)&got, sizeof got)) >= 0)
+		take(link, &got.packet, (size_t)n);
+	/* The daemon's host says that nobody listens there. */
+	while (n != -EAGAIN && link->waits)
+		answer(link->waits, NULL, 0);
+}
+
+static bool send_packet(const struct sessiond_link *link, const struct tls_remote *request)
+{
+	struct packet packet = {.version = VERSION, .type = (unsigned char)request->verb};
+	long seconds = request->seconds < TIMEOUT_MAX ? request->seconds : TIMEOUT_MAX;
+	size_t size = HEAD + request->len;
+	ssize_t n;
+
+	packet.timeout[0] = (unsigned char)(seconds >> 8);
+	packet.timeout[1] = (unsigned char)seconds;
+	memcpy(packet.id, request->id, request->id_len);
+	if (request->len != 0)
+		memcpy(packet.session, request->session, request->len);
+	n = net_write(link->fd, (const char *)&packet, size);
+	if (n == -ECONNREFUSED) /* that was about an earlier one */
+		n = net_write(link->fd, (const char *)&packet, size);
+	return n == (ssize_t)size;
+}
+
+/* --- links ------------------------------------------------------------------------------------ */
+
+static struct sessiond_link *new_link(struct sessiond *s, const struct net_addr *daemon)
+{
+	struct sessiond_link *link = calloc(1, sizeof *link);
+
+	if (!link)
+		return NULL;
+	link->fd = net_datagrams(daemon);
+	if (link->fd < 0) {
+		free(link);
+		return NULL;
+	}
+	link->daemon = *daemon;
+	uv_poll_init(s->loop, &link->poll, link->fd);
+	link->poll.data = link;
+	uv_poll_start(&link->poll, UV_READABLE, on_packet);
+	link->next = s->links;
+	s->links = link;
+	return link;
+}
+
+static struct sessiond_link *link_to(struct sessiond *s, const struct net_addr *daemon)
+{
+	struct sessiond_link *link = s->links;
+
+	while (link && !net_equal(&link->daemon, daemon))
+		link = link->next;
+	return link || !s->loop ? link : new_link(s, daemon);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct sessiond_link *link = handle->data;
+
+	close(link->fd);
+	free(link);
+}
+
+void sessiond_open(struct sessiond *s, uv_loop_t *loop)
+{
+	*s = (struct sessiond){.loop = loop};
+}
+
+void sessiond_close(struct sessiond *s)
+{
+	for (struct sessiond_link *link = s->links, *next; link; link = next) {
+		next = link->next;
+		uv_close((uv_handle_t *)&link->poll, on_closed);
+	}
+	*s = (struct sessiond){0};
+}
+
+bool sessiond_send(struct sessiond *s, const struct net_addr *daemon,
+		   const struct tls_remote *request, struct sessiond_wait *wait)
+{
+	struct sessiond_link *link = link_to(s, daemon);
+
+	if (!link || request->id_len > SESSIOND_ID_MAX || request->len > SESSIOND_SESSION_MAX ||
+	    !send_packet(link, request))
+		return false;
+	if (request->verb != TLS_REMOTE_GET)
+		return true;
+	memset(wait->id, 0, sizeof wait->id);
+	memcpy(wait->id, request->id, request->id_len);
+	wait->answered = false;
+	enter(link, wait);
+	return true;
+}

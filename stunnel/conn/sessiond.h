@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SESSIOND_H
+#define SESSIOND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "sys/net.h"
+#include "tls/inquiry.h"
+
+/*
+ * Sessions of one worker's clients at remote daemons, which several hosts ask (`sessiond`). Each
+ * request is a datagram, and so is the answer to TLS_REMOTE_GET. Datagrams get lost: who waits has
+ * a deadline, and nobody is told twice.
+ */
+
+#define SESSIOND_ID_MAX 32
+#define SESSIOND_SESSION_MAX 512 /* bytes of a session, encoded */
+#define SESSIOND_WAIT_MS 200	 /* for an answer */
+
+struct sessiond_link;
+
+/* A connection's place among those who wait; zeroed: it waits for nothing. */
+struct sessiond_wait {
+	struct sessiond_wait *next, **at;
+	void (*wake)(void *owner);
+	void *owner;
+	uint64_t since; /* of the owner's clock: when it was asked */
+	unsigned char id[SESSIOND_ID_MAX];
+	bool answered;
+	const unsigned char *session; /* once answered, until `wake` returns */
+	size_t len;		      /* 0: there is none */
+};
+
+/* All of one worker. */
+struct sessiond {
+	uv_loop_t *loop;	     /* NULL: nobody is to be asked */
+	struct sessiond_link *links; /* one to each daemon */
+};
+
+void sessiond_open(struct sessiond *s, uv_loop_t *loop);
+
+/* Behind the last request that counts; the loop has to run until its handles are closed. */
+void sessiond_close(struct sessiond *s);
+
+/*
+ * Sends a request, whose session is no longer than SESSIOND_SESSION_MAX. After TLS_REMOTE_GET
+ * wait->wake is called once it is answered, or refused. False if it cannot be sent.
+ */
+bool sessiond_send(struct sessiond *s, const struct net_addr *daemon,
+		   const struct tls_remote *request, struct sessiond_wait *wait);
+
+/* Waits no more; may be called at any time. */
+void sessiond_cancel(struct sessiond_wait *wait);
+
+#endif
