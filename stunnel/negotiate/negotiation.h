@@ -47,6 +47,7 @@ enum negotiation_result {
 struct negotiation_options {
 	const char *host; /* protocolHost */
 	const char *user, *password;
+	const char *domain; /* protocolDomain, of NTLM */
 	const char *authentication;
 	const char *const *header; /* protocolHeader, NULL behind the last one; NULL: none */
 };

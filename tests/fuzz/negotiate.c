@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct {
 	const char *protocol;
 	enum negotiation_phase phase;
+	const char *authentication;
 } rows[] = {
 	{"cifs", NEGOTIATION_EARLY},	{"pgsql", NEGOTIATION_EARLY},
 	{"smtp", NEGOTIATION_GREETED},	{"pop3", NEGOTIATION_GREETED},
@@ -28,7 +29,7 @@ static const struct {
 	{"imap", NEGOTIATION_PLAIN},	{"nntp", NEGOTIATION_PLAIN},
 	{"ldap", NEGOTIATION_PLAIN},	{"connect", NEGOTIATION_PLAIN},
 	{"socks", NEGOTIATION_INSIDE},	{"socks", NEGOTIATION_ASKED},
-	{"connect", NEGOTIATION_EARLY},
+	{"connect", NEGOTIATION_EARLY}, {"connect", NEGOTIATION_PLAIN, "ntlm"},
 };
 
 #define ROWS (sizeof rows / sizeof rows[0])
@@ -55,20 +56,22 @@ static void put_out(struct negotiation *n, bool lines)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct negotiation_options options = {
+	size_t row = size != 0 ? data[0] % ROWS : 0;
+	const struct negotiation_options options = {
 		.host = "www.example.test:443",
 		.user = "me",
 		.password = "secret",
+		.domain = "HERE",
+		.authentication = rows[row].authentication,
 	};
 	static const struct facts_addr found[] = {
 		{.family = FACTS_IPV4, .ip = {192, 0, 2, 1}, .text = "192.0.2.1"}};
-	size_t row = size != 0 ? data[0] % ROWS : 0;
 	struct negotiation *n =
 		negotiation_open(negotiators_in(rows[row].protocol, rows[row].phase, &options),
 				 &options, "192.0.2.7:80", say, NULL);
 	enum negotiation_side side = NEGOTIATION_FRONT;
 
-	if (!n)
+	if (negotiators_check(rows[row].protocol, true, &options) || !n)
 		abort();
 	for (size_t i = 1; i < size && negotiation_result(n) == NEGOTIATION_GOES_ON; i++) {
 		const struct negotiation_state *now = negotiation_now(n);
