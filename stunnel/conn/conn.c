@@ -68,7 +68,7 @@ static bool is_live(const struct conn *c)
 
 static void mark_dead(struct conn *c, enum step_result end)
 {
-	revocation_cancel(&c->revocation);
+	inquiry_cancel(&c->inquiry);
 	sessiond_cancel(&c->sessiond);
 	c->end = end;
 	exchange_end(&c->exchanges);
@@ -367,7 +367,7 @@ void conn_switch(struct conn *c, struct conn_service *service)
 
 /* --- backs ------------------------------------------------------------------------------------ */
 
-static void on_answer(void *owner) /* to the handshake's question */
+static void on_answer(void *owner) /* to a question */
 {
 	conn_run(owner, CONN_ALL_EVENTS);
 }
@@ -424,8 +424,7 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 	c->route = &service->route;
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
 	make_id(c);
-	c->revocation =
-		(struct revocation_wait){.wake = on_answer, .owner = c, .serial = c->serial};
+	c->inquiry = (struct inquiry_wait){.wake = on_answer, .owner = c, .serial = c->serial};
 	c->sessiond = (struct sessiond_wait){.wake = on_answer, .owner = c};
 	c->relay.scratch = &pool->scratch;
 	c->relay.end[RELAY_FRONT] = &c->front.end;

@@ -14,6 +14,7 @@
 #include "conn/flight.h"
 #include "conn/front.h"
 #include "conn/health.h"
+#include "conn/inquiry.h"
 #include "conn/relay.h"
 #include "conn/revocation.h"
 #include "conn/service.h"
@@ -54,8 +55,8 @@ struct conn_pool {
 	struct relay_scratch scratch;
 	struct conn_shared *shared;
 	struct resolve resolve;
-	struct revocation revocation; /* opened and closed by the worker */
-	struct sessiond sessiond;     /* likewise */
+	struct inquiry revocation; /* opened and closed by the worker */
+	struct sessiond sessiond;  /* likewise */
 	struct admit admit;
 	struct conn *first;   /* all connections, the newest first */
 	struct conn *to_list; /* the next one that a list of them will have; NULL: no list */
@@ -112,7 +113,8 @@ struct conn {
 	struct h1_clock head; /* since when a request head is incomplete */
 	struct exchanges exchanges;
 	struct flight flight;
-	struct revocation_wait revocation;
+	struct inquiry_wait inquiry; /* a connection has one question at a time */
+	struct revocation_answer revocation;
 	struct sessiond_wait sessiond;
 	uv_timer_t timer;
 	uint64_t armed;	      /* when the timer fires, on conn_now()'s clock; UINT64_MAX: never */

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -16,7 +15,6 @@
 
 #define KEPT_MAX 4096 /* answers, and questions under way */
 #define THREADS "64"  /* that may wait for responders; other questions wait for a thread */
-#define LOOK_MS 500   /* while draining, until the workers are looked for again */
 
 /* Who is told an answer: the worker at the other end, and its connection. */
 struct asker {
@@ -25,8 +23,8 @@ struct asker {
 };
 
 /* A question under way, or its answer; list by the order in which they were first asked. */
-struct inquiry {
-	struct inquiry *next;
+struct fetched {
+	struct fetched *next;
 	struct fetcher *fetcher;
 	uint64_t service;
 	unsigned char *chain;
@@ -50,21 +48,18 @@ struct stapling {
 };
 
 struct fetcher {
-	const struct fetcher_task *task;
-	uv_loop_t loop;
-	struct inquiry *first;
+	struct helper helper;
+	struct revocation_question question; /* the one that is taken */
+	struct fetched *first;
 	size_t kept, under_way;
 	struct stapling *stapling;
 	size_t staplings;
-	uv_poll_t *asked; /* of each worker's socket */
-	uv_poll_t lifeline, signals;
-	uv_timer_t look;
-	int signal_fd;
 };
 
 static const struct config_section *section_of(const struct fetcher *f, uint64_t service)
 {
-	return service < f->task->config->count ? f->task->config->section[service] : NULL;
+	return service < f->helper.task->config->count ? f->helper.task->config->section[service]
+						       : NULL;
 }
 
 static bool has_responder(const struct config_section *s)
@@ -74,9 +69,9 @@ static bool has_responder(const struct config_section *s)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void tell(const struct asker *asker, const struct inquiry *q)
+static void tell(const struct asker *asker, const struct fetched *q)
 {
-	struct revocation_answer packet = {asker->serial, q->answer};
+	struct revocation_answer packet = {{asker->serial}, q->answer};
 	uint64_t now = board_now();
 
 	packet.answer.seconds = q->until > now ? (int64_t)(q->until - now) / 1000 : 0;
@@ -95,7 +90,7 @@ static int patience(const struct config_section *s)
 /* In a thread. */
 static void on_work(uv_work_t *work)
 {
-	struct inquiry *q = work->data;
+	struct fetched *q = work->data;
 	const struct config_section *s = section_of(q->fetcher, q->service);
 
 	tls_ocsp_ask(tls_ctx_library(s->service.tls), &s->tls.ocsp, q->chain, q->len, patience(s),
@@ -104,7 +99,7 @@ static void on_work(uv_work_t *work)
 
 static void on_done(uv_work_t *work, int status)
 {
-	struct inquiry *q = work->data;
+	struct fetched *q = work->data;
 
 	(void)status;
 	q->under_way = false;
@@ -117,7 +112,7 @@ static void on_done(uv_work_t *work, int status)
 	q->askers = 0;
 }
 
-static void free_inquiry(struct inquiry *q)
+static void free_fetched(struct fetched *q)
 {
 	free(q->asker);
 	free(q->chain);
@@ -127,7 +122,7 @@ static void free_inquiry(struct inquiry *q)
 /* Forgets answers that are too old, and if there are too many the one that was asked first. */
 static void forget_old(struct fetcher *f)
 {
-	struct inquiry **at = &f->first, *q;
+	struct fetched **at = &f->first, *q;
 	uint64_t now = board_now();
 	bool full = f->kept >= KEPT_MAX;
 
@@ -139,16 +134,16 @@ static void forget_old(struct fetcher *f)
 		full = false;
 		*at = q->next;
 		f->kept--;
-		free_inquiry(q);
+		free_fetched(q);
 	}
 }
 
 /* --- questions -------------------------------------------------------------------------------- */
 
-static struct inquiry *new_inquiry(struct fetcher *f, const struct revocation_question *question,
+static struct fetched *new_fetched(struct fetcher *f, const struct revocation_question *question,
 				   size_t len)
 {
-	struct inquiry *q = calloc(1, sizeof *q), **at = &f->first;
+	struct fetched *q = calloc(1, sizeof *q), **at = &f->first;
 
 	if (!q)
 		return NULL;
@@ -169,19 +164,19 @@ static struct inquiry *new_inquiry(struct fetcher *f, const struct revocation_qu
 	return q;
 }
 
-static struct inquiry *find_inquiry(struct fetcher *f, const struct revocation_question *question,
+static struct fetched *find_fetched(struct fetcher *f, const struct revocation_question *question,
 				    size_t len)
 {
-	struct inquiry *q;
+	struct fetched *q;
 
 	for (q = f->first; q; q = q->next)
 		if (q->service == question->service && q->len == len &&
 		    !memcmp(q->chain, question->chain, len))
 			return q;
-	return f->kept < KEPT_MAX ? new_inquiry(f, question, len) : NULL;
+	return f->kept < KEPT_MAX ? new_fetched(f, question, len) : NULL;
 }
 
-static bool add_asker(struct inquiry *q, const struct asker *asker)
+static bool add_asker(struct fetched *q, const struct asker *asker)
 {
 	struct asker *grown = realloc(q->asker, (q->askers + 1) * sizeof *grown);
 
@@ -193,15 +188,19 @@ static bool add_asker(struct inquiry *q, const struct asker *asker)
 }
 
 /* A question that is not taken is not answered: the connection's deadline decides. */
-static void take(struct fetcher *f, const struct revocation_question *question, size_t len, int fd)
+static void take(void *owner, size_t packet_len, int fd)
 {
-	const struct asker asker = {fd, question->serial};
-	struct inquiry *q;
+	struct fetcher *f = owner;
+	const struct revocation_question *question = &f->question;
+	const struct asker asker = {fd, question->head.serial};
+	size_t len = packet_len - offsetof(struct revocation_question, chain);
+	struct fetched *q;
 
-	if (!has_responder(section_of(f, question->service)))
+	if (packet_len < offsetof(struct revocation_question, chain) ||
+	    !has_responder(section_of(f, question->service)))
 		return;
 	forget_old(f);
-	q = find_inquiry(f, question, len);
+	q = find_fetched(f, question, len);
 	if (!q)
 		return;
 	if (!q->under_way && q->until != 0) {
@@ -212,20 +211,7 @@ static void take(struct fetcher *f, const struct revocation_question *question, 
 		return;
 	q->under_way = true;
 	f->under_way++;
-	uv_queue_work(&f->loop, &q->work, on_work, on_done);
-}
-
-static void on_question(uv_poll_t *poll, int status, int events)
-{
-	static struct revocation_question question;
-	const size_t head = offsetof(struct revocation_question, chain);
-	struct fetcher *f = poll->data;
-	int fd = f->task->asked[poll - f->asked];
-	ssize_t n;
-
-	(void)status, (void)events;
-	while ((n = net_read(fd, (char *)&question, sizeof question)) >= (ssize_t)head)
-		take(f, &question, (size_t)n - head, fd);
+	uv_queue_work(&f->helper.loop, &q->work, on_work, on_done);
 }
 
 /* --- staples ---------------------------------------------------------------------------------- */
@@ -263,7 +249,7 @@ static void on_staple_due(uv_timer_t *timer)
 	struct stapling *s = timer->data;
 
 	s->fetcher->under_way++;
-	uv_queue_work(&s->fetcher->loop, &s->work, on_staple_work, on_staple_done);
+	uv_queue_work(&s->fetcher->helper.loop, &s->work, on_staple_work, on_staple_done);
 }
 
 static size_t count_staples(const struct config_section *s)
@@ -273,7 +259,7 @@ static size_t count_staples(const struct config_section *s)
 
 static bool start_stapling(struct fetcher *f)
 {
-	const struct config *config = f->task->config;
+	const struct config *config = f->helper.task->config;
 	size_t total = 0;
 
 	for (size_t i = 0; i < config->count; i++)
@@ -286,7 +272,7 @@ static bool start_stapling(struct fetcher *f)
 			struct stapling *s = &f->stapling[f->staplings++];
 
 			*s = (struct stapling){f, config->section[i], j, .work.data = s};
-			uv_timer_init(&f->loop, &s->timer);
+			uv_timer_init(&f->helper.loop, &s->timer);
 			s->timer.data = s;
 			uv_timer_start(&s->timer, on_staple_due, 0, 0);
 		}
@@ -295,74 +281,28 @@ static bool start_stapling(struct fetcher *f)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void end(struct fetcher *f)
+static void end(void *owner)
 {
+	struct fetcher *f = owner;
+
 	/* Threads may wait for their responders longer than anybody waits for this process. */
 	if (f->under_way != 0)
 		_exit(0);
-	uv_stop(&f->loop);
 }
 
-/* Workers that drain may still be in a handshake, and ask. */
-static void on_look(uv_timer_t *timer)
+static bool start(struct fetcher *f, const struct helper_task *task)
 {
-	struct fetcher *f = timer->data;
+	static const struct helper_calls calls = {.take = take, .end = end};
 
-	for (size_t i = 0; i < f->task->workers; i++)
-		if (board_served(f->task->place->board, i))
-			return;
-	end(f);
-}
-
-static void drain(struct fetcher *f)
-{
-	uv_timer_start(&f->look, on_look, 0, LOOK_MS);
-}
-
-static void on_lifeline(uv_poll_t *poll, int status, int events)
-{
-	(void)status, (void)events;
-	end(poll->data); /* nobody would vacate the rows of workers that end */
-}
-
-static void on_signal(uv_poll_t *poll, int status, int events)
-{
-	struct fetcher *f = poll->data;
-	struct signalfd_siginfo told;
-
-	(void)status, (void)events;
-	while (read(f->signal_fd, &told, sizeof told) == (ssize_t)sizeof told) {
-		if (told.ssi_signo == CHILD_REOPEN)
-			log_reopen(false);
-		else if (told.ssi_signo == CHILD_DRAIN)
-			drain(f);
-		else if (told.ssi_signo == CHILD_STOP)
-			end(f);
-	}
-}
-
-static void watch(struct fetcher *f, uv_poll_t *poll, int fd, uv_poll_cb on_event)
-{
-	uv_poll_init(&f->loop, poll, fd);
-	poll->data = f;
-	uv_poll_start(poll, UV_READABLE, on_event);
-}
-
-static bool start(struct fetcher *f, const struct fetcher_task *task)
-{
 	setenv("UV_THREADPOOL_SIZE", THREADS, 1);
-	f->task = task;
-	f->asked = calloc(task->workers, sizeof *f->asked);
-	f->signal_fd = child_take_signals();
-	if (!f->asked || f->signal_fd < 0 || uv_loop_init(&f->loop) != 0)
-		return false;
-	uv_timer_init(&f->loop, &f->look);
-	f->look.data = f;
-	watch(f, &f->lifeline, task->lifeline, on_lifeline);
-	watch(f, &f->signals, f->signal_fd, on_signal);
-	for (size_t i = 0; i < task->workers; i++)
-		watch(f, &f->asked[i], task->asked[i], on_question);
-	return start_stapling(f);
+	f->helper = (struct helper){
+		.task = task,
+		.calls = &calls,
+		.owner = f,
+		.question = &f->question,
+		.question_max = sizeof f->question,
+	};
+	return helper_open(&f->helper) && start_stapling(f);
 }
 
 bool fetcher_needed(const struct config *config)
@@ -373,30 +313,20 @@ bool fetcher_needed(const struct config *config)
 	return false;
 }
 
-static void close_handle(uv_handle_t *handle, void *unused)
-{
-	(void)unused;
-	uv_close(handle, NULL);
-}
-
 static void free_fetcher(struct fetcher *f)
 {
-	uv_walk(&f->loop, close_handle, NULL);
-	uv_run(&f->loop, UV_RUN_DEFAULT);
-	uv_loop_close(&f->loop);
-	close(f->signal_fd);
+	helper_close(&f->helper);
 	while (f->first) {
-		struct inquiry *next = f->first->next;
+		struct fetched *next = f->first->next;
 
-		free_inquiry(f->first);
+		free_fetched(f->first);
 		f->first = next;
 	}
 	free(f->stapling);
-	free(f->asked);
 	free(f);
 }
 
-int fetcher_run(const struct fetcher_task *task)
+int fetcher_run(const struct helper_task *task)
 {
 	const struct config_globals *g = &task->config->globals;
 	struct fetcher *f;
@@ -410,9 +340,7 @@ int fetcher_run(const struct fetcher_task *task)
 		free(f);
 		return 1;
 	}
-	daemon_detach();
-	if (child_ready(task->place, 0))
-		uv_run(&f->loop, UV_RUN_DEFAULT);
+	helper_serve(&f->helper);
 	free_fetcher(f);
 	return 0;
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,38 +17,6 @@
 #define STOP_MS 5000
 #define FEW_CONNECTIONS 1000 /* with room for fewer the log says so at LOG_NOTICE */
 
-/* --- what workers ask the fetcher over -------------------------------------------------------- */
-
-/* The master keeps both ends, so that a child that is replaced finds them again. */
-static bool open_pairs(struct generation *g)
-{
-	g->ask = calloc(2 * g->workers, sizeof *g->ask);
-	if (!g->ask)
-		return false;
-	g->asked = g->ask + g->workers;
-	for (size_t i = 0; i < 2 * g->workers; i++)
-		g->ask[i] = -1;
-	for (size_t i = 0; i < g->workers; i++) {
-		int pair[2];
-
-		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) !=
-		    0)
-			return false;
-		g->ask[i] = pair[0];
-		g->asked[i] = pair[1];
-	}
-	return true;
-}
-
-static void close_pairs(struct generation *g)
-{
-	for (size_t i = 0; g->ask && i < 2 * g->workers; i++)
-		if (g->ask[i] >= 0)
-			close(g->ask[i]);
-	free(g->ask);
-	g->ask = g->asked = NULL;
-}
-
 static void close_streams(struct generations *all)
 {
 	if (all->streams[1] >= 0 && all->streams[1] != all->streams[0])
@@ -60,6 +27,11 @@ static void close_streams(struct generations *all)
 }
 
 /* --- in the process of a child ---------------------------------------------------------------- */
+
+static void close_helper_sockets(struct generation *g)
+{
+	helper_sockets_close(&g->revocation);
+}
 
 /* Closes other generations' logs: a log that any process holds open keeps its disk space. */
 static void enter(void *owner, const struct child_kind *kind)
@@ -75,7 +47,7 @@ static void enter(void *owner, const struct child_kind *kind)
 			access_close(g->config->access);
 	for (struct generation *g = all->first; g; g = g->next)
 		if (g != mine)
-			close_pairs(g);
+			close_helper_sockets(g);
 	if (!(kind->keeps & CHILD_KEEPS_SOCKETS)) {
 		bind_let_go(&all->addresses);
 		close_streams(all);
@@ -114,7 +86,7 @@ static int run_worker(void *owner, const struct child_place *place)
 		.config = g->config,
 		.shared = all->shared,
 		.place = place,
-		.ask = g->ask ? g->ask[place->index] : -1,
+		.ask_revocation = helper_socket(&g->revocation, place->index),
 		.socket = sockets,
 		.stream = {all->streams[0], all->streams[1]},
 		.lifeline = all->lifeline[0],
@@ -129,23 +101,21 @@ static int run_worker(void *owner, const struct child_place *place)
 	return status;
 }
 
+static struct helper_task task_of(const struct generation *g, const struct helper_sockets *sockets,
+				  const struct child_place *place)
+{
+	return (struct helper_task){g->config, place, sockets, g->all->lifeline[0]};
+}
+
 static size_t count_fetchers(const void *owner)
 {
-	const struct generation *g = owner;
-
-	return g->ask ? 1 : 0;
+	return fetcher_needed(((const struct generation *)owner)->config) ? 1 : 0;
 }
 
 static int run_fetcher(void *owner, const struct child_place *place)
 {
-	struct generation *g = owner;
-	const struct fetcher_task task = {
-		.config = g->config,
-		.place = place,
-		.asked = g->asked,
-		.workers = g->workers,
-		.lifeline = g->all->lifeline[0],
-	};
+	const struct generation *g = owner;
+	const struct helper_task task = task_of(g, &g->revocation, place);
 
 	return fetcher_run(&task);
 }
@@ -232,14 +202,14 @@ struct generation *generation_new(struct generations *all, struct config *config
 		return NULL;
 	}
 	g->all = all;
+	g->config = config;
 	g->workers = worker_count(config);
-	if ((!fetcher_needed(config) || open_pairs(g)) &&
+	if ((!fetcher_needed(config) || helper_sockets_open(&g->revocation, g->workers)) &&
 	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
 		g->children.board = board_new(g->children.count, BOARD_ALL + 1 + all->names);
-	if (g->children.board) {
-		g->config = config;
+	if (g->children.board)
 		return g;
-	}
+	g->config = NULL;
 	generation_free(g);
 	return NULL;
 }
@@ -249,7 +219,7 @@ void generation_free(struct generation *g)
 	config_free(g->config);
 	board_free(g->children.board);
 	child_free(&g->children);
-	close_pairs(g);
+	close_helper_sockets(g);
 	free(g);
 }
 

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "process/bind.h"
 #include "process/child.h"
+#include "process/helper.h"
 
 /* One configuration, and the children that serve it. */
 struct generation {
@@ -15,8 +16,8 @@ struct generation {
 	struct generations *all;
 	struct config *config;
 	struct children children;
-	size_t workers;	  /* the first children are the workers */
-	int *ask, *asked; /* a pair of sockets for each worker and the fetcher, if there is one */
+	size_t workers;			  /* the first children are the workers */
+	struct helper_sockets revocation; /* of helpers that there are */
 };
 
 /* All generations that run, and what they share. */

@@ -58,7 +58,7 @@ static void end(struct worker *w)
 	stop_listening(w);
 	listing_close(&w->listing);
 	conn_pool_close(&w->pool);
-	revocation_close(&w->pool.revocation);
+	inquiry_close(&w->pool.revocation);
 	sessiond_close(&w->pool.sessiond);
 	admit_close(&w->pool.admit);
 	access_finish(w->config->access);
@@ -224,7 +224,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 	w->lifeline.data = w;
 	uv_poll_start(&w->lifeline, UV_READABLE, on_lifeline);
 	uv_signal_init(&w->loop, &w->programs);
-	revocation_open(&w->pool.revocation, &w->loop, task->ask);
+	inquiry_open(&w->pool.revocation, &w->loop, task->ask_revocation);
 	sessiond_open(&w->pool.sessiond, &w->loop);
 	return watch_signals(w) && start_listening(w, task);
 }

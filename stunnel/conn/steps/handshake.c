@@ -15,8 +15,9 @@ bool handshake_ask(void *owner, const struct stack_st_X509 *chain)
 {
 	struct conn *c = owner;
 
-	c->revocation.since = conn_now(c);
-	return revocation_ask(&c->pool->revocation, &c->revocation, c->service->index, chain);
+	c->inquiry.since = conn_now(c);
+	return revocation_ask(&c->pool->revocation, &c->inquiry, &c->revocation, c->service->index,
+			      chain);
 }
 
 static void say_request(const struct conn *c, const struct tls_remote *request)
@@ -81,7 +82,7 @@ int handshake_run(struct conn *c, struct end *end)
 {
 	int rc = TLS_AGAIN;
 
-	if (tls_asks(end->tls) && c->revocation.answered)
+	if (tls_asks(end->tls) && c->inquiry.answered)
 		tls_answer(end->tls, &c->revocation.answer);
 	if (tls_asks(end->tls) && c->sessiond.answered)
 		take_session(c, end);
@@ -107,8 +108,8 @@ uint64_t handshake_deadline(const struct conn *c, uint64_t since)
 {
 	if (c->sessiond.at)
 		return c->sessiond.since + SESSIOND_WAIT_MS;
-	return c->revocation.at ? conn_after(c->revocation.since, c->service->ocsp_seconds)
-				: conn_after(since, c->service->timeout.busy);
+	return c->inquiry.at ? conn_after(c->inquiry.since, c->service->ocsp_seconds)
+			     : conn_after(since, c->service->timeout.busy);
 }
 
 bool handshake_expired(struct conn *c, struct end *end)
@@ -121,11 +122,11 @@ bool handshake_expired(struct conn *c, struct end *end)
 		tls_found(end->tls, NULL, 0);
 		return true;
 	}
-	if (!c->revocation.at) {
+	if (!c->inquiry.at) {
 		conn_log(c, LOG_INFO, "TIMEOUTbusy exceeded: sending reset");
 		return false;
 	}
-	revocation_cancel(&c->revocation);
+	inquiry_cancel(&c->inquiry);
 	tls_answer(end->tls, &late);
 	return true;
 }

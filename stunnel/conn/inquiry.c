@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/inquiry.h"
+
+#include <string.h>
+
+#include "sys/net.h"
+
+static struct inquiry_wait *find(const struct inquiry *q, uint64_t serial)
+{
+	struct inquiry_wait *wait = q->first;
+
+	while (wait && wait->serial != serial)
+		wait = wait->next;
+	return wait;
+}
+
+static void on_answer(uv_poll_t *poll, int status, int events)
+{
+	struct inquiry *q = poll->data;
+	union {
+		struct inquiry_head head;
+		char bytes[INQUIRY_ANSWER_MAX];
+	} got;
+	ssize_t n;
+
+	(void)status, (void)events;
+	while ((n = net_read(q->fd, got.bytes, sizeof got)) >= (ssize_t)sizeof got.head) {
+		struct inquiry_wait *wait = find(q, got.head.serial);
+
+		if (!wait || (size_t)n != wait->len)
+			continue; /* it has given up, or was a worker's that is gone */
+		inquiry_cancel(wait);
+		memcpy(wait->answer, got.bytes, wait->len);
+		wait->answered = true;
+		wait->wake(wait->owner);
+	}
+}
+
+void inquiry_open(struct inquiry *q, uv_loop_t *loop, int fd)
+{
+	*q = (struct inquiry){.fd = fd};
+	if (fd < 0)
+		return;
+	uv_poll_init(loop, &q->poll, fd);
+	q->poll.data = q;
+	uv_poll_start(&q->poll, UV_READABLE, on_answer);
+}
+
+void inquiry_close(struct inquiry *q)
+{
+	if (q->fd >= 0)
+		uv_close((uv_handle_t *)&q->poll, NULL);
+	q->fd = -1;
+}
+
+bool inquiry_ask(struct inquiry *q, struct inquiry_wait *wait, struct inquiry_head *question,
+		 size_t len)
+{
+	question->serial = wait->serial;
+	if (q->fd < 0 || net_write(q->fd, (const char *)question, len) != (ssize_t)len)
+		return false;
+	wait->answered = false;
+	wait->next = q->first;
+	wait->at = &q->first;
+	if (q->first)
+		q->first->at = &wait->next;
+	q->first = wait;
+	return true;
+}
+
+void inquiry_cancel(struct inquiry_wait *wait)
+{
+	if (!wait->at)
+		return;
+	*wait->at = wait->next;
+	if (wait->next)
+		wait->next->at = wait->at;
+	wait->at = NULL;
+	wait->next = NULL;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef INQUIRY_H
+#define INQUIRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+/*
+ * Questions of one worker, which may wait for nobody, for a process that may wait: each is a packet
+ * on a socket, and so is its answer. What is lost with either process is not asked again: who waits
+ * has a deadline.
+ */
+
+#define INQUIRY_ANSWER_MAX 4096 /* bytes of an answer's packet */
+
+/* What each packet begins with; that of an answer has its question's. */
+struct inquiry_head {
+	uint64_t serial; /* of the connection */
+};
+
+/* A connection's place among those who wait; zeroed: it waits for nothing. */
+struct inquiry_wait {
+	struct inquiry_wait *next, **at;
+	void (*wake)(void *owner);
+	void *owner;
+	uint64_t serial;
+	uint64_t since; /* of the owner's clock: when it was asked */
+	bool answered;
+	struct inquiry_head *answer; /* the asker's, where the answer's packet is put */
+	size_t len;
+};
+
+/* All questions of one worker for one process. */
+struct inquiry {
+	uv_poll_t poll;
+	int fd; /* -1: nobody is to be asked */
+	struct inquiry_wait *first;
+};
+
+/* fd stays the caller's, and open until the handle is closed. */
+void inquiry_open(struct inquiry *q, uv_loop_t *loop, int fd);
+void inquiry_close(struct inquiry *q);
+
+/*
+ * Sends a question of len bytes, as the connection's, and has wait->wake called once its answer of
+ * wait->len bytes is in wait->answer. False if it cannot be sent: there is nobody, or the process
+ * has as many questions before it as its socket holds.
+ */
+bool inquiry_ask(struct inquiry *q, struct inquiry_wait *wait, struct inquiry_head *question,
+		 size_t len);
+
+/* Waits no more; may be called at any time. */
+void inquiry_cancel(struct inquiry_wait *wait);
+
+#endif
