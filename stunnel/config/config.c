@@ -66,20 +66,26 @@ bool config_count_turns(struct config *config)
 	return true;
 }
 
-static void free_section(struct config_section *s)
+static void drop_section_keys(struct config_section *s)
 {
 	tls_ctx_free(s->service.tls);
+	s->service.tls = NULL;
 	tls_tickets_forget(&s->tls.ticket_key);
 	tls_tickets_forget(&s->tls.ticket_mac);
+}
+
+void config_drop_keys(struct config *config)
+{
+	for (size_t i = 0; i < config->count; i++)
+		drop_section_keys(config->section[i]);
+	drop_section_keys(&config->defaults);
 }
 
 void config_free(struct config *config)
 {
 	if (!config)
 		return;
-	for (size_t i = 0; i < config->count; i++)
-		free_section(config->section[i]);
-	free_section(&config->defaults);
+	config_drop_keys(config);
 	if (config->turns)
 		munmap(config->turns, turns_size(config));
 	access_close(config->access);

@@ -88,6 +88,12 @@ const char *config_outside(struct config *config, const char *path);
 /* Gives each route its counter, which workers share that are forked later; false: no memory. */
 bool config_count_turns(struct config *config);
 
+/*
+ * Frees what of the configuration is secret: contexts, with their certificates and keys, and keys
+ * of tickets. No connection can be served any more.
+ */
+void config_drop_keys(struct config *config);
+
 /* Frees all that the configuration owns, also OpenSSL's contexts, and *config; NULL: nothing. */
 void config_free(struct config *config);
 

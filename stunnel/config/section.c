@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "sys/libwrap.h"
 #include "sys/log.h"
 #include "config/check.h"
 #include "config/protocol.h"
@@ -320,6 +321,8 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 	make_program(r, s);
 	check_endpoints(r, s);
 	make_owner(r, s);
+	if (service->libwrap && !libwrap_built())
+		check_refuse(r, "libwrap", "This program was built without libwrap");
 	check_transparent(r, s);
 	check_redirect(r, s);
 	security_make(r);

@@ -178,6 +178,8 @@ static const struct row rows[] = {
 	SERVICE("ident", values_text, service.ident, NULL,
 		"user that clients must be, as their hosts say by RFC 1413"),
 	SERVICE("key", values_files, tls.key, NULL, "private key, PEM; else in cert"),
+	SERVICE("libwrap", values_flag, service.libwrap, "no",
+		"judge clients by hosts.allow and hosts.deny: hosts_access(5)"),
 	SERVICE("local", values_text, local, NULL,
 		"address of this host from which backends are connected"),
 	SERVICE("logId", values_unsigned, service.log_id, "sequential",
@@ -327,7 +329,6 @@ static const struct row rows[] = {
 	ENGINE("engineDefault", NULL),
 	ENGINE("engineId", NULL),
 	ENGINE("engineNum", NULL),
-	STOCK("libwrap", "no"),
 };
 /* clang-format on */
 

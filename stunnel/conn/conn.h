@@ -55,8 +55,8 @@ struct conn_pool {
 	struct relay_scratch scratch;
 	struct conn_shared *shared;
 	struct resolve resolve;
-	struct inquiry revocation; /* opened and closed by the worker */
-	struct sessiond sessiond;  /* likewise */
+	struct inquiry revocation, libwrap; /* opened and closed by the worker */
+	struct sessiond sessiond;	    /* likewise */
 	struct admit admit;
 	struct conn *first;   /* all connections, the newest first */
 	struct conn *to_list; /* the next one that a list of them will have; NULL: no list */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "conn/end.h"
+#include "conn/libwrap.h"
 #include "conn/step.h"
 #include "conn/watch.h"
 #include "core/facts.h"
@@ -30,6 +31,12 @@ struct front_goal {
 	struct net_addrs found; /* owned */
 };
 
+/* What the step ask_libwrap keeps. Zeroed: nothing was asked, or the answer has come. */
+struct front_libwrap {
+	bool asked;
+	struct libwrap_answer answer;
+};
+
 struct front {
 	struct step_at at;
 	struct end end;
@@ -40,6 +47,7 @@ struct front {
 	char id[FACTS_ID_MAX]; /* facts.conn_id */
 	struct front_header header;
 	struct front_goal goal;
+	struct front_libwrap libwrap;
 };
 
 /*

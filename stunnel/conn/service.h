@@ -73,6 +73,7 @@ struct conn_service {
 	struct service policy; /* what a patched stock can be told as well */
 	int log_level;
 	unsigned log_id;      /* enum conn_log_id */
+	bool libwrap;	      /* clients are judged by the rules of hosts_access(5) */
 	const char *ident;    /* who clients must be to their hosts (RFC 1413); NULL: anybody */
 	bool client;	      /* TLS is the back's, and the front is plain */
 	const char *protocol; /* what is said before bytes flow; NULL: nothing */

@@ -30,7 +30,7 @@ struct step {
 	enum step_result (*expired)(struct conn *c); /* called once the deadline is over */
 };
 
-#define STEP_PLAN_MAX 12 /* steps, with the NULL behind the last one */
+#define STEP_PLAN_MAX 14 /* steps, with the NULL behind the last one */
 
 /* One half's plan, which ends with NULL. */
 struct step_plan {

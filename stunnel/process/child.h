@@ -27,10 +27,11 @@ enum child_signal {
 
 #define CHILD_TOLD(signal) (1U << (signal))
 
-/* Bits: descriptors of the master's that a child keeps; the others are closed before it runs. */
+/* Bits: what of the master's a child keeps; the rest is closed or wiped before it runs. */
 enum child_keeps {
 	CHILD_KEEPS_SOCKETS = 1, /* the listening sockets */
 	CHILD_KEEPS_LOGS = 2,	 /* the access logs of its configuration */
+	CHILD_KEEPS_KEYS = 4,	 /* keys and certificates, and the keys of tickets */
 };
 
 /* What a child's process is given. */

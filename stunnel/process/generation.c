@@ -12,7 +12,9 @@
 #include "conn/conn.h"
 #include "process/fetcher.h"
 #include "process/worker.h"
+#include "process/wrapper.h"
 #include "sys/log.h"
+#include "tls/tickets.h"
 
 #define STOP_MS 5000
 #define FEW_CONNECTIONS 1000 /* with room for fewer the log says so at LOG_NOTICE */
@@ -31,6 +33,14 @@ static void close_streams(struct generations *all)
 static void close_helper_sockets(struct generation *g)
 {
 	helper_sockets_close(&g->revocation);
+	helper_sockets_close(&g->libwrap);
+}
+
+static void drop_keys(const struct generations *all)
+{
+	for (struct generation *g = all->first; g; g = g->next)
+		config_drop_keys(g->config);
+	tls_tickets_close();
 }
 
 /* Closes other generations' logs: a log that any process holds open keeps its disk space. */
@@ -48,6 +58,8 @@ static void enter(void *owner, const struct child_kind *kind)
 	for (struct generation *g = all->first; g; g = g->next)
 		if (g != mine)
 			close_helper_sockets(g);
+	if (!(kind->keeps & CHILD_KEEPS_KEYS))
+		drop_keys(all);
 	if (!(kind->keeps & CHILD_KEEPS_SOCKETS)) {
 		bind_let_go(&all->addresses);
 		close_streams(all);
@@ -87,6 +99,7 @@ static int run_worker(void *owner, const struct child_place *place)
 		.shared = all->shared,
 		.place = place,
 		.ask_revocation = helper_socket(&g->revocation, place->index),
+		.ask_libwrap = helper_socket(&g->libwrap, place->index),
 		.socket = sockets,
 		.stream = {all->streams[0], all->streams[1]},
 		.lifeline = all->lifeline[0],
@@ -120,13 +133,26 @@ static int run_fetcher(void *owner, const struct child_place *place)
 	return fetcher_run(&task);
 }
 
+static size_t count_wrappers(const void *owner)
+{
+	return wrapper_needed(((const struct generation *)owner)->config) ? 1 : 0;
+}
+
+static int run_wrapper(void *owner, const struct child_place *place)
+{
+	const struct generation *g = owner;
+	const struct helper_task task = task_of(g, &g->libwrap, place);
+
+	return wrapper_run(&task);
+}
+
 /* Workers must come first: a socket's worker is a row of the board. */
 static const struct child_kind kinds[] = {
 	{
 		.noun = "A worker",
 		.process = "Worker process",
 		.told = CHILD_TOLD(CHILD_REOPEN) | CHILD_TOLD(CHILD_LOOK) | CHILD_TOLD(CHILD_LIST),
-		.keeps = CHILD_KEEPS_SOCKETS | CHILD_KEEPS_LOGS,
+		.keeps = CHILD_KEEPS_SOCKETS | CHILD_KEEPS_LOGS | CHILD_KEEPS_KEYS,
 		.count = count_workers,
 		.run = run_worker,
 	},
@@ -134,8 +160,16 @@ static const struct child_kind kinds[] = {
 		.noun = "The OCSP fetcher",
 		.process = "OCSP process",
 		.told = CHILD_TOLD(CHILD_REOPEN),
+		.keeps = CHILD_KEEPS_KEYS,
 		.count = count_fetchers,
 		.run = run_fetcher,
+	},
+	{
+		.noun = "The libwrap helper",
+		.process = "Libwrap process",
+		.told = CHILD_TOLD(CHILD_REOPEN),
+		.count = count_wrappers,
+		.run = run_wrapper,
 	},
 };
 
@@ -205,6 +239,7 @@ struct generation *generation_new(struct generations *all, struct config *config
 	g->config = config;
 	g->workers = worker_count(config);
 	if ((!fetcher_needed(config) || helper_sockets_open(&g->revocation, g->workers)) &&
+	    (!wrapper_needed(config) || helper_sockets_open(&g->libwrap, g->workers)) &&
 	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
 		g->children.board = board_new(g->children.count, BOARD_ALL + 1 + all->names);
 	if (g->children.board)

@@ -16,8 +16,8 @@ struct generation {
 	struct generations *all;
 	struct config *config;
 	struct children children;
-	size_t workers;			  /* the first children are the workers */
-	struct helper_sockets revocation; /* of helpers that there are */
+	size_t workers;				   /* the first children are the workers */
+	struct helper_sockets revocation, libwrap; /* of helpers that there are */
 };
 
 /* All generations that run, and what they share. */

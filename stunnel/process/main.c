@@ -9,6 +9,7 @@
 #include "config.h"
 #include "core/template.h"
 #include "process/daemon.h"
+#include "sys/libwrap.h"
 #include "sys/log.h"
 #include "process/master.h"
 #include "config/table.h"
@@ -38,7 +39,9 @@ static void say_banner(void (*say)(const char *line))
 	snprintf(line, sizeof line, "Running  with %s", running);
 	if (!same)
 		say(line);
-	say("Threading:NONE Sockets:LIBUV,IPv6 TLS:SNI");
+	snprintf(line, sizeof line, "Threading:NONE Sockets:LIBUV,IPv6 TLS:SNI%s",
+		 libwrap_built() ? " Auth:LIBWRAP" : "");
+	say(line);
 }
 
 static void print_line(const char *line)

@@ -59,6 +59,7 @@ static void end(struct worker *w)
 	listing_close(&w->listing);
 	conn_pool_close(&w->pool);
 	inquiry_close(&w->pool.revocation);
+	inquiry_close(&w->pool.libwrap);
 	sessiond_close(&w->pool.sessiond);
 	admit_close(&w->pool.admit);
 	access_finish(w->config->access);
@@ -225,6 +226,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 	uv_poll_start(&w->lifeline, UV_READABLE, on_lifeline);
 	uv_signal_init(&w->loop, &w->programs);
 	inquiry_open(&w->pool.revocation, &w->loop, task->ask_revocation);
+	inquiry_open(&w->pool.libwrap, &w->loop, task->ask_libwrap);
 	sessiond_open(&w->pool.sessiond, &w->loop);
 	return watch_signals(w) && start_listening(w, task);
 }

@@ -18,9 +18,9 @@ struct worker_task {
 	const struct child_place *place;
 	const struct worker_socket *socket;
 	size_t socket_count;
-	int stream[2];	    /* inetd mode: what the only connection is read from and written to */
-	int ask_revocation; /* sockets to the helpers; -1: there is none */
-	int lifeline;	    /* a pipe that becomes readable when the master ends */
+	int stream[2]; /* inetd mode: what the only connection is read from and written to */
+	int ask_revocation, ask_libwrap; /* sockets to the helpers; -1: there is none */
+	int lifeline;			 /* a pipe that becomes readable when the master ends */
 };
 
 /*

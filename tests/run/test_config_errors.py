@@ -132,8 +132,7 @@ SERVICE_LINES = [
     ("local = no.such.host.invalid", "Failed to resolve local address"),
     ("local = /run/socket", "Failed to resolve local address"),
     ("reset = 1", YES_NO),
-    # of stock stunnel, and not built yet
-    ("libwrap = yes", "not built"),
+    ("libwrap = maybe", YES_NO),
     ("logId = serial", "Invalid connection identifier type"),
 ]
 

@@ -31,7 +31,6 @@ ANYWAY = [
     "transparent = no",
     "transparent = none",
     "fips = no",
-    "libwrap = no",
     "OCSPaia = no",
     "client = no",
     "options = NO_TLSv1.1",

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "conn/steps/ask_libwrap.h"
 #include "conn/steps/connect.h"
 #include "conn/steps/destination.h"
 #include "conn/steps/first_head.h"
@@ -38,11 +39,16 @@ static bool negotiates(const struct conn_service *s, enum negotiation_phase phas
 static void compile_front(struct conn_service *service)
 {
 	struct step_plan *plan = &service->plan;
+	bool told = service->policy.accept_proxy != SERVICE_PROXY_NO;
 
 	*plan = (struct step_plan){0};
+	if (service->libwrap && !told)
+		add(plan, &ask_libwrap_step);
 	if (service->ident)
 		add(plan, &ident_step);
 	add(plan, &proxy_in_step);
+	if (service->libwrap && told) /* the rules are about clients, not about proxies */
+		add(plan, &ask_libwrap_step);
 	if (!service->client) {
 		if (negotiates(service, NEGOTIATION_EARLY))
 			add(plan, &negotiate_early_step);
@@ -51,6 +57,8 @@ static void compile_front(struct conn_service *service)
 			add(plan, &negotiate_greeted_step);
 		}
 		add(plan, &tls_accept_step);
+		if (service->libwrap)
+			add(plan, &ask_libwrap_again_step);
 		if (negotiates(service, NEGOTIATION_ASKED))
 			add(plan, &negotiate_asked_step);
 	}
