@@ -57,6 +57,7 @@ static enum step_result judge(struct conn *c)
 	char text[NET_TEXT_MAX];
 
 	c->front.libwrap.asked = false;
+	c->inquiry.answered = false; /* the handshake may ask, too */
 	switch (c->front.libwrap.answer.verdict) {
 	case LIBWRAP_PERMITTED:
 		front_client(&c->front, text);

@@ -82,8 +82,10 @@ int handshake_run(struct conn *c, struct end *end)
 {
 	int rc = TLS_AGAIN;
 
-	if (tls_asks(end->tls) && c->inquiry.answered)
+	if (tls_asks(end->tls) && c->inquiry.answered) {
+		c->inquiry.answered = false;
 		tls_answer(end->tls, &c->revocation.answer);
+	}
 	if (tls_asks(end->tls) && c->sessiond.answered)
 		take_session(c, end);
 	if (!tls_asks(end->tls))
