@@ -69,9 +69,6 @@ static const struct values_choice log_id_choice[] = {{"sequential", CONN_LOG_SEQ
 		.name = row_name, .scope = ANYWHERE, .set = setter, .help = row_help, __VA_ARGS__ \
 	}
 #define IDLE(row_name, why, ...) NOWHERE(values_idle, row_name, why, __VA_ARGS__)
-#define STOCK(row_name, as_we_do)                                            \
-	NOWHERE(values_unbuilt, row_name, "of stock stunnel, not built yet", \
-		.bounds.taken = as_we_do)
 #define ENGINE(row_name, as_we_do, ...)                                               \
 	NOWHERE(values_unbuilt, row_name, "of stock stunnel with engines of OpenSSL", \
 		.bounds.taken = as_we_do, .bounds.error = no_engines, __VA_ARGS__)
