@@ -44,7 +44,7 @@ static enum step_result begin(struct conn *c)
 		return give_up(c, "IDENT not supported on Unix sockets");
 	if (fd < 0)
 		return give_up(c, strerror(-fd));
-	c->back->end.fd = fd;
+	c->back->end = end_of(fd);
 	conn_wait(c, RELAY_FRONT, false, false);
 	conn_wait(c, RELAY_BACK, false, true);
 	return now ? STEP_AGAIN : STEP_WAIT;
