@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "sys/libwrap.h"
 
+#ifdef HAVE_CONFIG_H
 #include "config.h"
+#endif
 
 #ifdef HAVE_LIBWRAP
 
