@@ -24,7 +24,7 @@ void back_close(struct back *b, enum end_close how)
 {
 	back_hang_up(b, how);
 	flow_free(&b->ahead);
-	resolve_cancel(&b->names.wait);
+	waiting_leave(&b->names.wait);
 	free(b->names.found.addr);
 	b->names.found = (struct net_addrs){0};
 }

@@ -21,7 +21,7 @@
 /* What the steps look_up and destination keep. */
 struct back_names {
 	struct net_addrs found; /* the targets, where they are another connection's each */
-	struct resolve_wait wait;
+	struct waiting wait;
 };
 
 /* How far the step connect has got with the addresses; zeroed: not begun. */

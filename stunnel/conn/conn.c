@@ -68,8 +68,8 @@ static bool is_live(const struct conn *c)
 
 static void mark_dead(struct conn *c, enum step_result end)
 {
-	inquiry_cancel(&c->inquiry);
-	sessiond_cancel(&c->sessiond);
+	waiting_leave(&c->inquiry.waiting);
+	waiting_leave(&c->sessiond.waiting);
 	c->end = end;
 	exchange_end(&c->exchanges);
 	c->next_dead = c->pool->dead;
@@ -388,7 +388,7 @@ bool conn_back_follow(struct conn *c, const struct step *const *plan)
 
 	if (!b)
 		return false;
-	b->names.wait = (struct resolve_wait){.wake = on_names, .owner = c};
+	b->names.wait = (struct waiting){.wake = on_names, .owner = c};
 	c->back = b;
 	c->relay.end[RELAY_BACK] = &b->end;
 	return true;
@@ -424,11 +424,12 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 	c->route = &service->route;
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
 	make_id(c);
-	c->inquiry = (struct inquiry_wait){.wake = on_answer, .owner = c, .serial = c->serial};
-	c->sessiond = (struct sessiond_wait){.wake = on_answer, .owner = c};
+	c->inquiry = (struct inquiry_wait){.waiting = {.wake = on_answer, .owner = c},
+					   .serial = c->serial};
+	c->sessiond = (struct sessiond_wait){.waiting = {.wake = on_answer, .owner = c}};
 	c->relay.scratch = &pool->scratch;
 	c->relay.end[RELAY_FRONT] = &c->front.end;
-	c->front.goal.wait = (struct resolve_wait){.wake = on_names, .owner = c};
+	c->front.goal.wait = (struct waiting){.wake = on_names, .owner = c};
 	c->front.facts.plain = service->client;
 	facts_identify(&c->front.facts, c->front.id, pool->shared->start, c->serial);
 	c->front.at.since = c->began = conn_now(c);

@@ -34,7 +34,7 @@ void front_client(const struct front *f, char text[static NET_TEXT_MAX])
 
 void front_end_look_up(struct front *f)
 {
-	resolve_cancel(&f->goal.wait);
+	waiting_leave(&f->goal.wait);
 	resolve_drop(f->goal.set);
 	f->goal.set = NULL;
 }

@@ -27,7 +27,7 @@ struct front_header {
 /* Where a client wants to be connected to, if `protocol` lets it choose. Zeroed: nowhere. */
 struct front_goal {
 	struct resolve_set *set; /* while its name is looked up */
-	struct resolve_wait wait;
+	struct waiting wait;
 	struct net_addrs found; /* owned */
 };
 

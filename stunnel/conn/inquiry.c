@@ -7,11 +7,11 @@
 
 static struct inquiry_wait *find(const struct inquiry *q, uint64_t serial)
 {
-	struct inquiry_wait *wait = q->first;
+	struct waiting *w = q->waiting;
 
-	while (wait && wait->serial != serial)
-		wait = wait->next;
-	return wait;
+	while (w && ((struct inquiry_wait *)w)->serial != serial)
+		w = w->next;
+	return (struct inquiry_wait *)w;
 }
 
 static void on_answer(uv_poll_t *poll, int status, int events)
@@ -29,10 +29,9 @@ static void on_answer(uv_poll_t *poll, int status, int events)
 
 		if (!wait || (size_t)n != wait->len)
 			continue; /* it has given up, or was a worker's that is gone */
-		inquiry_cancel(wait);
 		memcpy(wait->answer, got.bytes, wait->len);
 		wait->answered = true;
-		wait->wake(wait->owner);
+		waiting_wake(&wait->waiting);
 	}
 }
 
@@ -60,21 +59,6 @@ bool inquiry_ask(struct inquiry *q, struct inquiry_wait *wait, struct inquiry_he
 	if (q->fd < 0 || net_write(q->fd, (const char *)question, len) != (ssize_t)len)
 		return false;
 	wait->answered = false;
-	wait->next = q->first;
-	wait->at = &q->first;
-	if (q->first)
-		q->first->at = &wait->next;
-	q->first = wait;
+	waiting_enter(&q->waiting, &wait->waiting);
 	return true;
-}
-
-void inquiry_cancel(struct inquiry_wait *wait)
-{
-	if (!wait->at)
-		return;
-	*wait->at = wait->next;
-	if (wait->next)
-		wait->next->at = wait->at;
-	wait->at = NULL;
-	wait->next = NULL;
 }

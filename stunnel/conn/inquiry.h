@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "sys/waiting.h"
+
 /*
  * Questions of one worker, which may wait for nobody, for a process that may wait: each is a packet
  * on a socket, and so is its answer. What is lost with either process is not asked again: who waits
@@ -22,9 +24,7 @@ struct inquiry_head {
 
 /* A connection's place among those who wait; zeroed: it waits for nothing. */
 struct inquiry_wait {
-	struct inquiry_wait *next, **at;
-	void (*wake)(void *owner);
-	void *owner;
+	struct waiting waiting; /* first: a place in the list is the whole */
 	uint64_t serial;
 	uint64_t since; /* of the owner's clock: when it was asked */
 	bool answered;
@@ -36,7 +36,7 @@ struct inquiry_wait {
 struct inquiry {
 	uv_poll_t poll;
 	int fd; /* -1: nobody is to be asked */
-	struct inquiry_wait *first;
+	struct waiting *waiting;
 };
 
 /* fd stays the caller's, and open until the handle is closed. */
@@ -44,14 +44,11 @@ void inquiry_open(struct inquiry *q, uv_loop_t *loop, int fd);
 void inquiry_close(struct inquiry *q);
 
 /*
- * Sends a question of len bytes, as the connection's, and has wait->wake called once its answer of
- * wait->len bytes is in wait->answer. False if it cannot be sent: there is nobody, or the process
- * has as many questions before it as its socket holds.
+ * Sends a question of len bytes, as the connection's, and has wait->waiting.wake called once its
+ * answer of wait->len bytes is in wait->answer. False if it cannot be sent: there is nobody, or the
+ * process has as many questions before it as its socket holds.
  */
 bool inquiry_ask(struct inquiry *q, struct inquiry_wait *wait, struct inquiry_head *question,
 		 size_t len);
-
-/* Waits no more; may be called at any time. */
-void inquiry_cancel(struct inquiry_wait *wait);
 
 #endif

@@ -30,52 +30,31 @@ struct sessiond_link {
 	struct net_addr daemon;
 	int fd;
 	uv_poll_t poll;
-	struct sessiond_wait *waits;
+	struct waiting *waiting; /* the first member of struct sessiond_wait */
 };
 
-/* --- who waits -------------------------------------------------------------------------------- */
-
-static void enter(struct sessiond_link *link, struct sessiond_wait *wait)
-{
-	wait->next = link->waits;
-	wait->at = &link->waits;
-	if (link->waits)
-		link->waits->at = &wait->next;
-	link->waits = wait;
-}
-
-void sessiond_cancel(struct sessiond_wait *wait)
-{
-	if (!wait->at)
-		return;
-	*wait->at = wait->next;
-	if (wait->next)
-		wait->next->at = wait->at;
-	wait->at = NULL;
-	wait->next = NULL;
-}
+/* --- packets ---------------------------------------------------------------------------------- */
 
 static void answer(struct sessiond_wait *wait, const unsigned char *session, size_t len)
 {
-	sessiond_cancel(wait);
 	wait->answered = true;
 	wait->session = session;
 	wait->len = len;
-	wait->wake(wait->owner);
+	waiting_wake(&wait->waiting);
 }
-
-/* --- packets ---------------------------------------------------------------------------------- */
 
 /* Anybody can forge a datagram: one that answers no question is as if it had never come. */
 static void take(struct sessiond_link *link, const struct packet *packet, size_t len)
 {
-	struct sessiond_wait *wait = link->waits;
+	struct waiting *w = link->waiting;
+	struct sessiond_wait *wait;
 
 	if (len < HEAD || len > sizeof *packet || packet->version != VERSION ||
 	    (packet->type != FOUND && packet->type != MISSING))
 		return;
-	while (wait && memcmp(wait->id, packet->id, sizeof wait->id) != 0)
-		wait = wait->next;
+	while (w && memcmp(((struct sessiond_wait *)w)->id, packet->id, sizeof wait->id) != 0)
+		w = w->next;
+	wait = (struct sessiond_wait *)w;
 	if (wait)
 		answer(wait, packet->session, packet->type == FOUND ? len - HEAD : 0);
 }
@@ -93,8 +72,8 @@ static void on_packet(uv_poll_t *poll, int status, int events)
 	while ((n = net_read(link->fd, (char *)&got, sizeof got)) >= 0)
 		take(link, &got.packet, (size_t)n);
 	/* The daemon's host says that nobody listens there. */
-	while (n != -EAGAIN && link->waits)
-		answer(link->waits, NULL, 0);
+	while (n != -EAGAIN && link->waiting)
+		answer((struct sessiond_wait *)link->waiting, NULL, 0);
 }
 
 static bool send_packet(const struct sessiond_link *link, const struct tls_remote *request)
@@ -181,6 +160,6 @@ bool sessiond_send(struct sessiond *s, const struct net_addr *daemon,
 	memset(wait->id, 0, sizeof wait->id);
 	memcpy(wait->id, request->id, request->id_len);
 	wait->answered = false;
-	enter(link, wait);
+	waiting_enter(&link->waiting, &wait->waiting);
 	return true;
 }

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "sys/net.h"
+#include "sys/waiting.h"
 #include "tls/inquiry.h"
 
 /*
@@ -24,13 +25,11 @@ struct sessiond_link;
 
 /* A connection's place among those who wait; zeroed: it waits for nothing. */
 struct sessiond_wait {
-	struct sessiond_wait *next, **at;
-	void (*wake)(void *owner);
-	void *owner;
-	uint64_t since; /* of the owner's clock: when it was asked */
+	struct waiting waiting; /* first: a place in the list is the whole */
+	uint64_t since;		/* of the owner's clock: when it was asked */
 	unsigned char id[SESSIOND_ID_MAX];
 	bool answered;
-	const unsigned char *session; /* once answered, until `wake` returns */
+	const unsigned char *session; /* once answered, until waiting.wake returns */
 	size_t len;		      /* 0: there is none */
 };
 
@@ -47,12 +46,9 @@ void sessiond_close(struct sessiond *s);
 
 /*
  * Sends a request, whose session is no longer than SESSIOND_SESSION_MAX. After TLS_REMOTE_GET
- * wait->wake is called once it is answered, or refused. False if it cannot be sent.
+ * wait->waiting.wake is called once it is answered, or refused. False if it cannot be sent.
  */
 bool sessiond_send(struct sessiond *s, const struct net_addr *daemon,
 		   const struct tls_remote *request, struct sessiond_wait *wait);
-
-/* Waits no more; may be called at any time. */
-void sessiond_cancel(struct sessiond_wait *wait);
 
 #endif

@@ -29,7 +29,7 @@ struct resolve_set {
 	struct resolve_set *next;
 	struct resolve *of;
 	bool dropped;
-	struct resolve_wait *waiting;
+	struct waiting *waiting;
 	size_t count;
 	struct resolve_name *name[];
 };
@@ -234,17 +234,13 @@ static void set_free(struct resolve_set *set)
 /* wake() may add a wait to the set or cancel others: the list is detached before the first call. */
 static void wake_all(struct resolve_set *set)
 {
-	struct resolve_wait *list = set->waiting;
+	struct waiting *list = set->waiting;
 
 	set->waiting = NULL;
 	if (list)
 		list->at = &list;
-	while (list) {
-		struct resolve_wait *wait = list;
-
-		resolve_cancel(wait);
-		wait->wake(wait->owner);
-	}
+	while (list)
+		waiting_wake(list);
 }
 
 /* Frees the sets that were dropped, and then what names nobody has and no thread looks up. */
@@ -305,7 +301,7 @@ static bool has_addresses(const struct resolve_set *set)
 	return false;
 }
 
-bool resolve_ready(struct resolve *r, struct resolve_set *set, struct resolve_wait *wait)
+bool resolve_ready(struct resolve *r, struct resolve_set *set, struct waiting *wait)
 {
 	uint64_t now = uv_now(r->loop);
 	bool waits = false;
@@ -316,16 +312,11 @@ bool resolve_ready(struct resolve *r, struct resolve_set *set, struct resolve_wa
 		waits |= set->name[i]->job != NULL;
 	}
 	if (!waits || resolve_patience(set) <= now) {
-		resolve_cancel(wait);
+		waiting_leave(wait);
 		return true;
 	}
-	if (wait->at)
-		return false;
-	wait->at = &set->waiting;
-	wait->next = set->waiting;
-	if (wait->next)
-		wait->next->at = &wait->next;
-	set->waiting = wait;
+	if (!waiting_is(wait))
+		waiting_enter(&set->waiting, wait);
 	return false;
 }
 
@@ -351,16 +342,6 @@ bool resolve_take(const struct resolve_set *set, struct net_addrs *found, const 
 			*why = set->name[i]->why;
 	}
 	return found->count != 0;
-}
-
-void resolve_cancel(struct resolve_wait *wait)
-{
-	if (!wait->at)
-		return;
-	*wait->at = wait->next;
-	if (wait->next)
-		wait->next->at = wait->at;
-	wait->at = NULL;
 }
 
 /* --- names and sets --------------------------------------------------------------------------- */

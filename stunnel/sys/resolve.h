@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "sys/net.h"
+#include "sys/waiting.h"
 
 /*
  * The names of backends that one worker looks up for its connections. At most one look-up of a
@@ -35,13 +36,6 @@ struct resolve {
 	bool waking;	/* sets are walked over: none may be freed */
 };
 
-/* A connection's place among those who wait for a set; zeroed: it waits for nothing. */
-struct resolve_wait {
-	struct resolve_wait *next, **at;
-	void (*wake)(void *owner); /* may call anything of this module but close and free */
-	void *owner;
-};
-
 /* False without memory. */
 bool resolve_open(struct resolve *r, uv_loop_t *loop);
 
@@ -65,17 +59,15 @@ void resolve_drop(struct resolve_set *set);
 /*
  * Whether there is nothing to wait for: every name has an answer that is new enough, or has been
  * asked for long enough while there are other or older addresses. Otherwise wait->wake is called
- * once when that may have changed. Begins the look-ups that are due.
+ * once when that may have changed: it may call anything of this module but close and free. Begins
+ * the look-ups that are due.
  */
-bool resolve_ready(struct resolve *r, struct resolve_set *set, struct resolve_wait *wait);
+bool resolve_ready(struct resolve *r, struct resolve_set *set, struct waiting *wait);
 
 /* When waiting should end for the addresses that there are, on uv_now()'s clock; or UINT64_MAX. */
 uint64_t resolve_patience(const struct resolve_set *set);
 
 /* Appends all addresses that are known now; false if there is none, with the reason in *why. */
 bool resolve_take(const struct resolve_set *set, struct net_addrs *found, const char **why);
-
-/* Waits no more; may be called at any time. */
-void resolve_cancel(struct resolve_wait *wait);
 
 #endif

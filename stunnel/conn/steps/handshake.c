@@ -108,27 +108,28 @@ void handshake_log(struct conn *c, const struct end *end, const char *done)
 
 uint64_t handshake_deadline(const struct conn *c, uint64_t since)
 {
-	if (c->sessiond.at)
+	if (waiting_is(&c->sessiond.waiting))
 		return c->sessiond.since + SESSIOND_WAIT_MS;
-	return c->inquiry.at ? conn_after(c->inquiry.since, c->service->ocsp_seconds)
-			     : conn_after(since, c->service->timeout.busy);
+	return waiting_is(&c->inquiry.waiting)
+		       ? conn_after(c->inquiry.since, c->service->ocsp_seconds)
+		       : conn_after(since, c->service->timeout.busy);
 }
 
 bool handshake_expired(struct conn *c, struct end *end)
 {
 	static const struct tls_ocsp_answer late = {.why = "TIMEOUTocsp exceeded"};
 
-	if (c->sessiond.at) {
-		sessiond_cancel(&c->sessiond);
+	if (waiting_is(&c->sessiond.waiting)) {
+		waiting_leave(&c->sessiond.waiting);
 		conn_log(c, LOG_INFO, "cache_transfer: recv timeout");
 		tls_found(end->tls, NULL, 0);
 		return true;
 	}
-	if (!c->inquiry.at) {
+	if (!waiting_is(&c->inquiry.waiting)) {
 		conn_log(c, LOG_INFO, "TIMEOUTbusy exceeded: sending reset");
 		return false;
 	}
-	inquiry_cancel(&c->inquiry);
+	waiting_leave(&c->inquiry.waiting);
 	tls_answer(end->tls, &late);
 	return true;
 }

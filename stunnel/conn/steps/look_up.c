@@ -9,7 +9,7 @@ static enum step_result use_names(struct conn *c)
 {
 	const char *reason;
 
-	resolve_cancel(&c->back->names.wait);
+	waiting_leave(&c->back->names.wait);
 	if (resolve_take(c->route->resolve_set, &c->back->names.found, &reason))
 		return STEP_NEXT;
 	conn_log(c, LOG_ERR, "No remote host resolved: %s", reason);
