@@ -5,7 +5,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <string.h>
-#include <time.h>
+
+#include "tls/clock.h"
 
 bool tls_inquiry_possible(void)
 {
@@ -20,14 +21,6 @@ void tls_inquiry_begin(SSL *ssl)
 void tls_inquiry_end(SSL *ssl)
 {
 	SSL_clear_mode(ssl, SSL_MODE_ASYNC); /* reads and writes need no job */
-}
-
-static int64_t seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec;
 }
 
 static void suspend(struct tls_inquiry *inquiry)
@@ -45,7 +38,7 @@ const struct tls_ocsp_answer *tls_inquiry_make(struct tls_inquiry *inquiry, void
 	if (!inquiry || !ASYNC_get_current_job() || !inquiry->ask(owner, chain))
 		return &unasked;
 	suspend(inquiry);
-	inquiry->until = seconds() + inquiry->answer->seconds;
+	inquiry->until = tls_clock_seconds() + inquiry->answer->seconds;
 	return inquiry->answer;
 }
 
@@ -94,6 +87,6 @@ int64_t tls_inquiry_life(const struct tls_inquiry *inquiry, int64_t most)
 
 	if (!inquiry || inquiry->until == 0)
 		return most;
-	left = inquiry->until - seconds();
+	left = inquiry->until - tls_clock_seconds();
 	return left < 0 ? 0 : left < most ? left : most;
 }

@@ -45,7 +45,7 @@ struct tls_inquiry {
 	bool (*remote)(void *owner, const struct tls_remote *request);
 	bool waits; /* the handshake is suspended: it must not go on before the answer */
 	const struct tls_ocsp_answer *answer;
-	int64_t until; /* tls_inquiry_now() for which the answer counts; 0: there was none */
+	int64_t until; /* tls_clock_seconds() for which the answer counts; 0: there was none */
 	const unsigned char *session; /* that was found, while the handshake takes it */
 	size_t session_len;
 };

@@ -6,9 +6,9 @@
 #include <openssl/ssl.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 
 #include "tls/cache.h"
+#include "tls/clock.h"
 #include "tls/inquiry.h"
 #include "tls/settings.h"
 
@@ -35,15 +35,6 @@ struct memory {
 struct peer {
 	unsigned char id[TLS_CACHE_ID_MAX];
 };
-
-/* The server's certificate was shown before a reboot only if the cache is gone, too. */
-static int64_t seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec;
-}
 
 /* --- what hangs on OpenSSL's structs ---------------------------------------------------------- */
 
@@ -99,7 +90,7 @@ static struct memory *memory_of(const SSL *ssl)
 static int64_t counts_until(const SSL *ssl, SSL_SESSION *session)
 {
 	const struct tls_judge *judge = SSL_get_app_data(ssl);
-	int64_t until = seconds() +
+	int64_t until = tls_clock_seconds() +
 			tls_inquiry_life(judge->inquiry, SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)));
 	void *data;
 	size_t len;
@@ -128,7 +119,7 @@ static SSL_SESSION *kept_ready(const struct memory *m, const struct peer *peer)
 	const struct kept *kept = &m->kept[peer->id[0] % KEPT_MAX];
 	bool same = memcmp(kept->id, peer->id, sizeof kept->id) == 0;
 
-	return same && kept->until > seconds() ? kept->session : NULL;
+	return same && kept->until > tls_clock_seconds() ? kept->session : NULL;
 }
 
 /* 1: OpenSSL's reference to the session is kept. */
@@ -173,7 +164,7 @@ static SSL_SESSION *take_ready(SSL *ssl, struct memory *m, const struct peer *pe
 {
 	unsigned char bytes[TLS_CACHE_BYTES_MAX];
 	const unsigned char *at = bytes;
-	size_t len = tls_cache_get(m->cache, peer->id, sizeof peer->id, seconds(), bytes);
+	size_t len = tls_cache_get(m->cache, peer->id, sizeof peer->id, tls_clock_seconds(), bytes);
 	SSL_SESSION *session = len != 0 ? d2i_SSL_SESSION(NULL, &at, (long)len) : NULL;
 
 	OPENSSL_cleanse(bytes, len);

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "tls/cache.h"
+#include "tls/clock.h"
 #include "tls/file.h"
 #include "tls/verify.h"
 
@@ -34,14 +34,6 @@ struct staples {
 	size_t count;
 	struct own own[OWN_MAX];
 };
-
-static int64_t seconds_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec;
-}
 
 /* --- what hangs on a context ------------------------------------------------------------------ */
 
@@ -89,7 +81,7 @@ static int on_status(SSL *ssl, void *arg)
 	(void)arg;
 	if (!s || !cert || !name_certificate(cert, id))
 		return SSL_TLSEXT_ERR_NOACK;
-	len = tls_cache_get(s->cache, id, sizeof id, seconds_now(), bytes);
+	len = tls_cache_get(s->cache, id, sizeof id, tls_clock_seconds(), bytes);
 	copy = len != 0 ? OPENSSL_memdup(bytes, len) : NULL;
 	if (!copy)
 		return SSL_TLSEXT_ERR_NOACK;
@@ -109,7 +101,7 @@ static void keep(const struct staples *s, const struct own *own,
 		 const struct tls_ocsp_answer *answer, const struct tls_ocsp_der *der)
 {
 	if (answer->verdict == TLS_OCSP_GOOD)
-		tls_cache_put(s->cache, own->id, sizeof own->id, seconds_now() + life_of(answer),
+		tls_cache_put(s->cache, own->id, sizeof own->id, tls_clock_seconds() + life_of(answer),
 			      der->p, der->len);
 	else if (answer->verdict == TLS_OCSP_REVOKED)
 		tls_cache_remove(s->cache, own->id, sizeof own->id);

@@ -10,9 +10,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "sys/log.h"
+#include "tls/clock.h"
 
 #define NAME_LEN 16    /* of the key, in front of each ticket */
 #define KEPT 3	       /* keys whose tickets are taken: the newest and the two before it */
@@ -35,16 +35,7 @@ struct shared {
 };
 
 static struct shared *shared;
-static int64_t made; /* boot_seconds() of the newest key */
-
-/* CLOCK_BOOTTIME goes on while the machine sleeps, and nobody can set it. */
-static int64_t boot_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec;
-}
+static int64_t made; /* tls_clock_seconds() of the newest key */
 
 static struct key *slot_of(uint64_t number)
 {
@@ -69,7 +60,7 @@ static bool make_key(void)
 	atomic_thread_fence(memory_order_seq_cst);
 	/* Not the next key but this moment ends what the oldest one can do. */
 	OPENSSL_cleanse(slot_of(number + 1), sizeof(struct key));
-	made = boot_seconds();
+	made = tls_clock_seconds();
 	return true;
 }
 
@@ -112,7 +103,7 @@ int tls_tickets_rotate(int seconds)
 
 	if (!shared || seconds == 0)
 		return -1;
-	left = made + seconds - boot_seconds();
+	left = made + seconds - tls_clock_seconds();
 	if (left <= 0) {
 		if (!make_key()) {
 			log_main(LOG_ERR, "No randomness for a new ticket key: the last one stays");
