@@ -39,23 +39,30 @@ bool bind_has_given(struct bind_address *const *list, const struct config_sectio
 	return false;
 }
 
+static void free_address(struct bind_address *a)
+{
+	for (size_t i = 0; i < a->count; i++)
+		net_close(a->fd[i], false);
+	if (net_is_unix(&a->bound) && a->count != 0 && !a->given)
+		confined_unlink(NULL, a->bound.u.un.sun_path);
+	free(a->given);
+	free(a->fd);
+	free(a);
+}
+
 int bind_give(struct bind_address **list, const struct config_section *section, int fd)
 {
 	struct bind_address *a = calloc(1, sizeof *a);
 	int rc = -ENOMEM;
 
-	if (a) {
-		a->given = strdup(section->service.name);
-		a->fd = malloc(sizeof *a->fd);
-	}
-	if (a && a->given && a->fd)
+	if (!a)
+		return rc;
+	a->given = strdup(section->service.name);
+	a->fd = malloc(sizeof *a->fd);
+	if (a->given && a->fd)
 		rc = net_take_listener(fd, &a->bound);
 	if (rc != 0) {
-		if (a) {
-			free(a->given);
-			free(a->fd);
-		}
-		free(a);
+		free_address(a);
 		return rc;
 	}
 	a->fd[0] = fd;
@@ -84,17 +91,6 @@ static struct bind_address *find(struct bind_address **list, const struct net_ad
 		if (!a->section && !a->given && net_equal(&a->wanted, wanted))
 			return a;
 	return NULL;
-}
-
-static void free_address(struct bind_address *a)
-{
-	for (size_t i = 0; i < a->count; i++)
-		net_close(a->fd[i], false);
-	if (net_is_unix(&a->bound) && a->count != 0 && !a->given)
-		confined_unlink(NULL, a->bound.u.un.sun_path);
-	free(a->given);
-	free(a->fd);
-	free(a);
 }
 
 /* Binds further sockets up to `count`, or one in all on a Unix path; 0 or -errno. */
