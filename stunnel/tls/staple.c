@@ -101,8 +101,8 @@ static void keep(const struct staples *s, const struct own *own,
 		 const struct tls_ocsp_answer *answer, const struct tls_ocsp_der *der)
 {
 	if (answer->verdict == TLS_OCSP_GOOD)
-		tls_cache_put(s->cache, own->id, sizeof own->id, tls_clock_seconds() + life_of(answer),
-			      der->p, der->len);
+		tls_cache_put(s->cache, own->id, sizeof own->id,
+			      tls_clock_seconds() + life_of(answer), der->p, der->len);
 	else if (answer->verdict == TLS_OCSP_REVOKED)
 		tls_cache_remove(s->cache, own->id, sizeof own->id);
 }
@@ -133,7 +133,7 @@ void tls_staple_fetch(const SSL_CTX *ctx, size_t index, int seconds, struct tls_
 
 /* --- a file with an answer -------------------------------------------------------------------- */
 
-static bool use_answer(const struct staples *s, const struct tls_ocsp_der *der, const char *path,
+static void use_answer(const struct staples *s, const struct tls_ocsp_der *der, const char *path,
 		       const struct tls_fault_to *to)
 {
 	struct tls_ocsp_answer answer = {.why = "no certificate has an issuer that is known"};
@@ -142,12 +142,11 @@ static bool use_answer(const struct staples *s, const struct tls_ocsp_der *der, 
 		tls_ocsp_read(s->own[i].chain, der, &answer);
 		keep(s, &s->own[i], &answer, der);
 		if (answer.verdict == TLS_OCSP_GOOD)
-			return true;
+			return;
 	}
 	tls_fault_tell(
 		to, TLS_TROUBLE_WARNING, "OCSPstaple", "It is not sent: %.200s: %.250s", path,
 		answer.verdict == TLS_OCSP_REVOKED ? "the certificate was revoked" : answer.why);
-	return true;
 }
 
 static bool use_file(const struct staples *s, const char *path, const struct tls_fault_to *to)
@@ -163,10 +162,12 @@ static bool use_file(const struct staples *s, const char *path, const struct tls
 		return tls_fault_refuse(to, "OCSPstaple", "Failed to load OCSP response from",
 					path);
 	der.len = (size_t)len;
-	if (whole && tls_ocsp_is_response(&der))
-		return use_answer(s, &der, path, to);
-	return tls_fault_refuse_file(to, "OCSPstaple", "Failed to load OCSP response from", path,
-				     "it holds no answer in DER of at most 8192 bytes");
+	if (!whole || !tls_ocsp_is_response(&der))
+		return tls_fault_refuse_file(to, "OCSPstaple", "Failed to load OCSP response from",
+					     path,
+					     "it holds no answer in DER of at most 8192 bytes");
+	use_answer(s, &der, path, to);
+	return true;
 }
 
 /* --- our certificates ------------------------------------------------------------------------- */
