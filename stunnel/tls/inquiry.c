@@ -4,7 +4,6 @@
 #include <openssl/async.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <string.h>
 
 #include "tls/clock.h"
 
@@ -48,18 +47,16 @@ void tls_inquiry_answer(struct tls_inquiry *inquiry, const struct tls_ocsp_answe
 	inquiry->waits = false;
 }
 
-size_t tls_inquiry_get(struct tls_inquiry *inquiry, void *owner, const unsigned char *id,
-		       size_t id_len, unsigned char *session, size_t size)
+const unsigned char *tls_inquiry_get(struct tls_inquiry *inquiry, void *owner,
+				     const unsigned char *id, size_t id_len, size_t *len)
 {
 	const struct tls_remote request = {.verb = TLS_REMOTE_GET, .id = id, .id_len = id_len};
 
 	if (!ASYNC_get_current_job() || !inquiry->remote(owner, &request))
-		return 0;
+		return NULL;
 	suspend(inquiry);
-	if (inquiry->session_len == 0 || inquiry->session_len > size)
-		return 0;
-	memcpy(session, inquiry->session, inquiry->session_len);
-	return inquiry->session_len;
+	*len = inquiry->session_len;
+	return *len != 0 ? inquiry->session : NULL;
 }
 
 void tls_inquiry_found(struct tls_inquiry *inquiry, const unsigned char *session, size_t len)

@@ -67,11 +67,11 @@ const struct tls_ocsp_answer *tls_inquiry_make(struct tls_inquiry *inquiry, void
 void tls_inquiry_answer(struct tls_inquiry *inquiry, const struct tls_ocsp_answer *answer);
 
 /*
- * In the handshake: asks for the session of that id, and suspends it until the answer, which is
- * copied to session; its length, or 0 without one.
+ * In the handshake: asks for the session of that id, and suspends it until the answer: *len
+ * bytes, which last until the handshake goes on to wait, or NULL.
  */
-size_t tls_inquiry_get(struct tls_inquiry *inquiry, void *owner, const unsigned char *id,
-		       size_t id_len, unsigned char *session, size_t size);
+const unsigned char *tls_inquiry_get(struct tls_inquiry *inquiry, void *owner,
+				     const unsigned char *id, size_t id_len, size_t *len);
 
 /* The session, which has to last until the handshake has gone on; a length of 0: there is none. */
 void tls_inquiry_found(struct tls_inquiry *inquiry, const unsigned char *session, size_t len);

@@ -198,16 +198,14 @@ static bool take_remote(SSL *ssl, SSL_SESSION *session)
 static SSL_SESSION *get_remote(SSL *ssl, const unsigned char *id, int id_len)
 {
 	struct tls_judge *judge = SSL_get_app_data(ssl);
-	unsigned char bytes[TLS_CACHE_BYTES_MAX];
-	const unsigned char *at = bytes;
-	SSL_SESSION *session = NULL;
-	size_t len = tls_inquiry_get(judge->inquiry, judge->owner, id, (size_t)id_len, bytes,
-				     sizeof bytes);
+	size_t len;
+	const unsigned char *bytes = tls_inquiry_get(judge->inquiry, judge->owner, id,
+						     (size_t)id_len, &len),
+			    *at = bytes;
+	SSL_SESSION *session = bytes ? d2i_SSL_SESSION(NULL, &at, (long)len) : NULL;
 
-	if (len == 0)
+	if (!bytes)
 		return NULL;
-	session = d2i_SSL_SESSION(NULL, &at, (long)len);
-	OPENSSL_cleanse(bytes, len);
 	if (session && at == bytes + len && take_remote(ssl, session))
 		return session;
 	SSL_SESSION_free(session);
