@@ -119,6 +119,13 @@ static void judge_connection(struct h1 *h, struct h1_answer *a, const struct h1_
 		a->connection |= a->options & H1_ANSWER_UPGRADE;
 }
 
+/* Of close and keep-alive a client that believes the first would end the tunnel at once. */
+static void judge_tunnel(struct h1_answer *a)
+{
+	if ((a->options & H1_ANSWER_CLOSE) && (a->options & H1_ANSWER_KEEP_ALIVE))
+		a->connection = a->options & ~(unsigned)H1_ANSWER_CLOSE;
+}
+
 static void watch_response(struct h1 *h, int status)
 {
 	h->response_bytes = 0;
@@ -145,6 +152,7 @@ static int judge_head(struct h1 *h, struct h1_answer *a)
 		if (h->side[H1_REQUEST].state != H1_STATE_HELD)
 			return -ERR_SWITCH_UNASKED;
 		open_tunnel(h, a->status);
+		judge_tunnel(a);
 		return 0;
 	}
 	if (a->status == 101) /* not asked for, or to a protocol that nobody may speak unseen */
