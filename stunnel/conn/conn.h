@@ -110,7 +110,8 @@ struct conn {
 	struct negotiation *negotiation; /* while a step negotiates; else NULL */
 	struct relay relay;
 	struct h1 h1;
-	struct h1_clock head; /* since when a request head is incomplete */
+	struct h1_clock head;	/* since when a request head is incomplete */
+	struct h1_clock answer; /* since when an answer is awaited, of steps/transfer */
 	struct exchanges exchanges;
 	struct flight flight;
 	struct inquiry_wait inquiry; /* a connection has one question at a time */

@@ -468,6 +468,18 @@ void relay_answer(struct relay *r, enum error error)
 	relay_end(r);
 }
 
+bool relay_awaits_answer(const struct relay *r)
+{
+	unsigned incomplete;
+	enum h1_phase phase;
+
+	if (!r->h1 || errors_of_answer(r->h1->error) || is_stuck(r, H1_RESPONSE))
+		return false;
+	incomplete = h1_phase(r->h1, H1_REQUEST) == H1_BODY; /* it is the last one in flight */
+	phase = h1_phase(r->h1, H1_RESPONSE);
+	return h1_in_flight(r->h1) > incomplete && (phase == H1_IDLE || phase == H1_HEAD);
+}
+
 void relay_wants(const struct relay *r, enum relay_side side, bool *read, bool *write)
 {
 	const struct flow *to = &r->flow[!side];

@@ -74,6 +74,12 @@ void relay_end(struct relay *r);
 /* The same behind an answer of our own. relay_reply() must say NOW. */
 void relay_answer(struct relay *r, enum error error);
 
+/*
+ * Whether the backend owes the head of an answer: a request is complete, and all that came before
+ * its answer has been written to the client, for which nothing is read meanwhile.
+ */
+bool relay_awaits_answer(const struct relay *r);
+
 /* For which readiness of a side's socket the relay waits. */
 void relay_wants(const struct relay *r, enum relay_side side, bool *read, bool *write);
 

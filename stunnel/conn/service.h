@@ -41,6 +41,7 @@ struct conn_timeouts {
 	int busy;    /* the TLS handshake, with either side */
 	int resolve; /* the look-up of names */
 	int connect; /* each attempt to connect */
+	int answer;  /* from a request's end to the end of its answer's head */
 	int idle;    /* no byte in either direction */
 	int close;   /* after one direction has ended */
 	int ocsp;    /* a responder's answer about the peer's certificate */

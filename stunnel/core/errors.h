@@ -107,6 +107,8 @@
 	  "the answer switches to a protocol that the request did not ask for")                    \
 	X(BACKEND_CLOSED, "backend-closed", 502, "RFC 9110 15.6.3",                                \
 	  "the backend closed the connection without an answer")                                   \
+	X(BACKEND_TIMEOUT, "backend-timeout", 504, "RFC 9110 15.6.5",                              \
+	  "the backend did not answer in time")                                                    \
 	X(BACKEND_UNAVAILABLE, "backend-unavailable", 503, "RFC 9110 15.6.4",                      \
 	  "the backend cannot be reached")                                                         \
 	X(ANSWER_STATUS_SPELLING, "answer-status-spelling", 0, "RFC 9112 4",                       \
@@ -149,7 +151,7 @@ enum error {
 	ERR_COUNT,
 	/* clang-format on */
 	ERR_ANSWER_FIRST = ERR_ANSWER_STATUS_LINE, /* for what a backend is to blame, */
-	ERR_ANSWER_LAST = ERR_BACKEND_CLOSED,	   /* with a 502 instead of its answer */
+	ERR_ANSWER_LAST = ERR_BACKEND_TIMEOUT,	   /* with an error in its answer's place */
 	ERR_MENDED_FIRST = ERR_ANSWER_STATUS_SPELLING,
 };
 

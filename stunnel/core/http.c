@@ -157,6 +157,8 @@ static struct span reason_phrase(int status)
 		return SPAN("Bad Gateway");
 	case 503:
 		return SPAN("Service Unavailable");
+	case 504:
+		return SPAN("Gateway Timeout");
 	case 505:
 		return SPAN("HTTP Version Not Supported");
 	default:

@@ -89,6 +89,7 @@ SERVICE_LINES = [
     ("TIMEOUTclose =", "Illegal close timeout"),
     ("TIMEOUTconnect = 1h", "Illegal connect timeout"),
     ("TIMEOUTrequest = 1.5", "Illegal"),
+    ("TIMEOUTresponse = 1.5", "Illegal response timeout"),
     ("options = NO_SUCH_OPTION", "Illegal TLS option"),
     ("options = NO_TLSv1-2", "Illegal TLS option"),
     ("options = NO_TLSv1.", "Illegal TLS option"),

@@ -8,7 +8,8 @@
 static bool is_of_carrier(enum error e)
 {
 	return e == ERR_TRUNCATED || e == ERR_REQUEST_TIMEOUT || e == ERR_PLAIN_HTTP ||
-	       e == ERR_BACKEND_CLOSED || e == ERR_BACKEND_UNAVAILABLE || e == ERR_LENGTH_REQUIRED;
+	       e == ERR_BACKEND_CLOSED || e == ERR_BACKEND_TIMEOUT ||
+	       e == ERR_BACKEND_UNAVAILABLE || e == ERR_LENGTH_REQUIRED;
 }
 
 /* A request for every error that the core can raise; what comes before it in the input is fine. */

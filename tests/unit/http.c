@@ -209,6 +209,7 @@ static const char *phrase_of(int status)
 		{431, " 431 Request Header Fields Too Large\r\n"},
 		{502, " 502 Bad Gateway\r\n"},
 		{503, " 503 Service Unavailable\r\n"},
+		{504, " 504 Gateway Timeout\r\n"},
 		{505, " 505 HTTP Version Not Supported\r\n"},
 	};
 

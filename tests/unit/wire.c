@@ -162,9 +162,8 @@ static void every_error_has_a_case(void **state)
 {
 	const glob_t *files = *state;
 	bool seen[ERR_COUNT] = {[ERR_TRUNCATED] = true, /* told by the carrier */
-				[ERR_REQUEST_TIMEOUT] = true,
-				[ERR_PLAIN_HTTP] = true,
-				[ERR_BACKEND_CLOSED] = true,
+				[ERR_REQUEST_TIMEOUT] = true,	 [ERR_PLAIN_HTTP] = true,
+				[ERR_BACKEND_CLOSED] = true,	 [ERR_BACKEND_TIMEOUT] = true,
 				[ERR_BACKEND_UNAVAILABLE] = true};
 
 	for (size_t i = 0; i < files->gl_pathc; i++) {

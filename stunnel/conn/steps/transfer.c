@@ -4,17 +4,46 @@
 #include "conn/steps/answer.h"
 #include "conn/steps/first_head.h"
 
+/* Answers come one after the other, and each interim one tells that the backend is still at work.
+ */
+static void watch_answer(struct conn *c)
+{
+	uint64_t sent = c->relay.flow[H1_RESPONSE].sent;
+
+	if (!relay_awaits_answer(&c->relay))
+		c->answer.since = 0;
+	else if (c->answer.since == 0 || c->answer.number != sent)
+		c->answer.since = conn_now(c);
+	c->answer.number = sent;
+}
+
+static uint64_t answer_deadline(const struct conn *c)
+{
+	return c->answer.since != 0 ? conn_after(c->answer.since, c->service->timeout.answer)
+				    : UINT64_MAX;
+}
+
 static uint64_t deadline(const struct conn *c)
 {
-	const struct conn_timeouts *t = &c->service->timeout;
+	uint64_t answer = answer_deadline(c), other;
 
-	if (relay_closing(&c->relay))
-		return conn_after(c->active, t->close);
-	return first_head_deadline(c);
+	other = relay_closing(&c->relay) ? conn_after(c->active, c->service->timeout.close)
+					 : first_head_deadline(c);
+	return answer < other ? answer : other;
+}
+
+/* The answer that is late comes before one to a request behind it that was refused. */
+static enum step_result answer_late(struct conn *c)
+{
+	c->answer.since = 0;
+	c->h1.error = ERR_BACKEND_TIMEOUT;
+	return answer_refuse(c, ERR_BACKEND_TIMEOUT);
 }
 
 static enum step_result expired(struct conn *c)
 {
+	if (answer_deadline(c) <= conn_now(c))
+		return answer_late(c);
 	if (relay_closing(&c->relay)) {
 		conn_log(c, LOG_INFO, "transfer: s_poll_wait: TIMEOUTclose exceeded: closing");
 		return relay_whole(&c->relay) ? STEP_CLOSE : STEP_CUT;
@@ -32,6 +61,7 @@ static enum step_result renew(struct conn *c)
 {
 	conn_log(c, LOG_INFO, "Backend connection closed: the next request opens another one");
 	conn_back_end(c, END_WHOLE);
+	c->answer.since = 0;
 	relay_renew(&c->relay);
 	return conn_go_to(c, &first_head_step);
 }
@@ -51,6 +81,7 @@ static enum step_result run(struct conn *c, unsigned events)
 		if (c->relay.h1 && c->h1.error != ERR_NONE)
 			answer_tell_refusal(c);
 		first_head_watch(c);
+		watch_answer(c);
 		conn_wait_relay(c);
 		return STEP_WAIT;
 	case RELAY_RENEW:
