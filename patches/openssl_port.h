@@ -54,6 +54,24 @@
 #undef ERR_remove_state
 #define ERR_remove_state(pid) ((void)0)
 
+/* ---- start and end */
+
+/*
+ * OpenSSL 1.0 freed nothing at exit, so that a tree written for it exits while its threads still
+ * use OpenSSL. The first call of all decides.
+ */
+#ifdef OPENSSL_INIT_NO_ATEXIT
+#undef SSL_load_error_strings
+#undef SSL_library_init
+#define SSL_load_error_strings() ((void)openssl_port_begin())
+#define SSL_library_init() openssl_port_begin()
+
+static inline int openssl_port_begin(void)
+{
+	return OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) && OPENSSL_init_ssl(0, NULL);
+}
+#endif
+
 /* ---- locks */
 
 /* Releases whose own locks were OpenSSL's; a lock is NULL before threads are set up. */
