@@ -68,7 +68,7 @@ static bool is_live(const struct conn *c)
 
 static void mark_dead(struct conn *c, enum step_result end)
 {
-	waiting_leave(&c->inquiry.waiting);
+	inquiry_leave(&c->inquiry);
 	waiting_leave(&c->sessiond.waiting);
 	c->end = end;
 	exchange_end(&c->exchanges);
@@ -425,7 +425,7 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
 	make_id(c);
 	c->inquiry = (struct inquiry_wait){.waiting = {.wake = on_answer, .owner = c},
-					   .serial = c->serial};
+					   .head = {.serial = c->serial}};
 	c->sessiond = (struct sessiond_wait){.waiting = {.wake = on_answer, .owner = c}};
 	c->relay.scratch = &pool->scratch;
 	c->relay.end[RELAY_FRONT] = &c->front.end;

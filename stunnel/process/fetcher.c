@@ -19,7 +19,7 @@
 /* Who is told an answer: the worker at the other end, and its connection. */
 struct asker {
 	int fd;
-	uint64_t serial;
+	struct inquiry_head head;
 };
 
 /* A question under way, or its answer; list by the order in which they were first asked. */
@@ -71,7 +71,7 @@ static bool has_responder(const struct config_section *s)
 
 static void tell(const struct asker *asker, const struct fetched *q)
 {
-	struct revocation_answer packet = {{asker->serial}, q->answer};
+	struct revocation_answer packet = {asker->head, q->answer};
 	uint64_t now = board_now();
 
 	packet.answer.seconds = q->until > now ? (int64_t)(q->until - now) / 1000 : 0;
@@ -192,7 +192,7 @@ static void take(void *owner, size_t packet_len, int fd)
 {
 	struct fetcher *f = owner;
 	const struct revocation_question *question = &f->question;
-	const struct asker asker = {fd, question->head.serial};
+	const struct asker asker = {fd, question->head};
 	size_t len = packet_len - offsetof(struct revocation_question, chain);
 	struct fetched *q;
 

@@ -134,6 +134,7 @@ static void watch(struct helper *h, uv_poll_t *poll, int fd, uv_poll_cb on_event
 bool helper_open(struct helper *h)
 {
 	const struct helper_sockets *sockets = h->task->sockets;
+	const struct inquiry_head begins = {0};
 
 	h->polls = calloc(sockets->workers, sizeof *h->polls);
 	h->signal_fd = child_take_signals();
@@ -145,8 +146,10 @@ bool helper_open(struct helper *h)
 	h->look.data = h;
 	watch(h, &h->lifeline, h->task->lifeline, on_lifeline);
 	watch(h, &h->signals, h->signal_fd, on_signal);
-	for (size_t i = 0; i < sockets->workers; i++)
+	for (size_t i = 0; i < sockets->workers; i++) {
+		net_write(sockets->asked[i], (const char *)&begins, sizeof begins);
 		watch(h, &h->polls[i], sockets->asked[i], on_question);
+	}
 	return true;
 }
 

@@ -25,7 +25,7 @@
 /* A question that a process judges. */
 struct asked {
 	pid_t pid;
-	uint64_t serial;
+	struct inquiry_head head;
 	int fd;		/* of the worker who asks */
 	uint64_t until; /* board_now() */
 };
@@ -68,7 +68,7 @@ static void tell(const struct asked *asked, enum libwrap_verdict verdict)
 	struct libwrap_answer answer;
 
 	memset(&answer, 0, sizeof answer); /* with its padding: a packet is bytes */
-	answer.head.serial = asked->serial;
+	answer.head = asked->head;
 	answer.verdict = verdict;
 	/* What a worker does not take in time it does not wait for any more. */
 	net_write(asked->fd, (const char *)&answer, sizeof answer);
@@ -78,7 +78,7 @@ static void take(void *owner, size_t len, int fd)
 {
 	struct wrapper *w = owner;
 	struct libwrap_question *q = &w->question;
-	struct asked asked = {.serial = q->head.serial, .fd = fd, .until = UINT64_MAX};
+	struct asked asked = {.head = q->head, .fd = fd, .until = UINT64_MAX};
 
 	if (len != sizeof *q)
 		return;

@@ -129,7 +129,7 @@ bool handshake_expired(struct conn *c, struct end *end)
 		conn_log(c, LOG_INFO, "TIMEOUTbusy exceeded: sending reset");
 		return false;
 	}
-	waiting_leave(&c->inquiry.waiting);
+	inquiry_leave(&c->inquiry);
 	tls_answer(end->tls, &late);
 	return true;
 }
