@@ -43,6 +43,15 @@ static const struct sockaddr_in6 *as_v6(const struct net_addr *addr)
 	return (const struct sockaddr_in6 *)(const void *)&addr->u;
 }
 
+/* An IPv4 client of a socket for both families reads as one of an IPv4 socket, as in headers. */
+static void put_v6(const struct in6_addr *addr, char ip[static INET6_ADDRSTRLEN])
+{
+	bool mapped = IN6_IS_ADDR_V4MAPPED(addr);
+
+	inet_ntop(mapped ? AF_INET : AF_INET6, addr->s6_addr + (mapped ? 12 : 0), ip,
+		  INET6_ADDRSTRLEN);
+}
+
 void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX])
 {
 	char ip[INET6_ADDRSTRLEN] = "?";
@@ -53,7 +62,7 @@ void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX])
 		snprintf(text, NET_TEXT_MAX, "%s:%u", ip, ntohs(as_v4(addr)->sin_port));
 		break;
 	case AF_INET6:
-		inet_ntop(AF_INET6, &as_v6(addr)->sin6_addr, ip, sizeof ip);
+		put_v6(&as_v6(addr)->sin6_addr, ip);
 		snprintf(text, NET_TEXT_MAX, "%s:%u", ip, ntohs(as_v6(addr)->sin6_port));
 		break;
 	case AF_UNIX:

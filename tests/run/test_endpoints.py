@@ -146,3 +146,19 @@ def test_listening_socket_survives_clients_that_vanish(start):
         dial(stunnel.port).close()
     with TlsClient(stunnel.port) as client:
         assert client.get("/").status == 200
+
+
+@daemon_only
+def test_an_ipv4_client_of_a_socket_for_both_families_is_told_as_one(start):
+    """As the header tells it to the backend."""
+    backend = start(Recorder())
+    config = service(backend.port, "xForwardedFor = yes", accept=f":::{free_port()}")
+    stunnel = start(Stunnel(config))
+    with TlsClient(stunnel.port, source="127.0.0.6") as client:
+        client.get("/")
+        client.send(b"nonsense\r\n\r\n")
+        assert client.response().status == 400
+        address = "127.0.0.6:%d" % client.address[1]
+    stunnel.wait_log(f"Service [web] accepted connection from {address}")
+    stunnel.wait_log(f"refused a request from {address}")
+    assert "::ffff:" not in stunnel.log_text()
