@@ -23,10 +23,13 @@ static int open_path(const char *root, const char *path, int flags, struct confi
  * A FIFO is opened for reading and writing, as Linux allows (fifo(7)): the open does not wait for a
  * reader, and while there is none lines stay in the FIFO instead of failing with EPIPE.
  */
-static int open_any(const char *root, const char *path, struct confined_file *found)
+static int open_any(const char *root, const char *path, bool *made, struct confined_file *found)
 {
-	int fd = open_path(root, path, O_WRONLY | O_CREAT, found), both;
+	int fd = open_path(root, path, O_WRONLY, found), both;
 
+	*made = fd == -ENOENT;
+	if (*made)
+		fd = open_path(root, path, O_WRONLY | O_CREAT, found);
 	if (fd >= 0 && !S_ISFIFO(found->st.st_mode))
 		return fd;
 	if (fd < 0 && fd != -ENXIO)
@@ -39,9 +42,10 @@ static int open_any(const char *root, const char *path, struct confined_file *fo
 	return both;
 }
 
-static int open_file(const char *root, const char *path, bool truncate, struct confined_file *found)
+static int open_file(const char *root, const char *path, bool truncate, bool *made,
+		     struct confined_file *found)
 {
-	int fd = open_any(root, path, found), rc;
+	int fd = open_any(root, path, made, found), rc;
 
 	if (fd < 0 || !truncate || !S_ISREG(found->st.st_mode) || ftruncate(fd, 0) == 0)
 		return fd;
@@ -75,7 +79,8 @@ static int share(struct log_file *file)
 int log_file_open(struct log_file *file, const char *root, const char *path, bool truncate)
 {
 	struct confined_file found;
-	int fd = open_file(root, path, truncate, &found);
+	bool made;
+	int fd = open_file(root, path, truncate, &made, &found);
 	int rc = fd < 0 ? fd : share(file);
 
 	if (rc != 0) {
@@ -87,6 +92,7 @@ int log_file_open(struct log_file *file, const char *root, const char *path, boo
 	file->fd = fd;
 	file->disk = S_ISREG(found.st.st_mode);
 	file->safe = found.safe;
+	file->made = made;
 	return 0;
 }
 
@@ -223,5 +229,5 @@ const char *log_file_own(const struct log_file *file, unsigned uid, unsigned gid
 		return NULL;
 	if (!file->safe)
 		return "it was there before, in a directory that others may write to";
-	return fchown(file->fd, uid, gid) == 0 ? NULL : strerror(errno);
+	return fchown(file->fd, uid, file->made ? gid : (gid_t)-1) == 0 ? NULL : strerror(errno);
 }

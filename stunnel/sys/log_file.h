@@ -18,6 +18,7 @@ struct log_file {
 	bool not_ours;	  /* a descriptor that is shared: blocking, so that poll() goes before each
 			     write */
 	bool disk;
+	bool made; /* it was not there before: nobody has chosen its group */
 	bool safe; /* nobody else can have put it where it was opened */
 };
 
@@ -50,7 +51,8 @@ size_t log_file_write(struct log_file *file, const char *p, size_t len);
 /*
  * Hands a regular file to a user, so that a process without privileges can open it again; NULL, or
  * why not. One that was there before, where others may have put it, is not given away: it may hold
- * what that user must not read. Terminals and devices stay whose they are.
+ * what that user must not read. It keeps its group, which says who reads logs. Terminals and
+ * devices stay whose they are.
  */
 const char *log_file_own(const struct log_file *file, unsigned uid, unsigned gid);
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Log and access log on full disks, and where files cannot be opened again."""
 
+import grp
 import json
 import os
 import re
@@ -210,3 +211,36 @@ def test_logs_where_workers_may_not_go_are_warned_of_at_the_start(start, mode):
 
 def ports(stunnel):
     return [int(endpoint.rsplit(":", 1)[1]) for endpoint in stunnel.endpoints()]
+
+
+@as_root
+@pytest.mark.parametrize("there", [True, False], ids=["rotated", "new"])
+def test_a_file_that_was_made_for_us_keeps_mode_and_group(start, there):
+    """logrotate's `create` says who reads logs; the workers only need to write them."""
+    stunnel = Stunnel("")
+    logs = [stunnel.log, stunnel.folder / "access"]
+    section = service(start(Recorder()).port, f"accessLog = {logs[1]}")
+    stunnel.write(f"workers = 2\nsetuid = nobody\nsetgid = nogroup\n{section}")
+
+    def rotate():
+        for log in logs if there else []:
+            log.unlink(missing_ok=True)
+            log.touch()
+            log.chmod(0o604)
+            os.chown(log, 0, grp.getgrnam("adm").gr_gid)
+
+    def rights():
+        return [(log.owner(), log.group(), f"{log.stat().st_mode & 0o777:o}") for log in logs]
+
+    wanted = ("nobody", "adm", "604") if there else ("nobody", "nogroup", "640")
+    rotate()
+    start(stunnel)
+    assert rights() == [wanted] * 2
+    rotate()
+    stunnel.signal(signal.SIGUSR1)
+    stunnel.wait_log("Log file reopened")
+    wait_for(lambda: rights() == [wanted] * 2, "the owner of the new files")
+    with TlsClient(stunnel.port) as client:
+        client.get("/rotated")
+    wait_for(lambda: "/rotated" in logs[1].read_text(), "a line in the new access log")
+    assert "Cannot" not in stunnel.log_text()
