@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,7 +26,8 @@ struct kept {
 struct sink {
 	struct log_file file;
 	unsigned long lost;
-	int why; /* errno of the last loss */
+	int why;      /* errno of the last loss */
+	bool journal; /* it is systemd's journal */
 };
 
 #define NO_SINK                     \
@@ -102,9 +104,18 @@ bool log_flush(void)
 	return log_syslog_flush();
 }
 
-static size_t make_line(char line[static LINE_MAX], const char *id, int level, const char *text)
+/* The journal has times of its own, and takes the level from in front of a line: sd-daemon(3). */
+static size_t make_line(char line[static LINE_MAX], bool journal, const char *id, int level,
+			const char *text)
 {
-	int len = snprintf(line, LINE_MAX, "%s LOG%d[%s]: %s\n", timestamp(), level, id, text);
+	char begin[40];
+	int len;
+
+	if (journal)
+		snprintf(begin, sizeof begin, "<%d>", level);
+	else
+		snprintf(begin, sizeof begin, "%s ", timestamp());
+	len = snprintf(line, LINE_MAX, "%sLOG%d[%s]: %s\n", begin, level, id, text);
 
 	return len > 0 && len < LINE_MAX ? (size_t)len : 0;
 }
@@ -119,15 +130,18 @@ static bool tell_losses(struct sink *sink)
 		return true;
 	snprintf(text, sizeof text, "%lu log line(s) lost: %s (%d)", sink->lost,
 		 strerror(sink->why), sink->why);
-	len = make_line(line, name, LOG_WARNING, text);
+	len = make_line(line, sink->journal, name, LOG_WARNING, text);
 	if (log_file_write(&sink->file, line, len) != len)
 		return false;
 	sink->lost = 0;
 	return true;
 }
 
-static void write_line(struct sink *sink, const char *line, size_t len)
+static void write_line(struct sink *sink, const char *id, int level, const char *text)
 {
+	char line[LINE_MAX];
+	size_t len = make_line(line, sink->journal, id, level, text);
+
 	if (tell_losses(sink) && log_file_write(&sink->file, line, len) == len)
 		return;
 	sink->why = errno;
@@ -150,17 +164,17 @@ static void emit(const char *id, int level, const char *text)
 {
 	const struct log_sinks *to = &current.sinks;
 	char line[LINE_MAX];
-	size_t len;
 
 	if (starting && level <= LOG_ERR && !to->to_stderr)
 		show_error(text);
-	if (to->to_syslog && snprintf(line, sizeof line, "LOG%d[%s]: %s", level, id, text) > 0)
+	/* The journal is who reads /dev/log, too, and would show each line twice. */
+	if (to->to_syslog && !(to->to_stderr && standard_error.journal) &&
+	    snprintf(line, sizeof line, "LOG%d[%s]: %s", level, id, text) > 0)
 		log_syslog_send(level, line);
-	len = make_line(line, id, level, text);
 	if (current.file.file.fd >= 0)
-		write_line(&current.file, line, len);
+		write_line(&current.file, id, level, text);
 	if (to->to_stderr)
-		write_line(&standard_error, line, len);
+		write_line(&standard_error, id, level, text);
 }
 
 static void log_text(int threshold, const char *id, int level, const char *format, va_list ap)
@@ -207,6 +221,26 @@ static void free_state(struct state *s)
 	*s = (struct state){.file = NO_SINK};
 }
 
+/* $JOURNAL_STREAM names the journal's socket, which a child's descriptor need not be any more. */
+static bool is_journal(int fd)
+{
+	const char *told = getenv("JOURNAL_STREAM");
+	char text[64];
+	struct stat st;
+
+	if (!told || fstat(fd, &st) != 0)
+		return false;
+	snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	return !strcmp(told, text);
+}
+
+static int open_standard_error(void)
+{
+	standard_error.journal = is_journal(STDERR_FILENO);
+	return log_file_adopt(&standard_error.file, STDERR_FILENO);
+}
+
 /* 0 or -errno; after an error *s holds nothing. */
 static int make_state(struct state *s, const struct log_sinks *wanted)
 {
@@ -223,7 +257,7 @@ static int make_state(struct state *s, const struct log_sinks *wanted)
 	if (rc == 0 && s->path)
 		rc = log_file_open(&s->file.file, s->root, s->path, wanted->overwrite);
 	if (rc == 0 && wanted->to_stderr && standard_error.file.fd < 0)
-		rc = log_file_adopt(&standard_error.file, STDERR_FILENO);
+		rc = open_standard_error();
 	if (rc != 0)
 		free_state(s);
 	return rc;

@@ -86,13 +86,26 @@ class Syslog:
         return [match[4] for match in matches]
 
 
-def stunnel_with_syslog(config):
+def stunnel_with_syslog(config, kind=Stunnel):
     """The daemon sees a /dev that has nothing but log, and null, which stock opens."""
-    stunnel = Stunnel("syslog = yes\n" + config)
+    stunnel = kind("syslog = yes\n" + config)
     mount = "mount -t tmpfs none /dev && mknod /dev/null c 1 3"
     link = f"ln -s {stunnel.folder}/dev-log /dev/log"
     stunnel.wrapper = ["unshare", "-m", "sh", "-c", f'{mount} && {link} && exec "$@"', "sh"]
     return stunnel
+
+
+class OfJournal(Stunnel):
+    """As systemd starts it: standard error is what JOURNAL_STREAM names, but for the inode's `off`."""
+
+    off = 0
+
+    def environment(self):
+        stream = self.stderr.stat()
+        return {
+            **super().environment(),
+            "JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino + self.off}",
+        }
 
 
 def start_both(start, kind=socket.SOCK_DGRAM, config="debug = warning\nworkers = 1\n"):
@@ -208,3 +221,26 @@ def test_a_patched_stock_writes_lines_of_the_access_log(start):
     own = {name for _, _, name, text in fields if text.endswith("Configuration successful")}
     lines = [(int(priority), name, text) for priority, _, name, text in fields if text[:3] != "LOG"]
     assert [(19 * 8 + 6, *own, f"GET /{n}/%s%n HTTP/1.1") for n in range(3)] == lines
+
+
+@daemon_only
+@pytest.mark.parametrize("off", [0, 1], ids=["journal", "another"])
+def test_the_journal_gets_each_line_once_and_its_level(start, off):
+    """It reads /dev/log as well. The access log's lines are for syslog alone."""
+    backend = start(Recorder())
+    config = "workers = 1\n" + service(backend.port, "accessLog = syslog", FORMAT)
+    stunnel = stunnel_with_syslog(config, OfJournal)
+    stunnel.off = off
+    syslog = start(Syslog(stunnel.folder))
+    syslog.read()
+    start(stunnel)
+    for path in "/first", "/second":  # whose line is behind all that the first one leaves
+        with TlsClient(stunnel.port) as client:
+            client.get(path)
+        stunnel.wait_log("Connection closed", 1 if path == "/first" else 2)
+    wait_for(lambda: any("GET /second" in text for text in syslog.texts()), "the access log")
+    begin = r"\d{4}\.\d\d\.\d\d \S+ LOG[0-7]" if off else r"<([0-7])>LOG\1"
+    lines = stunnel.stderr.read_text().splitlines()
+    assert len(lines) >= len(stunnel.log_text().splitlines()) > 5
+    assert [line for line in lines if not re.match(begin + r"\[\w+\]: ", line)] == []
+    assert any("Connection closed" in text for text in syslog.texts()) == bool(off)
