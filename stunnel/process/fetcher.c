@@ -80,10 +80,8 @@ static void tell(const struct asker *asker, const struct fetched *q)
 }
 
 /* 0 expires at once, here the soonest time that there is; a negative time never does: 0. */
-static int patience(const struct config_section *s)
+static int patience(int seconds)
 {
-	int seconds = s->service.timeout.ocsp;
-
 	return seconds < 0 ? 0 : seconds == 0 ? 1 : seconds;
 }
 
@@ -92,8 +90,12 @@ static void on_work(uv_work_t *work)
 {
 	struct fetched *q = work->data;
 	const struct config_section *s = section_of(q->fetcher, q->service);
+	const struct tls_ocsp_patience seconds = {
+		.each = patience(s->service.timeout.ocsp),
+		.all = patience(s->service.ocsp_seconds),
+	};
 
-	tls_ocsp_ask(tls_ctx_library(s->service.tls), &s->tls.ocsp, q->chain, q->len, patience(s),
+	tls_ocsp_ask(tls_ctx_library(s->service.tls), &s->tls.ocsp, q->chain, q->len, &seconds,
 		     &q->answer);
 }
 
@@ -221,8 +223,8 @@ static void on_staple_work(uv_work_t *work)
 {
 	struct stapling *s = work->data;
 
-	tls_staple_fetch(tls_ctx_library(s->section->service.tls), s->index, patience(s->section),
-			 &s->news);
+	tls_staple_fetch(tls_ctx_library(s->section->service.tls), s->index,
+			 patience(s->section->service.timeout.ocsp), &s->news);
 }
 
 static void on_staple_due(uv_timer_t *timer);

@@ -15,7 +15,6 @@
 #define KEEP_MAX 300	 /* seconds; a revocation is known to all after that */
 #define KEEP_FAILURE 5	 /* seconds until a responder that failed is asked again */
 #define ANSWER_MAX 65536 /* bytes */
-#define CHAIN_MAX 16	 /* certificates */
 
 bool tls_ocsp_flag(const char *name, unsigned *bit)
 {
@@ -85,11 +84,12 @@ size_t tls_ocsp_question(const STACK_OF(X509) * chain,
 {
 	unsigned char *end = question;
 
-	for (int i = 0; i < sk_X509_num(chain) && i < CHAIN_MAX; i++) {
+	for (int i = 0; i < sk_X509_num(chain); i++) {
 		int len = i2d_X509(sk_X509_value(chain, i), NULL);
 
+		/* Half a chain would pass for a whole one. */
 		if (len <= 0 || len > question + TLS_OCSP_QUESTION_MAX - end)
-			break;
+			return 0;
 		i2d_X509(sk_X509_value(chain, i), &end);
 	}
 	return (size_t)(end - question);
@@ -118,9 +118,11 @@ struct inquiry {
 	X509_STORE *store; /* whom to trust */
 	const struct tls_ocsp *ocsp;
 	STACK_OF(X509) * chain; /* leaf, issuer, ... */
+	int depth;		/* in it, of the certificate that is asked about */
 	OCSP_REQUEST *request;
 	OCSP_CERTID *id; /* the request's */
-	int seconds;
+	int seconds;	 /* to wait for one responder; 0: for ever */
+	time_t until;	 /* when all of them are given up; 0: never */
 	struct tls_ocsp_answer *answer;
 	struct tls_ocsp_der *der; /* gets a good answer; NULL: nobody wants it */
 };
@@ -140,9 +142,10 @@ static bool make_request(struct inquiry *q)
 {
 	OCSP_CERTID *id;
 
-	if (sk_X509_num(q->chain) < 2)
+	if (sk_X509_num(q->chain) < q->depth + 2)
 		return false;
-	id = OCSP_cert_to_id(NULL, sk_X509_value(q->chain, 0), sk_X509_value(q->chain, 1));
+	id = OCSP_cert_to_id(NULL, sk_X509_value(q->chain, q->depth),
+			     sk_X509_value(q->chain, q->depth + 1));
 	q->request = OCSP_REQUEST_new();
 	if (!id || !q->request || !OCSP_request_add0_id(q->request, id)) {
 		OCSP_CERTID_free(id);
@@ -172,7 +175,8 @@ static BIO *dial(const struct place *place, time_t deadline)
 }
 
 /* POSTs the request; the body of the answer, or NULL. */
-static BIO *post(struct inquiry *q, const struct place *place, BIO *connection, BIO *body)
+static BIO *post(struct inquiry *q, const struct place *place, int seconds, BIO *connection,
+		 BIO *body)
 {
 	STACK_OF(CONF_VALUE) *headers = NULL;
 	BIO *got = NULL;
@@ -183,17 +187,29 @@ static BIO *post(struct inquiry *q, const struct place *place, BIO *connection, 
 		got = OSSL_HTTP_transfer(NULL, place->host, place->port, place->path, 0, NULL, NULL,
 					 connection, NULL, NULL, NULL, 0, headers,
 					 "application/ocsp-request", body,
-					 "application/ocsp-response", 1, ANSWER_MAX, q->seconds, 0);
+					 "application/ocsp-response", 1, ANSWER_MAX, seconds, 0);
 	sk_CONF_VALUE_pop_free(headers, X509V3_conf_free);
 	return got;
 }
 
-/* The answer, decoded; NULL without one. Blocks, for twice q->seconds at most. */
-static OCSP_RESPONSE *fetch(struct inquiry *q, const struct place *place)
+/* Seconds to wait for the next responder: 0 for ever, negative if there is no time for any. */
+static int seconds_left(const struct inquiry *q)
 {
-	BIO *connection = dial(place, q->seconds != 0 ? time(NULL) + q->seconds : 0);
+	time_t left = q->until - time(NULL);
+
+	if (q->until == 0)
+		return q->seconds;
+	if (left <= 0)
+		return -1;
+	return q->seconds != 0 && q->seconds < left ? q->seconds : (int)left;
+}
+
+/* The answer, decoded; NULL without one. Blocks, for twice that many seconds at most. */
+static OCSP_RESPONSE *fetch(struct inquiry *q, const struct place *place, int seconds)
+{
+	BIO *connection = dial(place, seconds != 0 ? time(NULL) + seconds : 0);
 	BIO *body = BIO_new(BIO_s_mem());
-	BIO *got = connection && body ? post(q, place, connection, body) : NULL;
+	BIO *got = connection && body ? post(q, place, seconds, connection, body) : NULL;
 	OCSP_RESPONSE *response = got ? d2i_OCSP_RESPONSE_bio(got, NULL) : NULL;
 
 	BIO_free(got);
@@ -241,8 +257,10 @@ static void judge_response(struct inquiry *q, OCSP_RESPONSE *response)
 	STACK_OF(X509) *issuers = sk_X509_dup(q->chain);
 	OCSP_BASICRESP *basic = NULL;
 
-	/* With OCSPflag = TRUSTOTHER whatever stands in this list is trusted: not so the peer. */
-	sk_X509_shift(issuers);
+	/* With OCSPflag = TRUSTOTHER whatever stands in this list is trusted: not so the peer,
+	 * nor an intermediate as a witness of itself. */
+	for (int i = 0; i <= q->depth; i++)
+		sk_X509_shift(issuers);
 	if (status != OCSP_RESPONSE_STATUS_SUCCESSFUL)
 		say_why(q, OCSP_response_status_str(status));
 	else if (!(basic = OCSP_response_get1_basic(response)))
@@ -259,14 +277,19 @@ static void judge_response(struct inquiry *q, OCSP_RESPONSE *response)
 
 static void ask_one(struct inquiry *q, const char *url)
 {
+	int seconds = seconds_left(q);
 	struct place place;
 	OCSP_RESPONSE *response;
 
+	if (seconds < 0) {
+		say_why(q, "TIMEOUTocsp exceeded");
+		return;
+	}
 	if (!find_place(url, &place)) {
 		say_why(q, "the responder's URL is not of http");
 		return;
 	}
-	response = fetch(q, &place);
+	response = fetch(q, &place, seconds);
 	if (response)
 		judge_response(q, response);
 	else
@@ -279,13 +302,14 @@ static void ask_one(struct inquiry *q, const char *url)
 
 /* --- asking all of them ----------------------------------------------------------------------- */
 
+/* About one certificate. */
 static void ask_all(struct inquiry *q)
 {
 	STACK_OF(OPENSSL_STRING) *urls =
-		q->ocsp->aia ? X509_get1_ocsp(sk_X509_value(q->chain, 0)) : NULL;
+		q->ocsp->aia ? X509_get1_ocsp(sk_X509_value(q->chain, q->depth)) : NULL;
 
 	snprintf(q->answer->why, sizeof q->answer->why, "no responder is named");
-	if (q->ocsp->url)
+	if (q->ocsp->url && q->depth == 0)
 		ask_one(q, q->ocsp->url);
 	for (int i = 0; i < sk_OPENSSL_STRING_num(urls); i++)
 		if (q->answer->verdict == TLS_OCSP_INCONCLUSIVE)
@@ -368,24 +392,71 @@ void tls_ocsp_read(STACK_OF(X509) * chain, const struct tls_ocsp_der *der,
 
 /* --- the peer's ------------------------------------------------------------------------------- */
 
+/* Whether the certificate names a responder. */
+static bool names_responder(X509 *cert)
+{
+	STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(cert);
+	bool named = sk_OPENSSL_STRING_num(urls) > 0;
+
+	X509_email_free(urls);
+	return named;
+}
+
+static void ask_about(struct inquiry *q)
+{
+	*q->answer = (struct tls_ocsp_answer){.depth = q->depth, .seconds = KEEP_FAILURE};
+	ERR_clear_error();
+	if (make_request(q))
+		ask_all(q);
+	else
+		say_why(q, "the certificate's issuer is not known");
+	OCSP_REQUEST_free(q->request);
+	q->request = NULL;
+}
+
+/* A chain is as good as the worst of it, for the shortest time. */
+static void add_answer(struct tls_ocsp_answer *chain, const struct tls_ocsp_answer *one)
+{
+	int64_t seconds = one->seconds < chain->seconds ? one->seconds : chain->seconds;
+	int64_t valid = one->valid < chain->valid ? one->valid : chain->valid;
+
+	if (one->verdict == TLS_OCSP_REVOKED || chain->verdict == TLS_OCSP_GOOD)
+		*chain = *one;
+	chain->seconds = seconds;
+	chain->valid = valid;
+}
+
+/* The leaf comes first: whoever is slow above it cannot hide that it was revoked. */
+static void ask_about_chain(struct inquiry *q, struct tls_ocsp_answer *answer)
+{
+	struct tls_ocsp_answer one;
+
+	ask_about(q);
+	q->answer = &one;
+	for (q->depth = 1; q->ocsp->aia && q->depth < sk_X509_num(q->chain) - 1; q->depth++) {
+		if (answer->verdict == TLS_OCSP_REVOKED)
+			return;
+		if (!names_responder(sk_X509_value(q->chain, q->depth)))
+			continue;
+		ask_about(q);
+		add_answer(answer, &one);
+	}
+}
+
 void tls_ocsp_ask(const SSL_CTX *ctx, const struct tls_ocsp *ocsp, const unsigned char *question,
-		  size_t len, int seconds, struct tls_ocsp_answer *answer)
+		  size_t len, const struct tls_ocsp_patience *patience,
+		  struct tls_ocsp_answer *answer)
 {
 	struct inquiry q = {
 		.store = SSL_CTX_get_cert_store(ctx),
 		.ocsp = ocsp,
 		.chain = unpack(question, len),
-		.seconds = seconds,
+		.seconds = patience->each,
+		.until = patience->all != 0 ? time(NULL) + patience->all : 0,
 		.answer = answer,
 	};
 
-	*answer = (struct tls_ocsp_answer){.seconds = KEEP_FAILURE};
-	ERR_clear_error();
-	if (make_request(&q))
-		ask_all(&q);
-	else
-		say_why(&q, "the certificate's issuer is not known");
-	OCSP_REQUEST_free(q.request);
+	ask_about_chain(&q, answer);
 	sk_X509_pop_free(q.chain, X509_free);
 	forget_thread();
 }

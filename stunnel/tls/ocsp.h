@@ -16,7 +16,7 @@
 /* Whom to ask whether a peer's certificate was revoked; zeroed: nobody. */
 struct tls_ocsp {
 	const char *url; /* of a responder; NULL: none */
-	bool aia;	 /* the responder that the certificate names is asked as well */
+	bool aia;	 /* the responders that certificates of the chain name are asked as well */
 	bool nonce;
 	unsigned flags; /* of OCSP_basic_verify() */
 };
@@ -32,6 +32,7 @@ enum tls_ocsp_verdict {
 /* What came of a question. */
 struct tls_ocsp_answer {
 	enum tls_ocsp_verdict verdict;
+	int depth;	       /* in the chain, of the certificate that the verdict is about */
 	int64_t seconds;       /* for which it may be kept */
 	int64_t valid;	       /* seconds until its end; 0: it names none */
 	char why[TLS_WHY_MAX]; /* of TLS_OCSP_INCONCLUSIVE */
@@ -46,7 +47,7 @@ bool tls_ocsp_is_url(const char *url);
 struct ssl_ctx_st;
 struct stack_st_X509;
 
-/* The verified chain of a peer, packed; its length. */
+/* The verified chain of a peer, packed; its length, 0 if it is too long. */
 size_t tls_ocsp_question(const struct stack_st_X509 *chain,
 			 unsigned char question[static TLS_OCSP_QUESTION_MAX]);
 
@@ -70,12 +71,20 @@ void tls_ocsp_read(struct stack_st_X509 *chain, const struct tls_ocsp_der *der,
 /* Whether it is an answer at all. */
 bool tls_ocsp_is_response(const struct tls_ocsp_der *der);
 
+/* How long responders are waited for, in seconds; 0: for ever. */
+struct tls_ocsp_patience {
+	int each; /* for one of them */
+	int all;  /* until no further one is asked */
+};
+
 /*
- * Asks the responders that `ocsp` and the certificate name, one after the other, until one gives a
- * conclusive answer that the context trusts. Waits for each as many seconds; 0: for ever.
+ * Asks about each certificate of the chain but the root: the leaf's responders are those that
+ * `ocsp` and the leaf name, an intermediate's those that it names itself. Each is asked one after
+ * the other until one gives a conclusive answer that the context trusts. A chain is good if all of
+ * it is, and an intermediate without a responder does not count.
  */
 void tls_ocsp_ask(const struct ssl_ctx_st *ctx, const struct tls_ocsp *ocsp,
-		  const unsigned char *question, size_t len, int seconds,
-		  struct tls_ocsp_answer *answer);
+		  const unsigned char *question, size_t len,
+		  const struct tls_ocsp_patience *patience, struct tls_ocsp_answer *answer);
 
 #endif

@@ -40,16 +40,22 @@ void tls_verify_name(const X509_NAME *name, char *text, size_t size)
 	BIO_free(bio);
 }
 
-/* Logs "WHAT at depth=N: SUBJECT" of the certificate that is being verified. */
-static void say_certificate(const struct tls_judge *judge, int level, const char *what,
-			    X509_STORE_CTX *store)
+/* Logs "WHAT at depth=N: SUBJECT". */
+static void say_subject(const struct tls_judge *judge, int level, const char *what,
+			const X509 *cert, int depth)
 {
 	char subject[SUBJECT_MAX + 1];
 
-	tls_verify_name(X509_get_subject_name(X509_STORE_CTX_get_current_cert(store)), subject,
-			sizeof subject);
-	say(judge, level, "%s at depth=%d: %s", what, X509_STORE_CTX_get_error_depth(store),
-	    subject);
+	tls_verify_name(X509_get_subject_name(cert), subject, sizeof subject);
+	say(judge, level, "%s at depth=%d: %s", what, depth, subject);
+}
+
+/* Likewise of the certificate that is being verified. */
+static void say_certificate(const struct tls_judge *judge, int level, const char *what,
+			    X509_STORE_CTX *store)
+{
+	say_subject(judge, level, what, X509_STORE_CTX_get_current_cert(store),
+		    X509_STORE_CTX_get_error_depth(store));
 }
 
 /* Whether a trusted certificate has the leaf's subject and key. */
@@ -138,11 +144,9 @@ static bool is_acceptable(const struct tls_judge *judge, X509_STORE_CTX *store)
 }
 
 /* Else the error is set that makes OpenSSL send the alert that stock's peer gets. */
-static bool is_not_revoked(const struct tls_judge *judge, X509_STORE_CTX *store)
+static bool is_good(const struct tls_judge *judge, const struct tls_ocsp_answer *answer,
+		    X509_STORE_CTX *store)
 {
-	const struct tls_ocsp_answer *answer =
-		tls_inquiry_make(judge->inquiry, judge->owner, X509_STORE_CTX_get0_chain(store));
-
 	switch (answer->verdict) {
 	case TLS_OCSP_GOOD:
 		say(judge, LOG_NOTICE, "OCSP: Accepted (good)");
@@ -161,6 +165,20 @@ static bool is_not_revoked(const struct tls_judge *judge, X509_STORE_CTX *store)
 	}
 	say(judge, LOG_ERR, "OCSP: Rejected (OCSPrequire = yes)");
 	X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+	return false;
+}
+
+/* Asks about the whole chain, when the leaf is being verified. */
+static bool is_not_revoked(const struct tls_judge *judge, X509_STORE_CTX *store)
+{
+	const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+	const struct tls_ocsp_answer *answer =
+		tls_inquiry_make(judge->inquiry, judge->owner, chain);
+
+	if (is_good(judge, answer, store))
+		return true;
+	say_subject(judge, LOG_WARNING, "Rejected by OCSP", sk_X509_value(chain, answer->depth),
+		    answer->depth);
 	return false;
 }
 
@@ -184,10 +202,8 @@ static int judge_certificate(int ok, const struct tls_judge *judge, X509_STORE_C
 		say_certificate(judge, LOG_WARNING, "Rejected by CERT", store);
 		return 0;
 	}
-	if (depth == 0 && bits & TLS_VERIFY_ASK && !is_not_revoked(judge, store)) {
-		say_certificate(judge, LOG_WARNING, "Rejected by OCSP", store);
+	if (depth == 0 && bits & TLS_VERIFY_ASK && !is_not_revoked(judge, store))
 		return 0;
-	}
 	say_certificate(judge, depth == 0 ? LOG_NOTICE : LOG_INFO, "Certificate accepted", store);
 	return 1;
 }

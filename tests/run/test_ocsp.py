@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from certs import LEAF_NAMES, _issue, certificates, client_certificates
+from certs import LEAF_NAMES, ROOT_NAMES, _issue, _join, certificates, client_certificates
 from peers import BINARY, Program, Stunnel, daemon_only, free_port, listening_ports, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient, client_context
@@ -64,16 +64,16 @@ class Responder(Program):
 
     name = "ocsp"
 
-    def __init__(self, *options, signer="root", port=None, rows=ROWS, preload=None):
+    def __init__(self, *options, signer="root", ca="root", port=None, rows=ROWS, preload=None):
         super().__init__()
         self.port = port or free_port()
-        self.options, self.signer, self.preload = options, signer, preload
+        self.options, self.signer, self.ca, self.preload = options, signer, ca, preload
         (self.folder / "index").write_text(rows)
 
     def command(self):
         folder = pki()
         command = ["openssl", "ocsp", "-port", str(self.port), "-index", f"{self.folder}/index"]
-        command += ["-CA", f"{folder}/root.pem", "-rsigner", f"{folder}/{self.signer}.pem"]
+        command += ["-CA", f"{folder}/{self.ca}.pem", "-rsigner", f"{folder}/{self.signer}.pem"]
         return [*command, "-rkey", f"{folder}/{self.signer}.key", *self.options]
 
     def environment(self):
@@ -89,6 +89,20 @@ class Responder(Program):
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}/"
+
+
+def chain(name, serial, leaf_port, middle_port):
+    """A good certificate and its intermediate of that serial, whose ports of responders may be None."""
+    folder = pki()
+
+    def aia(port):
+        return [f"authorityInfoAccess=OCSP;URI:http://127.0.0.1:{port}/ocsp"] if port else []
+
+    _issue(folder, "between", f"/CN={name}", [*ROOT_NAMES, *aia(middle_port)], "root", "-set_serial", serial)
+    leaf = [*LEAF_NAMES, *aia(leaf_port)]
+    _issue(folder, "ocsp-below", "/CN=ocsp-below", leaf, "between", "-set_serial", "0x11")
+    _join(folder, "ocsp-below", "ocsp-below", "between", "root")
+    return "ocsp-below"
 
 
 VERIFY = ["verifyChain = yes", "CAfile = {pki}/root.pem"]
@@ -163,6 +177,45 @@ def test_responder_of_the_certificate_is_asked_if_the_first_one_fails(start, fro
     stunnel = front(backend, *verifying(f"OCSP = http://127.0.0.1:{free_port()}/", "OCSPaia = yes"))
     assert gets_in(stunnel, backend, aia_certificate("ocsp-good", responder.port))
     assert not gets_in(stunnel, backend, aia_certificate("ocsp-revoked", responder.port))
+
+
+CHAINS = {
+    "good": ("0x11", "up", True, True),
+    "revoked": ("0x22", "up", True, False),
+    "down": ("0x11", "down", True, False),
+    "down, none is required": ("0x11", "down", False, True),
+    "revoked, none is required": ("0x22", "up", False, False),
+    "not named": ("0x11", "none", True, True),
+}
+
+
+@pytest.mark.parametrize("case", CHAINS)
+def test_intermediate(start, both, case):
+    """Each certificate but the root is asked about, of the responder that it names."""
+    serial, state, required, let_in = CHAINS[case]
+    backend, root = start(Recorder()), start(Responder())
+    below = Responder(signer="between", ca="between")
+    ports = {"up": root.port, "down": free_port(), "none": None}
+    cert = chain("between", serial, below.port, ports[state])
+    start(below)
+    options = verifying("OCSPaia = yes")
+    if required:
+        stunnels = both(backend, *options)
+    else:
+        stunnels = [start(Stunnel(service(backend.port, *options, "OCSPrequire = no")))]
+    for stunnel in stunnels:
+        assert gets_in(stunnel, backend, cert) == let_in
+        if not let_in:
+            stunnel.wait_log("Rejected by OCSP at depth=1: CN=between")
+
+
+def test_configured_responder_is_asked_about_the_leaf_alone(start, front):
+    """The intermediate, which was revoked, names nobody."""
+    backend, below = start(Recorder()), Responder(signer="between", ca="between")
+    cert = chain("between", "0x22", None, None)
+    start(below)
+    stunnel = front(backend, *verifying(f"OCSP = {below.url}", "OCSPaia = yes"))
+    assert gets_in(stunnel, backend, cert)
 
 
 def test_responder_that_is_down_and_comes_back(start, front):
