@@ -3,11 +3,21 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 import help_page
-from peers import BINARY, Stock, beside_stock, daemon_only, free_port, stock_before, stock_since
+from peers import (
+    BINARY,
+    Stock,
+    as_root,
+    beside_stock,
+    daemon_only,
+    free_port,
+    stock_before,
+    stock_since,
+)
 
 
 def run(*arguments):
@@ -22,6 +32,23 @@ def test_version(option):
     assert done.returncode == (1 if stock_before(5, 28) else 0)
     assert re.search(r"stunnel [0-9.]+ on \S+ platform", done.stderr)
     assert re.search(r"Compiled(/running)? +with OpenSSL", done.stderr)
+
+
+@daemon_only
+@as_root
+def test_without_an_argument_the_default_file_is_read(tmp_path):
+    """It lies where the package put it: in a file system of this test's own."""
+    missing = re.search(r'configuration file name "(.*)"', run("-test").stderr)
+    if not missing:
+        pytest.skip("there is one on this machine")
+    path = Path(missing[1])
+    (tmp_path / "own").write_text("surprise = 1\n")
+    there = next(folder for folder in path.parents if folder.exists())
+    place = f"mount -t tmpfs none {there} && mkdir -p {path.parent} && cp {tmp_path}/own {path}"
+    command = ["unshare", "-m", "sh", "-c", f'{place} && exec "$@"', "sh", BINARY]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert re.search(r'1: "surprise = 1": Specified option name is not valid', done.stderr)
 
 
 @daemon_only
