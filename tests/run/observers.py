@@ -296,6 +296,8 @@ const options = { insecureHTTPParser: true, requireHostHeader: false, maxHeaderS
     keepAliveTimeout: 60000 };
 const server = http.createServer(options, (request, response) => {
     report(request.socket, 204, request.rawHeaders, `${request.method} ${request.url}`);
+    // Node 20 answers nothing to what it cannot parse behind an Upgrade that it did not take.
+    if (request.headers.upgrade) response.shouldKeepAlive = false;
     request.resume();
     request.on('end', () => response.writeHead(204).end());
     request.on('error', () => {});
