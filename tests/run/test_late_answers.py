@@ -58,7 +58,7 @@ def test_no_answer(start, mode, begun):
 
 def test_a_second_request(start):
     """It is idempotent and not the first one: but a backend that hangs gets it once."""
-    stunnel, backend = start_late(start, saying(OK))
+    stunnel, backend = start_late(start, saying(OK), seconds=3)
     with TlsClient(stunnel.port) as client:
         assert client.get("/1").status == 200
         client.send(GET % 2)
@@ -76,7 +76,7 @@ def test_what_is_refused_behind_it_is_not_answered(start, mode):
 
 
 def test_requests_of_a_pipeline_wait_for_one_another(start):
-    stunnel, _ = start_late(start, saying(OK), "httpKeepAlive = both")
+    stunnel, _ = start_late(start, saying(OK), "httpKeepAlive = both", seconds=3)
     with TlsClient(stunnel.port) as client:
         client.send(GET % 1 + GET % 2 + GET % 3)
         assert client.response().status == 200
