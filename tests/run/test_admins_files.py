@@ -216,8 +216,8 @@ def test_clients_see_what_they_see_of_stock(start, files, tmp_path_factory, path
     seen = []
     for kind in AdminsStock, AdminsStunnel:
         folder = tmp_path_factory.mktemp("admin")
-        for place in folder, folder.parent:
-            place.chmod(0o755)
+        for readable in folder, folder.parent:
+            readable.chmod(0o755)
         file = File(path.read_text(), folder, files)
         start_backends(start, file)
         daemon = kind(file.text)

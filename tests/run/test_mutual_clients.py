@@ -14,16 +14,16 @@ from test_ocsp import Responder, pki
 
 pytestmark = daemon_only
 
-# What a client shows, and whether it gets in; `listed` is what the service is for.
-SHOWN = {
+# Certificates of peers, and which of them are trusted with a CRL and a responder.
+TRUSTED = {
     "ocsp-good": True,
     "ocsp-revoked": False,
     "ocsp-unknown": False,
     "revoked": False,
     "expired": False,
     "stranger": False,
-    "none": False,
 }
+SHOWN = {**TRUSTED, "none": False}  # by clients, and whether they get in
 JAVA = Path(__file__).parent / "apps/MutualClient.java"
 
 

@@ -9,7 +9,7 @@ import pytest
 from certs import client_certificates
 from peers import Program, daemon_only, free_port
 from test_client_mode import ask
-from test_mutual_clients import store
+from test_mutual_clients import TRUSTED, store
 from test_ocsp import Responder, pki
 
 pytestmark = daemon_only
@@ -77,17 +77,6 @@ def ports(start, program, names):
     return {name: start(kind(name)).port for name in names}
 
 
-# What a server shows, and whether it is trusted.
-SHOWN = {
-    "ocsp-good": True,
-    "ocsp-revoked": False,
-    "ocsp-unknown": False,
-    "revoked": False,
-    "expired": False,
-    "stranger": False,
-}
-
-
 @pytest.mark.parametrize("program", ["openssl", "gnutls-serv", "java"])
 def test_certificates_of_servers(start, both, program):
     if not shutil.which(program):
@@ -95,9 +84,9 @@ def test_certificates_of_servers(start, both, program):
     responder = start(Responder())
     own = [f"cert = {pki()}/signed.pem", f"key = {pki()}/signed.key", f"CRLfile = {pki()}/crl.pem"]
     trust = ["verifyChain = yes", f"CAfile = {pki()}/root.pem", f"OCSP = {responder.url}"]
-    for name, port in ports(start, program, SHOWN).items():
+    for name, port in ports(start, program, TRUSTED).items():
         for daemon in both(port, "client = yes", *own, *trust):
-            assert (b" 200 " in ask(daemon.port, REQUEST)) == SHOWN[name], (name, daemon)
+            assert (b" 200 " in ask(daemon.port, REQUEST)) == TRUSTED[name], (name, daemon)
 
 
 @pytest.mark.parametrize("server", [OpensslServer, GnutlsServer])
