@@ -201,14 +201,14 @@ static bool is_id(size_t len)
 	return len != 0 && len <= TLS_CACHE_ID_MAX;
 }
 
-void tls_cache_put(struct tls_cache *c, const unsigned char *id, size_t id_len, int64_t until,
+bool tls_cache_put(struct tls_cache *c, const unsigned char *id, size_t id_len, int64_t until,
 		   const unsigned char *session, size_t len)
 {
 	struct bucket *b = bucket_of(c, id, id_len);
 	struct entry *e;
 
 	if (!is_id(id_len) || len == 0 || len > c->bytes || !lock(c, b))
-		return;
+		return false;
 	e = find(c, b, id, id_len);
 	if (!e)
 		e = oldest(c, b);
@@ -219,6 +219,7 @@ void tls_cache_put(struct tls_cache *c, const unsigned char *id, size_t id_len, 
 	e->until = until;
 	e->id_len = (uint32_t)id_len;
 	pthread_mutex_unlock(&b->lock);
+	return true;
 }
 
 size_t tls_cache_get(struct tls_cache *c, const unsigned char *id, size_t id_len, int64_t now,
@@ -239,15 +240,16 @@ size_t tls_cache_get(struct tls_cache *c, const unsigned char *id, size_t id_len
 	return len;
 }
 
-void tls_cache_remove(struct tls_cache *c, const unsigned char *id, size_t id_len)
+bool tls_cache_remove(struct tls_cache *c, const unsigned char *id, size_t id_len)
 {
 	struct bucket *b = bucket_of(c, id, id_len);
 	struct entry *e;
 
 	if (!is_id(id_len) || !lock(c, b))
-		return;
+		return false;
 	e = find(c, b, id, id_len);
 	if (e)
 		clear(c, b, e);
 	pthread_mutex_unlock(&b->lock);
+	return true;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "tls/cache.h"
 #include "tls/clock.h"
@@ -17,10 +18,12 @@
 #define CACHE_NAME "]staples"
 #define CACHE_SIZE 1024
 
-#define OWN_MAX 8	 /* certificates of a service; OpenSSL has one a kind of key */
-#define AGAIN_MAX 3600	 /* seconds between two questions about a good certificate */
-#define AGAIN_FAILURE 60 /* seconds, after a question that brought no good answer */
-#define UNTOLD_LIFE 600	 /* seconds that an answer counts which names no end */
+#define OWN_MAX 8	    /* certificates of a service; OpenSSL has one a kind of key */
+#define AGAIN_MAX 3600	    /* seconds between two questions about a good certificate */
+#define AGAIN_FAILURE 60    /* seconds, after a question that brought no good answer */
+#define UNTOLD_LIFE 600	    /* seconds that an answer counts which names no end */
+#define KEEP_TRIES 200	    /* to put an answer into the cache */
+#define KEEP_PAUSE 10000000 /* nanoseconds between two */
 
 /* A certificate of ours whose issuer is known. */
 struct own {
@@ -97,14 +100,32 @@ static int64_t life_of(const struct tls_ocsp_answer *answer)
 }
 
 /* An answer that proves nothing leaves an older one, which has an end of its own. */
-static void keep(const struct staples *s, const struct own *own,
-		 const struct tls_ocsp_answer *answer, const struct tls_ocsp_der *der)
+static bool try_to_keep(const struct staples *s, const struct own *own,
+			const struct tls_ocsp_answer *answer, const struct tls_ocsp_der *der)
 {
 	if (answer->verdict == TLS_OCSP_GOOD)
-		tls_cache_put(s->cache, own->id, sizeof own->id,
-			      tls_clock_seconds() + life_of(answer), der->p, der->len);
-	else if (answer->verdict == TLS_OCSP_REVOKED)
-		tls_cache_remove(s->cache, own->id, sizeof own->id);
+		return tls_cache_put(s->cache, own->id, sizeof own->id,
+				     tls_clock_seconds() + life_of(answer), der->p, der->len);
+	if (answer->verdict == TLS_OCSP_REVOKED)
+		return tls_cache_remove(s->cache, own->id, sizeof own->id);
+	return true;
+}
+
+/*
+ * The cache waits for no lock, since a handshake can do without a staple. Who brings an answer
+ * does: the next may be an hour away, and the staple of a certificate that was revoked must go.
+ */
+static bool keep(const struct staples *s, const struct own *own,
+		 const struct tls_ocsp_answer *answer, const struct tls_ocsp_der *der)
+{
+	const struct timespec pause = {.tv_nsec = KEEP_PAUSE};
+
+	for (int i = 0; i < KEEP_TRIES; i++) {
+		if (try_to_keep(s, own, answer, der))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
 }
 
 size_t tls_staple_count(const SSL_CTX *ctx)
@@ -123,7 +144,8 @@ void tls_staple_fetch(const SSL_CTX *ctx, size_t index, int seconds, struct tls_
 	tls_verify_name(X509_get_subject_name(sk_X509_value(own->chain, 0)), news->about,
 			sizeof news->about);
 	tls_ocsp_fetch(own->chain, seconds, &news->answer, &der);
-	keep(s, own, &news->answer, &der);
+	if (!keep(s, own, &news->answer, &der) && news->answer.verdict == TLS_OCSP_GOOD)
+		news->answer = (struct tls_ocsp_answer){.why = "there is no place for it"};
 	news->again = AGAIN_FAILURE;
 	if (news->answer.verdict == TLS_OCSP_GOOD)
 		news->again = life_of(&news->answer) / 2 < AGAIN_MAX ? life_of(&news->answer) / 2

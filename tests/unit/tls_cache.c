@@ -24,14 +24,14 @@ static struct id id_of(unsigned number)
 	return id;
 }
 
-/* A session of that many bytes, all of which tell the number. */
-static void put(struct tls_cache *c, unsigned number, int64_t until, size_t len)
+/* A session of that many bytes, all of which tell the number; whether it is kept. */
+static bool put(struct tls_cache *c, unsigned number, int64_t until, size_t len)
 {
 	unsigned char session[2 * TLS_CACHE_BYTES_MAX];
 	struct id id = id_of(number);
 
 	memset(session, (int)(number % 251), sizeof session);
-	tls_cache_put(c, id.bytes, sizeof id.bytes, until, session, len);
+	return tls_cache_put(c, id.bytes, sizeof id.bytes, until, session, len);
 }
 
 static size_t get(struct tls_cache *c, unsigned number, int64_t now)
@@ -65,7 +65,7 @@ static void test_removed_session_is_gone(void **state)
 	(void)state;
 	put(c, 1, NOW + 5, 50);
 	put(c, 2, NOW + 5, 50);
-	tls_cache_remove(c, id.bytes, sizeof id.bytes);
+	assert_true(tls_cache_remove(c, id.bytes, sizeof id.bytes));
 	assert_int_equal(get(c, 1, NOW), 0);
 	assert_int_equal(get(c, 2, NOW), 50);
 	tls_cache_drop(c);
@@ -77,7 +77,7 @@ static void test_what_does_not_fit_is_not_kept(void **state)
 	unsigned char id[TLS_CACHE_ID_MAX + 1] = {1};
 
 	(void)state;
-	put(c, 1, NOW + 5, 101);
+	assert_false(put(c, 1, NOW + 5, 101));
 	assert_int_equal(get(c, 1, NOW), 0);
 	tls_cache_put(c, id, sizeof id, NOW + 5, id, sizeof id);
 	assert_int_equal(tls_cache_get(c, id, sizeof id, NOW, found), 0);
@@ -184,6 +184,7 @@ static void test_stopped_worker_stops_nobody(void **state)
 {
 	struct tls_cache *c = tls_cache_hold("a", 100, TLS_CACHE_BYTES_MAX);
 	unsigned missed = 0;
+	bool kept;
 
 	(void)state;
 	for (unsigned round = 0; round < 100; round++) {
@@ -193,8 +194,9 @@ static void test_stopped_worker_stops_nobody(void **state)
 		usleep(500);
 		kill(pid, SIGSTOP);
 		waitpid(pid, NULL, WUNTRACED);
-		put(c, 1000, NOW + 100, 77);
-		missed += get(c, 1000, NOW) != 77;
+		kept = put(c, 1000, NOW + 100, 77);
+		assert_int_equal(get(c, 1000, NOW), kept ? 77 : 0);
+		missed += !kept;
 		end_worker(pid);
 	}
 	assert_true(missed < 100);
