@@ -420,8 +420,12 @@ def listened_on(port):
 
 
 def open_files(pid):
-    folder = Path(f"/proc/{pid}/fd")
-    return {os.readlink(link) for link in folder.iterdir()}
+    """A descriptor may be closed between the listing and the look at it."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.readlink(link))
+    return found
 
 
 def secret():
