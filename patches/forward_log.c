@@ -63,6 +63,21 @@ static void write_line(void *owner, struct exchanges *all, const struct exchange
 	str_free(out.p);
 }
 
+/* Stock has connected long before; how long that took it does not tell. */
+static void tell_backend(CLI *c)
+{
+	SOCKADDR_UNION addr;
+	socklen_t len = sizeof addr;
+	char *text;
+
+	if (!c->remote_fd.is_socket || getpeername(c->remote_fd.fd, &addr.sa, &len) ||
+	    len <= sizeof addr.sa.sa_family) /* a program has no address */
+		return;
+	text = s_ntop(&addr, len);
+	exchange_connected(&c->forward->exchanges, span_of(text, strlen(text)));
+	str_free(text);
+}
+
 static void say_lost(void *owner)
 {
 	(void)owner;
@@ -78,8 +93,11 @@ void forward_log_begin(CLI *c)
 	struct forward_options *o = c->opt->forward;
 	struct forward *f = c->forward;
 
-	if (o->log[0])
-		exchange_begin(&f->exchanges, &o->log_format, &sink, o, &f->h1);
+	if (!o->log[0])
+		return;
+	exchange_begin(&f->exchanges, &o->log_format, &sink, o, &f->h1,
+		       span_of(c->opt->servname, strlen(c->opt->servname)));
+	tell_backend(c);
 #else
 	(void)c;
 #endif

@@ -142,9 +142,9 @@ static void say_lost(void *owner)
 	log_main(LOG_ERR, "Out of memory: access log lines are lost");
 }
 
-void access_begin(struct exchanges *all, struct access_log *log, struct h1 *h1)
+void access_begin(struct exchanges *all, struct access_log *log, struct h1 *h1, const char *service)
 {
 	static const struct exchange_sink sink = {write_line, say_lost};
 
-	exchange_begin(all, &log->format, &sink, log, h1);
+	exchange_begin(all, &log->format, &sink, log, h1, span_of(service, strlen(service)));
 }

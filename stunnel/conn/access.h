@@ -33,8 +33,9 @@ struct access_log {
 	struct exchange_format format;
 };
 
-/* Logs a connection's requests from here on; log and h1 must outlive *all. */
-void access_begin(struct exchanges *all, struct access_log *log, struct h1 *h1);
+/* Logs a connection's requests from here on; all pointers must outlive *all. */
+void access_begin(struct exchanges *all, struct access_log *log, struct h1 *h1,
+		  const char *service);
 
 /* --- lists of destinations -------------------------------------------------------------------- */
 

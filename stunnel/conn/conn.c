@@ -389,6 +389,7 @@ bool conn_back_follow(struct conn *c, const struct step *const *plan)
 	if (!b)
 		return false;
 	b->names.wait = (struct waiting){.wake = on_names, .owner = c};
+	exchange_connecting(&c->exchanges);
 	c->back = b;
 	c->relay.end[RELAY_BACK] = &b->end;
 	return true;

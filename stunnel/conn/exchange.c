@@ -6,6 +6,9 @@
 
 #include "core/http.h"
 
+#define TEXTS_MAX \
+	(TEMPLATE_REQUEST_MAX + TEMPLATE_REFERER_MAX + TEMPLATE_AGENT_MAX + TEMPLATE_HOST_MAX)
+
 struct exchange {
 	struct exchange *next;
 	uint64_t number;
@@ -13,8 +16,10 @@ struct exchange {
 	uint64_t begin, first_byte, end; /* microseconds of the monotonic clock; 0: not yet */
 	int status;
 	uint64_t bytes;
-	size_t line_len, referer_len, agent_len;
-	char text[]; /* request line, Referer, User-Agent */
+	bool refused; /* no backend has seen it */
+	uint64_t connect;
+	size_t line_len, referer_len, agent_len, host_len;
+	char text[]; /* request line, Referer, User-Agent, Host */
 };
 
 /* --- formats ---------------------------------------------------------------------------------- */
@@ -31,7 +36,8 @@ static const struct format {
 		 "\"first_byte\":%{time_first_byte},\"total\":%{time_total},"
 		 "\"tls_version\":\"%{tls_version}\",\"tls_cipher\":\"%{tls_cipher}\","
 		 "\"sni\":\"%{sni}\",\"session_reused\":%{session_reused},"
-		 "\"request_id\":\"%{request_id}\"}"},
+		 "\"request_id\":\"%{request_id}\",\"service\":\"%{service}\","
+		 "\"host\":\"%{host}\",\"backend\":\"%{backend}\",\"connect\":%{time_connect}}"},
 };
 
 const char *exchange_format(struct exchange_format *format, const char *text)
@@ -99,16 +105,21 @@ void exchange_put(struct exchanges *all, const struct exchange *r, struct out *o
 {
 	char iso[40];
 	const char *referer = r->text + r->line_len, *agent = referer + r->referer_len;
+	const struct exchange_back *back = &all->back;
 	const struct template_exchange exchange = {
 		.request_line = span_of(r->text, r->line_len),
 		.referer = span_of(referer, r->referer_len),
 		.user_agent = span_of(agent, r->agent_len),
+		.host = span_of(agent + r->agent_len, r->host_len),
+		.service = all->service,
+		.backend = r->refused ? span_of(NULL, 0) : span_of(back->text, back->len),
 		.time = clf_time(all, &r->time),
 		.iso_time = iso_time(&r->time, iso),
 		.status = r->status,
 		.bytes = r->bytes,
 		.first_byte = r->first_byte != 0 ? r->first_byte - r->begin : 0,
 		.total = r->end - r->begin,
+		.connect = r->connect,
 	};
 	const struct template_source from = {all->h1->facts, NULL, &exchange, r->number,
 					     all->format->place};
@@ -143,13 +154,19 @@ static void give_up(struct exchanges *all)
 	all->format = NULL;
 }
 
-static void add(struct exchanges *all, struct span line, struct span referer, struct span agent)
-{
-	size_t room = line.len + referer.len + agent.len;
-	struct exchange *r;
+/* What a request says of itself. */
+struct told {
+	struct span line, referer, agent, host;
+};
 
-	if (room > TEMPLATE_REQUEST_MAX + TEMPLATE_REFERER_MAX + TEMPLATE_AGENT_MAX)
-		room = TEMPLATE_REQUEST_MAX + TEMPLATE_REFERER_MAX + TEMPLATE_AGENT_MAX;
+static void add(struct exchanges *all, const struct told *told, bool refused)
+{
+	size_t room = told->line.len + told->referer.len + told->agent.len + told->host.len;
+	struct exchange *r;
+	char *p;
+
+	if (room > TEXTS_MAX)
+		room = TEXTS_MAX;
 	r = calloc(1, sizeof *r + room);
 	if (!r) {
 		give_up(all);
@@ -158,27 +175,31 @@ static void add(struct exchanges *all, struct span line, struct span referer, st
 	r->number = all->h1->requests + 1;
 	r->begin = now();
 	clock_gettime(CLOCK_REALTIME, &r->time);
-	r->line_len = keep(r->text, line, TEMPLATE_REQUEST_MAX);
-	r->referer_len = keep(r->text + r->line_len, referer, TEMPLATE_REFERER_MAX);
-	r->agent_len = keep(r->text + r->line_len + r->referer_len, agent, TEMPLATE_AGENT_MAX);
+	r->refused = refused;
+	p = r->text;
+	p += r->line_len = keep(p, told->line, TEMPLATE_REQUEST_MAX);
+	p += r->referer_len = keep(p, told->referer, TEMPLATE_REFERER_MAX);
+	p += r->agent_len = keep(p, told->agent, TEMPLATE_AGENT_MAX);
+	r->host_len = keep(p, told->host, TEMPLATE_HOST_MAX);
 	*all->last = r;
 	all->last = &r->next;
 }
 
-static struct span value_of(const struct h1_head *head, struct span name)
-{
-	for (size_t i = 0; i < head->count; i++)
-		if (head->field[i].id == HTTP_OTHER && http_equal(head->field[i].name, name))
-			return head->field[i].value;
-	return span_of(NULL, 0);
-}
-
 static void on_request(void *owner, struct span line, const struct h1_head *head)
 {
-	const struct span none = {0};
+	struct told told = {.line = line};
 
-	add(owner, line, head ? value_of(head, SPAN("Referer")) : none,
-	    head ? value_of(head, SPAN("User-Agent")) : none);
+	for (size_t i = head ? head->count : 0; i-- > 0;) {
+		const struct h1_field *field = &head->field[i];
+
+		if (field->id == HTTP_HOST_FIELD)
+			told.host = field->value;
+		else if (field->id == HTTP_OTHER && http_equal(field->name, SPAN("Referer")))
+			told.referer = field->value;
+		else if (field->id == HTTP_OTHER && http_equal(field->name, SPAN("User-Agent")))
+			told.agent = field->value;
+	}
+	add(owner, &told, !head);
 }
 
 static void on_response(void *owner, int status)
@@ -197,6 +218,10 @@ static void finish_first(struct exchanges *all)
 	struct exchange *r = all->first;
 
 	r->end = now();
+	if (!r->refused) { /* those behind it find the connection open */
+		r->connect = all->back.connect;
+		all->back.connect = 0;
+	}
 	if (all->format)
 		all->sink->done(all->owner, all, r);
 	all->first = r->next;
@@ -216,22 +241,46 @@ static void on_done(void *owner, uint64_t bytes)
 }
 
 void exchange_begin(struct exchanges *all, const struct exchange_format *format,
-		    const struct exchange_sink *sink, void *owner, struct h1 *h1)
+		    const struct exchange_sink *sink, void *owner, struct h1 *h1,
+		    struct span service)
 {
 	static const struct h1_watch watch = {on_request, on_response, on_done};
 
-	*all = (struct exchanges){.format = format, .h1 = h1, .sink = sink, .owner = owner};
+	*all = (struct exchanges){.format = format,
+				  .h1 = h1,
+				  .sink = sink,
+				  .owner = owner,
+				  .service = service,
+				  .back = all->back};
+	if (all->service.len > TEMPLATE_SERVICE_MAX)
+		all->service.len = TEMPLATE_SERVICE_MAX;
 	all->last = &all->first;
 	h1->watch = &watch;
 	h1->watch_owner = all;
+}
+
+void exchange_connecting(struct exchanges *all)
+{
+	all->back = (struct exchange_back){.since = now()};
+}
+
+void exchange_connected(struct exchanges *all, struct span address)
+{
+	struct exchange_back *back = &all->back;
+
+	back->len = keep(back->text, address, sizeof back->text);
+	back->connect = back->since != 0 ? now() - back->since : 0;
 }
 
 void exchange_answer(struct exchanges *all, enum error error)
 {
 	if (!all->format)
 		return;
-	if (!all->first) /* a head that did not come to its end */
-		add(all, span_of(NULL, 0), span_of(NULL, 0), span_of(NULL, 0));
+	if (!all->first) { /* a head that did not come to its end */
+		const struct told nothing = {0};
+
+		add(all, &nothing, true);
+	}
 	if (!all->first)
 		return;
 	on_response(all, errors_info[error].status);

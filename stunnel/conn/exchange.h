@@ -45,21 +45,41 @@ struct exchange_sink {
 	void (*lost)(void *owner);
 };
 
+/* The other end, as far as exchanges tell of it. Zeroed: nothing is known. */
+struct exchange_back {
+	uint64_t since;	  /* microseconds of the monotonic clock: when it was wanted; 0: unknown */
+	uint64_t connect; /* microseconds until it was there, for the next request; 0: none */
+	size_t len;
+	char text[TEMPLATE_BACKEND_MAX]; /* its address */
+};
+
 /* The exchanges of one connection. Zeroed: none is logged, and exchange_end() has nothing to do. */
 struct exchanges {
 	const struct exchange_format *format;
 	struct h1 *h1;
 	const struct exchange_sink *sink;
 	void *owner;
+	struct span service;
+	struct exchange_back back;
 	struct exchange *first, **last;
 	time_t clock_second; /* that the text in `clock` stands for */
 	size_t clock_len;
 	char clock[40];
 };
 
-/* Watches the conversation of h1 from here on. All that the pointers point to must outlive *all. */
+/*
+ * Watches the conversation of h1 from here on. All that the pointers point to must outlive *all,
+ * and so must the service's name. What is known of the back stays.
+ */
 void exchange_begin(struct exchanges *all, const struct exchange_format *format,
-		    const struct exchange_sink *sink, void *owner, struct h1 *h1);
+		    const struct exchange_sink *sink, void *owner, struct h1 *h1,
+		    struct span service);
+
+/* A backend connection is wanted; there is none from now on. Also before exchange_begin(). */
+void exchange_connecting(struct exchanges *all);
+
+/* It is there: `address` is a text, which is copied. */
+void exchange_connected(struct exchanges *all, struct span address);
 
 /* Our answer to `error` is the next response that the client gets. */
 void exchange_answer(struct exchanges *all, enum error error);

@@ -224,6 +224,11 @@ static void put_total(const struct template_source *from, struct out *out)
 	put_seconds(from->exchange->total, out);
 }
 
+static void put_connect(const struct template_source *from, struct out *out)
+{
+	put_seconds(from->exchange->connect, out);
+}
+
 static void put_bytes(const struct template_source *from, struct out *out)
 {
 	out_decimal(out, from->exchange->bytes);
@@ -243,10 +248,11 @@ static void put_status(const struct template_source *from, struct out *out)
 /* Where the value of a variable is that is a text: only escapes are added. */
 enum origin {
 	FROM_FUNCTION = 0,
-	FROM_FACTS,    /* a struct span in struct facts */
-	FROM_CERT,     /* a struct span in struct facts_cert */
-	FROM_CERT_DN,  /* a distinguished name in struct facts_cert */
-	FROM_EXCHANGE, /* a struct span in struct template_exchange */
+	FROM_FACTS,	    /* a struct span in struct facts */
+	FROM_CERT,	    /* a struct span in struct facts_cert */
+	FROM_CERT_DN,	    /* a distinguished name in struct facts_cert */
+	FROM_EXCHANGE,	    /* a struct span in struct template_exchange */
+	FROM_EXCHANGE_WORD, /* likewise, which is one word in a log line */
 };
 
 enum {
@@ -267,6 +273,7 @@ struct variable {
 #define CERT(field) FROM_CERT, offsetof(struct facts_cert, field), NULL
 #define CERT_DN(field) FROM_CERT_DN, offsetof(struct facts_cert, field), NULL
 #define EXCHANGE(field) FROM_EXCHANGE, offsetof(struct template_exchange, field), NULL
+#define EXCHANGE_WORD(field) FROM_EXCHANGE_WORD, offsetof(struct template_exchange, field), NULL
 #define BY(function) FROM_FUNCTION, 0, function
 
 /* One row a line or two, so that it reads as the table that it is. */
@@ -274,6 +281,8 @@ struct variable {
 static const struct variable variables[] = {
 	{{SPAN_INIT("alpn"), ANYWHERE, "application protocol that was agreed on"},
 	 3 * FACTS_ALPN_MAX, FACT(alpn)},
+	{{SPAN_INIT("backend"), IN_LOGS, "address of the backend that the request went to"},
+	 3 * TEMPLATE_BACKEND_MAX, EXCHANGE_WORD(backend)},
 	{{SPAN_INIT("bytes"), IN_LOGS, "bytes of the answer behind its head"}, 20, BY(put_bytes)},
 	{{SPAN_INIT("client_cert_chain"), IN_HEADERS, "certificates above the client's, as Client-Cert-Chain holds them (RFC 9440)"},
 	 3 * FACTS_CHAIN_MAX, CERT(chain)},
@@ -296,6 +305,8 @@ static const struct variable variables[] = {
 	{{SPAN_INIT("client_port"), ANYWHERE, "the client's port"}, 5, BY(put_client_port)},
 	{{SPAN_INIT("forwarded"), IN_HEADERS, "for=...;by=...;host=\"...\";proto=https (RFC 7239)"},
 	 FORWARDED_MAX, BY(put_forwarded)},
+	{{SPAN_INIT("host"), IN_LOGS, "Host of the request"},
+	 3 * TEMPLATE_HOST_MAX, EXCHANGE_WORD(host)},
 	{{SPAN_INIT("peer_ip"), ANYWHERE, "who connected: the client, or the sender of a PROXY header"},
 	 FACTS_IP_TEXT_MAX, BY(put_peer_ip)},
 	{{SPAN_INIT("proto"), ANYWHERE, "https, or http from a client of client = yes"},
@@ -309,6 +320,8 @@ static const struct variable variables[] = {
 	{{SPAN_INIT("server_ip"), ANYWHERE, "our address that the client connected to"},
 	 FACTS_IP_TEXT_MAX, BY(put_server_ip)},
 	{{SPAN_INIT("server_port"), ANYWHERE, "our port"}, 5, BY(put_server_port)},
+	{{SPAN_INIT("service"), IN_LOGS, "section of the configuration that answered"},
+	 3 * TEMPLATE_SERVICE_MAX, EXCHANGE_WORD(service)},
 	{{SPAN_INIT("session_reused"), ANYWHERE, "1 for a resumed session, else 0"},
 	 1, BY(put_session_reused)},
 	{{SPAN_INIT("sni"), ANYWHERE, "server name that the client asked for"},
@@ -317,6 +330,8 @@ static const struct variable variables[] = {
 	 20, BY(put_status)},
 	{{SPAN_INIT("time"), IN_LOGS, "when the request came, as in Apache's logs"},
 	 40, EXCHANGE(time)},
+	{{SPAN_INIT("time_connect"), IN_LOGS, "seconds to the backend's connection, 0 where it was open"},
+	 27, BY(put_connect)},
 	{{SPAN_INIT("time_first_byte"), IN_LOGS, "seconds to the answer's first byte"},
 	 27, BY(put_first_byte)},
 	{{SPAN_INIT("time_iso8601"), IN_LOGS, "when the request came (ISO 8601)"},
@@ -361,6 +376,8 @@ static void put_variable(const struct variable *v, const struct template_source 
 	else if (v->origin == FROM_CERT_DN)
 		put_bytes_as(put_dn_in_header, span_at(from->facts->client_cert, v->offset),
 			     from->place, out);
+	else if (v->origin == FROM_EXCHANGE_WORD)
+		put_word(span_at(from->exchange, v->offset), from->place, out);
 	else
 		put_value(span_at(from->exchange, v->offset), from->place, out);
 }

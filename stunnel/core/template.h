@@ -21,6 +21,9 @@
 #define TEMPLATE_REQUEST_MAX 2048
 #define TEMPLATE_REFERER_MAX 1024
 #define TEMPLATE_AGENT_MAX 512
+#define TEMPLATE_HOST_MAX 261	 /* a name and a port */
+#define TEMPLATE_SERVICE_MAX 255 /* of a section's name */
+#define TEMPLATE_BACKEND_MAX 128 /* ADDRESS:PORT, or the path of a socket */
 
 /* A piece of a template. */
 struct template_part {
@@ -64,13 +67,16 @@ struct template_variable {
 
 /* One request with its response, for logs. */
 struct template_exchange {
-	struct span request_line, referer, user_agent;
+	struct span request_line, referer, user_agent, host;
+	struct span service;  /* the section's name */
+	struct span backend;  /* where the request went; empty: nowhere */
 	struct span time;     /* 23/Nov/2026:09:00:00 +0000, of the request */
 	struct span iso_time; /* 2026-11-23T09:00:00.123Z */
 	int status;	      /* 0: none was sent */
 	uint64_t bytes;	      /* of the response behind its head */
 	uint64_t first_byte; /* microseconds from the request's head to the response's first byte */
 	uint64_t total;	     /* microseconds from the request's head to the response's last byte */
+	uint64_t connect;    /* microseconds that its backend connection took; 0: it was there */
 };
 
 /* What templates are filled from. A header has a head, a log an exchange; the other is NULL. */

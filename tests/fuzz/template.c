@@ -63,6 +63,9 @@ static const struct text {
 	{"tls_cipher", &facts.tls_cipher, FACTS_TLS_MAX, ANYWHERE, true},
 	{"time", &exchange.time, 255, LOGS, false},
 	{"time_iso8601", &exchange.iso_time, 255, LOGS, false},
+	{"backend", &exchange.backend, TEMPLATE_BACKEND_MAX, LOGS, true},
+	{"host", &exchange.host, 255, LOGS, true},
+	{"service", &exchange.service, TEMPLATE_SERVICE_MAX, LOGS, true},
 };
 #define TEXTS (sizeof texts / sizeof texts[0])
 
@@ -82,6 +85,7 @@ static const struct ours {
 	{"request_id", "id-2a", ANYWHERE},
 	{"bytes", "", LOGS},
 	{"status", "", LOGS},
+	{"time_connect", "", LOGS},
 	{"time_first_byte", "", LOGS},
 	{"time_total", "", LOGS},
 };
@@ -261,6 +265,9 @@ static void append_ours(const struct ours *o, enum template_place place, struct 
 	else if (strcmp(o->name, "time_total") == 0)
 		snprintf(number, sizeof number, "%" PRIu64 ".%06" PRIu64, exchange.total / million,
 			 exchange.total % million);
+	else if (strcmp(o->name, "time_connect") == 0)
+		snprintf(number, sizeof number, "%" PRIu64 ".%06" PRIu64,
+			 exchange.connect / million, exchange.connect % million);
 	else if (strcmp(o->name, "time_first_byte") == 0)
 		snprintf(number, sizeof number, "%" PRIu64 ".%06" PRIu64,
 			 exchange.first_byte / million, exchange.first_byte % million);
@@ -399,6 +406,7 @@ static void choose(struct span in)
 	exchange.bytes = number;
 	exchange.first_byte = number >> 13;
 	exchange.total = ~number;
+	exchange.connect = number >> 7;
 	exchange.status = (int)(number % 1000);
 }
 

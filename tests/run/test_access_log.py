@@ -398,6 +398,78 @@ def test_a_template_of_ones_own(start):
     assert logged.lines(1) == [f"{address[0]}:{address[1]} 200 100%"]
 
 
+@daemon_only
+def test_which_of_two_targets_answered_and_for_whom(start):
+    def answers(name):
+        return answer_each(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + name)
+
+    one, two = start(Recorder(answers(b"1"))), start(Recorder(answers(b"2")))
+    logged = start_json(start, f"connect = 127.0.0.1:{two.port}", "failover = rr", backend=one)
+    for _ in range(3):
+        with logged.client() as client:
+            bodies = {client.get(f"/{n}", host="www.example.test").body for n in range(2)}
+        assert len(bodies) == 1
+    records = logged.records(6)
+    assert {r["service"] for r in records} == {"web"}
+    assert {r["host"] for r in records} == {"www.example.test"}
+    seen = [r["backend"] for r in records]
+    assert sorted(seen.count(f"127.0.0.1:{peer.port}") for peer in (one, two)) == [2, 4]
+    for record in records:  # the first request of a connection had to wait for the backend's
+        first = record["request"] == "GET /0 HTTP/1.1"
+        assert (record["connect"] > 0) == first
+        assert record["connect"] <= record["first_byte"]
+
+
+@daemon_only
+def test_a_target_that_is_not_there_is_not_the_one_that_answered(start):
+    logged = start_json(start, backend=start(Recorder()))
+    target = f"127.0.0.1:{logged.backend.port}"
+    text = logged.stunnel.config.read_text().replace(
+        f"connect = {target}", f"connect = 127.0.0.1:{free_port()}\nconnect = {target}"
+    )
+    logged.stunnel.config.write_text(text)
+    logged.stunnel.reload()
+    with logged.client() as client:
+        client.get("/")
+    assert [record["backend"] for record in logged.records(1)] == [target]
+
+
+@daemon_only
+def test_a_refused_request_has_no_backend(start):
+    logged = start_json(start)
+    with logged.client() as client:
+        client.get("/")
+        client.send(b"GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        client.recv_all()
+    good, bad = logged.records(2)
+    assert good["backend"] == f"127.0.0.1:{logged.backend.port}"
+    assert (bad["status"], bad["backend"], bad["connect"]) == (400, "", 0)
+
+
+@daemon_only
+def test_each_backend_connection_is_told_with_its_time(start):
+    """Behind an answer that closes, the next request waits for another connection."""
+
+    def serve(connection):
+        connection.take_request()
+        connection.send(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+
+    logged = start_json(start, "httpKeepAlive = client", serve=serve)
+    with logged.client() as client:
+        client.get("/1")
+        client.get("/2")
+    assert [record["connect"] > 0 for record in logged.records(2)] == [True, True]
+
+
+def test_the_section_and_the_backend_in_words(start):
+    logged = Logged(start, "accessLogFormat = %{service} %{host} %{backend} %{time_connect}")
+    with logged.client() as client:
+        client.get("/")
+    words = logged.lines(1)[0].split()
+    assert words[:3] == ["web", "localhost", f"127.0.0.1:{logged.backend.port}"]
+    assert re.fullmatch(r"\d+\.\d{6}", words[3])
+
+
 def test_a_template_in_json(start):
     logged = Logged(start, 'accessLogFormat = {"agent": "%{user_agent}", "n": %{bytes}}')
     with logged.client() as client:

@@ -12,6 +12,10 @@ static const struct template_exchange exchange = {
 	.bytes = 1234567890123,
 	.first_byte = 1000001,
 	.total = 12000000,
+	.connect = 450,
+	.host = {"www.example.test:8443", 21},
+	.service = {"my \"shop\"", 9},
+	.backend = {"[2001:db8::2]:8080", 18},
 };
 
 static void check_with(struct template_source from, enum template_place place, const char *text,
@@ -58,6 +62,8 @@ static void an_exchange_in_a_log(void **state)
 	in_a_log("\"%{user_agent}\"", "\"evil\\\" \\x0A\\x7F\\xC3\\xA9\"");
 	in_a_log("%{time_iso8601} %{time_first_byte} %{time_total}",
 		 "2026-11-23T09:00:00.123Z 1.000001 12.000000");
+	in_a_log("%{service} %{host} %{backend} %{time_connect}",
+		 "my\\x20\\\"shop\\\" www.example.test:8443 [2001:db8::2]:8080 0.000450");
 	in_a_log("%{tls_version} %{tls_cipher} %{tls_group} %{sni} %{session_reused}",
 		 "TLSv1.3 TLS_AES_256_GCM_SHA384 x25519 www.example.test 0");
 }
@@ -132,6 +138,8 @@ static void nothing_was_answered(void **state)
 	(void)state;
 	check_with(from, TEMPLATE_IN_LOG, "%{status} %{bytes} %{time_total} \"%{request}\"",
 		   "000 0 0.000000 \"-\"");
+	check_with(from, TEMPLATE_IN_LOG, "%{service} %{host} %{backend} %{time_connect}",
+		   "- - - 0.000000");
 	check_with(from, TEMPLATE_IN_JSON, "%{status}", "0");
 }
 

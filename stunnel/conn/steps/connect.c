@@ -73,6 +73,16 @@ static bool connect_next(struct conn *c, bool *now_connected)
 	return false;
 }
 
+static enum step_result connected(struct conn *c, int level)
+{
+	char text[NET_TEXT_MAX];
+
+	net_text(target_current(c), text);
+	exchange_connected(&c->exchanges, span_of(text, strlen(text)));
+	target_works(c, level);
+	return STEP_NEXT;
+}
+
 static enum step_result run(struct conn *c, unsigned events)
 {
 	bool connected_now = false;
@@ -84,19 +94,15 @@ static enum step_result run(struct conn *c, unsigned events)
 		rc = net_connected(c->back->end.fd);
 		if (rc == -EINPROGRESS)
 			return STEP_WAIT;
-		if (rc == 0) {
-			target_works(c, LOG_NOTICE);
-			return STEP_NEXT;
-		}
+		if (rc == 0)
+			return connected(c, LOG_NOTICE);
 		target_failed(c, strerror(-rc), -rc);
 		back_hang_up(c->back, END_WHOLE);
 	}
 	if (!connect_next(c, &connected_now))
 		return answer_unavailable(c);
-	if (connected_now) {
-		target_works(c, LOG_INFO);
-		return STEP_NEXT;
-	}
+	if (connected_now)
+		return connected(c, LOG_INFO);
 	conn_wait(c, RELAY_FRONT, false, false);
 	conn_wait(c, RELAY_BACK, false, true);
 	return STEP_WAIT;

@@ -47,7 +47,7 @@ void first_head_begin(struct conn *c)
 	h1_init(&c->h1, &s->policy.rewrite, &c->front.facts, limits);
 	c->relay.h1 = &c->h1;
 	if (s->access)
-		access_begin(&c->exchanges, s->access, &c->h1);
+		access_begin(&c->exchanges, s->access, &c->h1, s->name);
 	flight_begin(&c->flight, &c->h1);
 }
 
