@@ -3,11 +3,15 @@
 
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
-from peers import PATCHED, Stunnel, daemon_only, sanitized, service
+from peers import PATCHED, Stunnel, daemon_only, free_port, sanitized, service
 from recorder import Recorder
+from test_ocsp import Responder, gets_in, verifying
+from test_session_cache import resumes, session_of, ticketless
+from test_stapling import TRUST, answering, own, stapled
 from tls_client import PlainClient, TlsClient
 
 
@@ -92,6 +96,34 @@ def test_client_mode(start, tmp_path, psk):
     stunnel.wait_log("TLS connected: PSK" if psk else "TLS connected: previous session reused")
     is_clean(stunnel)
     is_clean(server)
+
+
+def use_sessions_and_responders(stunnel, stapling, backend):
+    stunnel.wait_log("OCSP: Stapling for: CN=own-good")
+    assert stapled(SimpleNamespace(port=stapling), "-tls1_3") == ("11", "good")
+    context = ticketless(cert="ocsp-good")
+    session = session_of(stunnel.port, context)
+    assert resumes(stunnel.port, context, session)
+    assert not gets_in(stunnel, backend, "ocsp-revoked")
+
+
+@daemon_only
+@suited
+def test_sessions_and_responders(start):
+    """Sessions in the cache, responders that are asked about clients, and about our own certificate."""
+    backend, about_client, about_us = start(Recorder()), start(Responder("-nmin", "5")), start(answering())
+    stapling = free_port()
+    config = service(backend.port, *verifying(f"OCSP = {about_client.url}"))
+    options = [*own("own-good", about_us.port), *TRUST, "OCSPstaple = yes"]
+    config += service(backend.port, *options, name="stapled", accept=f"127.0.0.1:{stapling}")
+    stunnel = start(under_valgrind("workers = 1\n" + config))
+    use_sessions_and_responders(stunnel, stapling, backend)
+    old = stunnel.processes()[1:]
+    stunnel.reload()
+    stunnel.wait_gone(old)
+    stunnel.wait_log("OCSP: Stapling for: CN=own-good", 2)
+    use_sessions_and_responders(stunnel, stapling, backend)  # a child that serves nobody is killed at the end
+    is_clean(stunnel)
 
 
 @pytest.mark.skipif(not PATCHED, reason="STUNNEL is no patched stock")
