@@ -57,6 +57,20 @@ void child_drain(struct children *c)
 	child_signal(c, CHILD_DRAIN);
 }
 
+const struct child *child_silent(const struct children *c, uint64_t ms)
+{
+	uint64_t now = board_now();
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct child *child = &c->child[i];
+		bool gone = c->state == CHILD_DRAINING && child->pid == 0;
+
+		if (child->kind->beats && !gone && board_beaten(c->board, i) + ms < now)
+			return child;
+	}
+	return NULL;
+}
+
 bool child_none(const struct children *c)
 {
 	for (size_t i = 0; i < c->count; i++)
@@ -105,8 +119,10 @@ int child_take_signals(void)
 static bool start_one(struct children *c, size_t row, const int *ready)
 {
 	struct child *child = &c->child[row];
-	pid_t pid = fork();
+	pid_t pid;
 
+	board_beat(c->board, row);
+	pid = fork();
 	if (pid == 0) {
 		struct child_place place = {c->board, row, child->index, ready ? ready[1] : -1};
 		int status;

@@ -47,6 +47,7 @@ struct child_kind {
 	const char *process; /* "Worker process" 17 finished with code 1; "es" makes its plural */
 	unsigned told;	     /* CHILD_TOLD() of each further signal that the kind handles */
 	unsigned keeps;	     /* enum child_keeps */
+	bool beats;	     /* by process/pulse: one that does not is taken for hung */
 	size_t (*count)(const void *owner); /* children of this kind in a generation */
 	/* Runs the child until it is told to end or the master ends; returns the exit status. */
 	int (*run)(void *owner, const struct child_place *place);
@@ -134,6 +135,12 @@ int child_replace(struct children *c);
 
 /* Waits for children that got CHILD_STOP, and kills those left at the deadline (board_now()). */
 void child_stop(struct children *c, uint64_t deadline);
+
+/*
+ * A child, of a kind that beats, of which nothing was heard for ms milliseconds: it hangs, or has
+ * ended and cannot be replaced. NULL: there is none.
+ */
+const struct child *child_silent(const struct children *c, uint64_t ms);
 
 /* Whether no child runs. */
 bool child_none(const struct children *c);

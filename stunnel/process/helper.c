@@ -142,6 +142,7 @@ bool helper_open(struct helper *h)
 		free(h->polls);
 		return false;
 	}
+	pulse_start(&h->pulse, &h->loop, h->task->place);
 	uv_timer_init(&h->loop, &h->look);
 	h->look.data = h;
 	watch(h, &h->lifeline, h->task->lifeline, on_lifeline);

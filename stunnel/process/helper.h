@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "process/child.h"
+#include "process/pulse.h"
 
 /*
  * A child that answers the questions of workers (conn/inquiry.h), and may wait where they may not:
@@ -53,6 +54,7 @@ struct helper {
 	uv_poll_t *polls; /* of each worker's socket */
 	uv_poll_t lifeline, signals;
 	uv_timer_t look;
+	struct pulse pulse;
 	int signal_fd;
 };
 

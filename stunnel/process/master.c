@@ -19,7 +19,9 @@
 #include "conn/conn.h"
 #include "process/daemon.h"
 #include "process/generation.h"
+#include "process/manager.h"
 #include "sys/log.h"
+#include "sys/notify.h"
 #include "tls/secret.h"
 #include "tls/tickets.h"
 #include "process/worker.h"
@@ -90,15 +92,10 @@ static bool keep_fixed_globals(struct config *config, const struct config *old)
 }
 
 /* After any failure everything is as before; old workers accept until the new ones do. */
-static void reload(struct master *m)
+static void load_anew(struct master *m)
 {
-	struct generation *old = m->generations.first, *g;
+	struct generation *old = m->generations.first, *g = load(m);
 
-	if (!m->path) {
-		log_main(LOG_ERR, "A configuration read from a descriptor cannot be reloaded");
-		return;
-	}
-	g = load(m);
 	if (g && keep_fixed_globals(g->config, old->config) &&
 	    bind_all(&m->generations.addresses, g->config, g->workers) &&
 	    access_open(g->config->access, g->config->globals.chroot) && open_log(g)) {
@@ -116,6 +113,17 @@ static void reload(struct master *m)
 	log_main(LOG_ERR, "Failed to reload the configuration file");
 	if (g)
 		generation_free(g);
+}
+
+/* The manager waits for its end also where it fails, as the log then says. */
+static void reload(struct master *m)
+{
+	manager_reloading(&m->generations);
+	if (m->path)
+		load_anew(m);
+	else
+		log_main(LOG_ERR, "A configuration read from a descriptor cannot be reloaded");
+	manager_ready(&m->generations);
 }
 
 /* --- signals ---------------------------------------------------------------------------------- */
@@ -212,6 +220,7 @@ static void serve(struct master *m)
 		int number;
 
 		ms = sooner(ms, end_list(m));
+		ms = sooner(ms, manager_look(&m->generations));
 		if (log_flush())
 			ms = sooner(ms, LOG_RETRY_MS);
 		wait = (struct timespec){ms / 1000, ms % 1000 * 1000000L};
@@ -237,6 +246,7 @@ static void block_signals(struct master *m)
 
 static void end(struct master *m)
 {
+	manager_stopping();
 	generation_stop(&m->generations);
 	counts_tell(&m->generations.shared->counts);
 	generation_forget(&m->generations);
@@ -244,10 +254,16 @@ static void end(struct master *m)
 	daemon_pid_remove();
 }
 
+/* A service manager that is told when the start is over takes the end of its process for ours. */
+static bool goes_to_background(const struct config_globals *globals)
+{
+	return globals->foreground == CONFIG_BACKGROUND && !notify_started_us();
+}
+
 static bool start(struct master *m, struct generation *g)
 {
 	const struct config_globals *globals = &g->config->globals;
-	bool inetd = g->config->inetd, in_background = globals->foreground == CONFIG_BACKGROUND;
+	bool inetd = g->config->inetd;
 
 	if (inetd &&
 	    !daemon_take_streams(m->generations.streams, globals->foreground == CONFIG_FOREGROUND))
@@ -257,7 +273,7 @@ static bool start(struct master *m, struct generation *g)
 		return false;
 	bind_drop_unused(&m->generations.addresses);
 	bind_tell(&m->generations.addresses, g->config);
-	if (!inetd && in_background && !daemon_fork())
+	if (!inetd && goes_to_background(globals) && !daemon_fork())
 		return false;
 	log_name("main");
 	if (!tls_secret_settle())
@@ -291,7 +307,7 @@ static void raise_descriptor_limit(void)
 static int give_up(struct master *m, struct generation *g)
 {
 	bool told = child_told_to_end();
-	bool in_foreground = g && g->config->globals.foreground != CONFIG_BACKGROUND;
+	bool in_foreground = g && !goes_to_background(&g->config->globals);
 
 	if (told)
 		log_main(LOG_NOTICE, "Terminated");
@@ -309,6 +325,7 @@ int master_run(const char *path, int fd)
 	struct master m = {.path = path, .fd = fd, .generations.streams = {-1, -1}};
 	struct generation *g;
 
+	notify_open();
 	block_signals(&m);
 	raise_descriptor_limit();
 	m.generations.shared = mmap(NULL, sizeof *m.generations.shared, PROT_READ | PROT_WRITE,
@@ -326,6 +343,7 @@ int master_run(const char *path, int fd)
 	else
 		log_main(LOG_INFO, "Accepting new connections");
 	daemon_ready();
+	manager_ready(&m.generations);
 	serve(&m);
 	end(&m);
 	return 0;

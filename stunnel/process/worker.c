@@ -13,6 +13,7 @@
 #include "process/daemon.h"
 #include "process/launch.h"
 #include "process/listen.h"
+#include "process/pulse.h"
 #include "sys/log.h"
 
 #define FLUSH_MS 1000 /* between two writes of buffered access logs */
@@ -26,6 +27,7 @@ struct worker {
 	struct launch *launches;
 	struct config *config;
 	uv_timer_t flush, retry;
+	struct pulse pulse;
 	uv_prepare_t before_sleep;
 	uv_poll_t lifeline, signals;
 	uv_signal_t programs; /* SIGCHLD */
@@ -65,6 +67,7 @@ static void end(struct worker *w)
 	access_finish(w->config->access);
 	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_close((uv_handle_t *)&w->retry, NULL);
+	pulse_stop(&w->pulse);
 	uv_close((uv_handle_t *)&w->before_sleep, NULL);
 	uv_close((uv_handle_t *)&w->lifeline, NULL);
 	uv_close((uv_handle_t *)&w->signals, NULL);
@@ -210,6 +213,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 	admit_open(&w->pool.admit, &w->loop, task->place->board, task->place->row,
 		   (uint32_t)task->config->globals.max_connections);
 	w->config = task->config;
+	pulse_start(&w->pulse, &w->loop, task->place);
 	uv_timer_init(&w->loop, &w->flush);
 	w->flush.data = w;
 	uv_timer_init(&w->loop, &w->retry);

@@ -12,6 +12,7 @@
 struct row {
 	_Atomic uint64_t since;	  /* board_now() when the worker began to serve; 0: none does */
 	_Atomic uint64_t room;	  /* connections that the worker can hold */
+	_Atomic uint64_t beaten;  /* board_now() when the worker was last known to be alive */
 	_Atomic bool asked;	  /* the master waits for the worker's answer */
 	_Atomic uint32_t count[]; /* open connections, by column */
 };
@@ -111,6 +112,16 @@ size_t board_unanswered(const struct board *b)
 	for (size_t i = 0; i < b->workers; i++)
 		n += atomic_load(&row_of(b, i)->asked);
 	return n;
+}
+
+void board_beat(struct board *b, size_t worker)
+{
+	atomic_store(&row_of(b, worker)->beaten, board_now());
+}
+
+uint64_t board_beaten(const struct board *b, size_t worker)
+{
+	return atomic_load(&row_of(b, worker)->beaten);
 }
 
 void board_add(struct board *b, size_t worker, size_t column, int connections)

@@ -53,6 +53,12 @@ void board_ask(struct board *b, size_t worker);
 void board_answer(struct board *b, size_t worker);
 size_t board_unanswered(const struct board *b);
 
+/* In a worker, again and again, and in the master when it starts one: the worker is alive. */
+void board_beat(struct board *b, size_t worker);
+
+/* board_now() of the last board_beat(). */
+uint64_t board_beaten(const struct board *b, size_t worker);
+
 /* Milliseconds on a clock that nobody sets. */
 uint64_t board_now(void);
 

@@ -416,6 +416,31 @@ struct ssl_ctx_st *tls_ctx_library(const struct tls_ctx *ctx)
 	return ctx->ssl_ctx;
 }
 
+/* 0: unknown */
+static time_t end_of(const X509 *cert)
+{
+	struct tm tm;
+
+	if (!cert || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+		return 0;
+	return timegm(&tm);
+}
+
+time_t tls_ctx_expiry(struct tls_ctx *ctx)
+{
+	SSL_CTX *library = ctx ? ctx->ssl_ctx : NULL;
+	long next = SSL_CERT_SET_FIRST;
+	time_t first = 0;
+
+	for (; library && SSL_CTX_set_current_cert(library, next) == 1; next = SSL_CERT_SET_NEXT) {
+		time_t end = end_of(SSL_CTX_get0_certificate(library));
+
+		if (end != 0 && (first == 0 || end < first))
+			first = end;
+	}
+	return first;
+}
+
 const struct tls_verify *tls_ctx_verify(const struct tls_ctx *ctx)
 {
 	return &ctx->verify;

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef MANAGER_H
+#define MANAGER_H
+
+#include "process/generation.h"
+
+/* What the service manager is told of the master and its children, as of a unit of systemd. */
+
+/* Connections are accepted, at the start or again after manager_reloading(). */
+void manager_ready(const struct generations *all);
+
+/* The configuration is read anew. */
+void manager_reloading(const struct generations *all);
+
+void manager_stopping(void);
+
+/*
+ * Tells what has changed, and that all is well, where that is so: a child that hangs keeps the
+ * watchdog from hearing of us. Milliseconds until that is to be done again; -1: never.
+ */
+int manager_look(const struct generations *all);
+
+#endif
