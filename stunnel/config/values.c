@@ -80,7 +80,7 @@ const char *values_unsigned(const struct values_input *in, void *slot)
 	return why;
 }
 
-/* --- texts and lists of them ------------------------------------------------------------------ */
+/* --- texts ------------------------------------------------------------------------------------ */
 
 const char *values_text(const struct values_input *in, void *slot)
 {
@@ -109,6 +109,53 @@ const char *values_text_or_undo(const struct values_input *in, void *slot)
 
 	return *in->value || *text ? values_text_or_none(in, slot) : empty;
 }
+
+/* --- names of files --------------------------------------------------------------------------- */
+
+/* Where a unit of systemd has its LoadCredential=; a name that begins so follows it. */
+#define CREDENTIALS "CREDENTIALS_DIRECTORY"
+
+/* What of a value stands behind the variable, with its slash; NULL: it does not begin with it. */
+static const char *behind_variable(const char *value)
+{
+	static const char *const forms[] = {"$" CREDENTIALS "/", "${" CREDENTIALS "}/"};
+
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+		if (!strncmp(value, forms[i], strlen(forms[i])))
+			return value + strlen(forms[i]) - 1;
+	return NULL;
+}
+
+static const char *set_file(const struct values_input *in, void *slot, values_setter *set)
+{
+	const char *rest = behind_variable(in->value), *folder = getenv(CREDENTIALS);
+	struct values_input expanded = *in;
+
+	if (!rest)
+		return set(in, slot);
+	if (!folder || !*folder)
+		return "CREDENTIALS_DIRECTORY is not set: systemd sets it in a unit with "
+		       "LoadCredential=";
+	expanded.value = arena_format(in->arena, "%s%s", folder, rest);
+	return expanded.value ? set(&expanded, slot) : NULL;
+}
+
+const char *values_file(const struct values_input *in, void *slot)
+{
+	return set_file(in, slot, values_text);
+}
+
+const char *values_file_or_none(const struct values_input *in, void *slot)
+{
+	return set_file(in, slot, values_text_or_none);
+}
+
+const char *values_file_or_undo(const struct values_input *in, void *slot)
+{
+	return set_file(in, slot, values_text_or_undo);
+}
+
+/* --- lists of texts --------------------------------------------------------------------------- */
 
 const char *values_item(const struct values_input *in, void *slot)
 {
@@ -148,7 +195,7 @@ const char *values_files(const struct values_input *in, void *slot)
 		return empty;
 	if (in->inherited)
 		*files = (struct tls_names){0};
-	return values_name(in, slot);
+	return set_file(in, slot, values_name);
 }
 
 /* --- of the process --------------------------------------------------------------------------- */

@@ -69,6 +69,11 @@ VALUES_SETTER(values_any_text, const char *);	  /* stands for itself */
 VALUES_SETTER(values_text_or_none, const char *); /* unsets the text, as in stock */
 VALUES_SETTER(values_text_or_undo, const char *); /* unsets a text that is set; else refused */
 
+/* Names of files, likewise; $CREDENTIALS_DIRECTORY/ may stand in front. */
+VALUES_SETTER(values_file, const char *);
+VALUES_SETTER(values_file_or_none, const char *);
+VALUES_SETTER(values_file_or_undo, const char *);
+
 /* Lists: each line adds a value. A section begins with those of the defaults. */
 VALUES_SETTER(values_item, struct values_list);
 VALUES_SETTER(values_name, struct tls_names);
