@@ -48,6 +48,49 @@ uint64_t conn_after(uint64_t since, int seconds)
 	return seconds < 0 ? UINT64_MAX : since + (uint64_t)seconds * 1000;
 }
 
+/* --- that it was accepted -------------------------------------------------------------------- */
+
+#define HELD_MS 1000
+
+void conn_announce(struct conn *c)
+{
+	int level = c->accepted->log_level;
+	char text[NET_TEXT_MAX] = "";
+
+	if (c->announced)
+		return;
+	c->announced = true;
+	if (c->has_peer)
+		net_text(&c->front.peer, text);
+	if (level >= LOG_DEBUG)
+		log_line(level, c->id, LOG_DEBUG, "Service [%s] started", c->accepted->name);
+	if (level >= LOG_NOTICE)
+		log_line(level, c->id, LOG_NOTICE, "Service [%s] accepted connection%s%s",
+			 c->accepted->name, c->has_peer ? " from " : "", text);
+}
+
+bool conn_dismiss(struct conn *c)
+{
+	char text[NET_TEXT_MAX];
+
+	if (c->announced)
+		return false;
+	c->announced = c->dismissed = true;
+	net_text(&c->front.peer, text);
+	conn_log(c, LOG_INFO, "Service [%s]: %s connected and left without a byte",
+		 c->accepted->name, text);
+	return true;
+}
+
+/*
+ * Until when the line waits for the client's first byte. A client that says nothing for longer is
+ * no check, and shows in the log while it is there.
+ */
+static uint64_t held_until(const struct conn *c)
+{
+	return c->announced ? UINT64_MAX : c->began + HELD_MS;
+}
+
 /* --- closing: only marks; the loop reaps ------------------------------------------------------ */
 
 static void log_end(struct conn *c)
@@ -81,7 +124,8 @@ static void conn_close(struct conn *c, enum step_result end)
 	if (!is_live(c))
 		return;
 	mark_dead(c, end);
-	log_end(c);
+	if (!c->dismissed)
+		log_end(c);
 }
 
 static void conn_free(struct conn *c)
@@ -288,6 +332,8 @@ static void on_timer(uv_timer_t *timer)
 	const struct step *step = current_step(c);
 
 	c->armed = UINT64_MAX;
+	if (held_until(c) <= conn_now(c))
+		conn_announce(c);
 	if (is_live(c))
 		settle(c, running(c),
 		       step->deadline(c) <= conn_now(c) ? step->expired(c) : STEP_WAIT);
@@ -299,8 +345,10 @@ static void on_timer(uv_timer_t *timer)
  */
 static void arm(struct conn *c)
 {
-	uint64_t at = current_step(c)->deadline(c), now = conn_now(c);
+	uint64_t at = current_step(c)->deadline(c), held = held_until(c), now = conn_now(c);
 
+	if (held < at)
+		at = held;
 	if (at >= c->armed)
 		return;
 	c->armed = at;
@@ -437,17 +485,6 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 	return c;
 }
 
-static void tell_accepted(struct conn *c, const struct net_addr *peer)
-{
-	char text[NET_TEXT_MAX] = "";
-
-	if (peer)
-		net_text(peer, text);
-	conn_log(c, LOG_DEBUG, "Service [%s] started", c->service->name);
-	conn_log(c, LOG_NOTICE, "Service [%s] accepted connection%s%s", c->service->name,
-		 peer ? " from " : "", text);
-}
-
 bool conn_open(struct conn_pool *pool, struct conn_service *service, struct end *end,
 	       const struct net_addr *peer)
 {
@@ -472,7 +509,9 @@ bool conn_open(struct conn_pool *pool, struct conn_service *service, struct end 
 	if (c->next)
 		c->next->previous = c;
 	pool->first = c;
-	tell_accepted(c, peer);
+	c->has_peer = peer != NULL;
+	if (!service->hears_first || !peer)
+		conn_announce(c);
 	conn_run(c, CONN_ALL_EVENTS);
 	return true;
 }

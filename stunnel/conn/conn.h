@@ -126,13 +126,27 @@ struct conn {
 	enum error told;      /* the refusal that was logged last */
 	enum step_result end; /* STEP_WAIT: lives; else STEP_CLOSE, _CUT or _RESET */
 	bool in_again;
+	bool has_peer;	/* an accepted socket, whose client has an address */
+	bool dismissed; /* of its end one line was told, which is all */
+	bool announced; /* that it was accepted is in the log, or is not to be */
 };
+
+/* Logs, once, that the connection was accepted: before any other line under its id. */
+void conn_announce(struct conn *c);
+
+/*
+ * The client has ended before its first byte, as a balancer's check does: one line tells of it, and
+ * none that it was accepted or closed. False, and nothing is logged, if more was told already.
+ */
+bool conn_dismiss(struct conn *c);
 
 /* Logs a line under the connection's id, if the service's `debug` lets the level through. */
 #define conn_log(c, level, ...)                                                           \
 	do {                                                                              \
-		if ((level) <= (c)->service->log_level)                                   \
+		if ((level) <= (c)->service->log_level) {                                 \
+			conn_announce(c);                                                 \
 			log_line((c)->service->log_level, (c)->id, (level), __VA_ARGS__); \
+		}                                                                         \
 	} while (0)
 
 /* Milliseconds of the loop's monotonic clock, as of the events that are handled now. */

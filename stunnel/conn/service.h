@@ -89,6 +89,7 @@ struct conn_service {
 	int ocsp_seconds; /* for which the answers of all responders are awaited, as a timeout */
 	struct service_needs needs;
 	struct conn_timeouts timeout;
+	bool hears_first;      /* nothing is said or asked before the client's first byte */
 	struct step_plan plan; /* of fronts, from the accepted socket to its close */
 	struct conn_route route;
 	struct conn_route redirect; /* of clients that are not authenticated, if `redirects` */

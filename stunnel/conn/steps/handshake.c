@@ -20,7 +20,7 @@ bool handshake_ask(void *owner, const struct stack_st_X509 *chain)
 			      chain);
 }
 
-static void say_request(const struct conn *c, const struct tls_remote *request)
+static void say_request(struct conn *c, const struct tls_remote *request)
 {
 	static const char *const verbs[] = {"new", "get", "remove"};
 	char id[2 * SESSIOND_ID_MAX + 1] = "";

@@ -56,6 +56,7 @@ static void compile_front(struct conn_service *service)
 			add(plan, &open_back_step);
 			add(plan, &negotiate_greeted_step);
 		}
+		service->hears_first = plan->step[0] == &proxy_in_step && !plan->step[1];
 		add(plan, &tls_accept_step);
 		if (service->libwrap)
 			add(plan, &ask_libwrap_again_step);

@@ -68,6 +68,8 @@ static enum step_result read_proxy_header(struct conn *c)
 			conn_wait(c, RELAY_FRONT, true, false);
 			return STEP_WAIT;
 		}
+		if (had == 0 && (n == 0 || n == -ECONNRESET) && conn_dismiss(c))
+			return STEP_RESET;
 		if (n <= 0) {
 			conn_log(c, LOG_ERR, "The peer ended before its PROXY header was complete");
 			return STEP_RESET;

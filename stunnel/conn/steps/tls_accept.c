@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/steps/tls_accept.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -70,11 +71,29 @@ static enum step_result refuse_plain(struct conn *c)
 	return answer_refuse(c, ERR_PLAIN_HTTP);
 }
 
-static enum step_result run(struct conn *c, unsigned events)
+/*
+ * A client that leaves without a byte is none: a balancer's check. One that has said nothing yet
+ * costs no memory for TLS.
+ */
+static enum step_result await_first_byte(struct conn *c)
+{
+	char byte;
+	ssize_t n = net_peek(c->front.end.fd, &byte, 1);
+
+	if ((n == 0 || n == -ECONNRESET) && conn_dismiss(c))
+		return STEP_RESET;
+	if (n != -EAGAIN) {
+		conn_announce(c);
+		return STEP_NEXT;
+	}
+	conn_wait(c, RELAY_FRONT, true, false);
+	return STEP_WAIT;
+}
+
+static enum step_result go_on(struct conn *c)
 {
 	int rc;
 
-	(void)events;
 	if (!c->front.end.tls && !handshake_begin(c, &c->front.end, &calls))
 		return STEP_RESET;
 	rc = handshake_run(c, &c->front.end);
@@ -84,6 +103,14 @@ static enum step_result run(struct conn *c, unsigned events)
 		return STEP_WAIT;
 	conn_log(c, LOG_ERR, "%s", c->pool->scratch.why);
 	return rc == TLS_PLAIN && c->service->needs.http ? refuse_plain(c) : STEP_RESET;
+}
+
+static enum step_result run(struct conn *c, unsigned events)
+{
+	enum step_result heard = c->announced ? STEP_NEXT : await_first_byte(c);
+
+	(void)events;
+	return heard == STEP_NEXT ? go_on(c) : heard;
 }
 
 static uint64_t deadline(const struct conn *c)
