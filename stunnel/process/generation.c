@@ -40,7 +40,7 @@ static void drop_keys(const struct generations *all)
 {
 	for (struct generation *g = all->first; g; g = g->next)
 		config_drop_keys(g->config);
-	tls_tickets_close();
+	tls_tickets_let_go();
 }
 
 /* Closes other generations' logs: a log that any process holds open keeps its disk space. */

@@ -124,6 +124,13 @@ void tls_tickets_close(void)
 	shared = NULL;
 }
 
+void tls_tickets_let_go(void)
+{
+	if (shared)
+		munmap(shared, sizeof *shared);
+	shared = NULL;
+}
+
 /* --- fixed keys ------------------------------------------------------------------------------- */
 
 static int digit(char c)

@@ -45,6 +45,9 @@ int tls_tickets_rotate(int seconds);
 /* In the master, at the end: wipes all keys. */
 void tls_tickets_close(void);
 
+/* In a process that serves no connections: the keys, which others need, are out of its reach. */
+void tls_tickets_let_go(void);
+
 /*
  * Seals and opens the context's tickets: with the fixed keys, which are copied, or with the shared
  * ones where these are empty. After a server name has led to a context its own keys count.

@@ -167,6 +167,17 @@ CASES = [
 ]
 
 
+def test_sessions_are_resumed_beside_the_process_that_asks(guarded, backend):
+    """It gives up the ticket keys, which are in memory that the workers share."""
+    stunnel, context = guarded(service(backend.port, "libwrap = yes")), client_context()
+    with TlsClient(stunnel.port, context=context) as client:
+        assert client.recv() == b"hello"
+        session = client.session
+    with TlsClient(stunnel.port, context=context, session=session) as client:
+        assert client.recv() == b"hello"
+        assert client.tls.session_reused
+
+
 def test_rules_judge_as_in_stock(both, rules):
     """Each is read when a client comes, while both run."""
     stock, ours = both()
