@@ -65,6 +65,31 @@ static void resolve_accept(struct job *job, struct config_section *s)
 	}
 }
 
+/* Moves a list that the resolver has allocated into the arena. */
+static void keep(struct arena *arena, struct net_addrs *list)
+{
+	struct net_addr *copy = arena_grown(arena, list->addr, list->count, sizeof *copy);
+
+	free(list->addr);
+	*list = (struct net_addrs){copy, copy ? list->count : 0};
+}
+
+/* One address is enough: there is one process to serve it. */
+static void resolve_metrics(struct job *job, struct config_section *s)
+{
+	struct report_place place = {.line = s->accept_on.line[0], .service = s->title};
+	char plain[ENDPOINT_MAX], why[256];
+	const char *flaw = endpoint_check(s->accept_on.item[0], true, plain);
+
+	if (flaw || prefetch_resolve(&job->names, plain, true, &s->accept, why) != NET_RESOLVED) {
+		report_add(job->report, REPORT_ERROR, &place, "Cannot resolve metrics: %s",
+			   flaw ? flaw : why);
+		return;
+	}
+	s->accept.count = 1;
+	keep(&job->config->arena, &s->accept);
+}
+
 static void resolve_local(struct job *job, struct config_section *s)
 {
 	struct report_place place = {.line = table_line(s, "local"), .service = s->title};
@@ -169,15 +194,6 @@ static void resolve_targets(struct job *job, struct config_section *s, const str
 	}
 }
 
-/* Moves a list that the resolver has allocated into the arena. */
-static void keep(struct arena *arena, struct net_addrs *list)
-{
-	struct net_addr *copy = arena_grown(arena, list->addr, list->count, sizeof *copy);
-
-	free(list->addr);
-	*list = (struct net_addrs){copy, copy ? list->count : 0};
-}
-
 static void resolve_routes(struct job *job, struct config_section *s)
 {
 	struct conn_service *service = &s->service;
@@ -207,6 +223,8 @@ void addresses_resolve(struct config *config, struct report *report)
 			note_names(&job, &s->redirect_to, false);
 		}
 	}
+	for (size_t i = 0; config->metrics && i < config->metrics->count; i++)
+		note_names(&job, &config->metrics->section[i]->accept_on, true);
 	if (!config_count_turns(config))
 		report_add(report, REPORT_ERROR, &(struct report_place){0}, "Out of memory");
 	prefetch_run(&job.names);
@@ -225,5 +243,7 @@ void addresses_resolve(struct config *config, struct report *report)
 		keep(&config->arena, &s->service.redirect.targets);
 		plan_compile(&s->service);
 	}
+	for (size_t i = 0; config->metrics && i < config->metrics->count; i++)
+		resolve_metrics(&job, config->metrics->section[i]);
 	prefetch_free(&job.names);
 }

@@ -28,11 +28,13 @@ struct config_globals {
 	bool syslog;
 	enum config_foreground foreground;
 	int facility;
-	int ticket_seconds;  /* after which session tickets get a new key; 0: never */
-	int workers;	     /* how many; 0: one a core */
-	size_t variables;    /* of the environment that the file has set or removed */
-	int max_connections; /* of all sections together; 0: any number */
-	unsigned uid, gid;   /* that workers change to; 0: they keep the master's */
+	int ticket_seconds;		 /* after which session tickets get a new key; 0: never */
+	int workers;			 /* how many; 0: one a core */
+	size_t variables;		 /* of the environment that the file has set or removed */
+	const char *metrics;		 /* where the figures are served; NULL: nowhere */
+	struct ip_blocks *metrics_allow; /* to whom */
+	int max_connections;		 /* of all sections together; 0: any number */
+	unsigned uid, gid;		 /* that workers change to; 0: they keep the master's */
 };
 
 /*
@@ -68,7 +70,9 @@ struct config {
 	size_t count;
 	bool inetd;	/* no section: the only service, section[0], has our standard streams */
 	size_t out_cap; /* the largest output buffer that a section's HTTP machine needs */
-	void *turns;	/* counters of the routes, mapped; NULL: not yet */
+	/* Its only section, if there is one, is what `metrics` says. */
+	struct config *metrics;
+	void *turns;		    /* counters of the routes, mapped; NULL: not yet */
 	struct access_file *access; /* the list of all destinations of access logs */
 	struct arena arena;	    /* owns every string, list and block */
 };

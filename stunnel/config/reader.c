@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "config/addresses.h"
+#include "config/metrics.h"
 #include "config/preflight.h"
 #include "config/report.h"
 #include "config/section.h"
@@ -325,6 +326,7 @@ static void finish(struct reader *r, enum reader_use use)
 
 	open_inetd(r);
 	finish_section(r, r->order);
+	metrics_make(config, &r->report);
 	addresses_resolve(config, &r->report);
 	check_globals(r);
 	if (use == READER_TEST)

@@ -173,6 +173,27 @@ const char *values_item(const struct values_input *in, void *slot)
 	return NULL;
 }
 
+const char *values_blocks(const struct values_input *in, void *slot)
+{
+	values_blocks_slot *blocks = slot;
+	struct ip_blocks *to = *blocks ? *blocks : arena_alloc(in->arena, sizeof *to);
+	struct span list = span_of(in->value, strlen(in->value));
+	struct ip_block block;
+	int rc;
+
+	if (!to)
+		return NULL;
+	*blocks = to;
+	while ((rc = ip_block_next(&list, in->word, &block)) > 0) {
+		if (to->count == IP_BLOCKS_MAX)
+			return in->bounds->error;
+		to->block[to->count++] = block;
+	}
+	if (rc < 0)
+		return "Not an address or block of addresses";
+	return to->count != 0 ? NULL : "No address in the list";
+}
+
 const char *values_name(const struct values_input *in, void *slot)
 {
 	values_name_slot *names = slot;

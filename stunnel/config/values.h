@@ -79,6 +79,8 @@ VALUES_SETTER(values_item, struct values_list);
 VALUES_SETTER(values_name, struct tls_names);
 VALUES_SETTER(values_files, struct tls_names); /* a section's own are instead of the defaults */
 
+VALUES_SETTER(values_blocks, struct ip_blocks *); /* of addresses; each line adds some */
+
 VALUES_SETTER(values_level, int); /* LOG_...; `FACILITY.` in front of it sets in->facility */
 VALUES_SETTER(values_user, unsigned);
 VALUES_SETTER(values_group, unsigned);

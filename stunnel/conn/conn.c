@@ -115,6 +115,8 @@ static void mark_dead(struct conn *c, enum step_result end)
 	waiting_leave(&c->sessiond.waiting);
 	c->end = end;
 	exchange_end(&c->exchanges);
+	requests_end(&c->requests);
+	conn_count_bytes(c);
 	c->next_dead = c->pool->dead;
 	c->pool->dead = c;
 }
@@ -406,9 +408,27 @@ enum step_result conn_go_to(struct conn *c, const struct step *step)
 	return conn_follow(c, find(c->service->plan.step, step));
 }
 
+static struct tally *tally_of(const struct conn_pool *pool, const struct conn_service *service)
+{
+	return tally_slot(service->tallies, pool->admit.worker);
+}
+
+void conn_count_bytes(struct conn *c)
+{
+	for (size_t way = 0; way < TALLY_WAYS; way++) {
+		uint64_t sent = c->relay.flow[way].sent;
+
+		if (sent == c->counted[way])
+			continue;
+		tally_add(&c->tally->bytes[way], sent - c->counted[way]);
+		c->counted[way] = sent;
+	}
+}
+
 void conn_switch(struct conn *c, struct conn_service *service)
 {
 	c->service = service;
+	c->tally = tally_of(c->pool, service);
 	c->route = &service->route;
 	c->front.at.current = find(service->plan.step, *c->front.at.current);
 }
@@ -470,6 +490,7 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 	}
 	c->pool = pool;
 	c->service = c->accepted = service;
+	c->tally = tally_of(pool, service);
 	c->route = &service->route;
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
 	make_id(c);
@@ -488,9 +509,12 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 bool conn_open(struct conn_pool *pool, struct conn_service *service, struct end *end,
 	       const struct net_addr *peer)
 {
+	struct tally *tally = tally_of(pool, service);
 	struct conn *c;
 
+	tally_one(&tally->accepted);
 	if (!admit_enter(&pool->admit, &service->admit, service->name)) {
+		tally_one(&tally->rejected[TALLY_LIMIT]);
 		end_close(end, END_FIN);
 		return false;
 	}
@@ -498,6 +522,7 @@ bool conn_open(struct conn_pool *pool, struct conn_service *service, struct end 
 	c = new_conn(pool, service, end, peer);
 	if (!c) {
 		admit_leave(&pool->admit, &service->admit);
+		tally_one(&tally->rejected[TALLY_RESOURCES]);
 		end_close(end, END_RESET);
 		return false;
 	}

@@ -16,10 +16,12 @@
 #include "conn/health.h"
 #include "conn/inquiry.h"
 #include "conn/relay.h"
+#include "conn/requests.h"
 #include "conn/revocation.h"
 #include "conn/service.h"
 #include "conn/sessiond.h"
 #include "conn/step.h"
+#include "conn/tally.h"
 #include "core/h1.h"
 #include "sys/log.h"
 #include "sys/net.h"
@@ -46,6 +48,7 @@ struct conn_shared {
 	uint64_t start;		 /* random: tells one start of the daemon from another */
 	struct health health;	 /* which backends failed lately */
 	struct counts counts;	 /* what was refused or mended */
+	struct tally_daemon daemon;
 	_Atomic uint32_t listed; /* connections, since the list of them was asked for */
 };
 
@@ -113,6 +116,9 @@ struct conn {
 	struct h1_clock head;	/* since when a request head is incomplete */
 	struct h1_clock answer; /* since when an answer is awaited, of steps/transfer */
 	struct exchanges exchanges;
+	struct tally *tally; /* of `service` */
+	struct requests requests;
+	uint64_t counted[TALLY_WAYS]; /* bytes that `tally` has */
 	struct flight flight;
 	struct inquiry_wait inquiry; /* a connection has one question at a time */
 	struct revocation_answer revocation;
@@ -183,6 +189,9 @@ void conn_back_end(struct conn *c, enum end_close how);
 /* The front goes on at a step of its plan, or with another plan. A step returns the result. */
 enum step_result conn_go_to(struct conn *c, const struct step *step);
 enum step_result conn_follow(struct conn *c, const struct step *const *plan);
+
+/* Adds the bytes that have passed since the last call to the counters. */
+void conn_count_bytes(struct conn *c);
 
 /* Hands the connection to another service. The front stays at its step, which both plans have. */
 void conn_switch(struct conn *c, struct conn_service *service);

@@ -150,7 +150,6 @@ static size_t keep(char *to, struct span s, size_t max)
 static void give_up(struct exchanges *all)
 {
 	all->sink->lost(all->owner);
-	all->h1->watch = NULL;
 	all->format = NULL;
 }
 
@@ -187,8 +186,11 @@ static void add(struct exchanges *all, const struct told *told, bool refused)
 
 static void on_request(void *owner, struct span line, const struct h1_head *head)
 {
+	const struct exchanges *all = owner;
 	struct told told = {.line = line};
 
+	if (!all->format)
+		return;
 	for (size_t i = head ? head->count : 0; i-- > 0;) {
 		const struct h1_field *field = &head->field[i];
 

@@ -17,6 +17,7 @@
 
 struct conn_service;
 struct resolve_set;
+struct tallies;
 
 enum conn_failover {
 	CONN_PRIORITY = 0, /* every connection tries the targets from the first one on */
@@ -71,7 +72,8 @@ struct conn_service {
 	const char *name;
 	size_t index; /* in the configuration */
 	struct admit_service admit;
-	struct service policy; /* what a patched stock can be told as well */
+	struct tallies *tallies; /* the process's, not the configuration's */
+	struct service policy;	 /* what a patched stock can be told as well */
 	int log_level;
 	unsigned log_id;      /* enum conn_log_id */
 	bool libwrap;	      /* clients are judged by the rules of hosts_access(5) */

@@ -77,6 +77,8 @@ void target_works(struct conn *c, int level)
 	char text[NET_TEXT_MAX];
 	struct net_addr local;
 
+	tally_one(&c->tally->connected);
+	tally_time(&c->tally->connect_times, conn_now(c) - c->back->walk.since);
 	if (c->service->log_level < LOG_NOTICE)
 		return;
 	net_text(target_current(c), text);
@@ -94,6 +96,7 @@ void target_failed(struct conn *c, const char *reason, int code)
 {
 	char text[NET_TEXT_MAX];
 
+	tally_connect_failed(c->tally, code);
 	net_text(target_current(c), text);
 	if (code != 0)
 		conn_log(c, LOG_ERR, "s_connect: connect %s: %s (%d)", text, reason, code);

@@ -32,6 +32,7 @@ enum child_keeps {
 	CHILD_KEEPS_SOCKETS = 1, /* the listening sockets */
 	CHILD_KEEPS_LOGS = 2,	 /* the access logs of its configuration */
 	CHILD_KEEPS_KEYS = 4,	 /* keys and certificates, and the keys of tickets */
+	CHILD_KEEPS_METRICS = 8, /* the listening socket of the figures */
 };
 
 /* What a child's process is given. */

@@ -2,6 +2,7 @@
 #include "process/generation.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,6 +12,7 @@
 #include "conn/access.h"
 #include "conn/conn.h"
 #include "process/fetcher.h"
+#include "process/metrics.h"
 #include "process/worker.h"
 #include "process/wrapper.h"
 #include "sys/log.h"
@@ -64,6 +66,8 @@ static void enter(void *owner, const struct child_kind *kind)
 		bind_let_go(&all->addresses);
 		close_streams(all);
 	}
+	if (!(kind->keeps & CHILD_KEEPS_METRICS))
+		bind_let_go(&all->metrics);
 }
 
 static void leave(void *owner)
@@ -146,6 +150,31 @@ static int run_wrapper(void *owner, const struct child_place *place)
 	return wrapper_run(&task);
 }
 
+static size_t count_metrics(const void *owner)
+{
+	return metrics_needed(((const struct generation *)owner)->config) ? 1 : 0;
+}
+
+static int run_metrics(void *owner, const struct child_place *place)
+{
+	struct generation *g = owner;
+	struct generations *all = g->all;
+	struct worker_socket socket = {.fd = -1};
+	const struct metrics_task task = {
+		.config = g->config,
+		.place = place,
+		.figures = {&all->shared->daemon, all->service, all->services, g->children.board},
+		.listener = bind_take(&all->metrics, 1, &socket) == 1 ? socket.fd : -1,
+		.lifeline = all->lifeline[0],
+	};
+	int status;
+
+	close_helper_sockets(g);
+	status = metrics_run(&task);
+	close(task.listener);
+	return status;
+}
+
 /* Workers must come first: a socket's worker is a row of the board. */
 static const struct child_kind kinds[] = {
 	{
@@ -174,6 +203,14 @@ static const struct child_kind kinds[] = {
 		.count = count_wrappers,
 		.run = run_wrapper,
 	},
+	{
+		.noun = "The server of metrics",
+		.process = "Metrics process",
+		.told = CHILD_TOLD(CHILD_REOPEN),
+		.keeps = CHILD_KEEPS_METRICS,
+		.count = count_metrics,
+		.run = run_metrics,
+	},
 };
 
 /* --- one generation --------------------------------------------------------------------------- */
@@ -191,31 +228,67 @@ static size_t worker_count(const struct config *config)
 	return (size_t)CPU_COUNT(&cpus);
 }
 
-static bool add_name(struct generations *all, const char *name)
+static bool label_is_taken(const struct generations *all, const char *label)
 {
-	char **grown = realloc(all->name, (all->names + 1) * sizeof *grown);
+	for (size_t i = 0; i < all->services; i++)
+		if (!strcmp(all->service[i].label, label))
+			return true;
+	return false;
+}
+
+/* NULL without memory. The caller frees it. */
+static char *make_label(const struct generations *all, const char *name)
+{
+	char *label = strdup(name);
+
+	for (unsigned n = 2; label && label_is_taken(all, label); n++) {
+		free(label);
+		if (asprintf(&label, "%s#%u", name, n) < 0)
+			label = NULL;
+	}
+	return label;
+}
+
+static void free_service(const struct figures_service *service)
+{
+	free(service->name);
+	free(service->label);
+	tally_free(service->tallies);
+}
+
+static bool add_service(struct generations *all, const char *name, size_t workers)
+{
+	struct figures_service *grown = realloc(all->service, (all->services + 1) * sizeof *grown);
+	struct figures_service *added;
 
 	if (!grown)
 		return false;
-	all->name = grown;
-	grown[all->names] = strdup(name);
-	if (!grown[all->names])
+	all->service = grown;
+	added = &grown[all->services];
+	*added = (struct figures_service){strdup(name), make_label(all, name), tally_new(workers)};
+	if (!added->name || !added->label || !added->tallies) {
+		free_service(added);
 		return false;
-	all->names++;
+	}
+	all->services++;
 	return true;
 }
 
-/* Finds or adds *place in all->name of the nth section (from 0) of that name. */
-static bool find_name(struct generations *all, const char *name, size_t nth, size_t *place)
+/* Finds or adds *place in all->service of the nth section (from 0) of that name. */
+static bool find_service(struct generations *all, const char *name, size_t nth, size_t workers,
+			 size_t *place)
 {
-	for (*place = 0; *place < all->names; ++*place)
-		if (!strcmp(all->name[*place], name) && nth-- == 0)
+	for (*place = 0; *place < all->services; ++*place)
+		if (!strcmp(all->service[*place].name, name) && nth-- == 0)
 			return true;
-	return add_name(all, name);
+	return add_service(all, name, workers);
 }
 
-/* A section keeps its column through reloads: its limits count connections of old workers, too. */
-static bool give_columns(struct generations *all, struct config *config)
+/*
+ * A section keeps its column and its counters through reloads: its limits count connections of old
+ * workers, too.
+ */
+static bool give_places(struct generations *all, struct config *config, size_t workers)
 {
 	for (size_t i = 0; i < config->count; i++) {
 		struct config_section *s = config->section[i];
@@ -223,9 +296,10 @@ static bool give_columns(struct generations *all, struct config *config)
 
 		for (size_t j = 0; j < i; j++)
 			nth += !strcmp(config->section[j]->service.name, s->service.name);
-		if (!find_name(all, s->service.name, nth, &place))
+		if (!find_service(all, s->service.name, nth, workers, &place))
 			return false;
 		s->service.admit.column = BOARD_ALL + 1 + place;
+		s->service.tallies = all->service[place].tallies;
 	}
 	return true;
 }
@@ -234,7 +308,7 @@ struct generation *generation_new(struct generations *all, struct config *config
 {
 	struct generation *g = calloc(1, sizeof *g);
 
-	if (!g || !give_columns(all, config)) {
+	if (!g || !give_places(all, config, worker_count(config))) {
 		free(g);
 		return NULL;
 	}
@@ -244,7 +318,7 @@ struct generation *generation_new(struct generations *all, struct config *config
 	if ((!fetcher_needed(config) || helper_sockets_open(&g->revocation, g->workers)) &&
 	    (!wrapper_needed(config) || helper_sockets_open(&g->libwrap, g->workers)) &&
 	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
-		g->children.board = board_new(g->children.count, BOARD_ALL + 1 + all->names);
+		g->children.board = board_new(g->children.count, BOARD_ALL + 1 + all->services);
 	if (g->children.board)
 		return g;
 	g->config = NULL;
@@ -272,10 +346,11 @@ void generation_forget(struct generations *all)
 		all->first = next;
 	}
 	bind_close(&all->addresses);
-	while (all->names != 0)
-		free(all->name[--all->names]);
-	free(all->name);
-	all->name = NULL;
+	bind_close(&all->metrics);
+	while (all->services != 0)
+		free_service(&all->service[--all->services]);
+	free(all->service);
+	all->service = NULL;
 }
 
 void generation_reap(struct generations *all)
@@ -284,9 +359,12 @@ void generation_reap(struct generations *all)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		for (g = all->first; g && !child_ended(&g->children, pid, status);)
 			g = g->next;
+		if (g && g->children.state == CHILD_SERVING)
+			tally_one(&all->shared->daemon.respawns);
+	}
 	while (*at) {
 		g = *at;
 		if (g->children.state != CHILD_DRAINING || !child_none(&g->children)) {
@@ -349,6 +427,19 @@ void generation_serve_streams(struct generations *all)
 	child_drain(&all->first->children);
 }
 
+/* Services that are in no configuration any more show no certificate. */
+static void tell_expiry(const struct generations *all, const struct config *config)
+{
+	for (size_t i = 0; i < all->services; i++)
+		tally_expire(all->service[i].tallies, 0);
+	for (size_t i = 0; i < config->count; i++) {
+		const struct conn_service *s = &config->section[i]->service;
+
+		if (s->tls)
+			tally_expire(s->tallies, tls_ctx_expiry(s->tls));
+	}
+}
+
 bool generation_start(struct generations *all, struct generation *g)
 {
 	g->next = all->first;
@@ -360,6 +451,7 @@ bool generation_start(struct generations *all, struct generation *g)
 		return false;
 	}
 	tell_room(g);
+	tell_expiry(all, g->config);
 	for (g = g->next; g; g = g->next)
 		child_drain(&g->children);
 	return true;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "config/config.h"
+#include "metrics/figures.h"
 #include "process/bind.h"
 #include "process/child.h"
 #include "process/helper.h"
@@ -27,8 +28,9 @@ struct generations {
 	int streams[2]; /* what inetd started us with, to read from and to write to; else -1 */
 	struct conn_shared *shared;
 	int lifeline[2]; /* a pipe without data: children read its end when the master ends */
-	char **name;	 /* of each section so far; place i has column BOARD_ALL + 1 + i */
-	size_t names;
+	struct bind_address *metrics;	 /* where the figures of the newest one are served */
+	struct figures_service *service; /* each so far; place i has column BOARD_ALL + 1 + i */
+	size_t services;
 };
 
 /* No child runs yet. Takes over config; NULL without memory, and config stays the caller's. */

@@ -60,6 +60,24 @@ static bool open_log(const struct generation *g)
 	return log_open(&sinks);
 }
 
+static bool bind_everything(struct generations *all, const struct generation *g)
+{
+	return bind_all(&all->addresses, g->config, g->workers) &&
+	       bind_all(&all->metrics, g->config->metrics, 1);
+}
+
+static void settle_addresses(struct generations *all)
+{
+	bind_drop_unused(&all->addresses);
+	bind_drop_unused(&all->metrics);
+}
+
+static void tell_addresses(const struct generations *all, const struct generation *g)
+{
+	bind_tell(&all->addresses, g->config);
+	bind_tell(&all->metrics, g->config->metrics);
+}
+
 static struct generation *load(struct master *m)
 {
 	struct config *config = reader_load(m->path, m->fd, READER_START);
@@ -97,19 +115,22 @@ static void load_anew(struct master *m)
 	struct generation *old = m->generations.first, *g = load(m);
 
 	if (g && keep_fixed_globals(g->config, old->config) &&
-	    bind_all(&m->generations.addresses, g->config, g->workers) &&
+	    bind_everything(&m->generations, g) &&
 	    access_open(g->config->access, g->config->globals.chroot) && open_log(g)) {
 		if (generation_start(&m->generations, g)) {
-			bind_drop_unused(&m->generations.addresses);
+			settle_addresses(&m->generations);
 			log_settle();
 			access_close(old->config->access); /* old workers have their own copies */
 			log_main(LOG_INFO, "New workers accept connections");
-			bind_tell(&m->generations.addresses, g->config);
+			tell_addresses(&m->generations, g);
+			tally_one(&m->generations.shared->daemon.reloads);
 			return;
 		}
 		log_revert();
 	}
 	bind_restore(&m->generations.addresses, old->config);
+	bind_restore(&m->generations.metrics, old->config->metrics);
+	tally_one(&m->generations.shared->daemon.failed_reloads);
 	log_main(LOG_ERR, "Failed to reload the configuration file");
 	if (g)
 		generation_free(g);
@@ -269,10 +290,10 @@ static bool start(struct master *m, struct generation *g)
 	    !daemon_take_streams(m->generations.streams, globals->foreground == CONFIG_FOREGROUND))
 		return false;
 	if (!activation_adopt(&m->generations.addresses, g->config) ||
-	    !bind_all(&m->generations.addresses, g->config, g->workers))
+	    !bind_everything(&m->generations, g))
 		return false;
-	bind_drop_unused(&m->generations.addresses);
-	bind_tell(&m->generations.addresses, g->config);
+	settle_addresses(&m->generations);
+	tell_addresses(&m->generations, g);
 	if (!inetd && goes_to_background(globals) && !daemon_fork())
 		return false;
 	log_name("main");
@@ -335,6 +356,7 @@ int master_run(const char *path, int fd)
 		fprintf(stderr, "[!] Cannot start: %s (%d)\n", strerror(errno), errno);
 		return 1;
 	}
+	m.generations.shared->daemon.started = (uint64_t)time(NULL);
 	g = load(&m);
 	if (!g || !start(&m, g))
 		return give_up(&m, g);

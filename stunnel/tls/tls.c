@@ -326,6 +326,20 @@ bool tls_peer_names(const struct tls *tls, char subject[static TLS_WHY_MAX],
 	return true;
 }
 
+struct tls_outcome tls_outcome(const struct tls *tls)
+{
+	struct tls_outcome outcome = {
+		.version = SSL_get_version(tls->ssl),
+		.cipher = SSL_get_cipher_name(tls->ssl),
+		.resumed = SSL_session_reused(tls->ssl) == 1,
+	};
+
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+	outcome.group = SSL_group_to_name(tls->ssl, (int)SSL_get_negotiated_group(tls->ssl));
+#endif
+	return outcome;
+}
+
 void tls_describe(const struct tls *tls, char text[static 128])
 {
 	snprintf(text, 128, "%s ciphersuite: %s (%d-bit encryption)", SSL_get_version(tls->ssl),

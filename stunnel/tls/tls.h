@@ -110,6 +110,15 @@ bool tls_authenticated(const struct tls *tls);
 bool tls_peer_names(const struct tls *tls, char subject[static TLS_WHY_MAX],
 		    char issuer[static TLS_WHY_MAX]);
 
+/* What a handshake came to, as OpenSSL names it. */
+struct tls_outcome {
+	const char *version, *cipher;
+	const char *group; /* of the key exchange; NULL: none, or not known */
+	bool resumed;
+};
+
+struct tls_outcome tls_outcome(const struct tls *tls);
+
 /* "TLSv1.3 ciphersuite: NAME (256-bit encryption)". */
 void tls_describe(const struct tls *tls, char text[static 128]);
 

@@ -13,6 +13,7 @@ static void tell(struct conn *c, const char *what, enum error error)
 		return;
 	c->told = error;
 	counts_add(&c->pool->shared->counts, error);
+	tally_one(&c->tally->errors[error]);
 	front_client(&c->front, text);
 	conn_log(c, LOG_WARNING, "Service [%s] %s %s: %s", c->service->name, what, text,
 		 errors_info[error].log);
@@ -33,6 +34,7 @@ void answer_tell_mended(struct conn *c)
 		uint32_t bit = h1_answer_mended(e);
 
 		counts_add(&c->pool->shared->counts, e);
+		tally_one(&c->tally->errors[e]);
 		if (!(c->mended & bit))
 			conn_log(c, LOG_INFO, "Service [%s] mended an answer: %s", c->service->name,
 				 errors_info[e].log);
@@ -83,6 +85,7 @@ static enum step_result answer(struct conn *c, enum error error)
 {
 	relay_answer(&c->relay, error);
 	exchange_answer(&c->exchanges, error);
+	requests_answer(&c->requests, error);
 	return conn_follow(c, plan);
 }
 

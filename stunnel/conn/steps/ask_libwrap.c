@@ -7,6 +7,7 @@ static enum step_result refuse(struct conn *c)
 {
 	char text[NET_TEXT_MAX];
 
+	tally_one(&c->tally->rejected[TALLY_LIBWRAP]);
 	front_client(&c->front, text);
 	conn_log(c, LOG_WARNING, "Service [%s] REFUSED by libwrap from %s", c->service->name, text);
 	conn_log(c, LOG_DEBUG, "See hosts_access(5) manual for details");

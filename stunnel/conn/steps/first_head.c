@@ -48,6 +48,7 @@ void first_head_begin(struct conn *c)
 	c->relay.h1 = &c->h1;
 	if (s->access)
 		access_begin(&c->exchanges, s->access, &c->h1, s->name);
+	requests_begin(&c->requests, c->tally, c->pool->loop, &c->h1);
 	flight_begin(&c->flight, &c->h1);
 }
 

@@ -95,10 +95,13 @@ int handshake_run(struct conn *c, struct end *end)
 	return rc;
 }
 
-void handshake_log(struct conn *c, const struct end *end, const char *done)
+void handshake_done(struct conn *c, const struct end *end, const char *done)
 {
+	const struct tls_outcome outcome = tls_outcome(end->tls);
 	char text[128];
 
+	tally_handshake(c->tally, &outcome);
+	tally_time(&c->tally->handshake_times, conn_now(c) - conn_since(c));
 	if (c->service->log_level < LOG_INFO)
 		return;
 	conn_log(c, LOG_INFO, "%s: %s", done, tls_origin(end->tls));

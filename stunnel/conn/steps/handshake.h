@@ -21,8 +21,8 @@ bool handshake_begin(struct conn *c, struct end *end, const struct tls_calls *ca
  */
 int handshake_run(struct conn *c, struct end *end);
 
-/* Logs what was agreed, behind `done`. */
-void handshake_log(struct conn *c, const struct end *end, const char *done);
+/* Counts a handshake, and logs what was agreed, behind `done`. */
+void handshake_done(struct conn *c, const struct end *end, const char *done);
 
 /* The deadline of the peer, or of whom is asked. since: when the step began. */
 uint64_t handshake_deadline(const struct conn *c, uint64_t since);

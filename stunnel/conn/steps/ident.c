@@ -12,6 +12,7 @@ static enum step_result refuse(struct conn *c, const char *user)
 {
 	char text[NET_TEXT_MAX];
 
+	tally_one(&c->tally->rejected[TALLY_IDENT]);
 	net_text(&c->front.peer, text);
 	conn_log(c, LOG_WARNING, "Connection from %s REFUSED by IDENT (user \"%s\")", text, user);
 	return STEP_RESET;

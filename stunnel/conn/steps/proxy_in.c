@@ -39,6 +39,13 @@ static void adopt_client(struct conn *c)
 		 h.local ? "no client but" : "client", text);
 }
 
+/* Counts a client that is not let in. */
+static enum step_result refuse(struct conn *c)
+{
+	tally_one(&c->tally->rejected[TALLY_PROXY_HEADER]);
+	return STEP_RESET;
+}
+
 static enum step_result bad_proxy_header(struct conn *c, enum proxy_error error)
 {
 	const struct proxy_error_info *e = &proxy_error_info[error];
@@ -46,7 +53,7 @@ static enum step_result bad_proxy_header(struct conn *c, enum proxy_error error)
 
 	net_text(&c->front.peer, text);
 	conn_log(c, LOG_ERR, "Bad PROXY header from %s: section %s: %s", text, e->section, e->text);
-	return STEP_RESET;
+	return refuse(c);
 }
 
 /*
@@ -72,7 +79,7 @@ static enum step_result read_proxy_header(struct conn *c)
 			return STEP_RESET;
 		if (n <= 0) {
 			conn_log(c, LOG_ERR, "The peer ended before its PROXY header was complete");
-			return STEP_RESET;
+			return refuse(c);
 		}
 		if (had != 0)
 			memcpy(buffer, c->front.header.p, had);
@@ -82,7 +89,7 @@ static enum step_result read_proxy_header(struct conn *c)
 		if (len > 0)
 			n = (ssize_t)((size_t)len - had);
 		if (net_read(fd, buffer + had, (size_t)n) != n || !keep(c, buffer + had, (size_t)n))
-			return STEP_RESET;
+			return refuse(c);
 		if (len > 0) {
 			adopt_client(c);
 			return STEP_NEXT;
@@ -102,7 +109,7 @@ static enum step_result run(struct conn *c, unsigned events)
 	if (s->policy.accept_proxy == SERVICE_PROXY_YES)
 		return STEP_NEXT;
 	conn_log(c, LOG_ERR, "The peer is not in acceptProxyFrom, and a PROXY header is required");
-	return STEP_RESET;
+	return refuse(c);
 }
 
 static uint64_t deadline(const struct conn *c)
@@ -113,7 +120,7 @@ static uint64_t deadline(const struct conn *c)
 static enum step_result expired(struct conn *c)
 {
 	conn_log(c, LOG_ERR, "TIMEOUTproxy exceeded: the PROXY header is not complete");
-	return STEP_RESET;
+	return refuse(c);
 }
 
 const struct step proxy_in_step = {"PROXY header", run, deadline, expired};

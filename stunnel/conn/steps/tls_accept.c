@@ -47,7 +47,7 @@ static struct tls_ctx *choose_service(void *owner, const char *name)
 static const struct tls_calls calls = {choose_service, handshake_say, handshake_ask,
 				       handshake_remote};
 
-static bool handshake_done(struct conn *c)
+static bool accept_done(struct conn *c)
 {
 	const struct conn_service *s = c->service;
 	struct tls *tls = c->front.end.tls;
@@ -59,7 +59,7 @@ static bool handshake_done(struct conn *c)
 		conn_log(c, LOG_NOTICE, "Redirecting connection");
 		c->route = &c->service->redirect;
 	}
-	handshake_log(c, &c->front.end, "TLS accepted");
+	handshake_done(c, &c->front.end, "TLS accepted");
 	return true;
 }
 
@@ -97,7 +97,7 @@ static enum step_result go_on(struct conn *c)
 	if (!c->front.end.tls && !handshake_begin(c, &c->front.end, &calls))
 		return STEP_RESET;
 	rc = handshake_run(c, &c->front.end);
-	if (rc == 1 && handshake_done(c))
+	if (rc == 1 && accept_done(c))
 		return STEP_NEXT;
 	if (rc == TLS_AGAIN)
 		return STEP_WAIT;

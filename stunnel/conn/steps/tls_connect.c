@@ -28,7 +28,7 @@ static enum step_result run(struct conn *c, unsigned events)
 		return STEP_RESET;
 	rc = handshake_run(c, &c->back->end);
 	if (rc == 1) {
-		handshake_log(c, &c->back->end, "TLS connected");
+		handshake_done(c, &c->back->end, "TLS connected");
 		return STEP_NEXT;
 	}
 	if (rc == TLS_AGAIN)

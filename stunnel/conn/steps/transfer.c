@@ -74,6 +74,7 @@ static enum step_result run(struct conn *c, unsigned events)
 	enum relay_status status;
 
 	status = relay_run(&c->relay, requests, responses);
+	conn_count_bytes(c);
 	if (c->h1.mended != 0)
 		answer_tell_mended(c);
 	switch (status) {

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: ISC */
+#include "conn/tally.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define CACHE_LINE 64
+
+const char *const tally_versions[TALLY_VERSIONS] = {"TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1"};
+
+const char *const tally_ciphers[TALLY_CIPHERS] = {
+	"TLS_AES_256_GCM_SHA384",
+	"TLS_CHACHA20_POLY1305_SHA256",
+	"TLS_AES_128_GCM_SHA256",
+	"TLS_AES_128_CCM_SHA256",
+	"ECDHE-ECDSA-AES256-GCM-SHA384",
+	"ECDHE-RSA-AES256-GCM-SHA384",
+	"DHE-RSA-AES256-GCM-SHA384",
+	"ECDHE-ECDSA-CHACHA20-POLY1305",
+	"ECDHE-RSA-CHACHA20-POLY1305",
+	"DHE-RSA-CHACHA20-POLY1305",
+	"ECDHE-ECDSA-AES128-GCM-SHA256",
+	"ECDHE-RSA-AES128-GCM-SHA256",
+	"DHE-RSA-AES128-GCM-SHA256",
+	"ECDHE-ECDSA-AES256-SHA384",
+	"ECDHE-RSA-AES256-SHA384",
+	"ECDHE-ECDSA-AES128-SHA256",
+	"ECDHE-RSA-AES128-SHA256",
+	"ECDHE-RSA-AES256-SHA",
+	"ECDHE-RSA-AES128-SHA",
+	"AES256-GCM-SHA384",
+	"AES128-GCM-SHA256",
+	"AES256-SHA",
+	"AES128-SHA",
+};
+
+const char *const tally_groups[TALLY_GROUPS] = {
+	"X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024", "x25519",
+	"secp256r1",	  "secp384r1",	       "secp521r1",	     "x448",
+	"ffdhe2048",	  "ffdhe3072",	       "ffdhe4096",	     "ffdhe6144",
+	"ffdhe8192",	  "MLKEM768",	       "MLKEM1024",
+};
+
+const uint32_t tally_bounds[TALLY_BUCKETS] = {1,   2,	5,    10,   25,	  50,	 100,
+					      250, 500, 1000, 2500, 5000, 10000, 30000};
+
+struct tallies {
+	_Atomic int64_t expiry;
+	size_t slots;
+	size_t size; /* bytes from one slot to the next: no two share a cache line */
+	_Alignas(CACHE_LINE) char slot[]; /* of struct tally */
+};
+
+struct tallies *tally_new(size_t slots)
+{
+	size_t size = (sizeof(struct tally) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	struct tallies *all = mmap(NULL, sizeof *all + slots * size, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (all == MAP_FAILED)
+		return NULL;
+	all->slots = slots;
+	all->size = size;
+	return all;
+}
+
+void tally_free(struct tallies *all)
+{
+	if (all)
+		munmap(all, sizeof *all + all->slots * all->size);
+}
+
+struct tally *tally_slot(struct tallies *all, size_t worker)
+{
+	return (struct tally *)(void *)(all->slot + worker % all->slots * all->size);
+}
+
+void tally_expire(struct tallies *all, int64_t when)
+{
+	atomic_store(&all->expiry, when);
+}
+
+int64_t tally_expiry(const struct tallies *all)
+{
+	return atomic_load(&all->expiry);
+}
+
+uint64_t tally_sum(const struct tallies *all, size_t offset)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < all->slots; i++) {
+		const void *counter = all->slot + i * all->size + offset;
+
+		sum += atomic_load_explicit((const tally_counter *)counter, memory_order_relaxed);
+	}
+	return sum;
+}
+
+void tally_time(struct tally_times *times, uint64_t ms)
+{
+	size_t i = 0;
+
+	while (i < TALLY_BUCKETS && ms > tally_bounds[i])
+		i++;
+	tally_one(&times->bucket[i]);
+	if (ms != 0)
+		tally_add(&times->sum, ms);
+}
+
+/* The place of a name in a list, or the last one's, which stands for all others. */
+static size_t place_of(const char *const *names, size_t count, const char *name)
+{
+	size_t i = 0;
+
+	while (i < count - 1 && names[i] && strcmp(names[i], name) != 0)
+		i++;
+	return i < count - 1 && names[i] ? i : count - 1;
+}
+
+void tally_handshake(struct tally *t, const struct tls_outcome *outcome)
+{
+	size_t version = place_of(tally_versions, TALLY_VERSIONS, outcome->version);
+
+	tally_one(&t->handshakes[outcome->resumed ? TALLY_VERSIONS + version : version]);
+	tally_one(&t->ciphers[place_of(tally_ciphers, TALLY_CIPHERS, outcome->cipher)]);
+	if (outcome->group)
+		tally_one(&t->groups[place_of(tally_groups, TALLY_GROUPS, outcome->group)]);
+}
+
+void tally_connect_failed(struct tally *t, int code)
+{
+	enum tally_connect_failure why = code == 0 || code == ETIMEDOUT ? TALLY_CONNECT_TIMEOUT
+					 : code == ECONNREFUSED		? TALLY_CONNECT_REFUSED
+									: TALLY_CONNECT_OTHER;
+
+	tally_one(&t->connect_failures[why]);
+}

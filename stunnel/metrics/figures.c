@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: ISC */
+#include "metrics/figures.h"
+
+#include <stdio.h>
+
+#include "tls/library.h"
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+/* The values of a label. */
+struct axis {
+	const char *key;
+	const char *const *name; /* NULL: what other ones are counted as */
+	size_t count;
+};
+
+struct figure {
+	const char *name, *type, *help;
+	void (*write)(const struct figures *f, const struct figure *row,
+		      const struct figures_writer *writer, void *owner);
+	size_t offset;		 /* of its counters in struct tally or struct tally_daemon */
+	struct axis outer, axis; /* without a key: there is only one */
+	bool sparse;		 /* what has not happened is left out */
+};
+
+static const char *const rejections[] = {"limit", "resources", "libwrap", "ident", "proxy-header"};
+static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+static const char *const ways[] = {"to_backend", "to_client"};
+static const char *const no_yes[] = {"no", "yes"};
+static const char *const failures[] = {"refused", "timeout", "other"};
+static const char *const reload_results[] = {"success", "failure"};
+#define X(id, name, status, source, text) name,
+static const char *const errors[] = {ERRORS(X)}; /* from the one behind ERR_NONE on */
+#undef X
+
+_Static_assert(sizeof rejections / sizeof rejections[0] == TALLY_REJECTIONS, "a name for each");
+_Static_assert(sizeof classes / sizeof classes[0] == TALLY_CLASSES, "a name for each");
+_Static_assert(sizeof ways / sizeof ways[0] == TALLY_WAYS, "a name for each");
+_Static_assert(sizeof failures / sizeof failures[0] == TALLY_CONNECT_FAILURES, "a name for each");
+
+/* --- ways to write a row ---------------------------------------------------------------------- */
+
+static void put_label(struct figures_sample *s, const struct axis *axis, size_t i)
+{
+	if (!axis->key)
+		return;
+	s->label[s->labels].key = axis->key;
+	s->label[s->labels++].value = axis->name[i] ? axis->name[i] : "other";
+}
+
+static struct figures_sample of_service(const struct figures *f, size_t service)
+{
+	return (struct figures_sample){
+		.suffix = "", .label = {{"service", f->service[service].label}}, .labels = 1};
+}
+
+static size_t values(const struct axis *axis)
+{
+	return axis->key ? axis->count : 1;
+}
+
+static void write_counters(const struct figures *f, const struct figure *row,
+			   const struct figures_writer *writer, void *owner)
+{
+	size_t inner = values(&row->axis), all = values(&row->outer) * inner;
+
+	for (size_t service = 0; service < f->count; service++)
+		for (size_t i = 0; i < all; i++) {
+			struct figures_sample s = of_service(f, service);
+
+			s.value = tally_sum(f->service[service].tallies,
+					    row->offset + i * sizeof(tally_counter));
+			put_label(&s, &row->axis, i % inner);
+			put_label(&s, &row->outer, i / inner);
+			if (s.value != 0 || !row->sparse)
+				writer->sample(owner, row->name, &s);
+		}
+}
+
+/* The buckets of one service, each with those of shorter times, as Prometheus has them. */
+static void write_times_of(const struct figures *f, size_t service, const struct figure *row,
+			   const struct figures_writer *writer, void *owner)
+{
+	const struct tallies *all = f->service[service].tallies;
+	struct figures_sample s = of_service(f, service);
+	uint64_t count = 0;
+	char bound[16];
+
+	s.suffix = "_bucket";
+	s.labels = 2;
+	s.label[1].key = "le";
+	for (size_t i = 0; i <= TALLY_BUCKETS; i++) {
+		if (i < TALLY_BUCKETS)
+			snprintf(bound, sizeof bound, "%g", tally_bounds[i] / 1000.0);
+		count += tally_sum(all, row->offset + offsetof(struct tally_times, bucket) +
+						i * sizeof(tally_counter));
+		s.label[1].value = i < TALLY_BUCKETS ? bound : "+Inf";
+		s.value = count;
+		writer->sample(owner, row->name, &s);
+	}
+	s = of_service(f, service);
+	s.suffix = "_count";
+	s.value = count;
+	writer->sample(owner, row->name, &s);
+	s.suffix = "_sum";
+	s.value = tally_sum(all, row->offset + offsetof(struct tally_times, sum));
+	s.decimals = 3;
+	writer->sample(owner, row->name, &s);
+}
+
+static void write_times(const struct figures *f, const struct figure *row,
+			const struct figures_writer *writer, void *owner)
+{
+	for (size_t service = 0; service < f->count; service++)
+		write_times_of(f, service, row, writer, owner);
+}
+
+static void write_connections(const struct figures *f, const struct figure *row,
+			      const struct figures_writer *writer, void *owner)
+{
+	for (size_t service = 0; service < f->count; service++) {
+		struct figures_sample s = of_service(f, service);
+
+		s.value = board_sum(f->board, BOARD_ALL + 1 + service);
+		writer->sample(owner, row->name, &s);
+	}
+}
+
+static void write_expiry(const struct figures *f, const struct figure *row,
+			 const struct figures_writer *writer, void *owner)
+{
+	for (size_t service = 0; service < f->count; service++) {
+		struct figures_sample s = of_service(f, service);
+
+		s.value = (uint64_t)tally_expiry(f->service[service].tallies);
+		if (s.value != 0)
+			writer->sample(owner, row->name, &s);
+	}
+}
+
+static void write_daemon(const struct figures *f, const struct figure *row,
+			 const struct figures_writer *writer, void *owner)
+{
+	const char *first = (const char *)f->daemon + row->offset;
+
+	for (size_t i = 0; i < values(&row->axis); i++) {
+		const tally_counter *counter = (const void *)(first + i * sizeof *counter);
+		struct figures_sample s = {.suffix = "", .value = atomic_load(counter)};
+
+		put_label(&s, &row->axis, i);
+		writer->sample(owner, row->name, &s);
+	}
+}
+
+static void write_build(const struct figures *f, const struct figure *row,
+			const struct figures_writer *writer, void *owner)
+{
+	const struct figures_sample s = {
+		.suffix = "",
+		.label = {{"version", PACKAGE_VERSION}, {"openssl", tls_library_running_with()}},
+		.labels = 2,
+		.value = 1,
+	};
+
+	(void)f;
+	writer->sample(owner, row->name, &s);
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+#define AXIS(label, names, number)                           \
+	{                                                    \
+		.key = label, .name = names, .count = number \
+	}
+#define ALL_OF(label, names) AXIS(label, names, sizeof names / sizeof names[0])
+#define DAEMON(row_name, row_type, member, row_help, ...)                                    \
+	{                                                                                    \
+		.name = row_name, .type = row_type, .help = row_help, .write = write_daemon, \
+		.offset = offsetof(struct tally_daemon, member), __VA_ARGS__                 \
+	}
+#define COUNTER(row_name, member, row_help, ...)                                                \
+	{                                                                                       \
+		.name = row_name, .type = "counter", .help = row_help, .write = write_counters, \
+		.offset = offsetof(struct tally, member), __VA_ARGS__                           \
+	}
+#define TIMES(row_name, member, row_help)                                                      \
+	{                                                                                      \
+		.name = row_name, .type = "histogram", .help = row_help, .write = write_times, \
+		.offset = offsetof(struct tally, member)                                       \
+	}
+#define GAUGE(row_name, writes, row_help)                                            \
+	{                                                                            \
+		.name = row_name, .type = "gauge", .help = row_help, .write = writes \
+	}
+
+/* clang-format off: one row a line, so that it reads as the table that it is */
+static const struct figure table[] = {
+	GAUGE("stunnel_build_info", write_build, "Always 1, with the release and OpenSSL's."),
+	DAEMON("stunnel_start_time_seconds", "gauge", started, "When the daemon started."),
+	DAEMON("stunnel_reloads_total", "counter", reloads, "Configurations read again on SIGHUP.",
+	       .axis = ALL_OF("result", reload_results)),
+	DAEMON("stunnel_respawns_total", "counter", respawns, "Processes that had to be replaced."),
+	GAUGE("stunnel_connections", write_connections, "Connections that are open."),
+	GAUGE("stunnel_certificate_expiry_timestamp_seconds", write_expiry,
+	      "When the first of the service's certificates expires."),
+	COUNTER("stunnel_connections_total", accepted, "Connections that were accepted."),
+	COUNTER("stunnel_connections_rejected_total", rejected,
+		"Accepted connections that were not served.", .axis = ALL_OF("reason", rejections)),
+	COUNTER("stunnel_bytes_total", bytes, "Bytes that were forwarded, without TLS.",
+		.axis = ALL_OF("direction", ways)),
+	COUNTER("stunnel_handshakes_total", handshakes, "TLS handshakes that succeeded.",
+		.axis = ALL_OF("version", tally_versions), .outer = ALL_OF("resumed", no_yes)),
+	COUNTER("stunnel_handshake_ciphers_total", ciphers, "The same by cipher suite.",
+		.axis = ALL_OF("cipher", tally_ciphers), .sparse = true),
+	COUNTER("stunnel_handshake_groups_total", groups, "The same by group of the key exchange.",
+		.axis = ALL_OF("group", tally_groups), .sparse = true),
+	TIMES("stunnel_handshake_seconds", handshake_times, "How long they took."),
+	COUNTER("stunnel_requests_total", requests, "HTTP requests by the class of the answer.",
+		.axis = ALL_OF("class", classes)),
+	COUNTER("stunnel_refused_total", errors[ERR_NONE + 1],
+		"Requests and answers that were refused.",
+		.axis = AXIS("error", errors, ERR_MENDED_FIRST - 1), .sparse = true),
+	COUNTER("stunnel_mended_total", errors[ERR_MENDED_FIRST], "Answers that were mended.",
+		.axis = AXIS("error", errors + ERR_MENDED_FIRST - 1, ERR_COUNT - ERR_MENDED_FIRST),
+		.sparse = true),
+	TIMES("stunnel_first_byte_seconds", first_byte_times,
+	      "From the head of a request to that of its answer."),
+	TIMES("stunnel_request_seconds", total_times, "From the head of a request to its end."),
+	COUNTER("stunnel_backend_connections_total", connected, "Connections to backends."),
+	COUNTER("stunnel_backend_failures_total", connect_failures,
+		"Backends that could not be connected to.", .axis = ALL_OF("reason", failures)),
+	TIMES("stunnel_backend_connect_seconds", connect_times, "How long it took to connect."),
+};
+/* clang-format on */
+
+void figures_write(const struct figures *f, const struct figures_writer *writer, void *owner)
+{
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		const struct figure *row = &table[i];
+
+		writer->begin(owner, row->name, row->type, row->help);
+		row->write(f, row, writer, owner);
+		writer->end(owner);
+	}
+}

@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: ISC
+"""metrics: what the daemon has done in numbers, which are those of the access log."""
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from peers import Stunnel, as_root, daemon_only, free_port, own_address, service, wait_for
+from recorder import Recorder
+from tls_client import TlsClient, client_context, dial, read_to_end
+
+pytestmark = daemon_only
+
+LOG = "accessLog = {folder}/access"
+FORMAT = "accessLogFormat = %{status} %{time}"
+ANSWERS = {
+    b"/200": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"/204": b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"/302": b"HTTP/1.1 302 Found\r\nLocation: /200\r\nContent-Length: 0\r\n\r\n",
+    b"/404": b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno",
+    b"/503": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+    b"/mended": b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 2\r\n\r\nok",
+}
+BAD = b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"
+
+
+def serve(connection):
+    while request := connection.take_request():
+        connection.send(ANSWERS[request.split()[1]])
+
+
+def built_without():
+    listed = subprocess.run(
+        [Stunnel("").binary, "-test", "-fd", "0"],
+        input=f"metrics = 1\n{service(1)}",
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    return "without libmicrohttpd" in listed.stderr
+
+
+# ---- the format ---------------------------------------------------------------------------------
+
+NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
+SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (\d+(?:\.\d+)?)")
+
+
+def parse(text):
+    """Samples by name and labels; strict about all that version 0.0.4 of the format says."""
+    assert text.endswith("\n")
+    samples, types, family = {}, {}, None
+    for line in text[:-1].split("\n"):
+        if line.startswith("# HELP "):
+            family, text_of_help = line[7:].split(" ", 1)
+            assert family not in types and text_of_help
+        elif line.startswith("# TYPE "):
+            name, kind = line[7:].split(" ")
+            assert name == family and kind in {"counter", "gauge", "histogram"}
+            types[name] = kind
+        else:
+            found = SAMPLE.fullmatch(line)
+            assert found, line
+            suffixes = ["_bucket", "_sum", "_count"] if types[family] == "histogram" else [""]
+            assert found[1] in [family + suffix for suffix in suffixes], line
+            labels = re.findall(LABEL, found[2] or "")
+            assert len(labels) == len({label.split("=")[0] for label in labels})
+            key = (found[1], *labels)
+            assert key not in samples, line
+            samples[key] = float(found[3])
+    for name, kind in types.items():
+        assert name.endswith("_total") == (kind == "counter")
+    return samples
+
+
+def check_histograms(samples):
+    """Each bucket has those before it, and the last one all."""
+    counts = {key: value for key, value in samples.items() if key[0].endswith("_count")}
+    assert counts
+    for (name, *labels), count in counts.items():
+        bucket = name.replace("_count", "_bucket")
+        buckets = [value for key, value in samples.items() if key[:-1] == (bucket, *labels)]
+        assert buckets == sorted(buckets) and buckets[-1] == count
+        assert samples[(bucket, *labels, 'le="+Inf"')] == count
+        assert (name.replace("_count", "_sum"), *labels) in samples
+
+
+def promtool(text):
+    binary = shutil.which("promtool")
+    if binary:
+        subprocess.run([binary, "check", "metrics"], input=text, check=True, text=True)
+
+
+# ---- the daemon ---------------------------------------------------------------------------------
+
+
+class Metered:
+    """A daemon with figures, before a backend."""
+
+    def __init__(self, start, *options, globals_="", place=None, host="", name="web"):
+        self.place = place or free_port()
+        self.backend = start(Recorder(serve))
+        self.text = f"metrics = {host and host + ':'}{self.place}\n{globals_}\n"
+        self.text += service(self.backend.port, "xForwardedFor = yes", *options, name=name)
+        self.stunnel = start(Stunnel(self.text))
+
+    def get(self, path="/metrics", method="GET", host="127.0.0.1"):
+        connection = http.client.HTTPConnection(host, self.place)
+        connection.request(method, path)
+        response = connection.getresponse()
+        body = response.read().decode()
+        connection.close()
+        return response, body
+
+    def samples(self):
+        response, text = self.get()
+        assert response.status == 200
+        assert response.getheader("Content-Type") == "text/plain; version=0.0.4; charset=utf-8"
+        return parse(text)
+
+    def value(self, name, *labels, of="web"):
+        service_label = [f'service="{of}"'] if of else []
+        return self.samples().get((f"stunnel_{name}", *service_label, *labels), 0)
+
+    def requests(self, **of):
+        classes = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"]
+        return {c: self.value("requests_total", f'class="{c}"', **of) for c in classes}
+
+    def process(self):
+        """The process that serves the figures: the last of the master's children."""
+        return self.stunnel.processes()[-1]
+
+
+@pytest.fixture(autouse=True)
+def _built():
+    if built_without():
+        pytest.skip("the program was built without libmicrohttpd-dev")
+
+
+def ask(stunnel, paths, **options):
+    with TlsClient(stunnel.port, **options) as client:
+        return [client.get(f"/{path}").status for path in paths]
+
+
+def test_the_text_is_what_prometheus_reads(start):
+    metered = Metered(start, LOG, name='we"b\\')
+    assert ask(metered.stunnel, ["200", "404", "mended"]) == [200, 404, 200]
+    _, text = metered.get()
+    samples = parse(text)
+    check_histograms(samples)
+    promtool(text)
+    assert samples[("stunnel_requests_total", 'service="we\\"b\\\\"', 'class="2xx"')] == 2
+    response, _ = metered.get(method="HEAD")
+    assert response.status == 200 and int(response.getheader("Content-Length")) > 1000
+    assert metered.get("/metric")[0].status == 404
+    response, _ = metered.get(method="POST")
+    assert (response.status, response.getheader("Allow")) == (405, "GET, HEAD")
+
+
+def test_connections_handshakes_and_errors_are_counted(start):
+    metered = Metered(start)
+    context = client_context()
+    with TlsClient(metered.stunnel.port, context=context) as client:
+        client.get("/200")
+        assert metered.value("connections") == 1
+        client.get("/mended")
+        session = client.session
+    with TlsClient(metered.stunnel.port) as client:
+        client.send(BAD)
+        assert client.response().status == 400
+    ask(metered.stunnel, ["200"], session=session, context=context)
+    ask(metered.stunnel, ["200"], context=client_context(version=ssl.TLSVersion.TLSv1_2))
+    wait_for(lambda: metered.value("connections") == 0, "the connections to end")
+    assert metered.value("connections_total") == 4
+    versions = [("TLSv1.3", "no", 2), ("TLSv1.3", "yes", 1), ("TLSv1.2", "no", 1)]
+    for version, resumed, count in versions:
+        labels = [f'version="{version}"', f'resumed="{resumed}"']
+        assert metered.value("handshakes_total", *labels) == count
+    assert metered.value("handshake_seconds_count") == 4
+    assert metered.value("mended_total", 'error="answer-fold"') == 1
+    assert metered.value("refused_total", 'error="host-duplicate"') == 1
+    assert metered.value("backend_connections_total") == 3
+    assert metered.value("bytes_total", 'direction="to_backend"') == sum(
+        len(connection.data) for connection in metered.backend.connections
+    )
+
+
+def test_a_backend_that_is_not_there_is_counted(start):
+    port = free_port()
+    metered = Metered(start)
+    metered.stunnel.write(metered.text.replace(str(metered.backend.port), str(port)))
+    metered.stunnel.reload()
+    metered.stunnel.wait_log("New workers accept connections")
+    assert ask(metered.stunnel, ["200"]) == [503]
+    assert metered.value("backend_failures_total", 'reason="refused"') == 1
+    assert metered.value("refused_total", 'error="backend-unavailable"') == 1
+    assert metered.requests()["5xx"] == 1
+    assert metered.value("reloads_total", 'result="success"', of=None) == 1
+
+
+# ---- the counts are those of the access log ------------------------------------------------------
+
+ROUNDS = 12
+PATHS = ["200", "204", "302", "404", "503", "mended", "200", "200"]
+
+
+class Audit:
+    """Requests of all kinds, and what the access log says of them."""
+
+    def __init__(self, metered):
+        self.metered = metered
+        self.stunnel = metered.stunnel
+        self.path = self.stunnel.folder / "access"
+        self.sent = 0
+
+    def some(self, rounds=ROUNDS):
+        """New connections, so that every worker gets some of them."""
+        for _ in range(rounds):
+            with TlsClient(self.stunnel.port) as client:
+                for path in PATHS * 4:
+                    assert client.get(f"/{path}").status == int(path if path.isdigit() else 200)
+                client.send(BAD)
+                assert client.response().status == 400
+            self.sent += 4 * len(PATHS) + 1
+
+    def logged(self):
+        """Of each class, so many lines; USR1 makes each worker write what it has gathered."""
+
+        def there():
+            if self.path.exists() and self.path.read_text().count("\n") >= self.sent:
+                return True
+            self.stunnel.signal(signal.SIGUSR1)
+            return False
+
+        wait_for(there, f"{self.sent} lines of the access log")
+        statuses = [line.split()[0] for line in self.path.read_text().splitlines()]
+        assert len(statuses) == self.sent
+        classes = {c: 0 for c in ["none", "1xx", "2xx", "3xx", "4xx", "5xx"]}
+        for status in statuses:
+            classes["none" if status == "0" else f"{status[0]}xx"] += 1
+        return classes
+
+    def check(self):
+        logged = self.logged()
+        wait_for(lambda: self.metered.requests() == logged, f"the counts of {logged}", 10)
+        samples = self.metered.samples()
+        for times in ["request_seconds", "first_byte_seconds"]:
+            assert samples[(f"stunnel_{times}_count", 'service="web"')] == self.sent
+
+
+def test_the_counts_equal_the_access_log_over_a_reload_and_a_crash(start):
+    """What a worker has not written to its log when it is killed is lost, but counted."""
+    metered = Metered(start, LOG, FORMAT, globals_="workers = 2")
+    audit = Audit(metered)
+    audit.some()
+    audit.check()
+    metered.stunnel.reload()
+    metered.stunnel.wait_log("New workers accept connections")
+    audit.some()
+    audit.check()
+    workers = metered.stunnel.processes()[1:-1]
+    os.kill(workers[0], signal.SIGKILL)
+    metered.stunnel.wait_gone([workers[0]])
+    wait_for(lambda: len(metered.stunnel.processes()) == 4, "another worker")
+    assert metered.value("respawns_total", of=None) == 1
+    audit.some()
+    audit.check()
+    assert audit.sent > 1000
+    assert metered.value("connections") == 0
+    assert metered.value("mended_total", 'error="answer-fold"') == 3 * ROUNDS * 4
+    assert metered.value("refused_total", 'error="host-duplicate"') == 3 * ROUNDS
+
+
+def test_requests_are_counted_without_an_access_log_and_those_without_an_answer_too(start):
+    metered = Metered(start)
+    with TlsClient(metered.stunnel.port) as client:
+        client.send(b"GET /200 HTTP/1.1\r\nHost: a\r\n\r\n" * 40)
+        for _ in range(40):
+            assert client.response().status == 200
+    metered.stunnel.write(metered.text.replace(f":{metered.backend.port}", f":{silent(start)}"))
+    metered.stunnel.reload()
+    metered.stunnel.wait_log("New workers accept connections")
+    with TlsClient(metered.stunnel.port) as client:
+        client.send(b"GET /200 HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_for(lambda: metered.value("backend_connections_total") == 2, "the backend")
+    wait_for(lambda: metered.requests()["none"] == 1, "the request without an answer")
+    assert metered.requests()["2xx"] == 40
+
+
+def silent(start):
+    def read(connection):
+        while connection.receive():
+            pass
+
+    return start(Recorder(read)).port
+
+
+# ---- who gets them, and from whom ---------------------------------------------------------------
+
+
+def test_a_port_alone_is_one_of_the_loopback(start):
+    mine, metered = own_address(), Metered(start)
+    with pytest.raises(ConnectionRefusedError):
+        metered.get(host=mine)
+
+
+def test_only_addresses_of_metrics_allow_get_them(start):
+    mine, metered = own_address(), Metered(start, host="0.0.0.0")
+    response, text = metered.get(host=mine)
+    assert response.status == 403 and "metricsAllow" in text
+    assert metered.get()[0].status == 200
+    allow = f"metricsAllow = {mine}/32\nmetricsAllow = 192.0.2.0/24, ::1"
+    metered.stunnel.write(f"{allow}\n{metered.text}")
+    metered.stunnel.reload()
+    wait_for(lambda: metered.get()[0].status == 403, "the new process to serve")
+    wait_for(lambda: metered.get(host=mine)[0].status == 200, "the old one to end")
+
+
+def test_a_unix_socket_serves_who_can_open_it(start):
+    metered = Metered(start, place="{folder}/metrics")
+    path = str(metered.stunnel.folder / "metrics")
+    for _ in range(2):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            sock.sendall(b"GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n")
+            assert b"stunnel_build_info{" in read_to_end(sock)
+        metered.stunnel.reload()
+        metered.stunnel.wait_log("New workers accept connections")
+    metered.stunnel.stop()
+    assert not os.path.exists(path)
+
+
+def sockets_of(pid):
+    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return {link[8:-1] for link in links if link.startswith("socket:[")}
+
+
+def listened_by(pid):
+    """Ports on which the process could accept."""
+    owned = sockets_of(pid)
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {int(f[1].rsplit(":", 1)[1], 16) for f in rows if f[3] == "0A" and f[9] in owned}
+
+
+@as_root
+def test_its_process_has_no_other_socket_and_no_rights_and_is_replaced(start):
+    metered = Metered(start, globals_="workers = 1\nsetuid = nobody\nsetgid = nogroup")
+    worker, process = metered.stunnel.processes()[1:]
+    assert listened_by(process) == {metered.place}
+    assert listened_by(worker) == {metered.stunnel.port}
+    uids = re.search(r"^Uid:\t(.*)$", Path(f"/proc/{process}/status").read_text(), re.M)[1]
+    assert "0" not in uids.split()
+    os.kill(process, signal.SIGKILL)
+    metered.stunnel.wait_log("Metrics process")
+    wait_for(lambda: metered.stunnel.processes()[1:] != [worker], "another process")
+    assert metered.value("respawns_total", of=None) == 1
+    assert ask(metered.stunnel, ["200"]) == [200]
+    assert metered.requests()["2xx"] == 1
+
+
+def test_a_reload_without_the_option_closes_the_port(start):
+    metered = Metered(start)
+    metered.stunnel.write(metered.text.replace("metrics", ";metrics", 1))
+    metered.stunnel.reload()
+    metered.stunnel.wait_log("New workers accept connections")
+
+    def refused():
+        try:
+            dial(metered.place).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    wait_for(refused, "nobody to listen")
+
+
+def test_a_name_that_comes_twice_has_figures_for_each(start):
+    port = free_port()
+    backend = start(Recorder(serve))
+    text = f"metrics = {port}\n" + service(backend.port) + service(backend.port)
+    start(Stunnel(text))
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.sendall(b"GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n")
+        samples = parse(read_to_end(sock).decode().split("\r\n\r\n")[1])
+    services = {key[1] for key in samples if key[0] == "stunnel_connections_total"}
+    assert services == {'service="web"', 'service="web#2"'}
