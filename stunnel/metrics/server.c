@@ -29,12 +29,29 @@ struct server {
 	bool draining;
 };
 
+#define NOTHING "default-src 'none'; frame-ancestors 'none'"
+#define OF_THE_PAGE                                                                        \
+	NOTHING "; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; " \
+		"connect-src 'self'"
+
+/* What somebody looks at: it asks for /status.json again and again. */
+static void write_page(const struct figures *f, FILE *to)
+{
+	static const char page[] =
+#include "metrics/status_html.h"
+		;
+
+	(void)f;
+	fwrite(page, 1, sizeof page - 1, to);
+}
+
 static const struct page {
-	const char *path, *type;
+	const char *path, *type, *policy;
 	void (*write)(const struct figures *f, FILE *to);
 } pages[] = {
-	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", formats_prometheus},
-	{"/status.json", "application/json", formats_json},
+	{"/", "text/html; charset=utf-8", OF_THE_PAGE, write_page},
+	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", NOTHING, formats_prometheus},
+	{"/status.json", "application/json", NOTHING, formats_json},
 };
 
 /* Nothing may be stored, framed, or be taken for another type than it is. */
@@ -43,13 +60,13 @@ static const struct header {
 } headers[] = {
 	{MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
 	{"X-Content-Type-Options", "nosniff"},
-	{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+	{"Referrer-Policy", "no-referrer"},
 };
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
 /* Sends a text, which is freed by the library; NULL: there was no memory for it. */
-static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const char *type,
+static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const struct page *page,
 			      char *text, size_t len)
 {
 	struct MHD_Response *response;
@@ -62,7 +79,8 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const c
 		free(text);
 		return MHD_NO;
 	}
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, page->type);
+	MHD_add_response_header(response, "Content-Security-Policy", page->policy);
 	for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
 		MHD_add_response_header(response, headers[i].name, headers[i].value);
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
@@ -74,7 +92,9 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const c
 
 static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status, const char *why)
 {
-	return answer(c, status, "text/plain; charset=utf-8", strdup(why), strlen(why));
+	static const struct page page = {.type = "text/plain; charset=utf-8", .policy = NOTHING};
+
+	return answer(c, status, &page, strdup(why), strlen(why));
 }
 
 static enum MHD_Result serve(struct MHD_Connection *c, const struct page *page,
@@ -91,7 +111,7 @@ static enum MHD_Result serve(struct MHD_Connection *c, const struct page *page,
 		free(text);
 		return MHD_NO;
 	}
-	return answer(c, MHD_HTTP_OK, page->type, text, len);
+	return answer(c, MHD_HTTP_OK, page, text, len);
 }
 
 /* Who may open a Unix socket is for its folder's permissions to say. */
@@ -142,7 +162,7 @@ static enum MHD_Result on_request(void *owner, struct MHD_Connection *c, const c
 	for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
 		if (!strcmp(url, pages[i].path))
 			return serve(c, &pages[i], s->figures);
-	return refuse(c, MHD_HTTP_NOT_FOUND, "Here are /metrics and /status.json.\n");
+	return refuse(c, MHD_HTTP_NOT_FOUND, "Here are /, /metrics and /status.json.\n");
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import devtools
 from peers import Stunnel, as_root, daemon_only, free_port, own_address, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient, client_context, dial, read_to_end
@@ -393,3 +394,66 @@ def test_a_name_that_comes_twice_has_figures_for_each(start):
         samples = parse(read_to_end(sock).decode().split("\r\n\r\n")[1])
     services = {key[1] for key in samples if key[0] == "stunnel_connections_total"}
     assert services == {'service="web"', 'service="web#2"'}
+
+
+# ---- the status page ----------------------------------------------------------------------------
+
+
+class Page:
+    """The status page in a browser."""
+
+    def __init__(self, start, metered):
+        self.browser = start(devtools.Chromium())
+        self.browser.open(f"http://127.0.0.1:{metered.place}/")
+
+    def text(self, where):
+        return self.browser.evaluate(f"document.querySelector({where!r}).innerText")
+
+    def wait(self, where, text):
+        wait_for(lambda: text in self.text(where), f"{text} in {where}")
+
+
+@pytest.fixture
+def page(start):
+    if devtools.BINARY is None:
+        pytest.skip("there is no chromium here")
+    return lambda metered: Page(start, metered)
+
+
+def test_a_browser_shows_what_happens_to_each_service(start, page):
+    metered = Metered(start, name="<b>web")
+    shown = page(metered)
+    shown.wait("#contact", "live")
+    assert shown.text("#services h3") == "<b>web"
+    assert "serves" in shown.text("#services")
+    assert "Nothing so far" in shown.text("#errors")
+    assert "<b>web" in shown.text("#certificates")
+    assert ask(metered.stunnel, ["200", "mended"]) == [200, 200]
+    shown.wait("#errors", "answer-fold")
+    shown.browser.evaluate(
+        "document.querySelector('#filter').value = 'other';"
+        "document.querySelector('#filter').dispatchEvent(new Event('input'))"
+    )
+    assert shown.text("#services") == ""
+    metered.stunnel.stop()
+    shown.wait("#contact", "no contact")
+
+
+def test_the_page_fits_a_phone_and_loads_nothing(start, page):
+    metered = Metered(start)
+    shown = page(metered)
+    shown.browser.page_call(
+        "Emulation.setDeviceMetricsOverride", width=360, height=700, deviceScaleFactor=1, mobile=True
+    )
+    shown.wait("#contact", "live")
+    assert shown.browser.evaluate("document.documentElement.scrollWidth") == 360
+    loaded = "performance.getEntriesByType('resource').map(entry => new URL(entry.name).pathname).join(' ')"
+    assert set(shown.browser.evaluate(loaded).split()) == {"/status.json"}
+
+
+def test_the_page_may_not_be_framed_and_runs_no_other_script(start):
+    response, text = Metered(start).get("/")
+    policy = response.getheader("Content-Security-Policy")
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert response.getheader("X-Content-Type-Options") == "nosniff"
+    assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
