@@ -130,6 +130,24 @@ void tally_handshake(struct tally *t, const struct tls_outcome *outcome)
 		tally_one(&t->groups[place_of(tally_groups, TALLY_GROUPS, outcome->group)]);
 }
 
+void tally_alert(struct tally *t, struct tls_alert alert)
+{
+	static const unsigned char codes[] = {
+#define X(code, name) code,
+		TALLY_ALERTS(X)
+#undef X
+	};
+	const size_t count = sizeof codes;
+	size_t i = 0;
+
+	while (i < count && codes[i] != alert.code)
+		i++;
+	if (i == count)
+		tally_one(&t->handshake_failures[TALLY_OTHER]);
+	else
+		tally_one(&t->handshake_failures[TALLY_OTHER + 1 + (alert.sent ? count : 0) + i]);
+}
+
 void tally_connect_failed(struct tally *t, int code)
 {
 	enum tally_connect_failure why = code == 0 || code == ETIMEDOUT ? TALLY_CONNECT_TIMEOUT

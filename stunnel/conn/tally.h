@@ -50,6 +50,52 @@ enum tally_connect_failure {
 	TALLY_CONNECT_FAILURES
 };
 
+/* RFC 8446 6.2, and of RFC 5246 7.2.2 what servers still send. */
+#define TALLY_ALERTS(X)                         \
+	X(0, close_notify)                      \
+	X(10, unexpected_message)               \
+	X(20, bad_record_mac)                   \
+	X(22, record_overflow)                  \
+	X(40, handshake_failure)                \
+	X(42, bad_certificate)                  \
+	X(43, unsupported_certificate)          \
+	X(44, certificate_revoked)              \
+	X(45, certificate_expired)              \
+	X(46, certificate_unknown)              \
+	X(47, illegal_parameter)                \
+	X(48, unknown_ca)                       \
+	X(49, access_denied)                    \
+	X(50, decode_error)                     \
+	X(51, decrypt_error)                    \
+	X(70, protocol_version)                 \
+	X(71, insufficient_security)            \
+	X(80, internal_error)                   \
+	X(86, inappropriate_fallback)           \
+	X(90, user_canceled)                    \
+	X(100, no_renegotiation)                \
+	X(109, missing_extension)               \
+	X(110, unsupported_extension)           \
+	X(112, unrecognized_name)               \
+	X(113, bad_certificate_status_response) \
+	X(115, unknown_psk_identity)            \
+	X(116, certificate_required)            \
+	X(120, no_application_protocol)
+
+/* Why a handshake came to nothing: an alert, or what did not even bring one. */
+enum tally_handshake_failure {
+	TALLY_TIMEOUT = 0,
+	TALLY_CLOSED, /* the peer has gone */
+	TALLY_PLAIN,  /* it does not speak TLS */
+	TALLY_OTHER,
+#define X(code, name) TALLY_RECEIVED_##name,
+	TALLY_ALERTS(X)
+#undef X
+#define X(code, name) TALLY_SENT_##name,
+		TALLY_ALERTS(X)
+#undef X
+			TALLY_HANDSHAKE_FAILURES
+};
+
 /* Ways of a byte. */
 enum tally_way {
 	TALLY_TO_BACKEND = 0, /* by enum h1_dir */
@@ -86,6 +132,7 @@ struct tally {
 	tally_counter errors[ERR_COUNT]; /* refused or mended, by enum error */
 	tally_counter bytes[TALLY_WAYS];
 	tally_counter handshakes[2 * TALLY_VERSIONS]; /* whole ones, then resumed ones */
+	tally_counter handshake_failures[TALLY_HANDSHAKE_FAILURES];
 	tally_counter ciphers[TALLY_CIPHERS];
 	tally_counter groups[TALLY_GROUPS];
 	tally_counter connected;
@@ -137,6 +184,9 @@ void tally_time(struct tally_times *times, uint64_t ms);
 
 /* Counts a handshake that has succeeded. */
 void tally_handshake(struct tally *t, const struct tls_outcome *outcome);
+
+/* Counts a handshake that failed with this alert. */
+void tally_alert(struct tally *t, struct tls_alert alert);
 
 /* Counts a connection to a backend that failed. code: errno, or 0 after TIMEOUTconnect. */
 void tally_connect_failed(struct tally *t, int code);

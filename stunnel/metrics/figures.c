@@ -29,6 +29,14 @@ static const char *const rejections[] = {"limit", "resources", "libwrap", "ident
 static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 static const char *const ways[] = {"to_backend", "to_client"};
 static const char *const no_yes[] = {"no", "yes"};
+static const char *const handshake_failures[] = {"timeout", "closed", "plain", "other",
+#define X(code, name) "received_" #name,
+						 TALLY_ALERTS(X)
+#undef X
+#define X(code, name) "sent_" #name,
+							 TALLY_ALERTS(X)
+#undef X
+};
 static const char *const failures[] = {"refused", "timeout", "other"};
 static const char *const reload_results[] = {"success", "failure"};
 #define X(id, name, status, source, text) name,
@@ -38,6 +46,8 @@ static const char *const errors[] = {ERRORS(X)}; /* from the one behind ERR_NONE
 _Static_assert(sizeof rejections / sizeof rejections[0] == TALLY_REJECTIONS, "a name for each");
 _Static_assert(sizeof classes / sizeof classes[0] == TALLY_CLASSES, "a name for each");
 _Static_assert(sizeof ways / sizeof ways[0] == TALLY_WAYS, "a name for each");
+_Static_assert(sizeof handshake_failures / sizeof handshake_failures[0] == TALLY_HANDSHAKE_FAILURES,
+	       "a name for each");
 _Static_assert(sizeof failures / sizeof failures[0] == TALLY_CONNECT_FAILURES, "a name for each");
 
 /* --- ways to write a row ---------------------------------------------------------------------- */
@@ -216,6 +226,9 @@ static const struct figure table[] = {
 		.axis = ALL_OF("cipher", tally_ciphers), .sparse = true),
 	COUNTER("stunnel_handshake_groups_total", groups, "The same by group of the key exchange.",
 		.axis = ALL_OF("group", tally_groups), .sparse = true),
+	COUNTER("stunnel_handshake_failures_total", handshake_failures,
+		"TLS handshakes that failed, by the alert if there was one.",
+		.axis = ALL_OF("reason", handshake_failures), .sparse = true),
 	TIMES("stunnel_handshake_seconds", handshake_times, "How long they took."),
 	COUNTER("stunnel_requests_total", requests, "HTTP requests by the class of the answer.",
 		.axis = ALL_OF("class", classes)),

@@ -83,6 +83,14 @@ static void say_server_name(const struct tls *tls)
 	tls->calls->say(tls->judge.owner, LOG_INFO, text);
 }
 
+static void on_info(const SSL *ssl, int where, int value)
+{
+	struct tls *tls = SSL_get_app_data(ssl);
+
+	if ((where & SSL_CB_ALERT) && !tls->alert.any)
+		tls->alert = (struct tls_alert){true, where & SSL_CB_WRITE, (unsigned char)value};
+}
+
 bool tls_open(struct tls *tls, struct tls_ctx *ctx, int in, int out, const struct tls_calls *calls,
 	      void *owner)
 {
@@ -103,6 +111,7 @@ bool tls_open(struct tls *tls, struct tls_ctx *ctx, int in, int out, const struc
 		return false;
 	}
 	SSL_set_bio(tls->ssl, bio, bio);
+	SSL_set_info_callback(tls->ssl, on_info);
 	if (SSL_is_server(tls->ssl)) {
 		SSL_set_accept_state(tls->ssl);
 	} else {
@@ -250,6 +259,7 @@ int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX])
 	tls_inquiry_end(tls->ssl);
 	if (!server && has_chosen_session(tls->ssl))
 		tls->judge.psk = false;
+	SSL_set_info_callback(tls->ssl, NULL);
 	SSL_set_msg_callback(tls->ssl, on_message);
 	SSL_set_msg_callback_arg(tls->ssl, tls);
 	return 1;

@@ -36,6 +36,13 @@ enum tls_state {
 	TLS_REFUSED,  /* we end the connection without an alert */
 };
 
+/* An alert of RFC 8446 6; zeroed: none has come up. */
+struct tls_alert {
+	bool any;
+	bool sent; /* by us; else by the peer */
+	unsigned char code;
+};
+
 /* One connection's TLS over a non-blocking socket, which stays the caller's. Zeroed: none. */
 struct tls {
 	struct tls_judge judge; /* the first member, and so what OpenSSL's callbacks get */
@@ -46,6 +53,7 @@ struct tls {
 	struct tls_kept kept; /* what the connection's facts point at */
 	char *sni;	      /* what the ClientHello named, or NULL */
 	enum tls_state state;
+	struct tls_alert alert; /* the first one of the handshake */
 	const char *refusal;	/* of TLS_REFUSED */
 	unsigned messages;	/* that came after the handshake, in the second messages_since */
 	int64_t messages_since; /* whole seconds on the monotonic clock */

@@ -195,6 +195,43 @@ def test_connections_handshakes_and_errors_are_counted(start):
     )
 
 
+def test_handshakes_that_fail_are_counted_by_their_reason(start):
+    """The client knows no CA; it has no version in common; it speaks HTTP; it goes; it is slow."""
+    metered = Metered(start, "sslVersionMin = TLSv1.2", "TIMEOUTbusy = 1")
+    stranger = ssl.create_default_context()
+    with dial(metered.stunnel.port) as sock, pytest.raises(ssl.SSLCertVerificationError):
+        stranger.wrap_socket(sock, server_hostname="localhost")
+    subprocess.run(
+        ["openssl", "s_client", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]
+        + ["-connect", f"127.0.0.1:{metered.stunnel.port}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    with dial(metered.stunnel.port) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b" 400 " in read_to_end(sock)
+    with dial(metered.stunnel.port) as sock:
+        sock.sendall(b"\x16\x03\x01")
+    with dial(metered.stunnel.port) as sock:
+        sock.sendall(b"\x16\x03\x01")
+        read_to_end(sock)
+    reasons = ["received_unknown_ca", "sent_protocol_version", "plain", "closed", "timeout"]
+    counted = {
+        key[2]: value
+        for key, value in wait_for(lambda: samples_of_failures(metered, 5), "five failures").items()
+    }
+    assert counted == {f'reason="{reason}"': 1 for reason in reasons}
+    assert metered.value("handshakes_total", 'version="TLSv1.3"', 'resumed="no"') == 0
+
+
+def samples_of_failures(metered, count):
+    """Those that have come up, once there are so many."""
+    name = "stunnel_handshake_failures_total"
+    found = {key: value for key, value in metered.samples().items() if key[0] == name}
+    return found if sum(found.values()) >= count else None
+
+
 def test_a_backend_that_is_not_there_is_counted(start):
     port = free_port()
     metered = Metered(start)

@@ -95,6 +95,21 @@ int handshake_run(struct conn *c, struct end *end)
 	return rc;
 }
 
+/* For an end without an alert OpenSSL has one of ours, which nobody gets. */
+void handshake_failed(struct conn *c, const struct end *end, int result)
+{
+	tally_counter *failures = c->tally->handshake_failures;
+	const struct tls *tls = end->tls;
+
+	if (result == TLS_PLAIN)
+		tally_one(&failures[TALLY_PLAIN]);
+	else if (tls->alert.any && (!tls->alert.sent || !tls->bio.ended))
+		tally_alert(c->tally, tls->alert);
+	else
+		tally_one(&failures[result == 1 || tls->state == TLS_REFUSED ? TALLY_OTHER
+									     : TALLY_CLOSED]);
+}
+
 void handshake_done(struct conn *c, const struct end *end, const char *done)
 {
 	const struct tls_outcome outcome = tls_outcome(end->tls);
@@ -130,6 +145,7 @@ bool handshake_expired(struct conn *c, struct end *end)
 	}
 	if (!waiting_is(&c->inquiry.waiting)) {
 		conn_log(c, LOG_INFO, "TIMEOUTbusy exceeded: sending reset");
+		tally_one(&c->tally->handshake_failures[TALLY_TIMEOUT]);
 		return false;
 	}
 	inquiry_leave(&c->inquiry);

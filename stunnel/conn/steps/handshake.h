@@ -21,6 +21,9 @@ bool handshake_begin(struct conn *c, struct end *end, const struct tls_calls *ca
  */
 int handshake_run(struct conn *c, struct end *end);
 
+/* Counts a handshake that handshake_run() has ended with this result, or 1: it is not accepted. */
+void handshake_failed(struct conn *c, const struct end *end, int result);
+
 /* Counts a handshake, and logs what was agreed, behind `done`. */
 void handshake_done(struct conn *c, const struct end *end, const char *done);
 

@@ -102,6 +102,7 @@ static enum step_result go_on(struct conn *c)
 	if (rc == TLS_AGAIN)
 		return STEP_WAIT;
 	conn_log(c, LOG_ERR, "%s", c->pool->scratch.why);
+	handshake_failed(c, &c->front.end, rc);
 	return rc == TLS_PLAIN && c->service->needs.http ? refuse_plain(c) : STEP_RESET;
 }
 

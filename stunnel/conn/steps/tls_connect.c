@@ -34,6 +34,7 @@ static enum step_result run(struct conn *c, unsigned events)
 	if (rc == TLS_AGAIN)
 		return STEP_WAIT;
 	conn_log(c, LOG_ERR, "%s", c->pool->scratch.why);
+	handshake_failed(c, &c->back->end, rc);
 	return answer_unavailable(c);
 }
 
