@@ -101,6 +101,19 @@ def promtool(text):
         subprocess.run([binary, "check", "metrics"], input=text, check=True, text=True)
 
 
+ALERTS = Path(__file__).resolve().parents[2] / "doc/prometheus-alerts.yml"
+
+
+def test_alerts_are_on_figures_that_there_are(start):
+    text = ALERTS.read_text()
+    names = set(re.findall(r"stunnel_\w+", text))
+    _, figures = Metered(start).get()
+    assert names and names <= set(re.findall(r"^# TYPE (\S+)", figures, re.M))
+    binary = shutil.which("promtool")
+    if binary:
+        subprocess.run([binary, "check", "rules", ALERTS], check=True)
+
+
 # ---- the daemon ---------------------------------------------------------------------------------
 
 
