@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: ISC
+"""What `make install` leaves, and systemd's opinion of the units."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from peers import BINARY, DEADLINE, daemon_only
+
+pytestmark = daemon_only
+
+BUILD = Path(BINARY).resolve().parent.parent
+SYSCONFDIR = "/usr/local/etc"
+needs_systemd = pytest.mark.skipif(
+    not shutil.which("systemd-analyze"), reason="systemd-analyze is not there"
+)
+
+
+def run(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10 * DEADLINE, **options)
+    return done.returncode, done.stdout + done.stderr
+
+
+def make(folder, *words):
+    if not (BUILD / "Makefile").exists():
+        pytest.skip(f"{BUILD} is no folder of a build")
+    status, said = run("make", "-C", str(BUILD), "--silent", *words, f"DESTDIR={folder}")
+    assert status == 0, said
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """As with the default folders, whatever the build was configured with."""
+    folder = tmp_path_factory.mktemp("installed")
+    make(folder, "install-data", f"sysconfdir={SYSCONFDIR}", "prefix=/usr/local")
+    return folder
+
+
+def test_the_folder_of_the_configuration_has_a_sample(installed):
+    sample = (installed / SYSCONFDIR[1:] / "stunnel/stunnel.conf-sample").read_text()
+    lines = [line for line in sample.splitlines() if line and line[0] != ";"]
+    assert not lines, "all of it is commented out"
+
+
+def test_the_sample_is_a_configuration(installed, tmp_path):
+    """Its options are ours: the faults are files, users and ports of the machine."""
+    text = (installed / SYSCONFDIR[1:] / "stunnel/stunnel.conf-sample").read_text()
+    config = tmp_path / "stunnel.conf"
+    config.write_text(re.sub(r"^;(?=[a-zA-Z\[])", "", text, flags=re.M))
+    _, said = run(BINARY, "-test", str(config))
+    assert "not valid here" not in said
+    assert "No such file" in said  # the certificate: all of the file was read
+
+
+def test_what_is_there_stays(installed, tmp_path):
+    mine = tmp_path / SYSCONFDIR[1:] / "stunnel/stunnel.conf-sample"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine\n")
+    for target in ("install-data", "uninstall-local"):
+        make(tmp_path, target, f"sysconfdir={SYSCONFDIR}", "prefix=/usr/local")
+        assert mine.read_text() == "mine\n"
+
+
+def test_the_manual_names_the_file_that_is_read(tmp_path):
+    """Of this build: the program says which."""
+    _, said = run(BINARY, "-version")
+    path = re.search(r"^Default configuration file: (.*)$", said, re.M)[1]
+    sysconfdir = path.removesuffix("/stunnel/stunnel.conf")
+    make(tmp_path, "install-data", f"sysconfdir={sysconfdir}", "prefix=/usr")
+    manual = (tmp_path / "usr/share/man/man8/stunnel.8").read_text()
+    assert f".Pa {path}\n" in manual
+    other = "/elsewhere"
+    make(tmp_path, "install-data", f"sysconfdir={other}", "prefix=/usr")
+    manual = (tmp_path / "usr/share/man/man8/stunnel.8").read_text()
+    assert f".Pa {other}/stunnel/stunnel.conf\n" in manual
+    assert "/usr/local/etc" not in manual
+
+
+def test_stunnel3_runs_the_program_beside_it(tmp_path):
+    make(tmp_path, "install-binSCRIPTS", "bindir=/usr/local/bin")
+    script = (tmp_path / "usr/local/bin/stunnel3").read_text()
+    assert re.search(r"^stunnel='/.*/stunnel'$", script, re.M)
+
+
+@pytest.fixture(scope="module")
+def units(installed, tmp_path_factory):
+    """All units in one folder; the program that they start is the one under test."""
+    folder = tmp_path_factory.mktemp("units")
+    source = Path(__file__).resolve().parents[2] / "tools/systemd"
+    for path in (*source.glob("*.target"), *source.glob("*.socket"), *BUILD.glob("tools/systemd/*.service")):
+        text = re.sub(r"^(Exec\w+=)\S*/stunnel ", rf"\1{BINARY} ", path.read_text(), flags=re.M)
+        assert "@" not in re.sub(r"@system-service|@privileged @resources|stunnel@\S*", "", text)
+        (folder / path.name).write_text(text)
+    return folder
+
+
+@needs_systemd
+@pytest.mark.parametrize("name", ["stunnel.service", "stunnel@.service", "stunnel.target", "stunnel.socket"])
+def test_systemd_understands_a_unit(units, name):
+    path = str(units / name).replace("@.", "@www.") if "@" in name else str(units / name)
+    if "@" in name:
+        shutil.copy(units / name, path)
+    status, said = run("systemd-analyze", "verify", "--man=no", path)
+    ours = [line for line in said.splitlines() if "stunnel" in line]
+    assert (status, ours) == (0, [])
+
+
+@needs_systemd
+@pytest.mark.parametrize(("name", "exposure"), [("stunnel.service", 15), ("stunnel@.service", 42)])
+def test_a_unit_is_hardened(units, name, exposure):
+    """Tenths: at most 1.5 without root's rights."""
+    command = ["systemd-analyze", "security", "--offline=yes", f"--threshold={exposure}"]
+    status, said = run(*command, str(units / name))
+    assert status == 0, said
