@@ -132,7 +132,7 @@ def test_a_protocol_before_tls(each):
 
     with Recorder(serve) as backend:
         for service in each("-c", "-n", "smtp", "-r", f"127.0.0.1:{backend.port}"):
-            with PlainClient(service.port) as client, contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError), PlainClient(service.port) as client:
                 client.recv_all()
         assert [c.data for c in backend.connections] == 2 * [b"EHLO localhost\r\n"]
 
