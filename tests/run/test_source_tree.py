@@ -52,7 +52,7 @@ def check(folder):
 
 
 def test_check_passes_over_what_git_does_not_know(tree):
-    add(tree, "debian/rules")
+    add(tree, "packaging/rules")
     add(tree, "obj-x86_64-linux-gnu/config.h", "int a;\n")
     assert check(tree) == (0, "13 passed, 0 failed\n")
 
@@ -68,7 +68,7 @@ def test_check_of_a_release_goes_by_its_list(tree):
     """Also where a packager has put all of it, and more, into a git of his own."""
     names = run(["git", "ls-files"], cwd=tree).stdout
     add(tree, "tools/files", names)
-    add(tree, "debian/rules")
+    add(tree, "packaging/rules")
     assert run(["git", "add", "-A"], cwd=tree).returncode == 0
     assert check(tree)[0] == 0
     shutil.rmtree(tree / ".git")
