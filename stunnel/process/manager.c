@@ -10,7 +10,6 @@
 #include "sys/log.h"
 #include "sys/notify.h"
 #include "process/pulse.h"
-#include "tls/ctx.h"
 
 #define STATUS_MS 5000 /* between two looks at what the status says */
 #define SILENT_PARTS 2 /* of the watchdog's time, after which a child is taken for hung */
@@ -34,12 +33,12 @@ static uint64_t connections(const struct generations *all)
 }
 
 /* When the first of our certificates ends; 0: there are none. */
-static time_t first_expiry(const struct config *config)
+static int64_t first_expiry(const struct generations *all)
 {
-	time_t first = 0;
+	int64_t first = 0;
 
-	for (size_t i = 0; i < config->count; i++) {
-		time_t when = tls_ctx_expiry(config->section[i]->service.tls);
+	for (size_t i = 0; i < all->services; i++) {
+		int64_t when = tally_expiry(all->service[i].tallies);
 
 		if (when != 0 && (first == 0 || when < first))
 			first = when;
@@ -50,7 +49,7 @@ static time_t first_expiry(const struct config *config)
 static void write_status(const struct generations *all, char *text, size_t size)
 {
 	uint64_t n = connections(all);
-	time_t first = first_expiry(all->first->config), now = time(NULL);
+	int64_t first = first_expiry(all), now = time(NULL);
 	int len = snprintf(text, size, "%" PRIu64 " connection%s", n, n == 1 ? "" : "s");
 
 	if (first == 0)
