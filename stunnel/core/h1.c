@@ -183,6 +183,11 @@ bool h1_passes_end(const struct h1 *h)
 	       !(s->state == H1_STATE_BODY && s->body.state == H1_BODY_LENGTH);
 }
 
+void h1_finish(struct h1 *h)
+{
+	h->finishing = true;
+}
+
 void h1_fail(struct h1 *h, enum error error)
 {
 	if (h->error == ERR_NONE)

@@ -122,6 +122,13 @@ bool h1_cut(const struct h1 *h, enum h1_dir dir, bool failed);
  */
 bool h1_passes_end(const struct h1 *h);
 
+/*
+ * From now on the client is told to leave: the next response whose head is still to come is the
+ * last, or, where requests were sent on already, the one to the newest of them. No request is taken
+ * behind it. A tunnel goes on. Calling it again changes nothing.
+ */
+void h1_finish(struct h1 *h);
+
 /* Ends the conversation with an error that the caller found, unless there is one already. */
 void h1_fail(struct h1 *h, enum error error);
 

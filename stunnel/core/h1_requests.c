@@ -11,7 +11,7 @@ bool h1_requests_blocked(const struct h1 *h)
 	/* A body under way is one of a request that was let through. */
 	if (h->side[H1_REQUEST].state != H1_STATE_HEAD)
 		return h->side[H1_REQUEST].state == H1_STATE_HELD;
-	return h->queue_count >= h->limits.in_flight || h->renewing;
+	return h->queue_count >= (h->finishing ? 1 : h->limits.in_flight) || h->renewing;
 }
 
 /*

@@ -71,7 +71,10 @@ static bool is_last_of_backend(const struct h1 *h, const struct h1_answer *a)
 static bool is_last_of_client(const struct h1 *h, const struct h1_answer *a,
 			      const struct h1_body *body)
 {
-	if (body->state == H1_BODY_UNTIL_CLOSE || (h->last && h->queue_count == 1))
+	/* Behind a request that was refused our own answer is the last. */
+	bool last = h->last || (h->finishing && h->error == ERR_NONE);
+
+	if (body->state == H1_BODY_UNTIL_CLOSE || (last && h->queue_count == 1))
 		return true;
 	if (body->plain && body->state != H1_BODY_COMPLETE)
 		return true;

@@ -73,8 +73,9 @@ struct h1 {
 	size_t head_len;	 /* of the newest request, as it was written */
 	bool tunnel_asked;	 /* by the newest request in the queue */
 	bool tunnel_refused;	 /* and its response has come already */
-	bool last;    /* the current request is the last: close, or HTTP/1.0 without keep-alive */
-	bool closing; /* the client is told that the response under way is the last */
+	bool last;	/* the current request is the last: close, or HTTP/1.0 without keep-alive */
+	bool finishing; /* h1_finish() */
+	bool closing;	/* the client is told that the response under way is the last */
 	uint8_t protocol_len;
 	char protocol[H1_PROTOCOL_MAX]; /* that the newest Upgrade in the queue offers */
 	bool renewing;		 /* the backend takes no more requests, the client may send them */

@@ -489,6 +489,57 @@ static void a_clock_counts_from_a_heads_first_byte(void **state)
 	conversation_end(&c);
 }
 
+#define LAST_OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+
+/* h1_finish() between two turns; a dialogue of check_dialogue() has no place for it. */
+static void check_finish(const char *what, const char *before, const char *answered,
+			 const char *after, const char *answers, const char *client,
+			 const char *state)
+{
+	const struct step steps[] = {{0}};
+	struct rewrite rw = {0};
+	struct script script = script_of(&rw, steps);
+	struct conversation c;
+	struct text seen = {0};
+
+	rewrite_compile(&rw, "xForwardedFor = yes");
+	conversation_begin(&c, &script);
+	conversation_feed(&c, H1_REQUEST, span_of(before, strlen(before)));
+	conversation_feed(&c, H1_RESPONSE, span_of(answered, strlen(answered)));
+	h1_finish(&c.h1);
+	conversation_feed(&c, H1_REQUEST, span_of(after, strlen(after)));
+	conversation_feed(&c, H1_RESPONSE, span_of(answers, strlen(answers)));
+	conversation_state(&c, &seen);
+	if (strcmp(seen.p, state) != 0 || c.sent[H1_RESPONSE].len != strlen(client) ||
+	    memcmp(c.sent[H1_RESPONSE].p, client, strlen(client)) != 0)
+		fail_msg("%s: the client got:\n%.*s\nstate: %s", what, (int)c.sent[H1_RESPONSE].len,
+			 c.sent[H1_RESPONSE].p, seen.p);
+	free(seen.p);
+	conversation_end(&c);
+}
+
+static void a_client_is_told_to_leave(void **state)
+{
+	(void)state;
+	check_finish("an idle one, at its next request", GET "\r\n", OK, GET "\r\n" GET "\r\n", OK,
+		     OK LAST_OK, "requests closed, responses closed, 0 of 2 in flight");
+	check_finish("one that waits", GET "\r\n", "", "", OK, LAST_OK,
+		     "requests closed, responses closed, 0 of 1 in flight");
+	check_finish("of several in flight only the newest", GET "\r\n" GET "\r\n", "", "", OK OK,
+		     OK LAST_OK, "requests closed, responses closed, 0 of 2 in flight");
+	check_finish("an answer under way has no more place for it", GET "\r\n",
+		     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "", "ok", OK,
+		     "requests idle, responses idle, 0 of 1 in flight");
+	check_finish("a body on its way is taken whole", POST "Content-Length: 5\r\n\r\nhe", "",
+		     "llo", OK, LAST_OK, "requests closed, responses closed, 0 of 1 in flight");
+	check_finish("a refused request gets its own answer", GET "\r\nGET / HTTP/1.1\r\n\r\n", "",
+		     "", OK, OK,
+		     "host-missing, answered now: requests head, responses idle, 0 of 1 in flight");
+	check_finish("an interim answer is not the last", GET "\r\n", "", "",
+		     "HTTP/1.1 100 Continue\r\n\r\n" OK, "HTTP/1.1 100 Continue\r\n\r\n" LAST_OK,
+		     "requests closed, responses closed, 0 of 1 in flight");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,6 +551,7 @@ int main(void)
 		cmocka_unit_test(errors_are_sticky),
 		cmocka_unit_test(bypass_is_for_content_only),
 		cmocka_unit_test(a_clock_counts_from_a_heads_first_byte),
+		cmocka_unit_test(a_client_is_told_to_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
