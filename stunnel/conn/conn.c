@@ -5,38 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
 
-/* 22 digits of 62 are as much as a UUID's 128 bits; `byte % 62` is as even as a name has to be. */
-static void make_unique(char *id, size_t len)
-{
-	static const char digit[] =
-		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-	unsigned char random[32];
-
-	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-		memset(random, 0, sizeof random);
-	for (size_t i = 0; i < len; i++)
-		id[i] = digit[random[i] % 62];
-	id[len] = '\0';
-}
-
-/* A worker has one thread, whose number is the process's. */
-static void make_id(struct conn *c)
-{
-	switch ((enum conn_log_id)c->service->log_id) {
-	case CONN_LOG_UNIQUE:
-		make_unique(c->id, 22);
-		return;
-	case CONN_LOG_PROCESS:
-		snprintf(c->id, sizeof c->id, "%d", (int)getpid());
-		return;
-	case CONN_LOG_SEQUENTIAL:
-		break;
-	}
-	snprintf(c->id, sizeof c->id, "%llu", (unsigned long long)c->serial);
-}
+#include "conn/id.h"
 
 uint64_t conn_now(const struct conn *c)
 {
@@ -493,7 +463,7 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 	c->tally = tally_of(pool, service);
 	c->route = &service->route;
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
-	make_id(c);
+	id_make(c->id, sizeof c->id, (enum conn_log_id)service->log_id, c->serial);
 	c->inquiry = (struct inquiry_wait){.waiting = {.wake = on_answer, .owner = c},
 					   .head = {.serial = c->serial}};
 	c->sessiond = (struct sessiond_wait){.waiting = {.wake = on_answer, .owner = c}};

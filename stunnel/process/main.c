@@ -14,6 +14,7 @@
 #include "process/master.h"
 #include "config/table.h"
 #include "sys/net_options.h"
+#include "sys/title.h"
 #include "tls/library.h"
 
 #ifndef SYSCONFDIR
@@ -202,6 +203,8 @@ int main(int argc, char **argv)
 {
 	const char *first = argc > 1 ? argv[1] : DEFAULT_FILE;
 	enum reader_use what = READER_START;
+
+	title_take(argc, argv);
 
 	if (!daemon_standard_streams()) {
 		fprintf(stderr, "[!] Cannot open /dev/null: %s (%d)\n", strerror(errno), errno);
