@@ -28,10 +28,11 @@ struct config_globals {
 	bool syslog;
 	enum config_foreground foreground;
 	int facility;
-	int ticket_seconds;		 /* after which session tickets get a new key; 0: never */
-	int workers;			 /* how many; 0: one a core */
-	size_t variables;		 /* of the environment that the file has set or removed */
-	const char *metrics;		 /* where the figures are served; NULL: nowhere */
+	int ticket_seconds;  /* after which session tickets get a new key; 0: never */
+	int workers;	     /* how many; 0: one a core */
+	int drain_seconds;   /* for what is under way at an end or a reload; 0: as stock */
+	size_t variables;    /* of the environment that the file has set or removed */
+	const char *metrics; /* where the figures are served; NULL: nowhere */
 	struct ip_blocks *metrics_allow; /* to whom */
 	int max_connections;		 /* of all sections together; 0: any number */
 	unsigned uid, gid;		 /* that workers change to; 0: they keep the master's */

@@ -542,6 +542,38 @@ void conn_pool_close(struct conn_pool *pool)
 	resolve_close(&pool->resolve);
 }
 
+#define REST_MS 2000
+
+void conn_pool_drain(struct conn_pool *pool)
+{
+	pool->draining = true;
+	for (struct conn *c = pool->first; c; c = c->next)
+		if (is_live(c) && c->relay.h1)
+			h1_finish(&c->h1);
+}
+
+/*
+ * Whether the client is owed nothing: it is between requests and has got all answers, or has not
+ * said a byte. What has come since the last event is looked for, since timers run ahead of events.
+ */
+static bool is_idle(const struct conn *c)
+{
+	char byte;
+
+	if (net_peek(c->front.end.fd, &byte, 1) > 0)
+		return false;
+	if (c->relay.h1)
+		return h1_phase(&c->h1, H1_REQUEST) == H1_IDLE && relay_whole(&c->relay);
+	return c->service->hears_first && !c->front.end.tls && c->has_peer;
+}
+
+void conn_pool_rest(struct conn_pool *pool)
+{
+	for (struct conn *c = pool->first; c; c = c->next)
+		if (is_live(c) && conn_now(c) - c->active >= REST_MS && is_idle(c))
+			conn_close(c, STEP_CLOSE);
+}
+
 void conn_pool_free(struct conn_pool *pool)
 {
 	resolve_free(&pool->resolve);

@@ -61,6 +61,7 @@ struct conn_pool {
 	struct inquiry revocation, libwrap; /* opened and closed by the worker */
 	struct sessiond sessiond;	    /* likewise */
 	struct admit admit;
+	bool draining;	      /* by conn_pool_drain() */
 	struct conn *first;   /* all connections, the newest first */
 	struct conn *to_list; /* the next one that a list of them will have; NULL: no list */
 	struct conn *dead;    /* ended connections, reaped before the loop sleeps */
@@ -89,6 +90,14 @@ bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
  */
 void conn_pool_close(struct conn_pool *pool);
 void conn_pool_free(struct conn_pool *pool);
+
+/*
+ * HTTP clients are told from now on that their next answer is the last. conn_pool_rest() closes
+ * those that ask for none, two seconds after their last byte: one that has just sent a request,
+ * which is under way to us, loses it otherwise.
+ */
+void conn_pool_drain(struct conn_pool *pool);
+void conn_pool_rest(struct conn_pool *pool);
 
 /*
  * Serves a client's end, and owns it. peer: of an accepted socket; NULL: the client has no address.

@@ -197,6 +197,8 @@ int child_replace(struct children *c)
 {
 	uint64_t now = board_now(), next = UINT64_MAX;
 
+	if (c->state == CHILD_DRAINING)
+		return -1;
 	for (size_t i = 0; i < c->count; i++) {
 		struct child *child = &c->child[i];
 

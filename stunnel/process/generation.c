@@ -427,6 +427,14 @@ void generation_serve_streams(struct generations *all)
 	child_drain(&all->first->children);
 }
 
+void generation_drain(struct generations *all)
+{
+	bind_close(&all->addresses);
+	for (struct generation *g = all->first; g; g = g->next)
+		if (g->children.state != CHILD_DRAINING)
+			child_drain(&g->children);
+}
+
 /* Services that are in no configuration any more show no certificate. */
 static void tell_expiry(const struct generations *all, const struct config *config)
 {

@@ -47,6 +47,12 @@ bool generation_start(struct generations *all, struct generation *g);
 /* Ends all children of all generations, by force after some seconds; returns without any left. */
 void generation_stop(struct generations *all);
 
+/*
+ * Closes the listening sockets and drains all generations: when their children have ended there is
+ * none any more.
+ */
+void generation_drain(struct generations *all);
+
 /* After SIGCHLD: calls child_ended() for ended processes, and frees drained generations. */
 void generation_reap(struct generations *all);
 

@@ -8,7 +8,8 @@
 #include "sys/log.h"
 #include "sys/net.h"
 
-#define ACCEPTS_MAX 32 /* connections accepted in one event, before others have their turn */
+#define ACCEPTS_MAX 32	 /* connections accepted in one event, before others have their turn */
+#define BACKLOG_MAX 4096 /* that a socket may have waiting */
 #define PAUSE_MS 1000
 
 static void on_readable(uv_poll_t *poll, int status, int events);
@@ -53,23 +54,17 @@ static void await_room(struct listen *l)
 	uv_poll_stop(&l->poll);
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+/* Accepts up to `most` connections; whether all that waited are accepted. */
+static bool accept_some(struct listen *l, int most)
 {
-	struct listen *l = poll->data;
-
-	(void)status, (void)events;
-	if (!is_ours(l)) { /* the socket's own worker serves again, which no signal tells */
-		uv_poll_stop(poll);
-		return;
-	}
-	for (int i = 0; i < ACCEPTS_MAX; i++) {
+	for (int i = 0; i < most; i++) {
 		struct net_addr peer;
 		int fd;
 
 		if (!admit_has_room(&l->pool->admit)) {
 			if (i == 0)
 				await_room(l);
-			return;
+			return true;
 		}
 		fd = net_accept(l->fd, &peer);
 		if (fd >= 0) {
@@ -80,8 +75,26 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		}
 		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
 			suspend(l, -fd);
-		return;
+		return true;
 	}
+	return false;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct listen *l = poll->data;
+
+	(void)status, (void)events;
+	if (is_ours(l))
+		accept_some(l, ACCEPTS_MAX);
+	else /* the socket's own worker serves again, which no signal tells */
+		uv_poll_stop(poll);
+}
+
+void listen_empty(struct listen *l)
+{
+	if (is_ours(l))
+		accept_some(l, BACKLOG_MAX);
 }
 
 struct listen *listen_start(struct conn_pool *pool, struct conn_service *service, int fd,

@@ -34,6 +34,9 @@ struct listen *listen_start(struct conn_pool *pool, struct conn_service *service
 /* To be called when another worker has ended, or when there is room for connections again. */
 void listen_look(struct listen *l);
 
+/* Accepts what waits already, which would be lost with the last copy of the socket. */
+void listen_empty(struct listen *l);
+
 /* Accepts no more and closes the descriptor; frees itself when the loop has closed its handles. */
 void listen_stop(struct listen *l);
 

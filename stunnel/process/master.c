@@ -26,9 +26,10 @@
 #include "tls/tickets.h"
 #include "process/worker.h"
 
-#define LIST_MS 10000	 /* for all workers to list their connections */
-#define LIST_LOOK_MS 20	 /* until it is looked again whether they have */
-#define LOG_RETRY_MS 100 /* until syslog is offered again the lines that it did not take */
+#define LIST_MS 10000	    /* for all workers to list their connections */
+#define LIST_LOOK_MS 20	    /* until it is looked again whether they have */
+#define DRAIN_GRACE_MS 1000 /* for workers to end by themselves when TIMEOUTdrain is over */
+#define LOG_RETRY_MS 100    /* until syslog is offered again the lines that it did not take */
 
 struct master {
 	const char *path;
@@ -37,6 +38,7 @@ struct master {
 	sigset_t signals;
 	uint64_t
 		list_until; /* board_now() when the list of connections is over; 0: there is none */
+	uint64_t drain_until; /* board_now() when draining is over; 0: the daemon does not end */
 	bool ending;
 };
 
@@ -193,12 +195,39 @@ static int end_list(struct master *m)
 	return -1;
 }
 
+/* The second time ends at once what the first time has left to drain. */
+static void terminate(struct master *m)
+{
+	int seconds = m->generations.first->config->globals.drain_seconds;
+
+	if (m->drain_until != 0 || seconds == 0 || m->generations.first->config->inetd) {
+		m->ending = true;
+		return;
+	}
+	manager_stopping();
+	m->drain_until = board_now() + (uint64_t)seconds * 1000 + DRAIN_GRACE_MS;
+	generation_drain(&m->generations);
+}
+
+/* Workers know when their time is over; this is for those that hang. */
+static int end_drain(struct master *m)
+{
+	uint64_t now = board_now();
+
+	if (m->drain_until == 0)
+		return -1;
+	m->ending |= now >= m->drain_until;
+	return m->ending ? 0 : (int)(m->drain_until - now);
+}
+
 static void handle_signal(struct master *m, int number)
 {
 	switch (number) {
 	case SIGHUP:
 		if (m->generations.first->config->inetd)
 			m->ending = true; /* the terminal's user has left */
+		else if (m->drain_until != 0)
+			log_main(LOG_NOTICE, "Not reloaded, since the daemon ends");
 		else
 			reload(m);
 		break;
@@ -213,7 +242,7 @@ static void handle_signal(struct master *m, int number)
 		break;
 	case SIGTERM:
 		log_main(LOG_NOTICE, "Terminated");
-		m->ending = true;
+		terminate(m);
 		break;
 	case SIGINT:
 	case SIGQUIT:
@@ -241,6 +270,7 @@ static void serve(struct master *m)
 		int number;
 
 		ms = sooner(ms, end_list(m));
+		ms = sooner(ms, end_drain(m));
 		ms = sooner(ms, manager_look(&m->generations));
 		if (log_flush())
 			ms = sooner(ms, LOG_RETRY_MS);

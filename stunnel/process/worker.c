@@ -11,6 +11,7 @@
 #include "conn/conn.h"
 #include "conn/listing.h"
 #include "process/daemon.h"
+#include "process/drain.h"
 #include "process/launch.h"
 #include "process/listen.h"
 #include "process/pulse.h"
@@ -28,6 +29,7 @@ struct worker {
 	struct config *config;
 	uv_timer_t flush, retry;
 	struct pulse pulse;
+	struct drain drain;
 	uv_prepare_t before_sleep;
 	uv_poll_t lifeline, signals;
 	uv_signal_t programs; /* SIGCHLD */
@@ -58,6 +60,7 @@ static void end(struct worker *w)
 		return;
 	w->ended = true;
 	stop_listening(w);
+	drain_close(&w->drain);
 	listing_close(&w->listing);
 	conn_pool_close(&w->pool);
 	inquiry_close(&w->pool.revocation);
@@ -96,14 +99,24 @@ static void on_connection_end(void *owner, const struct conn_service *accepted, 
 	for (struct launch *l = w->launches; l; l = l->next)
 		if (l->service == accepted)
 			launch_ended(l);
+	drain_look(&w->drain);
 	end_if_drained(w);
 }
 
 static void start_draining(struct worker *w)
 {
 	w->draining = true;
+	for (struct listen *l = w->listens; l; l = l->next)
+		listen_empty(l);
 	stop_listening(w);
+	if (!w->config->inetd)
+		drain_begin(&w->drain, w->config->globals.drain_seconds);
 	end_if_drained(w);
+}
+
+static void on_drain_over(void *owner)
+{
+	end(owner);
 }
 
 static void reopen_logs(struct worker *w)
@@ -225,6 +238,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 	w->pool.on_end = on_connection_end;
 	w->pool.owner = w;
 	listing_open(&w->listing, &w->pool, on_listed);
+	drain_open(&w->drain, &w->pool, task->place->index + 1, on_drain_over, w);
 	uv_poll_init(&w->loop, &w->lifeline, task->lifeline);
 	w->lifeline.data = w;
 	uv_poll_start(&w->lifeline, UV_READABLE, on_lifeline);

@@ -45,6 +45,8 @@ void first_head_begin(struct conn *c)
 	limits.keep_client = limits.in_flight == 1;
 	c->front.facts.client_trusted = ip_blocks_hold(&s->policy.trusted, &c->front.facts.client);
 	h1_init(&c->h1, &s->policy.rewrite, &c->front.facts, limits);
+	if (c->pool->draining)
+		h1_finish(&c->h1);
 	c->relay.h1 = &c->h1;
 	if (s->access)
 		access_begin(&c->exchanges, s->access, &c->h1, s->name);
