@@ -31,6 +31,7 @@ struct config_globals {
 	int ticket_seconds;  /* after which session tickets get a new key; 0: never */
 	int workers;	     /* how many; 0: one a core */
 	int drain_seconds;   /* for what is under way at an end or a reload; 0: as stock */
+	int old_generations; /* that may drain after reloads; 0: any number */
 	size_t variables;    /* of the environment that the file has set or removed */
 	const char *metrics; /* where the figures are served; NULL: nowhere */
 	struct ip_blocks *metrics_allow; /* to whom */

@@ -435,6 +435,23 @@ void generation_drain(struct generations *all)
 			child_drain(&g->children);
 }
 
+/* Ends the oldest generations, if there are more than the newest one allows. */
+static void end_oldest(const struct generations *all)
+{
+	size_t most = (size_t)all->first->config->globals.old_generations, old = 0;
+
+	for (struct generation *g = all->first->next; g && most != 0; g = g->next) {
+		if (child_none(&g->children) || ++old <= most)
+			continue;
+		if (old == most + 1)
+			log_main(LOG_WARNING,
+				 "More than maxOldGenerations = %zu have connections: "
+				 "the oldest is ended",
+				 most);
+		child_signal(&g->children, CHILD_STOP);
+	}
+}
+
 /* Services that are in no configuration any more show no certificate. */
 static void tell_expiry(const struct generations *all, const struct config *config)
 {
@@ -462,5 +479,6 @@ bool generation_start(struct generations *all, struct generation *g)
 	tell_expiry(all, g->config);
 	for (g = g->next; g; g = g->next)
 		child_drain(&g->children);
+	end_oldest(all);
 	return true;
 }

@@ -226,6 +226,20 @@ def reloaded(stunnel):
     stunnel.wait_log("New workers accept connections", before + 1)
 
 
+def test_the_oldest_generation_goes_first(start):
+    stunnel = start_daemon(start, start(Recorder()).port, "maxOldGenerations = 2")
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for number in range(3):
+            clients.append(stack.enter_context(TlsClient(stunnel.port)))
+            assert clients[number].get("/").status == 200
+            reloaded(stunnel)
+            stunnel.wait_log("Worker 1 drains: 1 connection(s) left", number + 1)
+        assert clients[0].recv_all() == b""
+        assert clients[1].get("/").status == 200 == clients[2].get("/").status
+    stunnel.wait_log("More than maxOldGenerations = 2 have connections")
+
+
 # ---- under load -------------------------------------------------------------------------------
 
 
