@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: ISC
-"""protocol = NAME with servers and clients that are real: dovecot, squid, slapd, PostgreSQL."""
+"""protocol = NAME with servers and clients that are real: dovecot, postfix, squid, slapd, PostgreSQL."""
 
 import imaplib
 import poplib
 import shutil
+import smtplib
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from certs import certificates
-from peers import PATCHED, Program, Stunnel, as_root, free_port, service
+from peers import PATCHED, Program, Stunnel, as_root, free_port, service, wait_for
 from recorder import Recorder
 from tls_client import DEADLINE, client_context
 
@@ -30,6 +31,7 @@ class Dovecot(Program):
     def __init__(self):
         super().__init__()
         self.imap, self.pop3 = free_port(), free_port()
+        self.logins = self.folder / "logins"  # where another server asks it about passwords
         self.folder.chmod(0o755)
         (self.folder / "mail").mkdir()
         (self.folder / "mail").chmod(0o777)
@@ -44,6 +46,7 @@ ssl = yes
 ssl_cert = <{certificates().cert}
 ssl_key = <{certificates().key}
 disable_plaintext_auth = no
+auth_mechanisms = plain login
 mail_location = maildir:{self.folder}/mail
 mail_uid = nobody
 mail_gid = nogroup
@@ -79,6 +82,11 @@ service pop3-login {{
 }}
 service anvil {{
   chroot =
+}}
+service auth {{
+  unix_listener {self.logins} {{
+    mode = 0666
+  }}
 }}
 """
         )
@@ -139,12 +147,117 @@ def test_dovecot_in_front_of_a_client(start):
         stunnel.wait_log("TLS connected: new session negotiated")
 
 
+class Postfix(Program):
+    """A server that takes mail for you@mail.test after STARTTLS, and from `logins`, a Dovecot's socket,
+    AUTH inside of it; mail for anyone else only from who is logged in."""
+
+    name = "postfix"
+
+    def __init__(self, logins):
+        super().__init__()
+        self.port = free_port()
+        self.folder.chmod(0o755)
+        self.mail = self.folder / "mail"
+        for name in ("queue", "data", "mail"):
+            (self.folder / name).mkdir()
+        shutil.chown(self.folder / "data", "postfix")
+        shutil.chown(self.mail, "nobody")
+        (self.folder / "main.cf").write_text(
+            f"""
+compatibility_level = 3.6
+queue_directory = {self.folder}/queue
+data_directory = {self.folder}/data
+maillog_file = {self.folder}/log
+maillog_file_prefixes = {self.folder}
+myhostname = mail.test
+mydestination =
+alias_maps =
+inet_protocols = ipv4
+smtpd_tls_security_level = encrypt
+smtpd_tls_cert_file = {certificates().cert}
+smtpd_tls_key_file = {certificates().key}
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {logins}
+smtpd_recipient_restrictions = permit_sasl_authenticated, reject
+virtual_mailbox_domains = mail.test
+virtual_mailbox_base = {self.mail}
+virtual_mailbox_maps = inline:{{you@mail.test=you}}
+virtual_uid_maps = static:65534
+virtual_gid_maps = static:65534
+"""
+        )
+        (self.folder / "master.cf").write_text(
+            f"""
+127.0.0.1:{self.port} inet n - n - - smtpd
+postlog unix-dgram n - n - 1 postlogd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+tlsmgr unix - - n 1000? 1 tlsmgr
+virtual unix - n n - - virtual
+"""
+        )
+        subprocess.run(["postfix", "-c", self.folder, "check"], check=True, capture_output=True)
+
+    def command(self):
+        return ["/usr/lib/postfix/sbin/master", "-c", str(self.folder), "-d"]
+
+    def endpoints(self):
+        return [str(self.port)]
+
+    def report(self):
+        log = self.folder / "log"
+        return super().report() + (log.read_text("latin-1") if log.exists() else "")
+
+
+def send_mail(port, text):
+    """By a client that knows nothing of TLS."""
+    with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=DEADLINE) as client:
+        return client.sendmail("me@mail.test", ["you@mail.test"], f"Subject: {text}\r\n\r\n")
+
+
+@as_root
+@needs("postfix", "dovecot")
+def test_postfix_in_front_of_a_client(start):
+    """The login is ours, inside the TLS that we asked for; a wrong one, or none, sends no mail."""
+    postfix = start(Postfix(start(Dovecot()).logins))
+    options = ["client = yes", "protocol = smtp", "verifyChain = yes", f"CAfile = {certificates().ca}"]
+    options += ["protocolUsername = me", "protocolAuthentication = "]
+    for kind in ("plain", "login"):
+        login = [*options[:-1], options[-1] + kind, "protocolPassword = secret"]
+        stunnel = start(Stunnel(service(postfix.port, *login)))
+        assert send_mail(stunnel.port, kind) == {}
+        stunnel.wait_log("TLS connected: new session negotiated")
+    box = postfix.mail / "you"
+    sent = ["Subject: plain", "Subject: login"]
+
+    def subjects():
+        text = box.read_text().splitlines() if box.exists() else []
+        return sorted(line for line in text if line.startswith("Subject: "))
+
+    wait_for(lambda: subjects() == sorted(sent), "two mails")
+    without = start(Stunnel(service(postfix.port, *options[:4])))
+    with pytest.raises(smtplib.SMTPRecipientsRefused, match="Access denied"):
+        send_mail(without.port, "no login")
+    wrong = start(Stunnel(service(postfix.port, *options[:5], "protocolPassword = wrong")))
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        send_mail(wrong.port, "wrong")
+    assert subjects() == sorted(sent)
+
+
 class Squid(Program):
-    """A proxy that opens tunnels to any port of loopback; with `login` to me, whose password is secret."""
+    """A proxy that opens tunnels to any port of loopback; with `login` to me, whose password is secret.
+
+    With login="ntlm" by NTLM: its helper takes any name whose response has the right form."""
 
     name = "squid"
+    NTLM = Path("/usr/lib/squid/ntlm_fake_auth")
 
-    def __init__(self, login=False):
+    def __init__(self, login=None):
         super().__init__()
         self.port = free_port()
         self.folder.chmod(0o777)
@@ -154,20 +267,22 @@ class Squid(Program):
             '[ "$user $word" = "me secret" ] && echo OK || echo ERR\ndone\n'
         )
         helper.chmod(0o755)
-        basic = f"auth_param basic program {helper}\nacl known proxy_auth REQUIRED\n"
-        basic += "http_access allow known\n"
+        program = self.NTLM if login == "ntlm" else helper
+        known = f"auth_param {login} program {program}\nacl known proxy_auth REQUIRED\n"
+        known += "http_access allow known\n"
         (self.folder / "squid.conf").write_text(
             f"""
 http_port 127.0.0.1:{self.port}
 pid_filename {self.folder}/pid
-access_log none
+logformat seen %rm %un
+access_log stdio:{self.folder}/access.log seen
 cache_log {self.folder}/cache.log
 cache deny all
 shutdown_lifetime 0 seconds
 coredump_dir {self.folder}
 pinger_enable off
 max_filedescriptors 1024
-{basic if login else "http_access allow all"}
+{known if login else "http_access allow all"}
 http_access deny all
 """
         )
@@ -203,13 +318,32 @@ def test_a_client_goes_through_squid(start):
 
 @needs("squid", "curl")
 def test_a_client_logs_in_at_squid(start):
-    squid, backend = start(Squid(login=True)), start(Recorder())
+    squid, backend = start(Squid("basic")), start(Recorder())
     server = start(Stunnel(service(backend.port)))
     options = ["client = yes", "protocol = connect", f"protocolHost = 127.0.0.1:{server.port}"]
     me = ["protocolUsername = me", "protocolPassword = "]
     good = start(Stunnel(service(squid.port, *options, me[0], me[1] + "secret")))
     assert curl(good.port) == "ok200"
     bad = start(Stunnel(service(squid.port, *options, me[0], me[1] + "wrong")))
+    assert curl(bad.port) == "000"
+    bad.wait_log("CONNECT request rejected: HTTP/1.1 407")
+
+
+@needs("squid", "curl")
+@pytest.mark.skipif(not Squid.NTLM.exists(), reason="there is no ntlm_fake_auth here")
+def test_a_client_logs_in_at_squid_by_ntlm(start):
+    """Squid, which offers nothing else, has read the name from our last message."""
+    squid, backend = start(Squid("ntlm")), start(Recorder())
+    server = start(Stunnel(service(backend.port)))
+    options = ["client = yes", "protocol = connect", f"protocolHost = 127.0.0.1:{server.port}"]
+    options += ["protocolUsername = me", "protocolPassword = secret"]
+    options += ["protocolDomain = HERE", "protocolAuthentication = "]
+    good = start(Stunnel(service(squid.port, *options[:-1], options[-1] + "ntlm")))
+    assert curl(good.port) == "ok200"
+    log = squid.folder / "access.log"
+    wait_for(lambda: "\\me\n" in log.read_text(), "the user's name in squid's log")
+    assert "CONNECT H" in log.read_text()  # what this helper keeps of the domain
+    bad = start(Stunnel(service(squid.port, *options[:-1], options[-1] + "basic")))
     assert curl(bad.port) == "000"
     bad.wait_log("CONNECT request rejected: HTTP/1.1 407")
 
