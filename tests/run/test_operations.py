@@ -59,6 +59,7 @@ SEEN = {
         new=$(openssl x509 -in /etc/stunnel/www.pem -noout -serial); [ "$new" != "$old" ]
         openssl s_client -connect localhost:443 </dev/null 2>&1 | openssl x509 -noout -serial |
             grep -F "$new" """,
+    "Drain and stop": "curl -fsS --cacert /etc/stunnel/www.pem https://localhost/",
     "Watch": "soon \"grep 'Listed . active' /var/log/stunnel/www.log\"",
 }
 
