@@ -2,6 +2,7 @@
 """metrics: what the daemon has done in numbers, which are those of the access log."""
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -112,6 +113,36 @@ def test_alerts_are_on_figures_that_there_are(start):
     binary = shutil.which("promtool")
     if binary:
         subprocess.run([binary, "check", "rules", ALERTS], check=True)
+
+
+DASHBOARD = Path(__file__).resolve().parents[2] / "doc/grafana-dashboard.json"
+
+
+def test_a_dashboard_asks_for_figures_that_there_are(start, tmp_path):
+    """All names and labels of its queries; promtool, where it is, reads the queries as a rule each."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    targets = [target for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    variables = [v["query"]["query"] for v in dashboard["templating"]["list"][1:]]
+    queries = [target["expr"] for target in targets] + variables
+    text = " ".join(queries)
+    _, figures = Metered(start).get()
+    types = dict(re.findall(r"^# TYPE (\S+) (\w+)$", figures, re.M))
+    names = {re.sub("_bucket$", "", name) for name in re.findall(r"stunnel_\w+", text)}
+    assert names <= types.keys() and types.keys() - names <= {"stunnel_handshake_groups_total"}
+    labels = set(re.findall(r"[{,](\w+)=", text)) | set(
+        " ".join(re.findall(r"by \((.*?)\)", text)).replace(",", " ").split()
+    )
+    labels |= set(re.findall(r"\{\{(\w+)\}\}", " ".join(t["legendFormat"] for t in targets)))
+    rows = (DASHBOARD.parents[1] / "stunnel/metrics/figures.c").read_text()
+    told = set(re.findall(r'(?:ALL_OF|AXIS)\("(\w+)"', rows)) | {"service", "le"}
+    assert labels - told == {"job", "instance"}  # which Prometheus adds
+    binary = shutil.which("promtool")
+    if binary:
+        plain = [t["expr"].replace("$__rate_interval", "5m") for t in targets]
+        rules = [{"record": f"r:{i}", "expr": expr} for i, expr in enumerate(plain)]
+        file = tmp_path / "rules.yml"
+        file.write_text(json.dumps({"groups": [{"name": "all", "rules": rules}]}))
+        subprocess.run([binary, "check", "rules", file], check=True)
 
 
 # ---- the daemon ---------------------------------------------------------------------------------
