@@ -16,6 +16,25 @@
 #include "conn/steps/plan.h"
 #include "negotiate/negotiators.h"
 
+/* Limits that are not those of the section that accepts. */
+static void check_limits(struct check *r, const struct admit_service *own,
+			 const struct conn_service *primary)
+{
+	if (own->max != 0)
+		check_refuse(r, "maxConnections",
+			     "maxConnections is for the section that accepts, [%.100s]",
+			     primary->name);
+	if (own->per_ip.max != 0 &&
+	    memcmp(&own->per_ip, &primary->admit.per_ip, sizeof own->per_ip) != 0)
+		check_refuse(r, "maxConnectionsPerIP",
+			     "maxConnectionsPerIP is for the section that accepts, [%.100s]",
+			     primary->name);
+	if (own->per_second != 0 && own->per_second != primary->admit.per_second)
+		check_refuse(r, "maxHandshakesPerSecond",
+			     "maxHandshakesPerSecond is for the section that accepts, [%.100s]",
+			     primary->name);
+}
+
 /* Refuses options that act before a server name can lead to this section. */
 static void check_early(struct check *r, const struct config_section *s,
 			const struct config_section *primary)
@@ -27,10 +46,7 @@ static void check_early(struct check *r, const struct config_section *s,
 	if (s->service.ident && !primary->service.ident)
 		check_refuse(r, "ident", "ident is for the section that accepts, [%.100s]",
 			     primary->service.name);
-	if (s->service.admit.max != 0)
-		check_refuse(r, "maxConnections",
-			     "maxConnections is for the section that accepts, [%.100s]",
-			     primary->service.name);
+	check_limits(r, &s->service.admit, &primary->service);
 }
 
 /* Whether clients come by server name; in a client section `sni` is a name to ask for. */
@@ -325,6 +341,8 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 		check_refuse(r, "libwrap", "This program was built without libwrap");
 	check_transparent(r, s);
 	check_redirect(r, s);
+	if (service->admit.per_ip.max != 0 && !admit_seed())
+		check_refuse(r, "maxConnectionsPerIP", "The system gives no randomness");
 	security_make(r);
 	check_policy(r, s);
 	if (report->count[REPORT_ERROR] != errors)

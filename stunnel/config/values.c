@@ -194,6 +194,34 @@ const char *values_blocks(const struct values_input *in, void *slot)
 	return to->count != 0 ? NULL : "No address in the list";
 }
 
+const char *values_per_ip(const struct values_input *in, void *slot)
+{
+	static const char error[] = "This is not NUMBER[, BITS4[, BITS6]], with bits of IPv4 "
+				    "addresses from 1 to 32 and of IPv6 ones from 1 to 128";
+	values_per_ip_slot *limit = slot;
+	static const unsigned least[] = {0, 1, 1}, most[] = {INT_MAX, 32, 128};
+	unsigned n[] = {0, ADMIT_V4_BITS, ADMIT_V6_BITS};
+	const char *at = in->value;
+
+	for (size_t i = 0; i < 3; i++) {
+		size_t len = strcspn(at, ", \t");
+
+		if (!ip_parse_number(span_of(at, len), most[i], &n[i]) || n[i] < least[i])
+			return error;
+		at += len;
+		at += strspn(at, " \t");
+		if (!*at) {
+			*limit = (struct admit_per_ip){n[0], (uint8_t)n[1], (uint8_t)n[2]};
+			return NULL;
+		}
+		if (*at != ',')
+			return error;
+		at++;
+		at += strspn(at, " \t");
+	}
+	return error;
+}
+
 const char *values_name(const struct values_input *in, void *slot)
 {
 	values_name_slot *names = slot;

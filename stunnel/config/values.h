@@ -7,6 +7,7 @@
 
 #include "config/arena.h"
 #include "config/report.h"
+#include "conn/admit.h"
 #include "core/service.h"
 #include "sys/net.h"
 #include "tls/ctx.h"
@@ -80,6 +81,8 @@ VALUES_SETTER(values_name, struct tls_names);
 VALUES_SETTER(values_files, struct tls_names); /* a section's own are instead of the defaults */
 
 VALUES_SETTER(values_blocks, struct ip_blocks *); /* of addresses; each line adds some */
+
+VALUES_SETTER(values_per_ip, struct admit_per_ip); /* NUMBER[, BITS4[, BITS6]] */
 
 VALUES_SETTER(values_level, int); /* LOG_...; `FACILITY.` in front of it sets in->facility */
 VALUES_SETTER(values_user, unsigned);

@@ -2,37 +2,78 @@
 #include "conn/admit.h"
 
 #include <poll.h>
-#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 
 #include "sys/log.h"
+#include "sys/siphash.h"
 
 #define SECOND_MS 1000
+#define NS_PER_MS 1000000
 #define CONNECTION_FDS 2 /* the client's and the backend's */
 #define COUNTED_MAX 65536
 
+static uint64_t seed[2];
+static bool seeded;
+
+bool admit_seed(void)
+{
+	if (!seeded)
+		seeded = getrandom(seed, sizeof seed, 0) == (ssize_t)sizeof seed;
+	return seeded;
+}
+
 static void on_second(uv_timer_t *timer)
 {
-	struct admit *a = timer->data;
+	struct admit_lull *lull = timer->data;
 
-	if (a->untold == 0)
+	if (lull->untold == 0)
 		return;
-	log_main(LOG_WARNING, "Connection rejected: too many clients: %u more of them", a->untold);
-	a->untold = 0;
+	log_main(LOG_WARNING, "%s: %u more %s", lull->what, lull->untold, lull->unit);
+	lull->untold = 0;
 	uv_timer_start(timer, on_second, SECOND_MS, 0);
+}
+
+/* A flood of clients must not flood the log: true if there may be a line now. */
+static bool may_tell(struct admit *a, enum admit_matter matter)
+{
+	struct admit_lull *lull = &a->lull[matter];
+
+	if (uv_is_active((uv_handle_t *)&lull->second)) {
+		lull->untold++;
+		return false;
+	}
+	uv_timer_start(&lull->second, on_second, SECOND_MS, 0);
+	return true;
 }
 
 void admit_open(struct admit *a, uv_loop_t *loop, struct board *board, size_t worker, uint32_t max)
 {
-	*a = (struct admit){.board = board, .worker = worker, .max = max};
-	uv_timer_init(loop, &a->second);
-	uv_unref((uv_handle_t *)&a->second);
-	a->second.data = a;
+	*a = (struct admit){
+		.board = board,
+		.worker = worker,
+		.max = max,
+		.lull = {[ADMIT_LIMIT] = {.what = "Connection rejected: too many clients",
+					  .unit = "of them"},
+			 [ADMIT_PER_IP] = {.what = "Connection rejected: too many from one address",
+					   .unit = "of them"},
+			 [ADMIT_PACE] = {.what = "Clients wait for maxHandshakesPerSecond",
+					 .unit = "times"}},
+	};
+	for (size_t i = 0; i < ADMIT_MATTERS; i++) {
+		uv_timer_t *second = &a->lull[i].second;
+
+		uv_timer_init(loop, second);
+		uv_unref((uv_handle_t *)second);
+		second->data = &a->lull[i];
+	}
 }
 
 void admit_close(struct admit *a)
 {
-	uv_close((uv_handle_t *)&a->second, NULL);
+	for (size_t i = 0; i < ADMIT_MATTERS; i++)
+		uv_close((uv_handle_t *)&a->lull[i].second, NULL);
 }
 
 /*
@@ -76,7 +117,7 @@ bool admit_has_room(const struct admit *a)
 
 void admit_full(struct admit *a)
 {
-	uint64_t now = uv_now(a->second.loop);
+	uint64_t now = uv_now(a->lull[ADMIT_LIMIT].second.loop);
 
 	if (a->full_told != 0 && now - a->full_told < SECOND_MS)
 		return;
@@ -87,19 +128,15 @@ void admit_full(struct admit *a)
 	a->full_told = now;
 }
 
-/* A flood of clients must not flood the log: one line a second. */
 static void tell_rejected(struct admit *a, const char *service, uint32_t max)
 {
-	if (uv_is_active((uv_handle_t *)&a->second)) {
-		a->untold++;
+	if (!may_tell(a, ADMIT_LIMIT))
 		return;
-	}
 	if (service)
 		log_main(LOG_WARNING, "Service [%s]: Connection rejected: too many clients (>=%u)",
 			 service, max);
 	else
 		log_main(LOG_WARNING, "Connection rejected: too many clients (>=%u)", max);
-	uv_timer_start(&a->second, on_second, SECOND_MS, 0);
 }
 
 /* Counts before it judges, so that two workers never both take the last place. */
@@ -124,4 +161,70 @@ bool admit_leave(struct admit *a, const struct admit_service *service)
 	board_add(a->board, a->worker, service->column, -1);
 	board_add(a->board, a->worker, BOARD_ALL, -1);
 	return a->held-- >= a->room;
+}
+
+static unsigned bits_of(const struct admit_per_ip *limit, const struct facts_addr *client)
+{
+	return client->family == FACTS_IPV4 ? limit->v4_bits : limit->v6_bits;
+}
+
+/* The service, and the first bits of the address. */
+static uint64_t key_of(const struct admit_service *service, const struct facts_addr *client)
+{
+	unsigned bits = bits_of(&service->per_ip, client), whole = bits / 8;
+	uint64_t words[3] = {(uint64_t)service->column << 16 | client->family << 8 | bits};
+	unsigned char *ip = (unsigned char *)&words[1];
+
+	memcpy(ip, client->ip, whole);
+	if (bits % 8 != 0)
+		ip[whole] = client->ip[whole] & (unsigned char)(0xff << (8 - bits % 8));
+	return siphash(seed, words, 3);
+}
+
+bool admit_client(struct admit *a, const struct admit_service *service, const char *name,
+		  const struct facts_addr *client, tally_counter *rejected, uint64_t *key)
+{
+	uint64_t count;
+
+	*key = 0;
+	if (service->per_ip.max == 0 || client->family == FACTS_NONE)
+		return true;
+	*key = key_of(service, client);
+	count = board_enter(a->board, a->worker, *key);
+	if (count != 0 && count <= service->per_ip.max)
+		return true;
+	if (count != 0)
+		admit_left(a, *key);
+	*key = 0;
+	tally_one(rejected);
+	if (may_tell(a, ADMIT_PER_IP))
+		log_main(LOG_WARNING,
+			 "Service [%s]: Connection rejected: too many from one address: %s/%u "
+			 "(>=%u)",
+			 name, client->text, bits_of(&service->per_ip, client),
+			 service->per_ip.max);
+	return false;
+}
+
+void admit_left(struct admit *a, uint64_t key)
+{
+	if (key != 0)
+		board_leave(a->board, a->worker, key);
+}
+
+uint64_t admit_wait(struct admit *a, const struct admit_service *service, const char *name,
+		    const pace *handshakes)
+{
+	uint64_t ns = service->per_second != 0 ? pace_wait(handshakes, uv_hrtime()) : 0;
+
+	if (ns != 0 && may_tell(a, ADMIT_PACE))
+		log_main(LOG_WARNING, "Service [%s]: Clients wait for maxHandshakesPerSecond (%u)",
+			 name, service->per_second);
+	return (ns + NS_PER_MS - 1) / NS_PER_MS;
+}
+
+void admit_handshake(const struct admit_service *service, pace *handshakes)
+{
+	if (service->per_second != 0)
+		pace_take(handshakes, service->per_second, uv_hrtime());
 }

@@ -2,7 +2,6 @@
 #include "conn/conn.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +105,7 @@ static void conn_free(struct conn *c)
 	struct conn_service *accepted = c->accepted;
 	bool room = admit_leave(&pool->admit, &accepted->admit);
 
+	admit_left(&pool->admit, c->client_key);
 	if (pool->to_list == c)
 		pool->to_list = c->next;
 	if (c->next)
@@ -476,6 +476,22 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 	return c;
 }
 
+bool conn_admit(struct conn *c)
+{
+	const struct conn_service *s = c->accepted;
+
+	return admit_client(&c->pool->admit, &s->admit, s->name, &c->front.facts.client,
+			    &c->tally->rejected[TALLY_PER_IP], &c->client_key);
+}
+
+static bool turn_away(struct conn_pool *pool, struct conn_service *service, struct end *end,
+		      enum end_close how)
+{
+	admit_leave(&pool->admit, &service->admit);
+	end_close(end, how);
+	return false;
+}
+
 bool conn_open(struct conn_pool *pool, struct conn_service *service, struct end *end,
 	       const struct net_addr *peer)
 {
@@ -491,10 +507,12 @@ bool conn_open(struct conn_pool *pool, struct conn_service *service, struct end 
 	net_options_set(&service->options, NET_LOCAL, end->fd);
 	c = new_conn(pool, service, end, peer);
 	if (!c) {
-		admit_leave(&pool->admit, &service->admit);
 		tally_one(&tally->rejected[TALLY_RESOURCES]);
-		end_close(end, END_RESET);
-		return false;
+		return turn_away(pool, service, end, END_RESET);
+	}
+	if (service->policy.accept_proxy == SERVICE_PROXY_NO && !conn_admit(c)) {
+		free(c);
+		return turn_away(pool, service, end, END_FIN);
 	}
 	uv_timer_init(pool->loop, &c->timer);
 	c->timer.data = c;

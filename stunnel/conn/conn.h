@@ -116,7 +116,8 @@ struct conn {
 	struct conn_service *accepted; /* the one before SNI, whose socket accepted */
 	struct conn_route *route;      /* where its backs lead; of `service` */
 	uint64_t serial;
-	char id[24]; /* in the log, as `logId` says */
+	uint64_t client_key; /* of admit_client() */
+	char id[24];	     /* in the log, as `logId` says */
 	struct front front;
 	struct back *back;		 /* NULL: none */
 	struct negotiation *negotiation; /* while a step negotiates; else NULL */
@@ -145,6 +146,9 @@ struct conn {
 	bool dismissed; /* of its end one line was told, which is all */
 	bool announced; /* that it was accepted is in the log, or is not to be */
 };
+
+/* Counts the connection for its client, who is known now; false: that is one too many. */
+bool conn_admit(struct conn *c);
 
 /* Logs, once, that the connection was accepted: before any other line under its id. */
 void conn_announce(struct conn *c);

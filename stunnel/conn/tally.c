@@ -48,6 +48,7 @@ const uint32_t tally_bounds[TALLY_BUCKETS] = {1,   2,	5,    10,   25,	  50,	 100
 
 struct tallies {
 	_Atomic int64_t expiry;
+	pace handshakes;
 	size_t slots;
 	size_t size; /* bytes from one slot to the next: no two share a cache line */
 	_Alignas(CACHE_LINE) char slot[]; /* of struct tally */
@@ -85,6 +86,11 @@ void tally_expire(struct tallies *all, int64_t when)
 int64_t tally_expiry(const struct tallies *all)
 {
 	return atomic_load(&all->expiry);
+}
+
+pace *tally_pace(struct tallies *all)
+{
+	return &all->handshakes;
 }
 
 uint64_t tally_sum(const struct tallies *all, size_t offset)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conn/pace.h"
 #include "core/errors.h"
 #include "tls/tls.h"
 
@@ -24,6 +25,7 @@ typedef _Atomic uint64_t tally_counter;
 /* Why a connection that was accepted is not served. */
 enum tally_rejection {
 	TALLY_LIMIT = 0, /* maxConnections */
+	TALLY_PER_IP,	 /* maxConnectionsPerIP */
 	TALLY_RESOURCES, /* no memory, or the client had gone already */
 	TALLY_LIBWRAP,
 	TALLY_IDENT,
@@ -128,6 +130,7 @@ struct tally_times {
 struct tally {
 	tally_counter accepted;
 	tally_counter rejected[TALLY_REJECTIONS];
+	tally_counter waits; /* for maxHandshakesPerSecond */
 	tally_counter requests[TALLY_CLASSES];
 	tally_counter errors[ERR_COUNT]; /* refused or mended, by enum error */
 	tally_counter bytes[TALLY_WAYS];
@@ -164,6 +167,9 @@ struct tally *tally_slot(struct tallies *all, size_t worker);
  * none. */
 void tally_expire(struct tallies *all, int64_t when);
 int64_t tally_expiry(const struct tallies *all);
+
+/* How fast all workers together begin handshakes. */
+pace *tally_pace(struct tallies *all);
 
 /* The sum over all slots of the counter at an offset in struct tally. */
 uint64_t tally_sum(const struct tallies *all, size_t offset);

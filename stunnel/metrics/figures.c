@@ -25,7 +25,8 @@ struct figure {
 	bool sparse;		 /* what has not happened is left out */
 };
 
-static const char *const rejections[] = {"limit", "resources", "libwrap", "ident", "proxy-header"};
+static const char *const rejections[] = {"limit",   "per-ip", "resources",
+					 "libwrap", "ident",  "proxy-header"};
 static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 static const char *const ways[] = {"to_backend", "to_client"};
 static const char *const no_yes[] = {"no", "yes"};
@@ -218,6 +219,8 @@ static const struct figure table[] = {
 	COUNTER("stunnel_connections_total", accepted, "Connections that were accepted."),
 	COUNTER("stunnel_connections_rejected_total", rejected,
 		"Accepted connections that were not served.", .axis = ALL_OF("reason", rejections)),
+	COUNTER("stunnel_accept_waits_total", waits,
+		"Times that a worker let clients wait for maxHandshakesPerSecond."),
 	COUNTER("stunnel_bytes_total", bytes, "Bytes that were forwarded, without TLS.",
 		.axis = ALL_OF("direction", ways)),
 	COUNTER("stunnel_handshakes_total", handshakes, "TLS handshakes that succeeded.",

@@ -304,6 +304,20 @@ static bool give_places(struct generations *all, struct config *config, size_t w
 	return true;
 }
 
+/* Connections of a worker that are counted by their clients; 0: no section has a limit. */
+static size_t counted_by_client(const struct config *config)
+{
+	size_t most = (size_t)config->globals.max_connections;
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && (most == 0 || files.rlim_cur / 2 < most))
+		most = files.rlim_cur / 2;
+	for (size_t i = 0; i < config->count; i++)
+		if (config->section[i]->service.admit.per_ip.max != 0)
+			return most;
+	return 0;
+}
+
 struct generation *generation_new(struct generations *all, struct config *config)
 {
 	struct generation *g = calloc(1, sizeof *g);
@@ -318,7 +332,8 @@ struct generation *generation_new(struct generations *all, struct config *config
 	if ((!fetcher_needed(config) || helper_sockets_open(&g->revocation, g->workers)) &&
 	    (!wrapper_needed(config) || helper_sockets_open(&g->libwrap, g->workers)) &&
 	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
-		g->children.board = board_new(g->children.count, BOARD_ALL + 1 + all->services);
+		g->children.board = board_new(g->children.count, BOARD_ALL + 1 + all->services,
+					      counted_by_client(config));
 	if (g->children.board)
 		return g;
 	g->config = NULL;

@@ -54,8 +54,24 @@ static void await_room(struct listen *l)
 	uv_poll_stop(&l->poll);
 }
 
-/* Accepts up to `most` connections; whether all that waited are accepted. */
-static bool accept_some(struct listen *l, int most)
+/* Clients wait in the kernel's backlog until the service may begin another handshake. */
+static bool must_wait(struct listen *l)
+{
+	struct conn_service *s = l->service;
+	struct admit *a = &l->pool->admit;
+	uint64_t ms = admit_wait(a, &s->admit, s->name, tally_pace(s->tallies));
+
+	if (ms == 0)
+		return false;
+	tally_one(&tally_slot(s->tallies, a->worker)->waits);
+	uv_poll_stop(&l->poll);
+	uv_timer_start(&l->pause, on_pause_over, ms, 0);
+	return true;
+}
+
+/* Accepts up to `most` connections, as fast as they may come if paced; whether all that waited are
+ * accepted. */
+static bool accept_some(struct listen *l, int most, bool paced)
 {
 	for (int i = 0; i < most; i++) {
 		struct net_addr peer;
@@ -66,10 +82,13 @@ static bool accept_some(struct listen *l, int most)
 				await_room(l);
 			return true;
 		}
+		if (paced && must_wait(l))
+			return true;
 		fd = net_accept(l->fd, &peer);
 		if (fd >= 0) {
 			struct end end = end_of(fd);
 
+			admit_handshake(&l->service->admit, tally_pace(l->service->tallies));
 			conn_open(l->pool, l->service, &end, &peer);
 			continue;
 		}
@@ -86,7 +105,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status, (void)events;
 	if (is_ours(l))
-		accept_some(l, ACCEPTS_MAX);
+		accept_some(l, ACCEPTS_MAX, true);
 	else /* the socket's own worker serves again, which no signal tells */
 		uv_poll_stop(poll);
 }
@@ -94,7 +113,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 void listen_empty(struct listen *l)
 {
 	if (is_ours(l))
-		accept_some(l, BACKLOG_MAX);
+		accept_some(l, BACKLOG_MAX, false);
 }
 
 struct listen *listen_start(struct conn_pool *pool, struct conn_service *service, int fd,

@@ -8,6 +8,20 @@
 
 #define CACHE_LINE 64
 
+/*
+ * Connections by key: a word a key, which has the key's high bits, and in place of the low ones the
+ * number of connections; 0: free. A key's word is anywhere in the bucket that the low bits choose.
+ * With a fourth of the words in use a bucket has 8 of them, and one that is full is a matter of
+ * 10^-10. Only the row's worker writes, so that no word has to be locked, and a crashed one's are
+ * wiped with the row.
+ */
+#define BUCKET 32 /* words */
+#define BUCKETS_MAX 32768
+#define NUMBER_BITS 20
+#define NUMBER_MASK ((UINT64_C(1) << NUMBER_BITS) - 1)
+
+typedef _Atomic uint64_t word;
+
 /* A worker writes its own row only; rows share no cache line, so that no worker slows another. */
 struct row {
 	_Atomic uint64_t since;	  /* board_now() when the worker began to serve; 0: none does */
@@ -19,8 +33,9 @@ struct row {
 
 struct board {
 	const struct board *older;
-	size_t workers, columns;
-	size_t size; /* bytes from one row to the next */
+	size_t workers, columns, buckets;
+	size_t size;	 /* bytes from one row to the next */
+	size_t words_at; /* where in a row its words begin */
 	char *rows;
 };
 
@@ -37,18 +52,31 @@ uint64_t board_now(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-struct board *board_new(size_t workers, size_t columns)
+static size_t whole_lines(size_t size)
+{
+	return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
+static size_t buckets_for(size_t keys)
+{
+	size_t buckets = keys / (BUCKET / 4) + (keys != 0);
+
+	return buckets < BUCKETS_MAX ? buckets : BUCKETS_MAX;
+}
+
+struct board *board_new(size_t workers, size_t columns, size_t keys)
 {
 	struct board *b = calloc(1, sizeof *b);
-	size_t size = sizeof(struct row) + columns * sizeof(_Atomic uint32_t);
 
 	if (!b)
 		return NULL;
 	b->workers = workers;
 	b->columns = columns;
-	b->size = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-	b->rows = mmap(NULL, workers * b->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		       -1, 0);
+	b->buckets = buckets_for(keys);
+	b->words_at = whole_lines(sizeof(struct row) + columns * sizeof(_Atomic uint32_t));
+	b->size = b->words_at + b->buckets * BUCKET * sizeof(word);
+	b->rows = mmap(NULL, workers * b->size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (b->rows != MAP_FAILED)
 		return b;
 	free(b);
@@ -84,6 +112,11 @@ size_t board_room(const struct board *b, size_t worker)
 	return atomic_load(&row_of(b, worker)->room);
 }
 
+static word *words_of(const struct board *b, size_t worker)
+{
+	return (word *)(void *)((char *)row_of(b, worker) + b->words_at);
+}
+
 uint64_t board_vacate(struct board *b, size_t worker)
 {
 	struct row *row = row_of(b, worker);
@@ -92,6 +125,9 @@ uint64_t board_vacate(struct board *b, size_t worker)
 	atomic_store(&row->asked, false);
 	for (size_t i = 0; i < b->columns; i++)
 		atomic_store(&row->count[i], 0);
+	for (size_t i = 0; i < b->buckets * BUCKET; i++)
+		if (atomic_load(&words_of(b, worker)[i]) != 0)
+			atomic_store(&words_of(b, worker)[i], 0);
 	return since != 0 ? board_now() - since : 0;
 }
 
@@ -137,4 +173,49 @@ uint64_t board_sum(const struct board *b, size_t column)
 		for (size_t i = 0; column < b->columns && i < b->workers; i++)
 			sum += atomic_load(&row_of(b, i)->count[column]);
 	return sum;
+}
+
+/* The key's word; else a free one of its bucket if one is wanted; else NULL. */
+static word *find(const struct board *b, size_t worker, uint64_t key, bool or_free)
+{
+	word *at, *free_one = NULL;
+
+	if (b->buckets == 0)
+		return NULL;
+	at = words_of(b, worker) + (key & NUMBER_MASK) % b->buckets * BUCKET;
+	for (word *end = at + BUCKET; at < end; at++) {
+		uint64_t value = atomic_load(at);
+
+		if (value != 0 && value >> NUMBER_BITS == key >> NUMBER_BITS)
+			return at;
+		if (value == 0 && !free_one)
+			free_one = at;
+	}
+	return or_free ? free_one : NULL;
+}
+
+uint64_t board_enter(struct board *b, size_t worker, uint64_t key)
+{
+	word *own = find(b, worker, key, true);
+	uint64_t value = own ? atomic_load(own) : NUMBER_MASK, sum = 0;
+
+	if ((value & NUMBER_MASK) == NUMBER_MASK)
+		return 0;
+	atomic_store(own, value != 0 ? value + 1 : (key & ~NUMBER_MASK) | 1);
+	for (const struct board *each = b; each; each = each->older)
+		for (size_t i = 0; i < each->workers; i++) {
+			const word *found = find(each, i, key, false);
+
+			sum += found ? atomic_load(found) & NUMBER_MASK : 0;
+		}
+	return sum;
+}
+
+void board_leave(struct board *b, size_t worker, uint64_t key)
+{
+	word *own = find(b, worker, key, false);
+	uint64_t value = own ? atomic_load(own) : 0;
+
+	if (own)
+		atomic_store(own, (value & NUMBER_MASK) > 1 ? value - 1 : 0);
 }

@@ -18,8 +18,10 @@ struct board;
 
 #define BOARD_ALL 0 /* the column of all services together */
 
-/* NULL without memory. */
-struct board *board_new(size_t workers, size_t columns);
+/*
+ * keys: connections of a worker that are counted by a key as well; 0: none is. NULL without memory.
+ */
+struct board *board_new(size_t workers, size_t columns, size_t keys);
 void board_free(struct board *b); /* NULL: nothing */
 
 /* Sums include those of an older generation and of all before it. NULL: there is none. */
@@ -44,6 +46,14 @@ void board_add(struct board *b, size_t worker, size_t column, int connections);
 
 /* Connections of a column, of all workers. */
 uint64_t board_sum(const struct board *b, size_t column);
+
+/*
+ * In a worker: one more connection, or one less, of a key, which is evenly distributed as a hash
+ * is. board_enter() tells how many the key has now, of all workers; 0: it was not counted, since
+ * the worker's row is full of others.
+ */
+uint64_t board_enter(struct board *b, size_t worker, uint64_t key);
+void board_leave(struct board *b, size_t worker, uint64_t key);
 
 /*
  * The master asks a worker that serves for something; the worker says when it is done. Workers that

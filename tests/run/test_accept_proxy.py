@@ -3,6 +3,7 @@
 
 import ipaddress
 import socket
+import ssl
 import struct
 import subprocess
 from pathlib import Path
@@ -356,3 +357,17 @@ def test_bad_configurations(lines, why):
     done = subprocess.run(stunnel.command(), capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert why in done.stderr + stunnel.log_text()
+
+
+def test_limit_of_an_address_is_that_of_the_client_whom_the_header_names(start):
+    """Not that of the proxy, which is the peer of all."""
+    front = Front(start, *EXPECT, "maxConnectionsPerIP = 1")
+    other = V1.replace(b"192.0.2.7", b"192.0.2.8")
+    with client_after(front.port, V1) as client:
+        assert client.get("/").status == 200
+        with pytest.raises((ConnectionError, EOFError, ssl.SSLError)):
+            client_after(front.port, V1)
+        with client_after(front.port, other) as second:
+            assert second.get("/").status == 200
+        front.stunnel.wait_log("too many from one address: 192.0.2.7/32 (>=1)")
+        assert client.get("/").status == 200

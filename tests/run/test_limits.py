@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""How many connections there may be: by descriptors, whose end is waited for, and by maxConnections."""
+"""How many connections there may be: by descriptors and pace, which are waited for, and by limits."""
 
 import os
 import re
@@ -11,17 +11,17 @@ import pytest
 
 from peers import Stunnel, daemon_only, service, wait_for
 from recorder import Recorder
-from tls_client import TlsClient, dial
+from tls_client import TlsClient, dial, read_to_end
 
 pytestmark = daemon_only
 
 REJECTED = "Connection rejected: too many clients"
 
 
-def is_served(port):
+def is_served(port, source=None):
     """A client that asks once: whether it was answered, or turned away."""
     try:
-        with TlsClient(port) as client:
+        with TlsClient(port, source=source) as client:
             return client.get("/").status == 200
     except (ConnectionError, EOFError, ssl.SSLError):
         return False
@@ -179,6 +179,93 @@ def test_rejections_are_counted_not_listed(start, front):
     assert len(stunnel.log_lines(REJECTED)) < 20
 
 
+ONE = "Connection rejected: too many from one address"
+
+
+def test_limit_of_an_address_counts_all_workers_and_no_other_address(start, front):
+    stunnel = front(start(Recorder()), "maxConnectionsPerIP = 2", settings="workers = 3\n")
+    clients = guests(start, stunnel.port, 2)
+    for _ in range(10):
+        assert not is_served(stunnel.port)
+    assert stunnel.log_lines(f"Service [web]: {ONE}: 127.0.0.1/32 (>=2)")
+    assert len(stunnel.log_lines(ONE)) < 10
+    assert is_served(stunnel.port, "127.0.0.2")
+    clients[0].close()
+    wait_for(lambda: is_served(stunnel.port), "the place of the one that left")
+    assert clients[1].get("/").status == 200
+
+
+def test_one_that_is_refused_gets_no_byte(start, front):
+    stunnel = front(start(Recorder()), "maxConnectionsPerIP = 1")
+    guests(start, stunnel.port, 1)
+    with dial(stunnel.port) as sock:
+        assert read_to_end(sock) == b""
+
+
+def test_limit_of_an_address_may_be_that_of_its_network(start, front):
+    stunnel = front(start(Recorder()), "maxConnectionsPerIP = 1, 31")
+    with TlsClient(stunnel.port, source="127.0.0.2") as client:
+        assert client.get("/").status == 200
+        assert not is_served(stunnel.port, "127.0.0.3")
+        assert stunnel.log_lines(f"{ONE}: 127.0.0.3/31 (>=1)")
+        assert is_served(stunnel.port, "127.0.0.4")
+
+
+def test_limit_of_an_address_is_of_each_section(start):
+    backend = start(Recorder())
+    config = service(backend.port, name="one") + service(backend.port, name="two")
+    stunnel = start(Stunnel("maxConnectionsPerIP = 1\n" + config))
+    one, two = (int(endpoint.rsplit(":", 1)[-1]) for endpoint in stunnel.endpoints())
+    guests(start, one, 1)
+    assert not is_served(one)
+    assert is_served(two)
+
+
+def test_an_address_gets_back_what_a_killed_worker_had(start):
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 2\n" + service(backend.port, "maxConnectionsPerIP = 2")))
+    for _ in range(3):
+        clients = wait_for(lambda: try_guests(stunnel.port, 2), "places for two")
+        assert not is_served(stunnel.port)
+        for pid in stunnel.processes()[1:]:
+            os.kill(pid, signal.SIGKILL)
+        for client in clients:
+            client.close()
+
+
+def test_an_address_is_known_after_a_reload(start):
+    backend = start(Recorder())
+    config = service(backend.port, "maxConnectionsPerIP = 2")
+    stunnel = start(Stunnel(config))
+    early = guests(start, stunnel.port, 1)[0]
+    stunnel.reload()
+    stunnel.wait_log("New workers accept connections")
+    guests(start, stunnel.port, 1)
+    assert not is_served(stunnel.port)
+    early.close()
+    wait_for(lambda: is_served(stunnel.port), "the early one's place")
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "2, 0", "2, 33", "2, 32, 129", "2,", "2 24", "2, 24, 48, 1"])
+def test_what_is_no_limit_of_an_address_is_refused(start, value):
+    config = service(1)
+    stunnel = start(Stunnel(config))
+    stunnel.write(config + f"maxConnectionsPerIP = {value}\n")
+    stunnel.signal(signal.SIGHUP)
+    stunnel.wait_log("This is not NUMBER[, BITS4[, BITS6]]")
+
+
+def test_clients_that_come_too_fast_wait_and_are_served(start, front):
+    """Of 24 at once some must wait for more than a second's tenth; nobody is turned away."""
+    limit = "maxHandshakesPerSecond = 20"
+    stunnel = front(start(Recorder()), limit, settings="workers = 2\n")
+    with Crowd(stunnel.port, 24) as crowd:
+        stunnel.wait_log("Service [web]: Clients wait for maxHandshakesPerSecond (20)")
+        assert len(crowd.statuses) < 24
+        wait_for(lambda: len(crowd.statuses) + len(crowd.errors) == 24, "all of them")
+    assert (crowd.statuses, crowd.errors) == ([200] * 24, [])
+
+
 @pytest.mark.parametrize("place", ["process", "section"])
 def test_connections_of_a_killed_worker_do_not_count(start, place):
     backend = start(Recorder())
@@ -215,12 +302,13 @@ def test_connections_from_before_a_reload_count(start, place):
     wait_for(lambda: is_served(stunnel.port), "the early one's place")
 
 
-def test_limit_belongs_to_the_section_that_accepts(start):
+@pytest.mark.parametrize("option", ["maxConnections", "maxConnectionsPerIP", "maxHandshakesPerSecond"])
+def test_limit_belongs_to_the_section_that_accepts(start, option):
     backend = start(Recorder())
     config = service(backend.port)
     stunnel = start(Stunnel(config))
-    virtual = f"[two]\nsni = web:two.test\nconnect = {backend.port}\nmaxConnections = 5\n"
+    virtual = f"[two]\nsni = web:two.test\nconnect = {backend.port}\n{option} = 5\n"
     stunnel.write(config + virtual)
     stunnel.signal(signal.SIGHUP)
-    stunnel.wait_log("maxConnections is for the section that accepts, [web]")
+    stunnel.wait_log(f"{option} is for the section that accepts, [web]")
     assert is_served(stunnel.port)

@@ -289,6 +289,17 @@ def test_a_backend_that_is_not_there_is_counted(start):
     assert metered.value("reloads_total", 'result="success"', of=None) == 1
 
 
+def test_clients_of_an_address_that_has_too_many_are_counted(start):
+    metered = Metered(start, "maxConnectionsPerIP = 1", "maxHandshakesPerSecond = 20")
+    with TlsClient(metered.stunnel.port) as client:
+        client.get("/200")
+        for _ in range(5):
+            with dial(metered.stunnel.port) as sock:
+                assert read_to_end(sock) == b""
+    assert metered.value("connections_rejected_total", 'reason="per-ip"') == 5
+    assert metered.value("accept_waits_total") >= 1
+
+
 # ---- the counts are those of the access log ------------------------------------------------------
 
 ROUNDS = 12
