@@ -21,27 +21,31 @@ static char *end_of(char *const *word, char *end)
 	return end;
 }
 
-/* Copies the environment, so that its memory is free; false without memory for that. */
+/*
+ * Copies the environment into one piece, so that its memory is free; false without memory for that.
+ * The piece stays reachable whatever is taken out of the environment.
+ */
 static bool move_environment(void)
 {
-	size_t count = 0;
-	char **copy;
+	static char **copy;
+	size_t count = 0, bytes = 0;
+	char *text;
 
-	while (environ[count])
-		count++;
-	copy = calloc(count + 1, sizeof *copy);
-	for (size_t i = 0; copy && i < count; i++) {
-		copy[i] = strdup(environ[i]);
-		if (copy[i])
-			continue;
-		while (i != 0)
-			free(copy[--i]);
-		free(copy);
+	for (; environ[count]; count++)
+		bytes += strlen(environ[count]) + 1;
+	copy = malloc((count + 1) * sizeof *copy + bytes);
+	if (!copy)
 		return false;
+	text = (char *)(copy + count + 1);
+	for (size_t i = 0; i < count; i++) {
+		size_t size = strlen(environ[i]) + 1;
+
+		copy[i] = memcpy(text, environ[i], size);
+		text += size;
 	}
-	if (copy)
-		environ = copy;
-	return copy != NULL;
+	copy[count] = NULL;
+	environ = copy;
+	return true;
 }
 
 /* The kernel shows what stands behind the command line if that has lost the NUL at its end. */
