@@ -236,6 +236,17 @@ void child_stop(struct children *c, uint64_t deadline)
 	}
 }
 
+void child_withdraw(struct children *c)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->child[i].pid == 0 || board_served(c->board, i))
+			continue;
+		await_end(c->child[i].pid, 0);
+		c->child[i].pid = 0;
+	}
+	child_drain(c);
+}
+
 /* --- the start of all ------------------------------------------------------------------------- */
 
 bool child_told_to_end(void)

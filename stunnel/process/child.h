@@ -95,9 +95,16 @@ void child_free(struct children *c); /* once child_none() */
 
 /*
  * Starts all children and waits until each has called child_ready(). False, logged, if one could
- * not start, or if child_told_to_end(): then the caller ends those that run by child_stop().
+ * not start, or if child_told_to_end(): then the caller ends those that run
+ * by child_stop() or child_withdraw().
  */
 bool child_start(struct children *c);
+
+/*
+ * Behind a child_start() that failed: drains the children that serve, which may have connections by
+ * then, and kills the others. child_none() tells whether any is left.
+ */
+void child_withdraw(struct children *c);
 
 /*
  * In a child's process: it serves, with room for so many connections. Closes place->ready. False:

@@ -480,14 +480,37 @@ static void tell_expiry(const struct generations *all, const struct config *conf
 	}
 }
 
+bool generation_is_owned(const struct generations *all, const struct generation *g)
+{
+	const struct generation *each = all->first;
+
+	while (each && each != g)
+		each = each->next;
+	return each != NULL;
+}
+
+/* A child that serves may have connections, which must not be lost by a reload that goes wrong. */
+static void give_up(struct generations *all, struct generation *g)
+{
+	all->first = g->next;
+	if (!all->first) {
+		child_signal(&g->children, CHILD_STOP);
+		child_stop(&g->children, board_now() + STOP_MS);
+		return;
+	}
+	child_withdraw(&g->children);
+	if (child_none(&g->children))
+		return;
+	g->next = all->first->next;
+	all->first->next = g;
+}
+
 bool generation_start(struct generations *all, struct generation *g)
 {
 	g->next = all->first;
 	all->first = g;
 	if (!child_start(&g->children)) {
-		child_signal(&g->children, CHILD_STOP);
-		child_stop(&g->children, board_now() + STOP_MS);
-		all->first = g->next;
+		give_up(all, g);
 		return false;
 	}
 	tell_room(g);

@@ -39,10 +39,12 @@ void generation_free(struct generation *g);
 
 /*
  * Starts all children, waits until they are ready, and drains those of earlier generations; *all
- * then owns g. False if a child could not start, or if child_told_to_end(): no child of g is left,
- * and the caller frees g.
+ * then owns g. False if a child could not start, or if child_told_to_end(): children of g that
+ * serve already drain beside an earlier generation's, and if there are any generation_is_owned().
+ * Else no child of g is left, and the caller frees g.
  */
 bool generation_start(struct generations *all, struct generation *g);
+bool generation_is_owned(const struct generations *all, const struct generation *g);
 
 /* Ends all children of all generations, by force after some seconds; returns without any left. */
 void generation_stop(struct generations *all);

@@ -134,7 +134,7 @@ static void load_anew(struct master *m)
 	bind_restore(&m->generations.metrics, old->config->metrics);
 	tally_one(&m->generations.shared->daemon.failed_reloads);
 	log_main(LOG_ERR, "Failed to reload the configuration file");
-	if (g)
+	if (g && !generation_is_owned(&m->generations, g))
 		generation_free(g);
 }
 

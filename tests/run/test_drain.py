@@ -2,15 +2,18 @@
 """A daemon that ends or reloads finishes what is under way: seen in titles and the log, and bounded."""
 
 import contextlib
+import os
 import signal
 import threading
 from pathlib import Path
 
 import pytest
 
+from faults import Faulty
 from peers import Nginx, Stunnel, daemon_only, listening_ports, service, wait_for
 from recorder import OK, Recorder, answer_each
 from test_reload import Load
+from test_workers import stop, workers
 from tls_client import TlsClient, dial
 
 pytestmark = daemon_only
@@ -238,6 +241,50 @@ def test_the_oldest_generation_goes_first(start):
         assert clients[0].recv_all() == b""
         assert clients[1].get("/").status == 200 == clients[2].get("/").status
     stunnel.wait_log("More than maxOldGenerations = 2 have connections")
+
+
+@contextlib.contextmanager
+def stopped(pids):
+    for pid in pids:
+        stop(pid)
+    yield
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("fault", ["TERM", "a worker that dies"])
+def test_a_reload_that_is_given_up_loses_no_request(start, fault):
+    """One of its two workers has accepted a client already, when the other one is not there yet."""
+    held = Held(start)
+    globals_ = "workers = 2\nchroot = /\nTIMEOUTdrain = 600\n"
+    stunnel = start(Faulty(globals_ + service(held.port, HTTP)))
+    old = workers(stunnel)
+    stunnel.fault("hang")
+    stunnel.signal(signal.SIGHUP)
+    wait_for(lambda: len(workers(stunnel)) == 4, "new workers")
+    late = [pid for pid in workers(stunnel) if pid not in old][1]
+    with stopped(old):
+        stop(late)
+        stunnel.mend("hang")
+        client = TlsClient(stunnel.port)
+        client.send(HEAD)
+        held.wait_request()
+        if fault == "TERM":
+            stunnel.signal(signal.SIGTERM)
+        else:
+            os.kill(late, signal.SIGKILL)
+    if fault == "TERM":
+        wait_for(lambda: stunnel.port not in listening_ports(), "the port to be closed")
+    else:
+        stunnel.wait_log("Failed to reload the configuration file")
+    held.go.set()
+    with client:
+        assert client.recv_all().endswith(b"ok")
+    if fault != "TERM":
+        with TlsClient(stunnel.port) as client:
+            assert client.get("/").status == 200
+        stunnel.signal(signal.SIGTERM)
+    assert stunnel.process.wait(30) == 0
 
 
 # ---- under load -------------------------------------------------------------------------------
