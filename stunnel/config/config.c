@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+#include "sys/log_file.h"
 
 struct config_section *config_section_new(struct config *config, const char *name)
 {
@@ -32,6 +35,12 @@ struct config_section *config_section_named(struct config *config, const char *n
 			return config->section[i];
 	}
 	return NULL;
+}
+
+bool config_has_standard(const struct config *config, const char *word)
+{
+	return config->globals.foreground != CONFIG_BACKGROUND &&
+	       !(config->inetd && log_file_standard(word) == STDOUT_FILENO);
 }
 
 const char *config_outside(struct config *config, const char *path)

@@ -26,6 +26,7 @@ struct config_globals {
 	const char *service; /* the name in front of lines in syslog */
 	bool overwrite;	     /* `output` is truncated when it is opened */
 	bool syslog;
+	unsigned log_format; /* enum log_format */
 	enum config_foreground foreground;
 	int facility;
 	int ticket_seconds;  /* after which session tickets get a new key; 0: never */
@@ -84,6 +85,13 @@ struct config_section *config_section_new(struct config *config, const char *nam
 
 /* The first section of that name, len bytes; or NULL. */
 struct config_section *config_section_named(struct config *config, const char *name, size_t len);
+
+/*
+ * Whether a word of log_file_standard() stands for something: in the background both are closed,
+ * and in inetd mode standard output is the client's.
+ */
+bool config_has_standard(const struct config *config, const char *word);
+#define CONFIG_NO_STANDARD "%s is not open here: that needs foreground = yes or quiet"
 
 /*
  * How a path of the configuration, which is one inside `chroot`, is called outside. The text lives

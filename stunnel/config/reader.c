@@ -17,6 +17,7 @@
 #include "config/section.h"
 #include "config/table.h"
 #include "sys/log.h"
+#include "sys/log_file.h"
 
 #define LINE_MAX_BYTES 16383 /* stock splits longer lines silently, on which nobody relies */
 #define INCLUDES_MAX 16	     /* directories within one another; stock would loop for ever */
@@ -252,7 +253,10 @@ static void check_path(struct reader *r, const char *option, const char *path, c
 	struct report_place place = {.line = table_line(&config->defaults, option),
 				     .service = "Global options"};
 
-	if (config->globals.foreground == CONFIG_BACKGROUND && path && path[0] != '/')
+	if (path && log_file_standard(path) >= 0 && !config_has_standard(config, path))
+		report_add(&r->report, REPORT_ERROR, &place, CONFIG_NO_STANDARD, path);
+	else if (config->globals.foreground == CONFIG_BACKGROUND && !config->inetd && path &&
+		 path[0] != '/')
 		report_add(&r->report, REPORT_ERROR, &place, "%s file must include full path name",
 			   what);
 }
@@ -261,9 +265,9 @@ static void check_globals(struct reader *r)
 {
 	const struct config *config = r->target.config;
 
+	check_path(r, "output", config->globals.output, "Log");
 	if (config->inetd)
 		return;
-	check_path(r, "output", config->globals.output, "Log");
 	check_path(r, "pid", config->globals.pid, "Pid");
 }
 

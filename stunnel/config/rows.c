@@ -7,12 +7,15 @@
 #include "config/config.h"
 #include "conn/relay.h"
 #include "core/h1_head.h"
+#include "sys/log_form.h"
 
 static const struct values_choice foreground_choice[] = {{"no", CONFIG_BACKGROUND},
 							 {"yes", CONFIG_FOREGROUND},
 							 {"quiet", CONFIG_FOREGROUND_QUIET},
 							 {0}};
 static const struct values_choice log_choice[] = {{"append", 0}, {"overwrite", 1}, {0}};
+static const struct values_choice format_choice[] = {
+	{"text", LOG_TEXT}, {"milliseconds", LOG_TEXT_WITH_MS}, {"json", LOG_JSON}, {0}};
 static const struct values_choice compressions[] = {{"deflate", 0}, {"zlib", 0}, {"rle", 0}, {0}};
 static const struct values_choice level_choice[] = {{"default", -1}, {0}};
 static const struct values_choice retry_choice[] = {{"no", -1}, {"yes", 1000}, {0}};
@@ -78,12 +81,16 @@ const struct row rows_all[] = {
 	GLOBAL("log", values_flag, overwrite, "append", "append to or overwrite the log file",
 	       .bounds.choice = log_choice,
 	       .bounds.error = "The argument needs to be either 'append' or 'overwrite'"),
+	GLOBAL("logFormat", values_unsigned, log_format, "text",
+	       "of log file and stderr: text, milliseconds (text with them) or json",
+	       .bounds.choice = format_choice,
+	       .bounds.error = "The argument needs to be either 'text', 'milliseconds' or 'json'"),
 	GLOBAL("metrics", values_text, metrics, NULL,
 	       "[HOST:]PORT or path where the daemon's figures are served"),
 	GLOBAL("metricsAllow", values_blocks, metrics_allow, NULL,
 	       "addresses that may read them; else those of the loopback",
 	       .bounds.error = "Too many addresses"),
-	GLOBAL("output", values_text, output, NULL, "log file"),
+	GLOBAL("output", values_text, output, NULL, "log file, or stdout or stderr"),
 	GLOBAL("pid", values_text_or_none, pid, NULL, "file for the process id"),
 	GLOBAL("service", values_text, service, "stunnel", "name that syslog shows",
 	       .in_section = "the name is the whole program's, and stands before the sections"),
@@ -105,7 +112,7 @@ const struct row rows_all[] = {
 	POLICY("acceptProxy"),
 	POLICY("acceptProxyFrom"),
 	SERVICE("accessLog", values_text, access_path, NULL,
-		"file for a line a request, or syslog"),
+		"file for a line a request, or stdout, stderr or syslog"),
 	SERVICE("accessLogFormat", values_text, access_format, "combined",
 		"combined, json or a template"),
 	SERVICE("alpn", values_text, tls.alpn, NULL, "ALPN protocols to offer, in order"),

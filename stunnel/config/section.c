@@ -9,6 +9,7 @@
 
 #include "sys/libwrap.h"
 #include "sys/log.h"
+#include "sys/log_file.h"
 #include "config/check.h"
 #include "config/protocol.h"
 #include "config/security.h"
@@ -317,8 +318,10 @@ static void make_access(struct check *r, struct config_section *s)
 		return;
 	s->service.access = log;
 	log->file = access_file(config, path);
-	if (config->globals.foreground == CONFIG_BACKGROUND && strcasecmp(path, "syslog") != 0 &&
-	    path[0] != '/')
+	if (log_file_standard(path) >= 0 && !config_has_standard(config, path))
+		check_refuse(r, "accessLog", CONFIG_NO_STANDARD, path);
+	else if (config->globals.foreground == CONFIG_BACKGROUND &&
+		 strcasecmp(path, "syslog") != 0 && path[0] != '/')
 		check_refuse(r, "accessLog", "Access log must include full path name");
 }
 

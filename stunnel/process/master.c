@@ -57,6 +57,7 @@ static bool open_log(const struct generation *g)
 		.root = globals->chroot,
 		.path = globals->output,
 		.overwrite = globals->overwrite,
+		.format = (enum log_format)globals->log_format,
 	};
 
 	return log_open(&sinks);

@@ -13,7 +13,7 @@
 #include "sys/log_file.h"
 #include "sys/log_syslog.h"
 
-#define LINE_MAX (LOG_LINE_MAX + 128) /* with date, level and id */
+#define LINE_MAX (6 * LOG_LINE_MAX + 256) /* with date, level and id, and all of JSON escaped */
 
 /* A line that was logged before log_open(), kept until the sinks are known. */
 struct kept {
@@ -80,20 +80,6 @@ static void make_printable(char *text)
 			*text = '.';
 }
 
-static const char *timestamp(void)
-{
-	static char text[32];
-	static time_t last;
-	time_t now = time(NULL);
-	struct tm tm;
-
-	if (now != last && localtime_r(&now, &tm)) {
-		strftime(text, sizeof text, "%Y.%m.%d %H:%M:%S", &tm);
-		last = now;
-	}
-	return text;
-}
-
 void log_syslog(int level, const char *text)
 {
 	log_syslog_send(level, text);
@@ -104,20 +90,14 @@ bool log_flush(void)
 	return log_syslog_flush();
 }
 
-/* The journal has times of its own, and takes the level from in front of a line: sd-daemon(3). */
 static size_t make_line(char line[static LINE_MAX], bool journal, const char *id, int level,
 			const char *text)
 {
-	char begin[40];
-	int len;
+	const struct log_form_line of = {id, level, text};
+	struct timespec now;
 
-	if (journal)
-		snprintf(begin, sizeof begin, "<%d>", level);
-	else
-		snprintf(begin, sizeof begin, "%s ", timestamp());
-	len = snprintf(line, LINE_MAX, "%sLOG%d[%s]: %s\n", begin, level, id, text);
-
-	return len > 0 && len < LINE_MAX ? (size_t)len : 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return log_form_put(line, LINE_MAX, current.sinks.format, journal, &now, &of);
 }
 
 /* Writes the number of lost lines where they are missing; false if that is not possible yet. */
@@ -168,7 +148,7 @@ static void emit(const char *id, int level, const char *text)
 	if (starting && level <= LOG_ERR && !to->to_stderr)
 		show_error(text);
 	/* The journal is who reads /dev/log, too, and would show each line twice. */
-	if (to->to_syslog && !(to->to_stderr && standard_error.journal) &&
+	if (to->to_syslog && !current.file.journal && !(to->to_stderr && standard_error.journal) &&
 	    snprintf(line, sizeof line, "LOG%d[%s]: %s", level, id, text) > 0)
 		log_syslog_send(level, line);
 	if (current.file.file.fd >= 0)
@@ -247,6 +227,12 @@ static int make_state(struct state *s, const struct log_sinks *wanted)
 	int rc = 0;
 
 	*s = (struct state){.sinks = *wanted, .file = NO_SINK};
+	/* So that no line is there twice. */
+	if (wanted->path && log_file_standard(wanted->path) == STDERR_FILENO) {
+		s->sinks.to_stderr = true;
+		wanted = &s->sinks;
+		s->sinks.path = NULL;
+	}
 	if ((wanted->ident && !(s->ident = strdup(wanted->ident))) ||
 	    (wanted->root && !(s->root = strdup(wanted->root))) ||
 	    (wanted->path && !(s->path = strdup(wanted->path))))
@@ -256,6 +242,8 @@ static int make_state(struct state *s, const struct log_sinks *wanted)
 	s->sinks.path = s->path;
 	if (rc == 0 && s->path)
 		rc = log_file_open(&s->file.file, s->root, s->path, wanted->overwrite);
+	if (rc == 0 && s->path && log_file_standard(s->path) == STDOUT_FILENO)
+		s->file.journal = is_journal(STDOUT_FILENO);
 	if (rc == 0 && wanted->to_stderr && standard_error.file.fd < 0)
 		rc = open_standard_error();
 	if (rc != 0)

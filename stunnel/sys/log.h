@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <syslog.h> /* LOG_EMERG to LOG_DEBUG are the levels 0 to 7 */
 
+#include "sys/log_form.h"
+
 /*
  * The sinks: syslog, a file, stderr. Until log_open() lines are kept; it writes them through the
  * sinks. Until log_started() errors also go to stderr, for whoever is starting us. A line longer
@@ -23,7 +25,8 @@ struct log_sinks {
 	const char *ident;
 	bool to_stderr;
 	const char *root; /* the folder of `chroot`, in which path is looked up; NULL: none */
-	const char *path; /* NULL: no file */
+	enum log_format format;
+	const char *path; /* NULL: no file; or a word of log_file_standard() */
 	bool overwrite;	  /* truncate the file on opening */
 };
 

@@ -76,7 +76,14 @@ static int share(struct log_file *file)
 	return 0;
 }
 
-int log_file_open(struct log_file *file, const char *root, const char *path, bool truncate)
+int log_file_standard(const char *path)
+{
+	return !strcmp(path, "stdout")	 ? STDOUT_FILENO
+	       : !strcmp(path, "stderr") ? STDERR_FILENO
+					 : -1;
+}
+
+static int open_named(struct log_file *file, const char *root, const char *path, bool truncate)
 {
 	struct confined_file found;
 	bool made;
@@ -100,7 +107,7 @@ int log_file_open(struct log_file *file, const char *root, const char *path, boo
 int log_file_try(const struct log_file *file, const char *path)
 {
 	struct confined_file found;
-	int fd = file->disk ? open_path(NULL, path, O_WRONLY, &found) : -ENOENT;
+	int fd = file->disk && !file->not_ours ? open_path(NULL, path, O_WRONLY, &found) : -ENOENT;
 
 	if (fd >= 0)
 		close(fd);
@@ -133,6 +140,14 @@ int log_file_adopt(struct log_file *file, int fd)
 	file->not_ours = own < 0;
 	file->fd = own < 0 ? fd : own;
 	return 0;
+}
+
+int log_file_open(struct log_file *file, const char *root, const char *path, bool truncate)
+{
+	int standard = log_file_standard(path);
+
+	return standard >= 0 ? log_file_adopt(file, standard)
+			     : open_named(file, root, path, truncate);
 }
 
 void log_file_close(struct log_file *file)
@@ -225,7 +240,8 @@ const char *log_file_own(const struct log_file *file, unsigned uid, unsigned gid
 {
 	struct stat st;
 
-	if (file->fd < 0 || fstat(file->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid == uid)
+	if (file->fd < 0 || file->not_ours || fstat(file->fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+	    st.st_uid == uid)
 		return NULL;
 	if (!file->safe)
 		return "it was there before, in a directory that others may write to";

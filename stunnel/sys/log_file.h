@@ -22,9 +22,13 @@ struct log_file {
 	bool safe; /* nobody else can have put it where it was opened */
 };
 
+/* The words that stand for open descriptors, and need no opening: STDOUT_FILENO, or -1. */
+int log_file_standard(const char *path);
+
 /*
- * Opens or creates the file, and replaces the one that is open; 0, or -errno for confined_why() and
- * then the struct is unchanged. root: as for confined_open(). A file with other names is refused
+ * Opens or creates the file, or takes the descriptor that a word stands for, and replaces the one
+ * that is open; 0, or -errno for confined_why() and then the struct is unchanged. root: as for
+ * confined_open(). A file with other names is refused
  * (-EMLINK). A FIFO keeps lines for a reader that is to come. Processes that are to append are
  * forked after the first opening.
  */

@@ -7,14 +7,16 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from peers import Stunnel, as_root, daemon_only, service, wait_for
+from certs import certificates
+from peers import Stunnel, as_root, daemon_only, free_port, service, wait_for
 from recorder import Recorder
-from tls_client import TlsClient
+from tls_client import TlsClient, dial
 
 pytestmark = daemon_only
 
@@ -244,3 +246,87 @@ def test_a_file_that_was_made_for_us_keeps_mode_and_group(start, there):
         client.get("/rotated")
     wait_for(lambda: "/rotated" in logs[1].read_text(), "a line in the new access log")
     assert "Cannot" not in stunnel.log_text()
+
+
+# ---- what the program was started with, and how lines look --------------------------------------
+
+
+class Captured:
+    """The program with a socket as its standard output, which no path could open."""
+
+    def __init__(self, config):
+        self.port = free_port()
+        files = certificates()
+        section = service(free_port(), name='a"\\\u00e9', accept=f"127.0.0.1:{self.port}")
+        self.ours, theirs = socket.socketpair()
+        self.process = subprocess.Popen(
+            [Stunnel("").binary, "-fd", "0"], stdin=subprocess.PIPE, stdout=theirs, stderr=theirs
+        )
+        text = f"syslog = no\nworkers = 1\ncert = {files.cert}\nkey = {files.key}\n"
+        self.process.stdin.write((text + config + section).encode())
+        self.process.stdin.close()
+        theirs.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        assert self.process.wait() == 0
+        self.ours.close()
+
+    def heard(self, text):
+        """Lines up to the end of one that has this text."""
+        data = b""
+        while text.encode() not in data or not data.endswith(b"\n"):
+            more = self.ours.recv(65536)
+            assert more, data
+            data += more
+        return data.decode().splitlines()
+
+
+def test_an_access_log_goes_to_a_socket_that_is_standard_output(start):
+    config = "foreground = quiet\naccessLog = stdout\naccessLogFormat = %{request} %{status}\n"
+    stunnel = start(Captured(config))
+    wait_for(lambda: is_up(stunnel.port), "the daemon")
+    for n in range(2):
+        with TlsClient(stunnel.port) as client:
+            assert client.get(f"/{n}").status == 503
+        stunnel.process.send_signal(signal.SIGUSR1)
+        assert stunnel.heard(f"/{n}")[-1] == f"GET /{n} HTTP/1.1 503"
+
+
+def is_up(port):
+    try:
+        dial(port).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("where", ["stdout", "stderr"])
+def test_a_log_in_json_goes_there_once(start, where):
+    """Whatever a line holds: bytes of UTF-8 are told one by one, as in access logs."""
+    settings = f"output = {where}\nlogFormat = json\ndebug = info\n"
+    stunnel = start(Captured(f"foreground = {'yes' if where == 'stderr' else 'quiet'}\n{settings}"))
+    lines = [json.loads(line) for line in stunnel.heard("Accepting new connections")]
+    found = [line for line in lines if line["text"].startswith("Initializing service")]
+    assert [line["text"] for line in found] == ['Initializing service [a"\\\u00c3\u00a9]']
+    assert (found[0]["level"], found[0]["id"]) == ("info", "main")
+    time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    assert all(re.fullmatch(time, line["time"]) for line in lines)
+
+
+def test_lines_may_have_milliseconds(start, front):
+    stunnel = front(start(Recorder()), settings="logFormat = milliseconds\n")
+    stunnel.wait_log("Accepting new connections")
+    assert re.match(DATE.replace(" LOG", r"\.\d{3} LOG\d\[main\]: "), stunnel.log_text())
+
+
+@pytest.mark.parametrize("option", ["output", "accessLog"])
+def test_in_the_background_there_is_no_standard_output(option):
+    text = f"foreground = no\n{option} = stdout\n{service(1)}"
+    command = [Stunnel("").binary, "-test", "-fd", "0"]
+    told = subprocess.run(command, input=text, check=False, capture_output=True, text=True)
+    assert told.returncode == 1
+    assert "stdout is not open here: that needs foreground = yes or quiet" in told.stderr
