@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
-"""What `make install` leaves, and systemd's opinion of the units."""
+"""What `make install` leaves, systemd's opinion of the units, and what other packages make of it."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from peers import BINARY, DEADLINE, daemon_only
+from certs import certificates
+from peers import BINARY, DEADLINE, Stunnel, daemon_only, free_port
+from recorder import Recorder
+from tls_client import TlsClient
 
 pytestmark = daemon_only
 
@@ -115,3 +119,58 @@ def test_a_unit_is_hardened(units, name, exposure):
     command = ["systemd-analyze", "security", "--offline=yes", f"--threshold={exposure}"]
     status, said = run(*command, str(units / name))
     assert status == 0, said
+
+
+# ---- other packages -------------------------------------------------------------------------------
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+
+
+@pytest.mark.skipif(not shutil.which("rpmspec"), reason="rpm is not there")
+def test_the_spec_lists_what_is_installed(tmp_path):
+    """And it is for this release."""
+    spec = TOOLS / "rpm/stunnel-http.spec"
+    status, text = run("rpmspec", "-P", "--define", "_unitdir /usr/lib/systemd/system", str(spec))
+    assert status == 0, text
+    told = (TOOLS.parent / "configure.ac").read_text()
+    version = re.search(r"^AC_INIT\(\[stunnel-http\], \[(.*)\]\)", told, re.M)[1]
+    assert f"\nVersion:        {version}\n" in text
+    folders = {"prefix": "/usr", "sysconfdir": "/etc", "docdir": "/usr/share/doc/stunnel-http"}
+    folders["mandir"] = "/usr/share/man"
+    make(tmp_path, "install", *[f"{name}={path}" for name, path in folders.items()])
+    files = text.split("\n%files\n")[1].split("\n\n")[0].splitlines()
+    places = [line.split()[-1].rstrip("*") for line in files if line.split()[-1].startswith("/")]
+    found = [f"/{path.relative_to(tmp_path)}" for path in tmp_path.rglob("*") if path.is_file()]
+    missed = [path for path in found if not any(path.startswith(place) for place in places)]
+    assert not missed
+    units = {path.name.removesuffix(".in") for path in (TOOLS / "systemd").iterdir()} - {"stunnel.socket"}
+    assert {Path(place).name for place in places if "/systemd/" in place} == units
+    there = [place for place in places if "/systemd/" not in place and "/var/log" not in place]
+    assert not [place for place in there if not any(path.startswith(place) for path in found)]
+
+
+def test_the_image_has_a_health_check_that_can_fail(start):
+    """Its configuration is served as it says: the log is on standard error, the check is answered."""
+    text = (TOOLS / "container/stunnel.conf").read_text()
+    check = re.search(r"^HEALTHCHECK CMD (.*)$", (TOOLS / "container/Containerfile").read_text(), re.M)
+    figures, port, backend = free_port(), free_port(), start(Recorder())
+    changes = {"9100": figures, "8443": port, "backend:8080": f"127.0.0.1:{backend.port}"}
+    keys = certificates()
+    changes |= {"/etc/stunnel/tls.pem": keys.cert, "/etc/stunnel/tls.key": keys.key}
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, str(new))
+    command = json.loads(check[1].replace("9100", str(figures)))
+    assert run(*command)[0] != 0
+    stunnel = start(InImage(text))
+    assert run(*command)[0] == 0
+    with TlsClient(port) as client:
+        assert client.get().body == b"ok"
+    assert "Service [https] accepted connection" in stunnel.report()
+
+
+class InImage(Stunnel):
+    """As the image starts it: the file is all that there is."""
+
+    def write(self, config):
+        self.config.write_text(config)
