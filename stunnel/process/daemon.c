@@ -75,13 +75,33 @@ static bool is_one_socket(int a, int b)
 	       first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
+/*
+ * A copy of the descriptor. O_NONBLOCK belongs to the open file description, which a shell and
+ * others share: a pipe or a terminal is opened anew, as the same user may; else the flag stays, as
+ * in stock.
+ */
+static int own_stream(int fd)
+{
+	int flags = fcntl(fd, F_GETFL), own = -1;
+	struct stat st;
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	if (flags >= 0 && fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(fd)))
+		own = open(path, (flags & O_ACCMODE) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (own < 0)
+		return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	fcntl(own, F_SETFL, flags); /* it was for open() alone, which may wait for the other end */
+	return own;
+}
+
 bool daemon_take_streams(int streams[2], bool keep_stderr)
 {
 	bool one = is_one_socket(STDIN_FILENO, STDOUT_FILENO);
 
 	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	streams[0] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	streams[1] = one ? streams[0] : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	streams[0] = own_stream(STDIN_FILENO);
+	streams[1] = one ? streams[0] : own_stream(STDOUT_FILENO);
 	if (null_fd < 0 || streams[0] < 0 || streams[1] < 0)
 		return failed("standard streams");
 	dup2(null_fd, STDIN_FILENO);

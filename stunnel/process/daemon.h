@@ -16,7 +16,8 @@ bool daemon_standard_streams(void);
 /*
  * Moves standard input and output, for inetd mode, to two other descriptors, or twice the same one
  * if both are one socket; /dev/null takes their places, and that of standard error unless it is
- * kept, at daemon_detach(). False, logged, if there are no descriptors.
+ * kept, at daemon_detach(). What is set on them, as O_NONBLOCK, is not seen by others who have the
+ * same pipe or terminal. False, logged, if there are no descriptors.
  */
 bool daemon_take_streams(int streams[2], bool keep_stderr);
 

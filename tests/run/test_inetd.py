@@ -2,11 +2,15 @@
 """A file without a section: standard input and output are the client; beside Debian's stunnel."""
 
 import contextlib
+import fcntl
+import os
+import pty
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import tty
 
 import pytest
 
@@ -168,6 +172,33 @@ def test_tls_over_two_pipes(inetd):
                     with TlsClient(ours) as client:
                         client.send(REQUEST)
                         assert client.response().status == 200
+
+
+def blocks(fd):
+    return not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK
+
+
+@pytest.mark.parametrize("kind", ["pipes", "terminal"])
+def test_who_shares_the_streams_finds_them_as_they_were(inetd, kind):
+    """A shell's next program would find its own input or output not blocking; stock leaves it so."""
+    if kind == "pipes":
+        (source, ours_in), (ours_out, sink) = os.pipe(), os.pipe()
+    else:
+        ours_in, source = pty.openpty()
+        tty.setraw(source)
+        ours_out, sink = os.dup(ours_in), os.dup(source)
+    with TlsServer(answer_each()) as server:
+        command = inetd("client = yes", f"connect = {server.port}", keys=False)
+        with running(command, stdin=source, stdout=sink) as process:
+            os.write(ours_in, REQUEST)
+            answer = b""
+            while not answer.endswith(b"ok"):
+                answer += os.read(ours_out, 1000)
+            assert blocks(source) and blocks(sink)
+            process.terminate()
+        assert blocks(source) and blocks(sink)
+    for fd in (source, sink, ours_in, ours_out):
+        os.close(fd)
 
 
 @BINARIES
