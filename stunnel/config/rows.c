@@ -301,6 +301,7 @@ const struct row rows_all[] = {
 		"source: connect from the client's address; destination: to where it went; both",
 		.bounds.choice = transparent_choice,
 		.bounds.error = "Selected transparent proxy mode is not available"),
+	POLICY("traceContext"),
 	POLICY("trustedProxy"),
 	SERVICE("verify", values_verify, tls.verify.bits, NULL,
 		"level from 0 to 4, older than the other verification options", BOUNDS(0, 4),

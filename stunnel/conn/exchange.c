@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/http.h"
+#include "core/trace.h"
 
 #define TEXTS_MAX \
 	(TEMPLATE_REQUEST_MAX + TEMPLATE_REFERER_MAX + TEMPLATE_AGENT_MAX + TEMPLATE_HOST_MAX)
@@ -12,6 +13,7 @@
 struct exchange {
 	struct exchange *next;
 	uint64_t number;
+	char trace_id[TRACE_ID_LEN];	 /* if the format tells of traces */
 	struct timespec time;		 /* by the wall clock */
 	uint64_t begin, first_byte, end; /* microseconds of the monotonic clock; 0: not yet */
 	int status;
@@ -53,6 +55,7 @@ const char *exchange_format(struct exchange_format *format, const char *text)
 			       &format->line);
 	if (why)
 		return why;
+	format->traces = template_uses(&format->pool, SPAN("trace_id"));
 	if (format->line.count == 0)
 		return "The format is empty";
 	if (!template_varies(&format->pool))
@@ -111,6 +114,7 @@ void exchange_put(struct exchanges *all, const struct exchange *r, struct out *o
 		.referer = span_of(referer, r->referer_len),
 		.user_agent = span_of(agent, r->agent_len),
 		.host = span_of(agent + r->agent_len, r->host_len),
+		.trace_id = span_of(r->trace_id, all->format->traces ? TRACE_ID_LEN : 0),
 		.service = all->service,
 		.backend = r->refused ? span_of(NULL, 0) : span_of(back->text, back->len),
 		.time = clf_time(all, &r->time),
@@ -156,6 +160,7 @@ static void give_up(struct exchanges *all)
 /* What a request says of itself. */
 struct told {
 	struct span line, referer, agent, host;
+	const struct h1_head *head; /* NULL: it could not be read */
 };
 
 static void add(struct exchanges *all, const struct told *told, bool refused)
@@ -172,6 +177,11 @@ static void add(struct exchanges *all, const struct told *told, bool refused)
 		return;
 	}
 	r->number = all->h1->requests + 1;
+	if (all->format->traces) {
+		struct out id = out_of(r->trace_id, TRACE_ID_LEN);
+
+		trace_put_id(all->h1->facts, told->head, r->number, &id);
+	}
 	r->begin = now();
 	clock_gettime(CLOCK_REALTIME, &r->time);
 	r->refused = refused;
@@ -187,7 +197,7 @@ static void add(struct exchanges *all, const struct told *told, bool refused)
 static void on_request(void *owner, struct span line, const struct h1_head *head)
 {
 	const struct exchanges *all = owner;
-	struct told told = {.line = line};
+	struct told told = {.line = line, .head = head};
 
 	if (!all->format)
 		return;

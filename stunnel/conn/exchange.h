@@ -23,6 +23,7 @@ struct exchange_format {
 	enum template_place place;
 	struct template line;
 	struct template_pool pool;
+	bool traces; /* it tells of traces */
 };
 
 /*

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "rewrite.h"
 
+#include "trace.h"
+
 #define FIELDS_READ_BY_ALL 32 /* servers are known that stop reading at 64 */
 
 enum rewrite_op {
@@ -9,6 +11,7 @@ enum rewrite_op {
 	REWRITE_SET,	/* the client's lines go, and ours comes */
 	REWRITE_APPEND, /* the client's lines stay, and ours comes behind them; aliases go */
 	REWRITE_CHAIN,	/* the client's values and ours become one list */
+	REWRITE_STATE,	/* the client's line stays where its trace goes on; aliases go */
 	REWRITE_TRUST,	/* as REWRITE_CHAIN from a trusted proxy, else as REWRITE_SET */
 };
 
@@ -136,11 +139,29 @@ static const char *rule_from_mode(struct rewrite *rw, const struct short_form *f
 	       "'no'";
 }
 
+/* W3C Trace Context: tracestate belongs to the traceparent that came with it. */
+static const char *rule_of_trace(struct rewrite *rw, struct span value)
+{
+	const struct span parent = SPAN("traceparent"), state = SPAN("tracestate");
+	const char *why;
+
+	if (!http_equal(value, SPAN("yes")) && !http_equal(value, SPAN("no")))
+		return "The argument needs to be either 'yes' or 'no'";
+	forget_rules(rw, parent);
+	forget_rules(rw, state);
+	if (http_equal(value, SPAN("no")))
+		return NULL;
+	why = add_rule(rw, REWRITE_SET, parent, SPAN("%{traceparent}"));
+	return why ? why : add_rule(rw, REWRITE_STATE, state, span_of(NULL, 0));
+}
+
 static const char *apply_option(struct rewrite *rw, struct span option, struct span value)
 {
 	for (size_t i = 0; i < sizeof short_forms / sizeof short_forms[0]; i++)
 		if (http_equal(option, short_forms[i].option))
 			return rule_from_mode(rw, &short_forms[i], value);
+	if (http_equal(option, SPAN("traceContext")))
+		return rule_of_trace(rw, value);
 	if (http_equal(option, SPAN("httpSetHeader")))
 		return rule_from_line(rw, REWRITE_SET, value);
 	if (http_equal(option, SPAN("httpAddHeader")))
@@ -212,7 +233,7 @@ enum fate {
 	FATE_REMOVED,
 };
 
-static enum fate fate_of(const struct rewrite *rw, struct span name)
+static enum fate fate_of(const struct rewrite *rw, struct span name, const struct h1_head *head)
 {
 	enum fate fate = FATE_UNTOUCHED;
 
@@ -222,6 +243,9 @@ static enum fate fate_of(const struct rewrite *rw, struct span name)
 		const struct rewrite_rule *rule = &rw->rule[i];
 
 		if (!concerns(rw, rule, name))
+			continue;
+		if (rule->op == REWRITE_STATE && http_equal(name, rule_name(rw, rule)) &&
+		    trace_continued(head).len != 0)
 			continue;
 		if (rule->op != REWRITE_APPEND || rule->template.of_cert ||
 		    !http_equal(name, rule_name(rw, rule)))
@@ -250,7 +274,7 @@ static void put_rule(const struct rewrite *rw, const struct rewrite_rule *rule,
 	struct span name = rule_name(rw, rule);
 	size_t mark = out_mark(out), value;
 
-	if (rule->op == REWRITE_NONE || rule->op == REWRITE_DELETE)
+	if (rule->op == REWRITE_NONE || rule->op == REWRITE_DELETE || rule->op == REWRITE_STATE)
 		return;
 	if (rule->template.void_without_cert && !from->facts->client_cert)
 		return;
@@ -386,7 +410,7 @@ static void put_fields(const struct rewrite *rw, const struct template_source *f
 
 		if (field->dropped || field->id == HTTP_HOST_FIELD)
 			continue;
-		fate = fate_of(rw, field->name);
+		fate = fate_of(rw, field->name, head);
 		if (fate == FATE_KEPT)
 			rewrite_field(out, field->name, field->value);
 		else if (fate == FATE_UNTOUCHED)

@@ -33,10 +33,10 @@ struct rewrite {
 
 /*
  * Adds what an option line asks for. `option` is httpSetHeader, httpAddHeader, httpDelHeader or one
- * of the short forms xForwardedFor, xForwardedProto, xForwardedPort, xRealIP, forwarded and
- * requestId, in any case; `value` is the option's raw value. A later rule for a name replaces
- * the earlier ones, but for httpAddHeader, which adds to them. Returns 0, or -1 with a static text
- * in *why and *rw unchanged.
+ * of the short forms xForwardedFor, xForwardedProto, xForwardedPort, xRealIP, forwarded,
+ * requestId and traceContext, in any case; `value` is the option's raw value. A later rule for a
+ * name replaces the earlier ones, but for httpAddHeader, which adds to them. Returns 0, or -1 with
+ * a static text in *why and *rw unchanged.
  */
 int rewrite_option(struct rewrite *rw, struct span option, struct span value, const char **why);
 

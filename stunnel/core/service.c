@@ -69,6 +69,8 @@ static const struct row {
 	    "Illegal PROXY timeout", "seconds for a PROXY header to come"),
 	ROW("TIMEOUTrequest", set_timeout_request, INT_MIN, INT_MAX, SPAN_INIT("60"),
 	    "Illegal request timeout", "seconds for a whole request head"),
+	ROW("traceContext", set_rule, 0, 0, SPAN_INIT("no"), NULL,
+	    "yes: traceparent (W3C) in every request, continued or begun"),
 	ROW("trustedProxy", add_trusted, 0, 0, {0}, "Too many trusted proxies",
 	    "ADDRESS[/BITS], ... of proxies that xForwardedFor = trusted believes"),
 	ROW("xForwardedFor", set_rule, 0, 0, SPAN_INIT("no"), NULL,

@@ -2,6 +2,7 @@
 #include "template.h"
 
 #include "http.h"
+#include "trace.h"
 
 /* for=NODE;by=NODE;host="HOST";proto=https, RFC 7239: a node is quoted and in brackets at most. */
 #define FORWARDED_HOST_MAX 261 /* a name and a port; a longer one is left out */
@@ -205,6 +206,19 @@ static void put_request_id(const struct template_source *from, struct out *out)
 	out_hex(out, from->number);
 }
 
+static void put_traceparent(const struct template_source *from, struct out *out)
+{
+	trace_put(from->facts, from->head, from->number, out);
+}
+
+static void put_trace_id(const struct template_source *from, struct out *out)
+{
+	if (from->exchange)
+		out_put(out, from->exchange->trace_id);
+	else
+		trace_put_id(from->facts, from->head, from->number, out);
+}
+
 /* Seconds with all their microseconds: 0.000123 */
 static void put_seconds(uint64_t microseconds, struct out *out)
 {
@@ -344,6 +358,10 @@ static const struct variable variables[] = {
 	 3 * FACTS_TLS_MAX, FACT(group)},
 	{{SPAN_INIT("tls_version"), ANYWHERE, "such as TLSv1.3"},
 	 3 * FACTS_TLS_MAX, FACT(tls_version)},
+	{{SPAN_INIT("trace_id"), ANYWHERE, "id of the trace that traceContext continues or begins"},
+	 TRACE_ID_LEN, BY(put_trace_id)},
+	{{SPAN_INIT("traceparent"), IN_HEADERS, "what traceContext sends"},
+	 TRACE_PARENT_LEN, BY(put_traceparent)},
 	{{SPAN_INIT("user_agent"), IN_LOGS, "User-Agent of the request"},
 	 3 * TEMPLATE_AGENT_MAX, EXCHANGE(user_agent)},
 };

@@ -68,6 +68,7 @@ struct template_variable {
 /* One request with its response, for logs. */
 struct template_exchange {
 	struct span request_line, referer, user_agent, host;
+	struct span trace_id; /* empty, unless a template uses it */
 	struct span service;  /* the section's name */
 	struct span backend;  /* where the request went; empty: nowhere */
 	struct span time;     /* 23/Nov/2026:09:00:00 +0000, of the request */

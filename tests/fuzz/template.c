@@ -69,6 +69,8 @@ static const struct text {
 };
 #define TEXTS (sizeof texts / sizeof texts[0])
 
+#define TRACE_ID "30430844290647b62b3f3cd90d580c41" /* of request 42 of the connection "id" */
+
 /* What is ours. An empty text: a number of this input. */
 static const struct ours {
 	const char *name, *text;
@@ -83,6 +85,8 @@ static const struct ours {
 	{"session_reused", "1", ANYWHERE},
 	{"forwarded", "for=192.0.2.7;by=unknown;proto=https", HEADERS},
 	{"request_id", "id-2a", ANYWHERE},
+	{"trace_id", TRACE_ID, ANYWHERE},
+	{"traceparent", "00-" TRACE_ID "-f2e921a02e885c59-01", HEADERS},
 	{"bytes", "", LOGS},
 	{"status", "", LOGS},
 	{"time_connect", "", LOGS},
@@ -403,6 +407,7 @@ static void choose(struct span in)
 	if (!facts.client_cert)
 		cert = (struct facts_cert){0};
 	memcpy(&number, value[0].p, value[0].len < 8 ? value[0].len : 8);
+	exchange.trace_id = SPAN(TRACE_ID);
 	exchange.bytes = number;
 	exchange.first_byte = number >> 13;
 	exchange.total = ~number;

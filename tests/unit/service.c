@@ -75,6 +75,7 @@ static void each_option_sets_its_own(void **state)
 	assert_int_equal(set(&s, "trustedProxy", "::1, 192.0.2.1"), SERVICE_SET);
 	assert_int_equal(set(&s, "acceptProxyFrom", "192.0.2.0/24"), SERVICE_SET);
 	assert_int_equal(set(&s, "xForwardedFor", "yes"), SERVICE_SET);
+	assert_int_equal(set(&s, "traceContext", "yes"), SERVICE_SET);
 	assert_int_equal(s.limits.max_head, 1024);
 	assert_int_equal(s.limits.max_answer_head, 1025);
 	assert_int_equal(s.limits.max_fields, 8);
@@ -101,6 +102,7 @@ static void each_option_sets_its_own(void **state)
 static void what_is_wrong_changes_nothing(void **state)
 {
 	(void)state;
+	refuses("traceContext", "append", "The argument needs to be either 'yes' or 'no'");
 	refuses("httpMaxHead", "1023", "Illegal size of a head (1024 to 65536)");
 	refuses("httpMaxHead", "65537", "Illegal size of a head (1024 to 65536)");
 	refuses("httpMaxAnswerHead", "65537", "Illegal size of a head (1024 to 65536)");
