@@ -22,8 +22,9 @@ struct bind_address {
 	size_t count;
 	size_t kept;			/* sockets of fd[] that the configuration in force uses */
 	struct config_section *section; /* of the newest configuration; NULL: not in it */
-	char *given; /* the name of the section that this socket was opened for, by others; NULL:
-			it was opened by us */
+	char *given;   /* the name of the section that this socket was opened for, by others; NULL:
+			  it was opened by us */
+	bool borrowed; /* another process may go on with it, and needs its path */
 };
 
 static bool is_given(const struct bind_address *a, const struct config_section *section)
@@ -43,33 +44,82 @@ static void free_address(struct bind_address *a)
 {
 	for (size_t i = 0; i < a->count; i++)
 		net_close(a->fd[i], false);
-	if (net_is_unix(&a->bound) && a->count != 0 && !a->given)
+	if (net_is_unix(&a->bound) && a->count != 0 && !a->given && !a->borrowed)
 		confined_unlink(NULL, a->bound.u.un.sun_path);
 	free(a->given);
 	free(a->fd);
 	free(a);
 }
 
-int bind_give(struct bind_address **list, const struct config_section *section, int fd)
+/* Adds an address of one socket that others have opened; given: the section's name, or NULL. */
+static int add(struct bind_address **list, int fd, const char *given)
 {
 	struct bind_address *a = calloc(1, sizeof *a);
 	int rc = -ENOMEM;
 
 	if (!a)
 		return rc;
-	a->given = strdup(section->service.name);
+	a->given = given ? strdup(given) : NULL;
 	a->fd = malloc(sizeof *a->fd);
-	if (a->given && a->fd)
+	if ((a->given || !given) && a->fd)
 		rc = net_take_listener(fd, &a->bound);
 	if (rc != 0) {
 		free_address(a);
 		return rc;
 	}
+	a->wanted = a->bound;
+	if (net_is_unix(&a->wanted)) /* whose name is shorter than a configured one, which has the
+					whole struct */
+		a->wanted.len = sizeof a->wanted.u.un;
 	a->fd[0] = fd;
 	a->count = a->kept = 1;
 	a->next = *list;
 	*list = a;
 	return 0;
+}
+
+int bind_give(struct bind_address **list, const struct config_section *section, int fd)
+{
+	return add(list, fd, section->service.name);
+}
+
+void bind_each(struct bind_address *const *list, void (*say)(void *to, int fd, const char *given),
+	       void *to)
+{
+	for (const struct bind_address *a = *list; a; a = a->next)
+		for (size_t i = 0; i < a->count; i++)
+			say(to, a->fd[i], a->given);
+}
+
+int bind_inherit(struct bind_address **list, int fd, const char *given)
+{
+	int rc = add(list, fd, given);
+	struct bind_address *a = *list, *same;
+	int *grown;
+
+	if (rc != 0 || given)
+		return rc;
+	a->borrowed = true;
+	for (same = a->next; same && (same->given || !net_equal(&same->bound, &a->bound));)
+		same = same->next;
+	if (!same)
+		return 0;
+	grown = realloc(same->fd, (same->count + 1) * sizeof *grown);
+	if (!grown)
+		return -ENOMEM;
+	same->fd = grown;
+	same->fd[same->count++] = fd;
+	same->kept = same->count;
+	*list = a->next;
+	a->count = 0;
+	free_address(a);
+	return 0;
+}
+
+void bind_settle(struct bind_address **list)
+{
+	for (struct bind_address *a = *list; a; a = a->next)
+		a->borrowed = false;
 }
 
 /* Whether the section has sockets of others, which then are all that it has. */

@@ -18,6 +18,17 @@ struct bind_address;
 int bind_give(struct bind_address **list, const struct config_section *section, int fd);
 bool bind_has_given(struct bind_address *const *list, const struct config_section *section);
 
+/*
+ * A program that takes this one's place inherits the listening sockets: bind_each() calls `say`
+ * with each and the name of the section that it was given for, or NULL; bind_inherit() adds such a
+ * socket in the other process, 0 or -errno. Paths of Unix sockets stay the giver's until
+ * bind_settle(): a list that is closed before removes none.
+ */
+void bind_each(struct bind_address *const *list, void (*say)(void *to, int fd, const char *given),
+	       void *to);
+int bind_inherit(struct bind_address **list, int fd, const char *given);
+void bind_settle(struct bind_address **list);
+
 /* Binds config's addresses for so many workers. False, logged, if a section has none bound. */
 bool bind_all(struct bind_address **list, struct config *config, size_t workers);
 

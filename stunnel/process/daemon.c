@@ -66,6 +66,12 @@ bool daemon_fork(void)
 	return true;
 }
 
+bool daemon_stay(void)
+{
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return null_fd >= 0 || failed("/dev/null");
+}
+
 /* The two numbers are one socket if inetd has duplicated it. */
 static bool is_one_socket(int a, int b)
 {
@@ -164,6 +170,28 @@ bool daemon_pid_write(const char *root, const char *path)
 	return true;
 }
 
+long daemon_pid_read(const char *root, const char *path)
+{
+	char text[32] = "";
+	int fd = confined_open(root, path, O_RDONLY, 0);
+	long pid;
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof text - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	pid = strtol(text, NULL, 10);
+	return pid > 1 ? pid : 0;
+}
+
+void daemon_pid_leave(void)
+{
+	free(pid_path);
+	free(pid_root);
+	pid_path = pid_root = NULL;
+}
+
 void daemon_pid_remove(void)
 {
 	int rc = pid_path ? confined_unlink(pid_root, pid_path) : -ENOENT;
@@ -172,9 +200,7 @@ void daemon_pid_remove(void)
 		log_main(LOG_DEBUG, "Removed pid file %s", pid_path);
 	else if (rc == -ELOOP)
 		log_main(LOG_ERR, "Cannot remove pid file %s: %s", pid_path, confined_why(rc));
-	free(pid_path);
-	free(pid_root);
-	pid_path = pid_root = NULL;
+	daemon_pid_leave();
 }
 
 static bool enter(const char *root)

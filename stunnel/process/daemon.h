@@ -27,6 +27,12 @@ bool daemon_take_streams(int streams[2], bool keep_stderr);
  */
 bool daemon_fork(void);
 
+/*
+ * In the place of daemon_fork() where a process in the background has started this one: standard
+ * error is somebody's who waits, until daemon_detach().
+ */
+bool daemon_stay(void);
+
 /* Has the process that called daemon_fork() exit with 0; then as daemon_detach(). */
 void daemon_ready(void);
 
@@ -41,7 +47,9 @@ void daemon_detach(void);
  * that is NULL. Both are copied, for daemon_pid_remove(), which does nothing if none was written.
  */
 bool daemon_pid_write(const char *root, const char *path);
+long daemon_pid_read(const char *root, const char *path); /* 0: there is none */
 void daemon_pid_remove(void);
+void daemon_pid_leave(void); /* the file is another process's now */
 
 /* Changes the root directory (NULL: no), then group and user id (0: no). */
 bool daemon_confine(const char *root, unsigned uid, unsigned gid);

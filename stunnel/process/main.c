@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "config/reader.h"
 #include "config.h"
@@ -65,10 +67,13 @@ static void print_syntax(void)
 	fprintf(stderr,
 		"\nSyntax:\n"
 		"stunnel [-test] [FILE | -fd N]\n"
+		"stunnel -upgrade [FILE]\n"
 		"stunnel -help | -version | -options | -sockets\n"
 		"    FILE     use this configuration instead of %s\n"
 		"    -fd N    read the configuration from descriptor N\n"
 		"    -test    check the configuration, tell all that is wrong, start nothing\n"
+		"    -upgrade have the running daemon hand over to the program that is installed "
+		"now\n"
 		"    -help    list the configuration's options, and the variables of templates\n"
 		"    -version show version and defaults\n"
 		"    -options list the names that 'options' takes\n"
@@ -148,6 +153,52 @@ static int use(const char *path, int fd, enum reader_use what)
 	return 0;
 }
 
+#define UPGRADE_SECONDS 70 /* a little more than the master waits for */
+
+/*
+ * -upgrade: what this program makes of the file is known before the running one is told to end.
+ * Returns the exit status when the pid file has another process's id.
+ */
+static int upgrade(const char *path)
+{
+	const struct timespec pause = {0, 50 * 1000 * 1000};
+	struct config *config = reader_load(path, -1, READER_TEST);
+	const struct config_globals *globals = config ? &config->globals : NULL;
+	long old = globals && globals->pid ? daemon_pid_read(globals->chroot, globals->pid) : 0,
+	     now = old;
+
+	log_unopened(LOG_WARNING);
+	if (config && old == 0)
+		fprintf(stderr, "[!] There is no pid file: %s\n",
+			globals->pid ? globals->pid : "no option pid");
+	if (old != 0 && kill((pid_t)old, MASTER_UPGRADE) != 0) {
+		fprintf(stderr, "[!] Process %ld: %s (%d)\n", old, strerror(errno), errno);
+		old = 0;
+	}
+	for (int i = 0; old != 0 && i < UPGRADE_SECONDS * 20; i++) {
+		now = daemon_pid_read(globals->chroot, globals->pid);
+		if ((now != old && now != 0) || kill((pid_t)old, 0) != 0)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	if (old != 0 && now != old)
+		fprintf(stderr, "[.] Process %ld took the place of %ld\n", now, old);
+	else if (old != 0)
+		fprintf(stderr, "[!] Process %ld goes on: its log says why\n", old);
+	config_free(config);
+	return old != 0 && now != 0 && now != old ? 0 : 1;
+}
+
+static int start(const char *path)
+{
+	return use(path, -1, READER_START);
+}
+
+static int test(const char *path)
+{
+	return use(path, -1, READER_TEST);
+}
+
 static int use_fd(const char *number, enum reader_use what)
 {
 	char *end;
@@ -170,8 +221,8 @@ static int use_fd(const char *number, enum reader_use what)
 /* Another program's way to write an option of ours, or its beginning, was taken for a file. */
 static void print_hint(const char *name)
 {
-	static const char *const options[] = {"help",	 "version", "options",
-					      "sockets", "test",    "fd"};
+	static const char *const options[] = {"help", "version", "options", "sockets",
+					      "test", "fd",	 "upgrade"};
 	const char *word = name + strspn(name, "-");
 	size_t len = strlen(word);
 
@@ -182,7 +233,7 @@ static void print_hint(const char *name)
 		}
 }
 
-static int use_file(const char *name, enum reader_use what)
+static int use_file(const char *name, int (*take)(const char *path))
 {
 	char *path = realpath(name, NULL); /* a reload finds the file after chdir("/"), too */
 	int status;
@@ -194,7 +245,7 @@ static int use_file(const char *name, enum reader_use what)
 		print_hint(name);
 		return 1;
 	}
-	status = use(path, -1, what);
+	status = take(path);
 	free(path);
 	return status;
 }
@@ -218,6 +269,8 @@ int main(int argc, char **argv)
 		return print_tls_options();
 	if (!strcasecmp(first, "-sockets"))
 		return print_sockets();
+	if (!strcasecmp(first, "-upgrade"))
+		return use_file(argc > 2 ? argv[2] : DEFAULT_FILE, upgrade);
 	if (!strcasecmp(first, "-test")) {
 		what = READER_TEST;
 		argc--;
@@ -226,5 +279,5 @@ int main(int argc, char **argv)
 	}
 	if (!strcasecmp(first, "-fd"))
 		return use_fd(argc > 2 ? argv[2] : NULL, what);
-	return use_file(first, what);
+	return use_file(first, what == READER_TEST ? test : start);
 }

@@ -121,6 +121,12 @@ void manager_stopping(void)
 	notify_send("STOPPING=1\nSTATUS=Terminating\n");
 }
 
+void manager_leave(pid_t heir)
+{
+	notify_send("MAINPID=%ld\nREADY=1\n", (long)heir);
+	notify_leave();
+}
+
 int manager_look(const struct generations *all)
 {
 	char status[sizeof told.status];

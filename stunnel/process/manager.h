@@ -2,6 +2,8 @@
 #ifndef MANAGER_H
 #define MANAGER_H
 
+#include <sys/types.h>
+
 #include "process/generation.h"
 
 /* What the service manager is told of the master and its children, as of a unit of systemd. */
@@ -13,6 +15,9 @@ void manager_ready(const struct generations *all);
 void manager_reloading(const struct generations *all);
 
 void manager_stopping(void);
+
+/* Another process is the main one from now on, as only this one may say: it says nothing more. */
+void manager_leave(pid_t heir);
 
 /*
  * Tells what has changed, and that all is well, where that is so: a child that hangs keeps the

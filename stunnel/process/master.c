@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #include "sys/notify.h"
 #include "tls/secret.h"
 #include "tls/tickets.h"
+#include "process/upgrade.h"
 #include "process/worker.h"
 
 #define LIST_MS 10000	    /* for all workers to list their connections */
@@ -40,6 +42,9 @@ struct master {
 		list_until; /* board_now() when the list of connections is over; 0: there is none */
 	uint64_t drain_until; /* board_now() when draining is over; 0: the daemon does not end */
 	bool ending;
+	struct upgrade upgrade;
+	bool handed_over; /* the heir serves, and this process drains */
+	bool attends;	  /* and stays for whoever has started it and waits for its end */
 };
 
 /* --- configurations --------------------------------------------------------------------------- */
@@ -150,6 +155,59 @@ static void reload(struct master *m)
 	manager_ready(&m->generations);
 }
 
+/* --- upgrades --------------------------------------------------------------------------------- */
+
+#define UPGRADE_LOOK_MS 20
+
+/* A program that was started in the background has no standard error that anybody reads. */
+static bool is_in_background(const struct config_globals *globals)
+{
+	return globals->foreground == CONFIG_BACKGROUND && !notify_wanted();
+}
+
+static void upgrade(struct master *m)
+{
+	const struct config *config = m->generations.first->config;
+
+	if (!m->path || config->inetd || m->drain_until != 0 || m->handed_over)
+		log_main(LOG_ERR, "No upgrade: %s",
+			 m->path && !config->inetd ? "this process ends"
+						   : "there is no file to read again");
+	else if (m->upgrade.until == 0)
+		upgrade_begin(&m->upgrade, m->path, is_in_background(&config->globals),
+			      &m->generations.addresses, &m->generations.metrics);
+}
+
+/* From now on the sockets, the pid file and the service manager are the heir's. */
+static void hand_over(struct master *m)
+{
+	log_main(LOG_NOTICE, "Upgraded: process %ld accepts connections", (long)m->upgrade.heir);
+	m->handed_over = true;
+	m->attends = m->generations.first->config->globals.foreground != CONFIG_BACKGROUND &&
+		     !notify_wanted();
+	manager_leave(m->upgrade.heir);
+	daemon_pid_leave();
+	bind_let_go(&m->generations.metrics);
+	bind_let_go(&m->generations.addresses);
+	generation_drain(&m->generations);
+}
+
+/* Milliseconds until the heir is to be looked at again; -1: never. */
+static int follow_upgrade(struct master *m)
+{
+	switch (upgrade_look(&m->upgrade)) {
+	case UPGRADE_AWAITED:
+		return UPGRADE_LOOK_MS;
+	case UPGRADE_DONE:
+		hand_over(m);
+		return 0;
+	case UPGRADE_NONE:
+	case UPGRADE_FAILED:
+		break;
+	}
+	return -1;
+}
+
 /* --- signals ---------------------------------------------------------------------------------- */
 
 /* One log that cannot be opened, which is logged, must not keep others from being rotated. */
@@ -205,6 +263,7 @@ static void terminate(struct master *m)
 		m->ending = true;
 		return;
 	}
+	upgrade_cancel(&m->upgrade);
 	manager_stopping();
 	m->drain_until = board_now() + (uint64_t)seconds * 1000 + DRAIN_GRACE_MS;
 	generation_drain(&m->generations);
@@ -221,13 +280,43 @@ static int end_drain(struct master *m)
 	return m->ending ? 0 : (int)(m->drain_until - now);
 }
 
+/* Whether the signal is for the heir alone. */
+static bool pass_on(const struct master *m, int number)
+{
+	if (!m->attends || number == SIGCHLD)
+		return false;
+	kill(m->upgrade.heir, number);
+	return number == SIGHUP || number == MASTER_UPGRADE;
+}
+
+/* Passes signals on until the heir ends; its exit status, or 1. */
+static int attend(const struct master *m)
+{
+	int status = 0, number = SIGCHLD;
+	pid_t pid = 0;
+
+	while (pid == 0) {
+		if (number == SIGCHLD)
+			pid = waitpid(m->upgrade.heir, &status, WNOHANG);
+		else
+			pass_on(m, number);
+		if (pid == 0)
+			number = sigwaitinfo(&m->signals, NULL);
+	}
+	return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
 static void handle_signal(struct master *m, int number)
 {
+	if (pass_on(m, number))
+		return;
 	switch (number) {
 	case SIGHUP:
 		if (m->generations.first->config->inetd)
 			m->ending = true; /* the terminal's user has left */
-		else if (m->drain_until != 0)
+		else if (m->upgrade.until != 0)
+			log_main(LOG_NOTICE, "Not reloaded, since the upgrade reads the file");
+		else if (m->drain_until != 0 || m->handed_over)
 			log_main(LOG_NOTICE, "Not reloaded, since the daemon ends");
 		else
 			reload(m);
@@ -240,6 +329,9 @@ static void handle_signal(struct master *m, int number)
 		break;
 	case SIGUSR2:
 		begin_list(m);
+		break;
+	case MASTER_UPGRADE:
+		upgrade(m);
 		break;
 	case SIGTERM:
 		log_main(LOG_NOTICE, "Terminated");
@@ -266,12 +358,15 @@ static void serve(struct master *m)
 	while (!m->ending && m->generations.first) {
 		struct generation *newest = m->generations.first;
 		int ms = sooner(child_replace(&newest->children),
-				tls_tickets_rotate(newest->config->globals.ticket_seconds));
+				m->handed_over ? -1
+					       : tls_tickets_rotate(
+							 newest->config->globals.ticket_seconds));
 		struct timespec wait;
 		int number;
 
 		ms = sooner(ms, end_list(m));
 		ms = sooner(ms, end_drain(m));
+		ms = sooner(ms, follow_upgrade(m));
 		ms = sooner(ms, manager_look(&m->generations));
 		if (log_flush())
 			ms = sooner(ms, LOG_RETRY_MS);
@@ -285,7 +380,8 @@ static void serve(struct master *m)
 
 static void block_signals(struct master *m)
 {
-	static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGCHLD, SIGUSR2};
+	static const int numbers[] = {SIGHUP,  SIGINT,	SIGQUIT, SIGTERM,
+				      SIGUSR1, SIGCHLD, SIGUSR2, MASTER_UPGRADE};
 
 	sigemptyset(&m->signals);
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
@@ -298,6 +394,7 @@ static void block_signals(struct master *m)
 
 static void end(struct master *m)
 {
+	upgrade_cancel(&m->upgrade);
 	manager_stopping();
 	generation_stop(&m->generations);
 	counts_tell(&m->generations.shared->counts);
@@ -320,12 +417,14 @@ static bool start(struct master *m, struct generation *g)
 	if (inetd &&
 	    !daemon_take_streams(m->generations.streams, globals->foreground == CONFIG_FOREGROUND))
 		return false;
-	if (!activation_adopt(&m->generations.addresses, g->config) ||
+	if (!upgrade_inherit(&m->generations.addresses, &m->generations.metrics) ||
+	    !activation_adopt(&m->generations.addresses, g->config) ||
 	    !bind_everything(&m->generations, g))
 		return false;
 	settle_addresses(&m->generations);
 	tell_addresses(&m->generations, g);
-	if (!inetd && goes_to_background(globals) && !daemon_fork())
+	if (upgrade_is_heir() ? is_in_background(globals) && !daemon_stay()
+			      : !inetd && goes_to_background(globals) && !daemon_fork())
 		return false;
 	log_name("main");
 	if (!tls_secret_settle())
@@ -377,6 +476,7 @@ int master_run(const char *path, int fd)
 	struct master m = {.path = path, .fd = fd, .generations.streams = {-1, -1}};
 	struct generation *g;
 
+	upgrade_open();
 	notify_open();
 	block_signals(&m);
 	raise_descriptor_limit();
@@ -395,9 +495,12 @@ int master_run(const char *path, int fd)
 		generation_serve_streams(&m.generations);
 	else
 		log_main(LOG_INFO, "Accepting new connections");
+	bind_settle(&m.generations.addresses);
+	bind_settle(&m.generations.metrics);
 	daemon_ready();
+	upgrade_ready();
 	manager_ready(&m.generations);
 	serve(&m);
 	end(&m);
-	return 0;
+	return m.attends ? attend(&m) : 0;
 }

@@ -62,6 +62,27 @@ void notify_open(void)
 	unsetenv("WATCHDOG_PID");
 }
 
+void notify_pass_on(void)
+{
+	char name[sizeof manager.to.sun_path + 1] = "", usec[32];
+
+	if (manager.len == 0)
+		return;
+	memcpy(name, manager.to.sun_path, manager.len - offsetof(struct sockaddr_un, sun_path));
+	if (name[0] == '\0')
+		name[0] = '@';
+	setenv("NOTIFY_SOCKET", name, 1);
+	if (manager.watchdog_ms == 0)
+		return;
+	snprintf(usec, sizeof usec, "%llu", (unsigned long long)manager.watchdog_ms * 1000);
+	setenv("WATCHDOG_USEC", usec, 1);
+}
+
+void notify_leave(void)
+{
+	manager.len = 0;
+}
+
 bool notify_wanted(void)
 {
 	return manager.len != 0;

@@ -22,6 +22,13 @@ bool notify_started_us(void);
 /* Milliseconds within which the manager wants to hear that all is well; 0: it does not. */
 uint64_t notify_watchdog_ms(void);
 
+/*
+ * Puts what notify_open() has taken back into the environment, for a program that is to take this
+ * process's place; after notify_leave() nothing is sent any more.
+ */
+void notify_pass_on(void);
+void notify_leave(void);
+
 /* Sends lines of NAME=VALUE. What cannot be sent is lost; the first of such losses is logged. */
 void notify_send(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

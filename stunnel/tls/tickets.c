@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "sys/log.h"
 #include "tls/clock.h"
@@ -71,13 +72,11 @@ static void lock(void)
 			 strerror(errno), errno);
 }
 
-bool tls_tickets_open(void)
+static bool map(void)
 {
-	void *p;
+	void *p = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		       0);
 
-	if (shared)
-		return true;
-	p = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return false;
 	shared = p;
@@ -85,10 +84,49 @@ bool tls_tickets_open(void)
 	if (madvise(shared, sizeof *shared, MADV_DONTDUMP) != 0)
 		log_main(LOG_WARNING, "Ticket keys may get into core dumps: madvise: %s (%d)",
 			 strerror(errno), errno);
+	return true;
+}
+
+bool tls_tickets_open(void)
+{
+	if (shared)
+		return true;
+	if (!map())
+		return false;
 	if (make_key())
 		return true;
 	tls_tickets_close();
 	return false;
+}
+
+/* What is in front of the keys that are given away: the form that they are in, and when made. */
+struct given {
+	uint64_t size;
+	int64_t made;
+};
+
+void tls_tickets_give(int pipe)
+{
+	struct given given = {sizeof *shared, made};
+
+	if (shared && (write(pipe, &given, sizeof given) != (ssize_t)sizeof given ||
+		       write(pipe, shared, sizeof *shared) != (ssize_t)sizeof *shared))
+		log_main(LOG_WARNING, "Ticket keys cannot be handed over: %s (%d)", strerror(errno),
+			 errno);
+}
+
+void tls_tickets_receive(int pipe)
+{
+	struct given given;
+
+	if (read(pipe, &given, sizeof given) != (ssize_t)sizeof given ||
+	    given.size != sizeof *shared || shared || !map())
+		return;
+	if (read(pipe, shared, sizeof *shared) == (ssize_t)sizeof *shared &&
+	    atomic_load(&shared->newest) != 0)
+		made = given.made;
+	else
+		tls_tickets_close();
 }
 
 void tls_tickets_settle(void)

@@ -32,6 +32,14 @@ void tls_tickets_forget(struct tls_tickets_secret *secret);
  */
 bool tls_tickets_open(void);
 
+/*
+ * For a program that takes this one's place, in the master: writes the keys to a pipe, which is
+ * large enough, and reads them from there before tls_tickets_open(), which then makes none. What
+ * another version has written in another form is left, and so are the clients' tickets.
+ */
+void tls_tickets_give(int pipe);
+void tls_tickets_receive(int pipe);
+
 /* In the process that stays, after it has gone to the background: locks the memory again. */
 void tls_tickets_settle(void);
 

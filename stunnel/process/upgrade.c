@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: ISC */
+#include "process/upgrade.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sys/board.h"
+#include "sys/log.h"
+#include "sys/notify.h"
+#include "tls/tickets.h"
+
+#define START_MS 60000
+#define PIPES "STUNNEL_UPGRADE"		  /* the numbers of two: to say ready, to read keys from */
+#define SOCKETS "STUNNEL_UPGRADE_SOCKETS" /* a line each: a or m, its number, a section's name */
+
+static char program[PATH_MAX]; /* resolved at the start: later it may be "(deleted)" */
+static char *sockets;
+static int ready = -1;
+
+/* --- in the heir ------------------------------------------------------------------------------ */
+
+void upgrade_open(void)
+{
+	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+	const char *pipes = getenv(PIPES), *listed = getenv(SOCKETS);
+	char *second;
+	int keys;
+
+	program[n > 0 ? n : 0] = '\0';
+	if (pipes && listed) {
+		ready = (int)strtol(pipes, &second, 10);
+		keys = (int)strtol(second, NULL, 10);
+		fcntl(ready, F_SETFD, FD_CLOEXEC);
+		sockets = strdup(listed);
+		tls_tickets_receive(keys);
+		close(keys);
+	}
+	unsetenv(PIPES);
+	unsetenv(SOCKETS);
+}
+
+bool upgrade_is_heir(void)
+{
+	return ready >= 0;
+}
+
+static bool inherit(struct bind_address **list, char *line)
+{
+	char *name = NULL;
+	long fd = strtol(line, &name, 10);
+	int rc = bind_inherit(list, (int)fd, *name == ' ' ? name + 1 : NULL);
+
+	if (rc != 0)
+		log_main(LOG_ERR, "Cannot take over the listening socket %ld: %s (%d)", fd,
+			 strerror(-rc), -rc);
+	return rc == 0;
+}
+
+bool upgrade_inherit(struct bind_address **addresses, struct bind_address **metrics)
+{
+	char *rest = sockets, *line;
+	bool ok = true;
+
+	while (ok && (line = strsep(&rest, "\n")))
+		if (*line)
+			ok = inherit(*line == 'm' ? metrics : addresses, line + 1);
+	free(sockets);
+	sockets = NULL;
+	return ok;
+}
+
+void upgrade_ready(void)
+{
+	if (ready >= 0 && write(ready, "", 1) != 1)
+		log_main(LOG_WARNING, "The old process cannot be told: %s (%d)", strerror(errno),
+			 errno);
+	if (ready >= 0)
+		close(ready);
+	ready = -1;
+}
+
+/* --- in the old master ------------------------------------------------------------------------ */
+
+struct list {
+	FILE *to;
+	char kind;
+};
+
+/* In the process that becomes the heir: its sockets outlive execve(2). */
+static void keep(void *to, int fd, const char *given)
+{
+	const struct list *list = to;
+
+	fcntl(fd, F_SETFD, 0);
+	fprintf(list->to, "%c%d%s%s\n", list->kind, fd, given ? " " : "", given ? given : "");
+}
+
+/* Does not return. */
+static void become_heir(const char *path, const int pipes[2], bool background,
+			struct bind_address *const *addresses, struct bind_address *const *metrics)
+{
+	char *text = NULL, numbers[32];
+	char *argv[] = {program, strdup(path), NULL};
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+
+	if (!to || !argv[1])
+		_exit(1);
+	bind_each(addresses, keep, &(struct list){to, 'a'});
+	bind_each(metrics, keep, &(struct list){to, 'm'});
+	fclose(to);
+	if (background) /* the old one's log tells why a start fails */
+		dup2(pipes[0], STDERR_FILENO);
+	fcntl(pipes[0], F_SETFD, 0);
+	fcntl(pipes[1], F_SETFD, 0);
+	snprintf(numbers, sizeof numbers, "%d %d", pipes[0], pipes[1]);
+	setenv(PIPES, numbers, 1);
+	setenv(SOCKETS, text, 1);
+	notify_pass_on();
+	execv(program, argv);
+	fprintf(stderr, "[!] %s: %s (%d)\n", program, strerror(errno), errno);
+	_exit(1);
+}
+
+bool upgrade_begin(struct upgrade *u, const char *path, bool background,
+		   struct bind_address *const *addresses, struct bind_address *const *metrics)
+{
+	int said[2] = {-1, -1}, keys[2] = {-1, -1};
+	pid_t pid = -1;
+
+	if (pipe2(said, O_CLOEXEC) == 0 && pipe2(keys, O_CLOEXEC) == 0) {
+		tls_tickets_give(keys[1]);
+		close(keys[1]);
+		pid = fork();
+	}
+	if (pid == 0) {
+		const int pipes[2] = {said[1], keys[0]};
+
+		become_heir(path, pipes, background, addresses, metrics);
+	}
+	if (pid < 0)
+		log_main(LOG_ERR, "Cannot start the new program: %s (%d)", strerror(errno), errno);
+	close(said[1]);
+	close(keys[0]);
+	if (pid < 0) {
+		close(said[0]);
+		return false;
+	}
+	fcntl(said[0], F_SETFL, O_NONBLOCK);
+	*u = (struct upgrade){.heir = pid, .ready = said[0], .until = board_now() + START_MS};
+	log_main(LOG_NOTICE, "Upgrading: process %ld starts %s", (long)pid, program);
+	return true;
+}
+
+/* Each line of what the heir has said on standard error. */
+static void tell_failure(struct upgrade *u)
+{
+	char *rest = u->said, *line;
+
+	u->said[u->len] = '\0';
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_main(LOG_ERR, "The new program: %s", line);
+	log_main(LOG_ERR, "Failed to upgrade: everything stays as it was");
+}
+
+static enum upgrade_state end(struct upgrade *u, enum upgrade_state state)
+{
+	close(u->ready);
+	u->until = 0;
+	if (state == UPGRADE_DONE)
+		return state;
+	kill(u->heir, SIGKILL); /* its workers end with it */
+	waitpid(u->heir, NULL, 0);
+	tell_failure(u);
+	u->heir = 0;
+	return state;
+}
+
+enum upgrade_state upgrade_look(struct upgrade *u)
+{
+	char byte;
+	ssize_t n;
+
+	if (u->until == 0)
+		return UPGRADE_NONE;
+	while ((n = read(u->ready, &byte, 1)) == 1) {
+		if (byte == '\0')
+			return end(u, UPGRADE_DONE);
+		if (u->len < sizeof u->said - 1)
+			u->said[u->len++] = byte;
+	}
+	if (n == 0 || (errno != EAGAIN && errno != EINTR) || board_now() >= u->until)
+		return end(u, UPGRADE_FAILED);
+	return UPGRADE_AWAITED;
+}
+
+void upgrade_cancel(struct upgrade *u)
+{
+	if (u->until != 0)
+		end(u, UPGRADE_FAILED);
+}
