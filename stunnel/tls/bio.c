@@ -80,6 +80,8 @@ static int on_write(BIO *bio, const char *p, int len)
 	BIO_clear_retry_flags(bio);
 	if (b->state == TLS_BIO_REFUSES)
 		return failed(bio, -ECONNABORTED, 0);
+	if (b->state == TLS_BIO_GATHERS && keep(b, p, (unsigned)len))
+		return len;
 	n = tls_bio_flush(b);
 	if (n == 0)
 		n = write_to(b->out, p, (size_t)len);
@@ -87,7 +89,7 @@ static int on_write(BIO *bio, const char *p, int len)
 		n = 0;
 	if (n < 0)
 		return failed(bio, n, BIO_FLAGS_WRITE);
-	if (n == len || b->state == TLS_BIO_PASSES)
+	if (n == len || b->state == TLS_BIO_GATHERS)
 		return (int)n;
 	if (keep(b, p + n, (unsigned)(len - n)))
 		return len;
@@ -103,7 +105,8 @@ static int on_read(BIO *bio, char *p, int len)
 	BIO_clear_retry_flags(bio);
 	if (b->state == TLS_BIO_REFUSES)
 		return failed(bio, -ECONNABORTED, 0);
-	if (b->reads == 0)
+	/* A peer that has not got the flight has not answered it. */
+	if (b->reads == 0 || (b->state == TLS_BIO_GATHERS && tls_bio_keeps(b)))
 		return failed(bio, -EAGAIN, BIO_FLAGS_READ);
 	b->reads--;
 	do

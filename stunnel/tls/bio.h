@@ -11,15 +11,17 @@ struct bio_st;
 #define TLS_BIO_MAX (5 + 16384 + 2048 + 4096)
 
 enum tls_bio_state {
-	TLS_BIO_PASSES = 0, /* the socket's EAGAIN is OpenSSL's, as it waits for its flights */
-	TLS_BIO_KEEPS,	    /* what the socket does not take is kept, TLS_BIO_MAX bytes at most */
-	TLS_BIO_REFUSES,    /* nothing goes in or out any more: ECONNABORTED */
+	TLS_BIO_GATHERS = 0, /* of a handshake: a flight is kept until its owner flushes it */
+	TLS_BIO_KEEPS,	     /* what the socket does not take is kept, TLS_BIO_MAX bytes at most */
+	TLS_BIO_REFUSES,     /* nothing goes in or out any more: ECONNABORTED */
 };
 
 /*
  * What lies between OpenSSL and a non-blocking socket. After the handshake it takes each record
  * whole: OpenSSL then never has a part of a record left, which it would have to write on before
- * anything else, such as its answer to a KeyUpdate or close_notify.
+ * anything else, such as its answer to a KeyUpdate or close_notify. During the handshake OpenSSL
+ * flushes each message of a flight, such as each ticket, by itself, which would be a packet and a
+ * wake-up of the peer each.
  *
  * Memory is held only while something is kept. Zeroed: none.
  */

@@ -57,7 +57,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
 	struct tls_ctx *ctx;
 
 	(void)arg;
-	if (tls->bio.state != TLS_BIO_PASSES) /* a renegotiation leads nowhere else */
+	if (tls->bio.state != TLS_BIO_GATHERS) /* a renegotiation leads nowhere else */
 		return SSL_CLIENT_HELLO_SUCCESS;
 	free(tls->sni); /* a second ClientHello follows a HelloRetryRequest */
 	tls->sni = server_name(ssl);
@@ -241,7 +241,21 @@ static bool has_chosen_session(const SSL *ssl)
 	       SSL_SESSION_has_ticket(SSL_get0_session(ssl)) == 1;
 }
 
-int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX])
+/* Sends the flight that OpenSSL has made; TLS_FAILED if the socket does not take it any more. */
+static int send_flight(struct tls *tls, char why[static TLS_WHY_MAX])
+{
+	int rc = tls_bio_flush(&tls->bio);
+
+	if (rc == 0 || rc == -EAGAIN)
+		return rc == 0 ? 1 : TLS_AGAIN;
+	tls->state = TLS_DEAD;
+	snprintf(why, TLS_WHY_MAX, "%s: %s (%d)",
+		 SSL_is_server(tls->ssl) ? "SSL_accept" : "SSL_connect", strerror(-rc), -rc);
+	return TLS_FAILED;
+}
+
+/* One call of OpenSSL's, which answers what has come in, and what it wrote. */
+static int shake_hands(struct tls *tls, char why[static TLS_WHY_MAX])
 {
 	bool server = SSL_is_server(tls->ssl);
 	int rc;
@@ -250,10 +264,24 @@ int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX])
 	errno = 0;
 	tls->bio.reads = READS_MAX;
 	rc = SSL_do_handshake(tls->ssl);
-	if (rc != 1) {
+	if (rc != 1)
 		rc = explain(tls, rc, errno, server ? "SSL_accept" : "SSL_connect", why);
-		return rc == TLS_FAILED && server && is_letter(tls->bio.first) ? TLS_PLAIN : rc;
+	if (rc == TLS_FAILED) {
+		tls_bio_flush(&tls->bio); /* the alert, for as far as it goes */
+		return server && is_letter(tls->bio.first) ? TLS_PLAIN : rc;
 	}
+	return send_flight(tls, why) == TLS_FAILED ? TLS_FAILED : rc;
+}
+
+int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX])
+{
+	bool server = SSL_is_server(tls->ssl);
+	int rc = send_flight(tls, why); /* what the last call could not send */
+
+	if (rc == 1)
+		rc = shake_hands(tls, why);
+	if (rc != 1)
+		return rc;
 	ERR_clear_error(); /* so that later calls need not empty the queue: only failures fill it */
 	tls->bio.state = TLS_BIO_KEEPS;
 	tls_inquiry_end(tls->ssl);
@@ -416,7 +444,7 @@ int tls_shutdown(struct tls *tls)
 	char why[TLS_WHY_MAX];
 	int rc;
 
-	if (tls->state >= TLS_DEAD || tls->bio.state == TLS_BIO_PASSES)
+	if (tls->state >= TLS_DEAD || tls->bio.state == TLS_BIO_GATHERS)
 		return TLS_FAILED;
 	if (tls_midway(tls))
 		return TLS_AGAIN;
@@ -445,7 +473,7 @@ bool tls_keeps(const struct tls *tls)
 
 bool tls_midway(const struct tls *tls)
 {
-	return tls->bio.state != TLS_BIO_PASSES && SSL_in_init(tls->ssl);
+	return tls->bio.state != TLS_BIO_GATHERS && SSL_in_init(tls->ssl);
 }
 
 bool tls_wants_write(const struct tls *tls)

@@ -63,7 +63,8 @@ bool handshake_begin(struct conn *c, struct end *end, const struct tls_calls *ca
 static void wait_for(struct conn *c, const struct end *end)
 {
 	bool front = end == &c->front.end, asks = tls_asks(end->tls);
-	bool write = !asks && tls_wants_write(end->tls), read = !asks && !write;
+	bool write = !asks && (end_keeps(end) || tls_wants_write(end->tls));
+	bool read = !asks && !write;
 
 	conn_wait(c, RELAY_FRONT, front && read, front && write);
 	if (!front)
