@@ -504,7 +504,8 @@ bool conn_open(struct conn_pool *pool, struct conn_service *service, struct end 
 		end_close(end, END_FIN);
 		return false;
 	}
-	net_options_set(&service->options, NET_LOCAL, end->fd);
+	if (peer) /* else a pipe, or a terminal */
+		net_options_set(&service->options, NET_LOCAL, peer->u.sa.sa_family, end->fd);
 	c = new_conn(pool, service, end, peer);
 	if (!c) {
 		tally_one(&tally->rejected[TALLY_RESOURCES]);

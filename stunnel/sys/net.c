@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/ip.h"
+#include "core/out.h"
 
 /* As in <linux/netfilter_ipv6/ip6_tables.h>, which does not go with <netinet/in.h>. */
 #define IP6T_SO_ORIGINAL_DST 80
@@ -43,37 +44,33 @@ static const struct sockaddr_in6 *as_v6(const struct net_addr *addr)
 	return (const struct sockaddr_in6 *)(const void *)&addr->u;
 }
 
-/* An IPv4 client of a socket for both families reads as one of an IPv4 socket, as in headers. */
-static void put_v6(const struct in6_addr *addr, char ip[static INET6_ADDRSTRLEN])
+static void unix_text(const struct net_addr *addr, char text[static NET_TEXT_MAX])
 {
-	bool mapped = IN6_IS_ADDR_V4MAPPED(addr);
-
-	inet_ntop(mapped ? AF_INET : AF_INET6, addr->s6_addr + (mapped ? 12 : 0), ip,
-		  INET6_ADDRSTRLEN);
+	if (addr->len <= sizeof(sa_family_t) || !addr->u.un.sun_path[0])
+		snprintf(text, NET_TEXT_MAX, "unnamed socket");
+	else
+		snprintf(text, NET_TEXT_MAX, "localhost:%s", addr->u.un.sun_path);
 }
 
+/* As in headers, so that an IPv4 client of a socket for both families reads as one of IPv4. */
 void net_text(const struct net_addr *addr, char text[static NET_TEXT_MAX])
 {
-	char ip[INET6_ADDRSTRLEN] = "?";
+	struct out out = out_of(text, NET_TEXT_MAX - 1);
+	struct facts_addr facts;
 
-	switch (addr->u.sa.sa_family) {
-	case AF_INET:
-		inet_ntop(AF_INET, &as_v4(addr)->sin_addr, ip, sizeof ip);
-		snprintf(text, NET_TEXT_MAX, "%s:%u", ip, ntohs(as_v4(addr)->sin_port));
-		break;
-	case AF_INET6:
-		put_v6(&as_v6(addr)->sin6_addr, ip);
-		snprintf(text, NET_TEXT_MAX, "%s:%u", ip, ntohs(as_v6(addr)->sin6_port));
-		break;
-	case AF_UNIX:
-		if (addr->len <= sizeof(sa_family_t) || !addr->u.un.sun_path[0])
-			snprintf(text, NET_TEXT_MAX, "unnamed socket");
-		else
-			snprintf(text, NET_TEXT_MAX, "localhost:%s", addr->u.un.sun_path);
-		break;
-	default:
-		snprintf(text, NET_TEXT_MAX, "unresolvable address");
+	if (addr->u.sa.sa_family == AF_UNIX) {
+		unix_text(addr, text);
+		return;
 	}
+	net_facts(addr, &facts);
+	if (facts.family == FACTS_NONE) {
+		snprintf(text, NET_TEXT_MAX, "unresolvable address");
+		return;
+	}
+	out_put(&out, span_of(facts.text, facts.text_len));
+	out_char(&out, ':');
+	out_decimal(&out, facts.port);
+	text[out.len] = '\0';
 }
 
 void net_facts(const struct net_addr *addr, struct facts_addr *facts)
@@ -164,7 +161,7 @@ int net_listen(const struct net_addr *addr, const struct net_options *options, b
 
 	if (fd < 0)
 		return fd;
-	rc = net_options_set(options, NET_ACCEPT, fd);
+	rc = net_options_set(options, NET_ACCEPT, addr->u.sa.sa_family, fd);
 	if (rc != 0) {
 		close(fd);
 		return rc;
@@ -175,6 +172,14 @@ int net_listen(const struct net_addr *addr, const struct net_options *options, b
 		return rc;
 	}
 	return fd;
+}
+
+/* 0 seconds: close() resets; off: it sends what is left, without waiting for that. */
+static void set_linger(int fd, bool on)
+{
+	struct linger linger = {on, 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
 static bool is_wildcard(const struct facts_addr *facts)
@@ -248,6 +253,7 @@ int net_take_listener(int fd, struct net_addr *bound)
 		return -EINVAL;
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
 		return -errno;
+	set_linger(fd, false); /* which accepted sockets inherit */
 	return net_local(fd, bound);
 }
 
@@ -346,7 +352,7 @@ int net_connect(const struct net_addr *addr, const struct net_source *source,
 	*now = false;
 	if (fd < 0)
 		return fd;
-	net_options_set(options, NET_REMOTE, fd);
+	net_options_set(options, NET_REMOTE, addr->u.sa.sa_family, fd);
 	if (!source->addr || bind_source(fd, source) == 0) {
 		*now = connect(fd, &addr->u.sa, addr->len) == 0;
 		if (*now || errno == EINPROGRESS)
@@ -373,20 +379,15 @@ int net_connected(int fd)
 {
 	int error = 0;
 	socklen_t len = sizeof error;
-	union {
-		struct sockaddr sa;
-		struct sockaddr_storage storage;
-	} peer;
+	struct net_addr peer;
+	int rc = net_peer(fd, &peer);
 
+	if (rc != -ENOTCONN)
+		return rc;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
 		return -errno;
-	if (error != 0)
-		return -error;
-	/* SO_ERROR is 0 during the connect, too: only a connected socket has a peer. */
-	len = sizeof peer;
-	if (getpeername(fd, &peer.sa, &len) == 0)
-		return 0;
-	return errno == ENOTCONN ? -EINPROGRESS : -errno;
+	/* Only a connected socket has a peer, and only one that failed an error. */
+	return error != 0 ? -error : -EINPROGRESS;
 }
 
 bool net_blames_peer(int error)
@@ -455,9 +456,7 @@ void net_shutdown(int in, int out)
 
 void net_close(int fd, bool reset)
 {
-	struct linger linger = {reset, 0};
-
-	/* A linger time from `socket` would have close() block all connections of the worker. */
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+	if (reset)
+		set_linger(fd, true);
 	close(fd);
 }

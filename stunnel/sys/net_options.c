@@ -150,7 +150,6 @@ const struct net_option *net_options_find(const struct net_options *options, enu
 
 static int set_option(int fd, const struct option_row *row, const struct net_option *option)
 {
-	struct linger linger = {option->value[0], option->value[1]};
 	struct timeval time = {option->value[0], option->value[1]};
 
 	switch (row->type) {
@@ -158,7 +157,7 @@ static int set_option(int fd, const struct option_row *row, const struct net_opt
 	case TYPE_INT:
 		return setsockopt(fd, row->level, row->option, option->value, sizeof(int));
 	case TYPE_LINGER:
-		return setsockopt(fd, row->level, row->option, &linger, sizeof linger);
+		return 0;
 	case TYPE_TIME:
 		return setsockopt(fd, row->level, row->option, &time, sizeof time);
 	case TYPE_TEXT:
@@ -168,13 +167,8 @@ static int set_option(int fd, const struct option_row *row, const struct net_opt
 	return 0;
 }
 
-int net_options_set(const struct net_options *options, enum net_class class, int fd)
+int net_options_set(const struct net_options *options, enum net_class class, int family, int fd)
 {
-	int family = 0;
-	socklen_t len = sizeof family;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) != 0)
-		return 0; /* a pipe, or a terminal */
 	for (size_t i = 0; i < options->count; i++) {
 		const struct net_option *option = &options->option[i];
 		const struct option_row *row = &rows[option->row];

@@ -40,7 +40,11 @@ const struct net_option *net_options_find(const struct net_options *options, enu
 /* Prints stock's table: every option, what is set by default in each class, and the system's. */
 void net_options_print(FILE *to);
 
-/* Sets those of a class on a socket; an error is logged at LOG_ERR and returned. */
-int net_options_set(const struct net_options *options, enum net_class class, int fd);
+/*
+ * Sets those of a class on a socket of that address family; an error is logged at LOG_ERR and
+ * returned. SO_LINGER is taken and not set: with its time close() would block all connections of a
+ * worker, and whether an end is a reset is not for the socket to say.
+ */
+int net_options_set(const struct net_options *options, enum net_class class, int family, int fd);
 
 #endif
