@@ -150,10 +150,8 @@ static void reap(struct conn *c)
 	conn_back_end(c, how);
 }
 
-static void on_prepare(uv_prepare_t *handle)
+static void reap_all(struct conn_pool *pool)
 {
-	struct conn_pool *pool = handle->data;
-
 	while (pool->dead) {
 		struct conn *c = pool->dead;
 
@@ -174,46 +172,40 @@ static void conn_run(struct conn *c, unsigned events);
 
 /*
  * A client from which nothing is wanted now is watched all the same: one that is gone must not keep
- * a backend busy. libuv reports a reset as an error and stops the handle; an end of its bytes would
- * be reported again and again, and may be no more than a half-close.
+ * a backend busy. An end of its bytes would be reported again and again, and may be no more than a
+ * half-close.
  */
-static void client_left(struct conn *c, int status)
+static void client_left(struct conn *c, bool failed)
 {
 	watch_pause(&c->front.watch);
 	c->front.end.state = END_LEFT;
-	if (status < 0 && is_live(c)) {
+	if (failed && is_live(c)) {
 		conn_log(c, LOG_ERR, "transfer: the client reset its connection");
 		conn_close(c, STEP_RESET);
 	}
 }
 
-static void on_poll(uv_poll_t *handle, int status, int events)
+static void on_event(struct watch *w, bool failed, int events)
 {
-	struct conn *c = handle->data;
-	bool back = c->back && handle == c->back->watch.handle, front = !back;
-	struct watch *w = back				    ? &c->back->watch
-			  : handle == c->front.watch.handle ? &c->front.watch
-							    : &c->front.watch_out;
-	unsigned read = front ? CONN_FRONT_READ : CONN_BACK_READ;
-	unsigned write = front ? CONN_FRONT_WRITE : CONN_BACK_WRITE;
+	struct conn *c = w->owner;
+	bool back = c->back && w == &c->back->watch;
+	unsigned read = back ? CONN_BACK_READ : CONN_FRONT_READ;
+	unsigned write = back ? CONN_BACK_WRITE : CONN_FRONT_WRITE;
 
-	if (w->interest == UV_DISCONNECT) {
-		client_left(c, status);
-		events = UV_READABLE;
-	} else if (status < 0) { /* libuv has stopped the handle: a read or write tells why */
-		w->interest = 0;
-		events = UV_READABLE | UV_WRITABLE;
+	if (events == WATCH_LEFT) {
+		client_left(c, failed);
+		events = WATCH_READ;
+	} else if (failed) { /* a read or write tells why */
+		events = WATCH_READ | WATCH_WRITE;
 	}
-	conn_run(c, (events & UV_READABLE ? read : 0) | (events & UV_WRITABLE ? write : 0));
+	conn_run(c, (events & WATCH_READ ? read : 0) | (events & WATCH_WRITE ? write : 0));
 }
 
-static void on_idle(uv_idle_t *handle)
+static void run_again(struct conn_pool *pool)
 {
-	struct conn_pool *pool = handle->data;
 	struct conn *list = pool->again;
 
 	pool->again = NULL;
-	uv_idle_stop(handle);
 	while (list) {
 		struct conn *c = list;
 
@@ -223,6 +215,13 @@ static void on_idle(uv_idle_t *handle)
 			conn_run(c, CONN_ALL_EVENTS);
 		release(c);
 	}
+}
+
+bool conn_pool_settle(struct conn_pool *pool)
+{
+	run_again(pool);
+	reap_all(pool);
+	return pool->again != NULL;
 }
 
 static void run_again_soon(struct conn *c)
@@ -235,29 +234,28 @@ static void run_again_soon(struct conn *c)
 	c->references++; /* so that the list never holds freed memory */
 	c->next_again = pool->again;
 	pool->again = c;
-	uv_idle_start(&pool->busy, on_idle);
 }
 
 static void watch(struct conn *c, struct watch *w, int fd, int interest)
 {
-	if (!watch_for(w, c->pool->loop, fd, interest, on_poll, c))
+	if (!watch_for(w, &c->pool->watches, fd, interest, on_event, c))
 		conn_close(c, STEP_RESET);
-	else if (w->always && (interest & (UV_READABLE | UV_WRITABLE)))
+	else if (w->always && (interest & (WATCH_READ | WATCH_WRITE)))
 		run_again_soon(c);
 }
 
 void conn_wait(struct conn *c, enum relay_side side, bool read, bool write)
 {
 	struct end *end = c->relay.end[side];
-	int interest = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
+	int interest = (read ? WATCH_READ : 0) | (write ? WATCH_WRITE : 0);
 
 	if (!end_is_open(end))
 		return;
 	if (interest == 0 && side == RELAY_FRONT && end->state == END_LIVE)
-		interest = UV_DISCONNECT;
+		interest = WATCH_LEFT;
 	if (end->out != end->fd) {
-		watch(c, &c->front.watch_out, end->out, interest & UV_WRITABLE);
-		interest &= ~UV_WRITABLE;
+		watch(c, &c->front.watch_out, end->out, interest & WATCH_WRITE);
+		interest &= ~WATCH_WRITE;
 	}
 	watch(c, side == RELAY_FRONT ? &c->front.watch : &c->back->watch, end->fd, interest);
 }
@@ -538,15 +536,8 @@ bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
 	pool->shared = shared;
 	pool->scratch.out_cap = out_cap;
 	pool->scratch.out = malloc(out_cap);
-	if (!pool->scratch.out || !resolve_open(&pool->resolve, loop))
-		return false;
-	uv_prepare_init(loop, &pool->reaper);
-	pool->reaper.data = pool;
-	uv_prepare_start(&pool->reaper, on_prepare);
-	uv_unref((uv_handle_t *)&pool->reaper);
-	uv_idle_init(loop, &pool->busy);
-	pool->busy.data = pool;
-	return true;
+	return pool->scratch.out && resolve_open(&pool->resolve, loop) &&
+	       watch_set_open(&pool->watches, loop);
 }
 
 void conn_pool_close(struct conn_pool *pool)
@@ -554,10 +545,7 @@ void conn_pool_close(struct conn_pool *pool)
 	for (struct conn *c = pool->first; c; c = c->next)
 		if (is_live(c))
 			mark_dead(c, relay_whole(&c->relay) ? STEP_CLOSE : STEP_CUT);
-	on_prepare(&pool->reaper);
-	on_idle(&pool->busy); /* runs nobody, since all are dead: only drops references */
-	uv_close((uv_handle_t *)&pool->reaper, NULL);
-	uv_close((uv_handle_t *)&pool->busy, NULL);
+	conn_pool_settle(pool); /* runs nobody, since all are dead: only drops references */
 	resolve_close(&pool->resolve);
 }
 
@@ -595,6 +583,7 @@ void conn_pool_rest(struct conn_pool *pool)
 
 void conn_pool_free(struct conn_pool *pool)
 {
+	watch_set_close(&pool->watches);
 	resolve_free(&pool->resolve);
 	free(pool->scratch.out);
 }

@@ -22,6 +22,7 @@
 #include "conn/sessiond.h"
 #include "conn/step.h"
 #include "conn/tally.h"
+#include "conn/watch.h"
 #include "core/h1.h"
 #include "sys/log.h"
 #include "sys/net.h"
@@ -55,6 +56,7 @@ struct conn_shared {
 /* All connections of one worker. */
 struct conn_pool {
 	uv_loop_t *loop;
+	struct watch_set watches;
 	struct relay_scratch scratch;
 	struct conn_shared *shared;
 	struct resolve resolve;
@@ -67,8 +69,6 @@ struct conn_pool {
 	struct conn *dead;    /* ended connections, reaped before the loop sleeps */
 	struct back *ended;   /* ended backs, freed before the loop sleeps */
 	struct conn *again;   /* connections to be run again before the loop sleeps */
-	uv_prepare_t reaper;
-	uv_idle_t busy;
 	/*
 	 * Called when a connection that the service had accepted has been freed. room: the worker
 	 * was full until now.
@@ -98,6 +98,12 @@ void conn_pool_free(struct conn_pool *pool);
  */
 void conn_pool_drain(struct conn_pool *pool);
 void conn_pool_rest(struct conn_pool *pool);
+
+/*
+ * Runs the connections that asked for it, and frees what has ended. Whoever runs the loop calls it
+ * each time before it sleeps; true: it must not sleep, as connections wait to be run again.
+ */
+bool conn_pool_settle(struct conn_pool *pool);
 
 /*
  * Serves a client's end, and owns it. peer: of an accepted socket; NULL: the client has no address.

@@ -2,6 +2,7 @@
 #include "process/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -30,7 +31,6 @@ struct worker {
 	uv_timer_t flush, retry;
 	struct pulse pulse;
 	struct drain drain;
-	uv_prepare_t before_sleep;
 	uv_poll_t lifeline, signals;
 	uv_signal_t programs; /* SIGCHLD */
 	int signal_fd;
@@ -53,7 +53,7 @@ static void stop_listening(struct worker *w)
 	}
 }
 
-/* Closes everything, so that the loop runs out of handles and uv_run() returns. */
+/* Closes everything, so that the loop runs out of handles and run_loop() returns. */
 static void end(struct worker *w)
 {
 	if (w->ended)
@@ -71,7 +71,6 @@ static void end(struct worker *w)
 	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_close((uv_handle_t *)&w->retry, NULL);
 	pulse_stop(&w->pulse);
-	uv_close((uv_handle_t *)&w->before_sleep, NULL);
 	uv_close((uv_handle_t *)&w->lifeline, NULL);
 	uv_close((uv_handle_t *)&w->signals, NULL);
 	uv_close((uv_handle_t *)&w->programs, NULL);
@@ -142,18 +141,27 @@ static void on_flush(uv_timer_t *timer)
 	access_flush(w->config->access);
 }
 
-/* Only wakes the loop, whose before_sleep() then flushes the log. */
+/* Only wakes the loop, which flushes the log before it sleeps. */
 static void on_retry(uv_timer_t *timer)
 {
 	(void)timer;
 }
 
-static void before_sleep(uv_prepare_t *handle)
+static void flush_log(struct worker *w)
 {
-	struct worker *w = handle->data;
-
-	if (log_flush())
+	if (log_flush() && !w->ended)
 		uv_timer_start(&w->retry, on_retry, RETRY_MS, 0);
+}
+
+/* Until end() has closed all that libuv knows of. */
+static void run_loop(struct worker *w)
+{
+	while (uv_loop_alive(&w->loop)) {
+		bool busy = conn_pool_settle(&w->pool);
+
+		flush_log(w);
+		watch_set_wait(&w->pool.watches, busy);
+	}
 }
 
 static void on_program_end(uv_signal_t *handle, int signal_number)
@@ -230,9 +238,6 @@ static bool start(struct worker *w, const struct worker_task *task)
 	uv_timer_init(&w->loop, &w->flush);
 	w->flush.data = w;
 	uv_timer_init(&w->loop, &w->retry);
-	uv_prepare_init(&w->loop, &w->before_sleep);
-	w->before_sleep.data = w;
-	uv_prepare_start(&w->before_sleep, before_sleep);
 	if (w->config->access)
 		uv_timer_start(&w->flush, on_flush, FLUSH_MS, FLUSH_MS);
 	w->pool.on_end = on_connection_end;
@@ -325,6 +330,8 @@ static void serve_streams(struct worker *w, const struct worker_task *task)
 	struct net_addr peer;
 	bool known = net_peer(end.fd, &peer) == 0;
 
+	for (int i = 0; i < 2; i++)
+		fcntl(task->stream[i], F_SETFL, fcntl(task->stream[i], F_GETFL) | O_NONBLOCK);
 	conn_open(&w->pool, &w->config->section[0]->service, &end, known ? &peer : NULL);
 	start_draining(w);
 }
@@ -352,7 +359,7 @@ int worker_run(const struct worker_task *task)
 		serve_streams(w, task);
 	else if (task->place->index == 0)
 		start_programs(w);
-	uv_run(&w->loop, UV_RUN_DEFAULT);
+	run_loop(w);
 	uv_loop_close(&w->loop);
 	conn_pool_free(&w->pool);
 	free(w);
