@@ -120,6 +120,8 @@ bool watch_for(struct watch *w, struct watch_set *all, int fd, int interest, wat
 	w->known = false;
 	w->told = 0;
 	w->always = errno == EPERM; /* as epoll_ctl(2) says of regular files */
+	if (!w->always)
+		w->interest = 0;
 	return w->always;
 }
 

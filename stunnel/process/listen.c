@@ -12,7 +12,12 @@
 #define BACKLOG_MAX 4096 /* that a socket may have waiting */
 #define PAUSE_MS 1000
 
-static void on_readable(uv_poll_t *poll, int status, int events);
+static void on_readable(struct watch *w, bool failed, int events);
+
+static bool begin_listening(struct listen *l)
+{
+	return watch_for(&l->watch, &l->pool->watches, l->fd, WATCH_READ, on_readable, l);
+}
 
 /* Whether this worker accepts: from its own socket, or from one whose worker does not serve. */
 static bool is_ours(const struct listen *l)
@@ -23,14 +28,23 @@ static bool is_ours(const struct listen *l)
 	       !board_served(pool->admit.board, l->worker);
 }
 
+static void on_pause_over(uv_timer_t *timer);
+
+/* As stock does: with no descriptor left, accept() would fail again and again at full load. */
+static void suspend(struct listen *l, int error)
+{
+	log_main(LOG_ERR, "local socket: %s (%d)", strerror(error), error);
+	log_main(LOG_NOTICE, "Accepting new connections suspended for 1 second");
+	watch_pause(&l->watch);
+	uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
+}
+
 void listen_look(struct listen *l)
 {
-	bool active = uv_is_active((uv_handle_t *)&l->poll);
-
 	if (!is_ours(l))
-		uv_poll_stop(&l->poll);
-	else if (!active && !uv_is_active((uv_handle_t *)&l->pause))
-		uv_poll_start(&l->poll, UV_READABLE, on_readable);
+		watch_pause(&l->watch);
+	else if (!uv_is_active((uv_handle_t *)&l->pause) && !begin_listening(l))
+		suspend(l, errno);
 }
 
 static void on_pause_over(uv_timer_t *timer)
@@ -38,20 +52,11 @@ static void on_pause_over(uv_timer_t *timer)
 	listen_look(timer->data);
 }
 
-/* As stock does: with no descriptor left, accept() would fail again and again at full load. */
-static void suspend(struct listen *l, int error)
-{
-	log_main(LOG_ERR, "local socket: %s (%d)", strerror(error), error);
-	log_main(LOG_NOTICE, "Accepting new connections suspended for 1 second");
-	uv_poll_stop(&l->poll);
-	uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
-}
-
 /* Clients wait in the kernel's backlog until a connection ends and listen_look() is called. */
 static void await_room(struct listen *l)
 {
 	admit_full(&l->pool->admit);
-	uv_poll_stop(&l->poll);
+	watch_pause(&l->watch);
 }
 
 /* Clients wait in the kernel's backlog until the service may begin another handshake. */
@@ -64,7 +69,7 @@ static bool must_wait(struct listen *l)
 	if (ms == 0)
 		return false;
 	tally_one(&tally_slot(s->tallies, a->worker)->waits);
-	uv_poll_stop(&l->poll);
+	watch_pause(&l->watch);
 	uv_timer_start(&l->pause, on_pause_over, ms, 0);
 	return true;
 }
@@ -99,15 +104,15 @@ static bool accept_some(struct listen *l, int most, bool paced)
 	return false;
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void on_readable(struct watch *w, bool failed, int events)
 {
-	struct listen *l = poll->data;
+	struct listen *l = w->owner;
 
-	(void)status, (void)events;
+	(void)failed, (void)events;
 	if (is_ours(l))
 		accept_some(l, ACCEPTS_MAX, true);
 	else /* the socket's own worker serves again, which no signal tells */
-		uv_poll_stop(poll);
+		watch_pause(w);
 }
 
 void listen_empty(struct listen *l)
@@ -121,15 +126,12 @@ struct listen *listen_start(struct conn_pool *pool, struct conn_service *service
 {
 	struct listen *l = calloc(1, sizeof *l);
 
-	if (!l || uv_poll_init(pool->loop, &l->poll, fd) != 0) {
-		free(l);
+	if (!l)
 		return NULL;
-	}
 	l->pool = pool;
 	l->service = service;
 	l->fd = fd;
 	l->worker = worker;
-	l->poll.data = l;
 	uv_timer_init(pool->loop, &l->pause);
 	l->pause.data = l;
 	listen_look(l);
@@ -138,17 +140,13 @@ struct listen *listen_start(struct conn_pool *pool, struct conn_service *service
 
 static void on_closed(uv_handle_t *handle)
 {
-	struct listen *l = handle->data;
-
-	if (--l->handles == 0)
-		free(l);
+	free(handle->data);
 }
 
 void listen_stop(struct listen *l)
 {
-	l->handles = 2;
+	watch_close(&l->watch);
 	uv_close((uv_handle_t *)&l->pause, on_closed);
-	uv_close((uv_handle_t *)&l->poll, on_closed);
 	/* A socket that any process holds keeps the port open after the master gave it up. */
 	net_close(l->fd, false);
 }

@@ -17,9 +17,8 @@ struct listen {
 	struct conn_service *service;
 	int fd;
 	size_t worker; /* that the socket belongs to, or LISTEN_SHARED */
-	uv_poll_t poll;
+	struct watch watch;
 	uv_timer_t pause; /* runs after descriptors or memory have run out */
-	int handles;	  /* left to be closed by the loop */
 };
 
 #define LISTEN_SHARED SIZE_MAX /* all workers accept from the socket, as on a Unix path */
@@ -37,7 +36,7 @@ void listen_look(struct listen *l);
 /* Accepts what waits already, which would be lost with the last copy of the socket. */
 void listen_empty(struct listen *l);
 
-/* Accepts no more and closes the descriptor; frees itself when the loop has closed its handles. */
+/* Accepts no more and closes the descriptor; frees itself when the loop has closed its timer. */
 void listen_stop(struct listen *l);
 
 #endif
