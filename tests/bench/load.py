@@ -1,14 +1,27 @@
 # SPDX-License-Identifier: ISC
 """Load on a front, and the CPU that it took: what the tables of this folder are made of."""
 
+import contextlib
 import os
 import re
+import socket
+import ssl
 import statistics
 import subprocess
+import threading
 from pathlib import Path
 
 TICK = 1e6 / os.sysconf("SC_CLK_TCK")  # microseconds
 CONNECTIONS = 64
+THREADS = 4  # that open connections side by side
+
+# wrk prints up to p99 by itself.
+PERCENTILES = """
+done = function(summary, latency)
+  io.write(string.format("p50 %d p99 %d p99.9 %d us\\n",
+    latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+end
+"""
 
 
 def cpu(front):
@@ -20,19 +33,130 @@ def cpu(front):
     return total
 
 
+def port_of(front):
+    return int(front.endpoints()[0].rsplit(":", 1)[-1])
+
+
+def wrk(front, seconds, *options, scheme="https", connections=CONNECTIONS):
+    """What wrk says after that many seconds of requests."""
+    url = f"{scheme}://127.0.0.1:{port_of(front)}/"
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, int(seconds))}s", *options, url]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    # A server that closes after each answer ends wrk's reading with an error that is none.
+    if re.search("Non-2xx", said) or ("Socket errors" in said and "-H" not in options):
+        raise SystemExit(f"{front.name} failed:\n{said}")
+    return said
+
+
 def load(front, seconds, *options, scheme="https"):
     """Microseconds of CPU a request, and requests a second, of wrk with 64 connections."""
     before = cpu(front)
-    port = front.endpoints()[0].rsplit(":", 1)[-1]
-    url = f"{scheme}://127.0.0.1:{port}/"
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *options, url]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    said = wrk(front, seconds, *options, scheme=scheme)
     used = (cpu(front) - before) * TICK
-    # A server that closes after each answer ends wrk's reading with an error that is none.
-    if re.search("Non-2xx", said) or ("Socket errors" in said and not options):
-        raise SystemExit(f"{front.name} failed:\n{said}")
     requests = int(re.search(r"(\d+) requests in", said)[1])
     return used / requests, float(re.search(r"Requests/sec: *([\d.]+)", said)[1])
+
+
+def latency(front, seconds, connections):
+    """Of requests by that many connections: p50, p99 and p99.9, in microseconds."""
+    script = front.folder / "percentiles.lua"
+    script.write_text(PERCENTILES)
+    said = wrk(front, seconds, "-s", str(script), connections=connections)
+    return [int(n) for n in re.search(r"p50 (\d+) p99 (\d+) p99.9 (\d+)", said).groups()]
+
+
+# ---- connections of one request ---------------------------------------------------------------
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+RESET = b"\1\0\0\0\0\0\0\0"  # struct linger
+
+
+def context(version=None):
+    one = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    one.check_hostname = False
+    one.verify_mode = ssl.CERT_NONE
+    if version:
+        one.minimum_version = one.maximum_version = version
+    return one
+
+
+def read_answer(tls):
+    got = b""
+    while b"\r\n\r\n" not in got or len(got) - got.index(b"\r\n\r\n") - 4 < 1024:
+        piece = tls.recv(65536)
+        if not piece:
+            raise SystemExit(f"no whole answer: {got[:200]}")
+        got += piece
+
+
+def connection(port, tls_context, session=None, reset=False):
+    """One request and its end, as a browser's, or as of a client that is gone: the session."""
+    sock = socket.create_connection(("127.0.0.1", port))
+    if reset:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    tls = tls_context.wrap_socket(sock, server_hostname="localhost", session=session)
+    tls.sendall(REQUEST)
+    read_answer(tls)
+    session = tls.session
+    if not reset:
+        with contextlib.suppress(OSError):  # a front need not answer close_notify
+            tls.unwrap()
+    tls.close()
+    return session
+
+
+def connections(front, count, resume=False, version=None, reset=False):
+    """Microseconds of CPU a connection, of `count` by four clients; each resumes its last one."""
+
+    def client():
+        ours, session = context(version), None
+        for _ in range(count // THREADS):
+            got = connection(port_of(front), ours, session, reset)
+            session = got if resume else None
+
+    before = cpu(front)
+    threads = [threading.Thread(target=client) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return (cpu(front) - before) * TICK / (count // THREADS * THREADS)
+
+
+# ---- bytes and memory --------------------------------------------------------------------------
+
+
+def download(front, path, size):
+    """Seconds of CPU a GiB."""
+    before = cpu(front)
+    url = f"https://127.0.0.1:{port_of(front)}/{path}"
+    subprocess.run(["curl", "-skf", "-o", "/dev/null", url], check=True)
+    return (cpu(front) - before) * TICK / 1e6 / (size / 2**30)
+
+
+def memory(front):
+    """KiB that its processes have to themselves, and their shares of what they share."""
+    total = 0
+    for pid in front.processes():
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        total += int(re.search(r"^Pss: *(\d+)", rollup, re.M)[1])
+    return total
+
+
+def idle_memory(front, count):
+    """KiB a connection that has had its answer and is kept alive."""
+    with contextlib.ExitStack() as stack:
+        ours = context()
+        before = memory(front)
+        for _ in range(count):
+            sock = socket.create_connection(("127.0.0.1", port_of(front)))
+            tls = stack.enter_context(ours.wrap_socket(sock, server_hostname="localhost"))
+            tls.sendall(REQUEST)
+            read_answer(tls)
+        return (memory(front) - before) / count
+
+
+# ---- tables ------------------------------------------------------------------------------------
 
 
 def print_table(title, runs, beside):

@@ -450,6 +450,29 @@ defaults
         return re.findall(r"^ *bind (?:ipv6@)?(\S+)", self.config.read_text(), re.M)
 
 
+class Hitch(Program):
+    """Ends TLS, and sends what is in it to `to`."""
+
+    name = "hitch"
+
+    def __init__(self, to, *options):
+        super().__init__()
+        self.port = free_port()
+        self.to = to
+        self.options = options
+        own = certificates()
+        self.pem = self.folder / "own.pem"
+        self.pem.write_text(own.key.read_text() + own.cert.read_text())
+
+    def command(self):
+        ends = [f"--frontend=[127.0.0.1]:{self.port}", f"--backend=[127.0.0.1]:{self.to}"]
+        user = ["--user=nobody"] if os.getuid() == 0 else []
+        return ["hitch", *ends, *user, *self.options, str(self.pem)]
+
+    def endpoints(self):
+        return [str(self.port)]
+
+
 class HttpServer(Program):
     """nginx or apache2 on `port`, serving the files in `root`, logging every request."""
 

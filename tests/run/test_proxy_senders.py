@@ -8,7 +8,7 @@ import pytest
 
 import proxy_header as proxy
 from certs import certificates, client_certificates
-from peers import Haproxy, Program, Stunnel, free_port, service, wait_for
+from peers import Haproxy, Hitch, Stunnel, free_port, service, wait_for
 from proxy_header import behind_header
 from receivers import NginxStream
 from recorder import Recorder, answer_each, read_only
@@ -214,29 +214,6 @@ def test_addresses_from_nginx(start):
 
 
 # ---- hitch ----------------------------------------------------------------------------------
-
-
-class Hitch(Program):
-    """Ends TLS, and sends what is in it to `to`."""
-
-    name = "hitch"
-
-    def __init__(self, to, *options):
-        super().__init__()
-        self.port = free_port()
-        self.to = to
-        self.options = options
-        own = certificates()
-        self.pem = self.folder / "own.pem"
-        self.pem.write_text(own.key.read_text() + own.cert.read_text())
-
-    def command(self):
-        ends = [f"--frontend=[127.0.0.1]:{self.port}", f"--backend=[127.0.0.1]:{self.to}"]
-        user = ["--user=nobody"] if os.getuid() == 0 else []
-        return ["hitch", *ends, *user, *self.options, str(self.pem)]
-
-    def endpoints(self):
-        return [str(self.port)]
 
 
 @pytest.mark.parametrize("option", ["--write-proxy-v1", "--write-proxy-v2"])

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: ISC
+"""The TLS fronts that are measured side by side: one worker or thread each, the same key."""
+
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run"))
+
+from certs import certificates  # noqa: E402
+from peers import Haproxy, Hitch, Nginx, Stunnel, free_port, service  # noqa: E402
+from receivers import NginxStream  # noqa: E402
+
+STOCK = shutil.which("stunnel4")
+QUIET = "access_log off; default_type text/plain;"
+
+
+def backend(listen="", answer="x" * 1024):
+    return Nginx(listen=listen, server=f"{QUIET} location = / {{ return 200 {answer}; }}")
+
+
+def both_pem(folder):
+    """The certificate and its key in one file, as haproxy and hitch take them."""
+    path = folder / "both.pem"
+    path.write_text(certificates().cert.read_text() + certificates().key.read_text())
+    return path
+
+
+def ours(*options, **binary):
+    return lambda port: Stunnel("debug = notice\nworkers = 1\n" + service(port, *options), **binary)
+
+
+def stock(*options, binary=STOCK):
+    return lambda port: Stunnel("debug = notice\n" + service(port, *options), binary=binary)
+
+
+def haproxy(listen="option forwardfor", server=""):
+    def front(port):
+        one = Haproxy("")
+        pem = both_pem(one.folder)
+        text = one.config.read_text()
+        one.config.write_text(
+            f"""global
+    nbthread 1
+{text}
+listen web
+    bind 127.0.0.1:{free_port()} ssl crt {pem}
+    {listen}
+    server nginx 127.0.0.1:{port} {server}
+"""
+        )
+        return one
+
+    return front
+
+
+TLS = """ssl_certificate {0}; ssl_certificate_key {1}; ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_session_cache shared:{2}:1m;"""
+
+
+def tls_of_nginx(name):
+    return TLS.format(certificates().cert, certificates().key, name)
+
+
+def nginx(port):
+    return Nginx(
+        listen="ssl",
+        server=f"""{tls_of_nginx("web")} {QUIET}
+        location / {{
+            proxy_pass http://127.0.0.1:{port};
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        }}""",
+    )
+
+
+def nginx_stream(port):
+    passing = f"{tls_of_nginx('stream')} proxy_pass 127.0.0.1:{port};"
+    return NginxStream(server=passing, listen="ssl")
+
+
+# Of each front: how it is made for a backend's port, and whether the backend must read PROXY.
+FRONTS = {
+    "ours, header": (ours("xForwardedFor = yes"), False),
+    "ours, blind": (ours(), False),
+    "ours, PROXY": (ours("protocol = proxy"), True),
+    "haproxy, http": (haproxy(), False),
+    "haproxy, tcp": (haproxy("mode tcp"), False),
+    "haproxy, PROXY": (haproxy("mode tcp", "send-proxy-v2"), True),
+    "nginx, http": (nginx, False),
+    "nginx, stream": (nginx_stream, False),
+    "hitch, PROXY": (lambda port: Hitch(port, "--write-proxy-v2"), True),
+    "stock, blind": (stock(), False),
+    "stock, PROXY": (stock("protocol = proxy"), True),
+}
+
+NEEDS = {"hitch": shutil.which("hitch"), "stock": STOCK, "haproxy": shutil.which("haproxy")}
+
+
+def present():
+    return {name: made for name, made in FRONTS.items() if NEEDS.get(name.split(",")[0], True)}
