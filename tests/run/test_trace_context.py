@@ -73,6 +73,13 @@ def test_two_are_none_also_under_a_name_that_only_some_take_for_it(traced, other
         assert PARENT.fullmatch(line)[1] != ID
 
 
+def test_one_under_another_name_is_none(traced):
+    front, backend = traced
+    ask(front, f"trace_parent: {GOOD}", "tracestate: a=1")
+    (line,) = seen(backend)
+    assert PARENT.fullmatch(line)[1] != ID
+
+
 def test_the_access_log_tells_the_id(start, front):
     backend = start(Recorder())
     options = ["accessLog = {folder}/access", "accessLogFormat = %{request} %{trace_id}"]
