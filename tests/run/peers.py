@@ -63,7 +63,7 @@ UNLIKE_4 += "libwrap = no\n" if stock_before(5, 0) and "LIBWRAP" in VERSION else
 
 # Options that only the daemon has; `workers` may go, where it is not what a test is about.
 OF_THE_DAEMON = re.compile(
-    r"^ *(alpn|TIMEOUTresolve) *=",
+    r"^ *(alpn|maxConnectionsPerIP|TIMEOUTresolve) *=",
     re.M,
 )
 # Where a release of stock has no such option, or none of these names of OpenSSL's; ours all have.
