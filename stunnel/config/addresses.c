@@ -201,6 +201,12 @@ static void resolve_routes(struct job *job, struct config_section *s)
 		       redirect = {"redirect", &s->redirect_to, &service->redirect};
 
 	resolve_targets(job, s, &connect);
+	for (size_t i = 0; i < service->alpn_count; i++) {
+		struct values_list one = {&s->alpn_target.item[i], &s->alpn_target.line[i], 1};
+
+		resolve_targets(job, s,
+				&(struct targets){"alpnConnect", &one, &service->alpn[i].route});
+	}
 	if (service->redirects)
 		resolve_targets(job, s, &redirect);
 	/* As in stock: which target is next means little where the list can change. */
@@ -221,6 +227,7 @@ void addresses_resolve(struct config *config, struct report *report)
 		if (!s->delay) {
 			note_names(&job, &s->connect_to, false);
 			note_names(&job, &s->redirect_to, false);
+			note_names(&job, &s->alpn_target, false);
 		}
 	}
 	for (size_t i = 0; config->metrics && i < config->metrics->count; i++)
@@ -241,6 +248,8 @@ void addresses_resolve(struct config *config, struct report *report)
 		keep(&config->arena, &s->service.local);
 		keep(&config->arena, &s->service.route.targets);
 		keep(&config->arena, &s->service.redirect.targets);
+		for (size_t n = 0; n < s->service.alpn_count; n++)
+			keep(&config->arena, &s->service.alpn[n].route.targets);
 		plan_compile(&s->service);
 	}
 	for (size_t i = 0; config->metrics && i < config->metrics->count; i++)

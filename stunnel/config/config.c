@@ -52,9 +52,19 @@ const char *config_outside(struct config *config, const char *path)
 	return arena_format(&config->arena, path[0] == '/' ? "%s%s" : "%s/%s", root, path);
 }
 
+/* `connect`, `redirect` and each protocol of `alpnConnect`. */
+static size_t route_count(const struct config *config)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->count; i++)
+		count += 2 + config->section[i]->service.alpn_count;
+	return count;
+}
+
 static size_t turns_size(const struct config *config)
 {
-	return 2 * config->count * sizeof(_Atomic size_t);
+	return route_count(config) * sizeof(_Atomic size_t);
 }
 
 bool config_count_turns(struct config *config)
@@ -69,8 +79,12 @@ bool config_count_turns(struct config *config)
 		return false;
 	config->turns = turn;
 	for (size_t i = 0; i < config->count; i++) {
-		config->section[i]->service.route.turn = turn++;
-		config->section[i]->service.redirect.turn = turn++;
+		struct conn_service *service = &config->section[i]->service;
+
+		service->route.turn = turn++;
+		service->redirect.turn = turn++;
+		for (size_t n = 0; n < service->alpn_count; n++)
+			service->alpn[n].route.turn = turn++;
 	}
 	return true;
 }

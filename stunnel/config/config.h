@@ -51,7 +51,8 @@ struct config_section {
 	struct conn_service service;
 	struct tls_settings tls;
 	/* As written; addresses.c makes addresses of them. */
-	struct values_list accept_on, connect_to, redirect_to;
+	struct values_list accept_on, connect_to, redirect_to, alpn_connect;
+	struct values_list alpn_target; /* those of alpn_connect, one for each of service.alpn */
 	const char *local, *sessiond;
 	const char *sni, *protocol;
 	struct values_list protocol_headers;

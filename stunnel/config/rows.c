@@ -116,6 +116,8 @@ const struct row rows_all[] = {
 	SERVICE("accessLogFormat", values_text, access_format, "combined",
 		"combined, json or a template"),
 	SERVICE("alpn", values_text, tls.alpn, NULL, "ALPN protocols to offer, in order"),
+	SERVICE("alpnConnect", values_item, alpn_connect, NULL,
+		"PROTOCOL [HOST:]PORT of clients that agree on it by ALPN, passed on blind"),
 	SERVICE("CAfile", values_file_or_none, tls.verify.ca_file, NULL,
 		"certificates to trust, PEM"),
 	SERVICE("CApath", values_file_or_none, tls.verify.ca_path, NULL,

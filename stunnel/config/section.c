@@ -10,6 +10,7 @@
 #include "sys/libwrap.h"
 #include "sys/log.h"
 #include "sys/log_file.h"
+#include "config/alpn.h"
 #include "config/check.h"
 #include "config/protocol.h"
 #include "config/security.h"
@@ -346,6 +347,7 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 	check_redirect(r, s);
 	if (service->admit.per_ip.max != 0 && !admit_seed())
 		check_refuse(r, "maxConnectionsPerIP", "The system gives no randomness");
+	alpn_make(r);
 	security_make(r);
 	check_policy(r, s);
 	if (report->count[REPORT_ERROR] != errors)

@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "sys/endpoint.h"
 #include "config/table.h"
@@ -103,19 +102,6 @@ static void check_tickets(struct check *r, const struct tls_settings *tls)
 			     "\"ticketKeySecret\" and \"ticketMacSecret\" must be set together");
 }
 
-static void check_alpn(struct check *r, struct tls_settings *tls)
-{
-	if (!r->section->service.needs.http)
-		return;
-	if (tls->client && !tls->alpn)
-		return; /* a server speaks HTTP/1 to a client that names nothing */
-	if (tls->alpn && strcasecmp(tls->alpn, "http/1.1") != 0)
-		check_tell(r, REPORT_WARNING, table_line(r->section, "alpn"),
-			   "headers are set: of 'alpn' only http/1.1 and http/1.0 are offered");
-	/* A peer that agreed on anything else would speak past the HTTP machine. */
-	tls->alpn = "http/1.1, http/1.0";
-}
-
 /* A client that trusts whoever answers is warned of, in stock's words. */
 static void check_trust(struct check *r, const struct config_section *s)
 {
@@ -176,14 +162,14 @@ static void make_client(struct check *r, struct config_section *s)
 
 /*
  * Renegotiation could change certificate, cipher and version after a backend was told of them; the
- * server name counts only in a connection's first handshake.
+ * server name and the protocol that leads to a target count only in a connection's first handshake.
  */
 static bool may_renegotiate(const struct config_section *s)
 {
 	const struct conn_service *service = &s->service;
 
 	return s->renegotiation && !service->needs.http && !service->needs.tlvs &&
-	       (service->client || s->tls.verify.bits == 0);
+	       service->alpn_count == 0 && (service->client || s->tls.verify.bits == 0);
 }
 
 void security_make(struct check *r)
@@ -206,7 +192,6 @@ void security_make(struct check *r)
 		tls->cert = (struct tls_names){
 			0}; /* without its key, loading it would only report more */
 	check_verification(r, &tls->verify);
-	check_alpn(r, tls);
 	check_tickets(r, tls);
 	make_ocsp(r, s);
 	make_sessiond(r, s);

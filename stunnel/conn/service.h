@@ -58,7 +58,15 @@ struct conn_route {
 	size_t name_count;
 	struct resolve_set *resolve_set; /* of names; NULL before a worker's first look-up */
 	_Atomic size_t *turn; /* counts connections for CONN_ROUND_ROBIN; workers share it */
+	bool blind;	      /* bytes pass unseen, whatever the service needs */
 	struct step_plan plan;
+};
+
+/* Where connections go whose ends have agreed on a protocol (RFC 7301). */
+struct conn_alpn {
+	const char *protocol;
+	const char *target; /* as written */
+	struct conn_route route;
 };
 
 /* A service that a server name leads to. */
@@ -96,6 +104,8 @@ struct conn_service {
 	struct conn_route route;
 	struct conn_route redirect; /* of clients that are not authenticated, if `redirects` */
 	bool redirects;
+	struct conn_alpn *alpn; /* in the order of the file; the others take `route` */
+	size_t alpn_count;
 	bool reset; /* an end by force is told by RST instead of FIN */
 	enum conn_failover failover;
 	unsigned transparent;	/* enum conn_transparent */

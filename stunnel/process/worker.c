@@ -282,6 +282,15 @@ static bool confine(const struct worker_task *task)
 	return true;
 }
 
+static size_t name_count(const struct conn_service *service)
+{
+	size_t count = service->route.name_count + service->redirect.name_count;
+
+	for (size_t i = 0; i < service->alpn_count; i++)
+		count += service->alpn[i].route.name_count;
+	return count;
+}
+
 /*
  * Descriptors to keep free of connections: two for resolving a log's path, two for opening a FIFO
  * there, two for each name that is being looked up, and one to each daemon that keeps sessions.
@@ -291,8 +300,7 @@ static size_t spare_descriptors(const struct config *config)
 	size_t spare = 4;
 
 	for (size_t i = 0; i < config->count; i++)
-		spare += 2 * (config->section[i]->service.route.name_count +
-			      config->section[i]->service.redirect.name_count) +
+		spare += 2 * name_count(&config->section[i]->service) +
 			 (config->section[i]->sessiond ? 1 : 0);
 	return spare;
 }

@@ -36,6 +36,7 @@ struct tls_ctx {
 	/* ALPN protocol names, each after its length (RFC 7301 3.1); alpn_len 0: no ALPN */
 	unsigned alpn_len;
 	unsigned char alpn[256];
+	bool alpn_optional;
 };
 
 /* --- making a context ------------------------------------------------------------------------- */
@@ -100,7 +101,10 @@ static bool encode_alpn(struct tls_ctx *ctx, const struct tls_settings *s,
 	       tls_fault_refuse(to, "alpn", "'alpn' names no protocol", s->alpn);
 }
 
-/* The server's order decides; RFC 7301 3.2 has it refuse a client that shares no protocol. */
+/*
+ * The server's order decides; RFC 7301 3.2 has it refuse a client that shares no protocol, unless
+ * what it names besides is all that the server speaks otherwise.
+ */
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 		       const unsigned char *in, unsigned in_len, void *arg)
 {
@@ -110,7 +114,7 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
 	(void)ssl;
 	if (SSL_select_next_proto(&selected, out_len, ctx->alpn, ctx->alpn_len, in, in_len) !=
 	    OPENSSL_NPN_NEGOTIATED)
-		return SSL_TLSEXT_ERR_ALERT_FATAL;
+		return ctx->alpn_optional ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = selected;
 	return SSL_TLSEXT_ERR_OK;
 }
@@ -335,6 +339,7 @@ static bool fill(struct tls_ctx *ctx, const struct tls_settings *s, const struct
 		return tls_fault_refuse(to, NULL, "Failed to initialize TLS context", s->service);
 	/* All settings are tried even after a fault, so that one start tells every fault. */
 	ctx->server_name = s->server_name;
+	ctx->alpn_optional = s->alpn_optional;
 	ok = !s->alpn || (encode_alpn(ctx, s, to) && (!s->client || offer_alpn(ctx, s, to)));
 	set_behaviour(ctx, s);
 	ok = set_versions(ctx->ssl_ctx, s, to) && ok;

@@ -38,6 +38,7 @@ struct tls_settings {
 	struct tls_tickets_secret ticket_key, ticket_mac; /* both, or none */
 	const char *
 		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
+	bool alpn_optional; /* a server goes on with clients that name none of them */
 	struct tls_verify verify;
 	struct tls_ocsp ocsp;
 	const char *staple; /* yes: a server's own responders are asked; or a file; NULL, no */

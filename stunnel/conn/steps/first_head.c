@@ -57,6 +57,8 @@ void first_head_begin(struct conn *c)
 static enum step_result run(struct conn *c, unsigned events)
 {
 	(void)events;
+	if (c->route->blind)
+		return STEP_NEXT;
 	if (!c->relay.h1)
 		first_head_begin(c);
 	switch (relay_first(&c->relay)) {

@@ -80,11 +80,11 @@ static bool is_asked(const struct conn_service *s)
 /* How a back finds where to go; NULL: the route has addresses. */
 static const struct step *way(const struct conn_service *service, const struct conn_route *route)
 {
-	bool redirected = route == &service->redirect;
+	bool own = route != &service->route;
 
-	if (!redirected && is_asked(service))
+	if (!own && is_asked(service))
 		return &goal_step;
-	if (!redirected && service->transparent & CONN_TO_DESTINATION)
+	if (!own && service->transparent & CONN_TO_DESTINATION)
 		return &destination_step;
 	return route->names ? &look_up_step : NULL;
 }
@@ -120,4 +120,6 @@ void plan_compile(struct conn_service *service)
 	compile_back(service, &service->route, service->send_proxy);
 	if (service->redirects) /* as stock, without a PROXY header */
 		compile_back(service, &service->redirect, false);
+	for (size_t i = 0; i < service->alpn_count; i++)
+		compile_back(service, &service->alpn[i].route, service->send_proxy);
 }

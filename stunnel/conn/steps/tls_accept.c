@@ -47,6 +47,22 @@ static struct tls_ctx *choose_service(void *owner, const char *name)
 static const struct tls_calls calls = {choose_service, handshake_say, handshake_ask,
 				       handshake_remote};
 
+/* The protocol that was agreed on may have a target of its own. */
+static void choose_route(struct conn *c)
+{
+	struct span agreed = c->front.facts.alpn;
+
+	for (size_t i = 0; i < c->service->alpn_count; i++) {
+		struct conn_alpn *alpn = &c->service->alpn[i];
+
+		if (!span_eq(agreed, span_of(alpn->protocol, strlen(alpn->protocol))))
+			continue;
+		c->route = &alpn->route;
+		conn_log(c, LOG_INFO, "ALPN: %s leads to %s", alpn->protocol, alpn->target);
+		return;
+	}
+}
+
 static bool accept_done(struct conn *c)
 {
 	const struct conn_service *s = c->service;
@@ -60,6 +76,7 @@ static bool accept_done(struct conn *c)
 		c->route = &c->service->redirect;
 	}
 	handshake_done(c, &c->front.end, "TLS accepted");
+	choose_route(c);
 	return true;
 }
 
