@@ -255,8 +255,8 @@ int main(int argc, char **argv)
 	const char *first = argc > 1 ? argv[1] : DEFAULT_FILE;
 	enum reader_use what = READER_START;
 
+	tls_library_start();
 	title_take(argc, argv);
-
 	if (!daemon_standard_streams()) {
 		fprintf(stderr, "[!] Cannot open /dev/null: %s (%d)\n", strerror(errno), errno);
 		return 1;

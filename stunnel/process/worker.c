@@ -17,6 +17,7 @@
 #include "process/listen.h"
 #include "process/pulse.h"
 #include "sys/log.h"
+#include "tls/library.h"
 
 #define FLUSH_MS 1000 /* between two writes of buffered access logs */
 #define RETRY_MS 50   /* until syslog is offered again the lines that it did not take */
@@ -272,7 +273,7 @@ static bool confine(const struct worker_task *task)
 
 	log_forked();
 	worker_own_logs(task->config);
-	if (!daemon_confine(g->chroot, g->uid, g->gid))
+	if (!tls_library_ask_nobody() || !daemon_confine(g->chroot, g->uid, g->gid))
 		return false;
 	log_confined();
 	if (task->place->index == 0) { /* one worker warns for all */

@@ -6,9 +6,33 @@
 #include <openssl/evp.h>
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
+#include <openssl/ui.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+void tls_library_start(void)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+}
+
+static int refuse_to_ask(UI *ui)
+{
+	(void)ui;
+	return 0;
+}
+
+bool tls_library_ask_nobody(void)
+{
+	static UI_METHOD *method;
+
+	if (!method)
+		method = UI_create_method("nobody");
+	if (!method || UI_method_set_opener(method, refuse_to_ask) != 0)
+		return false;
+	UI_set_default_method(method);
+	return true;
+}
 
 int tls_library_version(const char *name)
 {

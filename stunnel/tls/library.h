@@ -10,6 +10,19 @@
 
 /* OpenSSL's own names, of releases, protocol versions and options, and the texts of its errors. */
 
+/*
+ * To be called before anything else of OpenSSL. It will not clean up at the end of a process: a
+ * process that forks would have each child end what a provider has in common with the others, as
+ * the sessions of a PKCS#11 token.
+ */
+void tls_library_start(void);
+
+/*
+ * From now on nobody is asked for anything, such as the PIN of a token: what would ask, fails.
+ * False without memory.
+ */
+bool tls_library_ask_nobody(void);
+
 /* The protocol version of a name of sslVersion, any case: 0 for `all`, -1 if unknown. */
 int tls_library_version(const char *name);
 
