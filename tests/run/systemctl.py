@@ -33,17 +33,26 @@ def state(unit):
     return json.loads(path.read_text()) if path.exists() else {"ready": 0}
 
 
+def lives(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def keep(unit, sock, process):
-    """Writes down what the unit tells, until it ends."""
+    """Writes down what the unit tells, until its main process ends, which it may name anew."""
     told = {"pid": process.pid, "ready": 0, "STATUS": ""}
     sock.settimeout(0.1)
-    while process.poll() is None:
+    while process.poll() is None or lives(told["pid"]):
         try:
             said = dict(line.split("=", 1) for line in sock.recv(4096).decode().splitlines())
         except TimeoutError:
             continue
         told["ready"] += said.get("READY") == "1"
         told["STATUS"] = said.get("STATUS", told["STATUS"])
+        told["pid"] = int(said.get("MAINPID", told["pid"]))
         part = Path(f"/run/{unit}.part")
         part.write_text(json.dumps(told))
         part.rename(f"/run/{unit}.json")
@@ -94,6 +103,8 @@ def main():
         reload(unit)
     if verb == "status":
         print(state(unit)["STATUS"])
+    if verb == "show-pid":
+        print(state(unit)["pid"])
 
 
 main()

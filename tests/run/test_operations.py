@@ -48,8 +48,11 @@ SEEN = {
         curl -fsS --cacert /etc/stunnel/www.pem https://localhost/ | grep 'it is the backend'
         first=$(cat /run/stunnel-www.pid); kill -0 "$first" """,
     "Replace the program, or stock stunnel": """
-        [ "$(cat /run/stunnel-www.pid)" != "$first" ]; kill -0 "$(cat /run/stunnel-www.pid)" """,
-    "Reload": "[ $(grep -c 'Configuration successful' /var/log/stunnel/www.log) = 3 ]",
+        [ "$(cat /run/stunnel-www.pid)" != "$first" ]; kill -0 "$(cat /run/stunnel-www.pid)"
+        [ "$(systemctl show-pid stunnel@www)" = "$(cat /run/stunnel-www.pid)" ]
+        soon "! grep -q 'LOG[0-3]' /var/log/stunnel/www.log"
+        started=$(grep -c 'Configuration successful' /var/log/stunnel/www.log) """,
+    "Reload": "[ $(grep -c 'Configuration successful' /var/log/stunnel/www.log) = $((started + 1)) ]",
     "Rotate logs": """
         soon "grep 'Log file reopened' /var/log/stunnel/www.log"
         grep 'Configuration successful' /var/log/stunnel/www.log.1
