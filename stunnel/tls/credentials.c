@@ -244,3 +244,23 @@ bool tls_credentials_use(SSL_CTX *ctx, const struct tls_settings *s, const struc
 	ok = (!some || use_pairs(ctx, s, to)) && ok;
 	return tls_psk_use(ctx, s, to) && ok;
 }
+
+struct ssl_ctx_st *tls_credentials_read(const struct ssl_ctx_st *like, const struct tls_settings *s,
+					const struct tls_fault_to *to)
+{
+	SSL_CTX *ctx = SSL_CTX_new(s->client ? TLS_client_method() : TLS_server_method());
+	struct pairs p = {0};
+	bool ok = ctx && open_pairs(&p, s);
+
+	if (!ok)
+		tls_fault_refuse(to, NULL, "Out of memory", s->service);
+	else
+		SSL_CTX_set_security_level(ctx, SSL_CTX_get_security_level(like));
+	for (size_t i = 0; ok && i < s->cert.count; i++)
+		ok = use_pair(ctx, &p, s->cert.item[i], to);
+	close_pairs(&p);
+	if (ok)
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
