@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "config/arena.h"
 #include "config/report.h"
@@ -40,6 +41,16 @@ struct config_globals {
 	unsigned uid, gid;		 /* that workers change to; 0: they keep the master's */
 };
 
+/* How a section follows the files of its certificates and keys; process/renewal keeps it. */
+struct config_renewal {
+	int seconds;		   /* between two looks; 0: never */
+	uint64_t known;		   /* tls_renewal_mark() of what is served, or was refused */
+	uint64_t seen;		   /* of the last look */
+	uint64_t look_at, warn_at; /* board_now() of the next look, and warning of an end */
+	uint64_t number;	   /* of the last renewal */
+	bool untold;		   /* a worker has not got it yet */
+};
+
 /*
  * A section: what its options set, and what is made of that. An option's setter writes into the
  * struct that connections or TLS run on, wherever there is one; what follows from several lines, or
@@ -59,6 +70,7 @@ struct config_section {
 	const char *program_words; /* of execArgs */
 	const char *access_path, *access_format;
 	bool renegotiation;
+	struct config_renewal renewal;
 	bool ocsp_require;	   /* without a conclusive answer the peer is turned away */
 	bool delay;		   /* names are not looked up at the load */
 	struct net_addrs accept;   /* what to listen on */
@@ -66,7 +78,10 @@ struct config_section {
 	struct report_line **line; /* by row of the table: the option's last line, or NULL */
 };
 
-/* A whole configuration, checked, with keys and certificates read. Not changed after its load. */
+/*
+ * A whole configuration, checked, with keys and certificates read. Behind its load only these
+ * change, of sections with certReload, and what is noted of that.
+ */
 struct config {
 	struct config_globals globals;
 	struct config_section defaults;

@@ -19,6 +19,7 @@ static const struct values_choice format_choice[] = {
 static const struct values_choice compressions[] = {{"deflate", 0}, {"zlib", 0}, {"rle", 0}, {0}};
 static const struct values_choice level_choice[] = {{"default", -1}, {0}};
 static const struct values_choice retry_choice[] = {{"no", -1}, {"yes", 1000}, {0}};
+static const struct values_choice renewal_choice[] = {{"no", 0}, {"yes", 10}, {0}};
 static const struct values_choice failover_choice[] = {
 	{"prio", CONN_PRIORITY}, {"rr", CONN_ROUND_ROBIN}, {0}};
 
@@ -125,6 +126,11 @@ const struct row rows_all[] = {
 	SERVICE("CAstore", values_file_or_none, tls.verify.ca_store, NULL,
 		"URI of certificates to trust"),
 	SERVICE("cert", values_files, tls.cert, NULL, "certificate chain, PEM"),
+	SERVICE("certReload", values_integer, renewal.seconds, "no",
+		"take certificates and keys that change without a reload: yes, no, or seconds",
+		.bounds.choice = renewal_choice, BOUNDS(1, 86400),
+		.bounds.error =
+			"The argument needs to be either 'yes', 'no' or a number of seconds"),
 	SERVICE("checkEmail", values_name, tls.verify.email, NULL,
 		"e-mail address that a client's certificate may be for"),
 	SERVICE("checkHost", values_name, tls.verify.host, NULL,

@@ -8,6 +8,7 @@
 #include "sys/endpoint.h"
 #include "config/table.h"
 #include "tls/ctx.h"
+#include "tls/renewal.h"
 #include "tls/trial.h"
 
 static void check_verification(struct check *r, const struct tls_verify *v)
@@ -172,6 +173,34 @@ static bool may_renegotiate(const struct config_section *s)
 	       service->alpn_count == 0 && (service->client || s->tls.verify.bits == 0);
 }
 
+/* Called before the files are read, so that no change of them is overlooked. */
+static void make_renewal(struct check *r, struct config_section *s)
+{
+	const struct tls_settings *tls = &s->tls;
+	bool in_background = r->config->globals.foreground == CONFIG_BACKGROUND, whole = true;
+	const char *why;
+
+	if (s->renewal.seconds == 0 || tls->cert.count == 0) {
+		s->renewal.seconds = 0;
+		return;
+	}
+	for (size_t i = 0; i < tls->cert.count; i++)
+		whole &= tls->cert.item[i][0] == '/';
+	for (size_t i = 0; i < tls->key.count; i++)
+		whole &= tls->key.item[i][0] == '/';
+	why = tls_renewal_obstacle(tls);
+	if (why)
+		check_refuse(r, "certReload",
+			     "'cert' and 'key' have to be files that can be read again: %s", why);
+	else if (in_background && !whole)
+		check_refuse(r, "certReload", "'cert' and 'key' must include full path names");
+	if (tls->staple && strcasecmp(tls->staple, "no") != 0)
+		check_refuse(r, "certReload",
+			     "With 'OCSPstaple' a new certificate takes a reload, since nobody "
+			     "has an answer about it yet");
+	s->renewal.known = s->renewal.seen = tls_renewal_mark(tls);
+}
+
 void security_make(struct check *r)
 {
 	struct config_section *s = r->section;
@@ -195,6 +224,7 @@ void security_make(struct check *r)
 	check_tickets(r, tls);
 	make_ocsp(r, s);
 	make_sessiond(r, s);
+	make_renewal(r, s);
 	s->service.tls = tls_ctx_new(tls, &(struct tls_fault_to){tell_tls, r});
 	if (s->service.tls && !tls->client)
 		tls_trial(s->service.tls, tls, tell_trial, r);

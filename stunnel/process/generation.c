@@ -13,6 +13,7 @@
 #include "conn/conn.h"
 #include "process/fetcher.h"
 #include "process/metrics.h"
+#include "process/renewal.h"
 #include "process/worker.h"
 #include "process/wrapper.h"
 #include "sys/log.h"
@@ -36,6 +37,7 @@ static void close_helper_sockets(struct generation *g)
 {
 	helper_sockets_close(&g->revocation);
 	helper_sockets_close(&g->libwrap);
+	helper_sockets_close(&g->renewal);
 }
 
 static void drop_keys(const struct generations *all)
@@ -60,6 +62,8 @@ static void enter(void *owner, const struct child_kind *kind)
 	for (struct generation *g = all->first; g; g = g->next)
 		if (g != mine)
 			close_helper_sockets(g);
+	if (!(kind->keeps & CHILD_KEEPS_SOCKETS)) /* no worker */
+		helper_sockets_close(&mine->renewal);
 	if (!(kind->keeps & CHILD_KEEPS_KEYS))
 		drop_keys(all);
 	if (!(kind->keeps & CHILD_KEEPS_SOCKETS)) {
@@ -104,6 +108,7 @@ static int run_worker(void *owner, const struct child_place *place)
 		.place = place,
 		.ask_revocation = helper_socket(&g->revocation, place->index),
 		.ask_libwrap = helper_socket(&g->libwrap, place->index),
+		.renewal = helper_socket(&g->renewal, place->index),
 		.socket = sockets,
 		.stream = {all->streams[0], all->streams[1]},
 		.lifeline = all->lifeline[0],
@@ -331,6 +336,7 @@ struct generation *generation_new(struct generations *all, struct config *config
 	g->workers = worker_count(config);
 	if ((!fetcher_needed(config) || helper_sockets_open(&g->revocation, g->workers)) &&
 	    (!wrapper_needed(config) || helper_sockets_open(&g->libwrap, g->workers)) &&
+	    (!renewal_needed(config) || helper_sockets_open(&g->renewal, g->workers)) &&
 	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
 		g->children.board = board_new(g->children.count, BOARD_ALL + 1 + all->services,
 					      counted_by_client(config));

@@ -19,6 +19,7 @@ struct generation {
 	struct children children;
 	size_t workers;				   /* the first children are the workers */
 	struct helper_sockets revocation, libwrap; /* of helpers that there are */
+	struct helper_sockets renewal; /* from the master, by which workers get new certificates */
 };
 
 /* All generations that run, and what they share. */

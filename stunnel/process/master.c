@@ -21,6 +21,7 @@
 #include "process/daemon.h"
 #include "process/generation.h"
 #include "process/manager.h"
+#include "process/renewal.h"
 #include "sys/log.h"
 #include "sys/notify.h"
 #include "tls/secret.h"
@@ -364,6 +365,8 @@ static void serve(struct master *m)
 		struct timespec wait;
 		int number;
 
+		ms = sooner(ms, renewal_look(newest->config, &newest->renewal,
+					     newest->children.state == CHILD_SERVING));
 		ms = sooner(ms, end_list(m));
 		ms = sooner(ms, end_drain(m));
 		ms = sooner(ms, follow_upgrade(m));

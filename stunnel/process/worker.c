@@ -16,6 +16,7 @@
 #include "process/launch.h"
 #include "process/listen.h"
 #include "process/pulse.h"
+#include "process/renewal.h"
 #include "sys/log.h"
 #include "tls/library.h"
 
@@ -32,6 +33,7 @@ struct worker {
 	uv_timer_t flush, retry;
 	struct pulse pulse;
 	struct drain drain;
+	struct renewal_intake renewal;
 	uv_poll_t lifeline, signals;
 	uv_signal_t programs; /* SIGCHLD */
 	int signal_fd;
@@ -72,6 +74,7 @@ static void end(struct worker *w)
 	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_close((uv_handle_t *)&w->retry, NULL);
 	pulse_stop(&w->pulse);
+	renewal_close(&w->renewal);
 	uv_close((uv_handle_t *)&w->lifeline, NULL);
 	uv_close((uv_handle_t *)&w->signals, NULL);
 	uv_close((uv_handle_t *)&w->programs, NULL);
@@ -252,6 +255,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 	inquiry_open(&w->pool.revocation, &w->loop, task->ask_revocation);
 	inquiry_open(&w->pool.libwrap, &w->loop, task->ask_libwrap);
 	sessiond_open(&w->pool.sessiond, &w->loop);
+	renewal_open(&w->renewal, &w->loop, task->config, task->renewal);
 	return watch_signals(w) && start_listening(w, task);
 }
 

@@ -20,7 +20,8 @@ struct worker_task {
 	size_t socket_count;
 	int stream[2]; /* inetd mode: what the only connection is read from and written to */
 	int ask_revocation, ask_libwrap; /* sockets to the helpers; -1: there is none */
-	int lifeline;			 /* a pipe that becomes readable when the master ends */
+	int renewal;  /* a socket from which new certificates are read; -1: there is none */
+	int lifeline; /* a pipe that becomes readable when the master ends */
 };
 
 /*

@@ -58,10 +58,12 @@ SEEN = {
         grep 'Configuration successful' /var/log/stunnel/www.log.1
         old=$(openssl x509 -in /etc/stunnel/www.pem -noout -serial) """,
     "Renew certificates": """
-        curl -fsS --cacert /etc/stunnel/www.pem https://localhost/ | grep 'it is the backend'
+        soon "grep 'New certificate' /var/log/stunnel/www.log"
+        [ "$(grep -c 'Configuration successful' /var/log/stunnel/www.log)" = 0 ]
+        soon "curl -fsS --cacert /etc/stunnel/www.pem https://localhost/ | grep 'it is the backend'"
         new=$(openssl x509 -in /etc/stunnel/www.pem -noout -serial); [ "$new" != "$old" ]
-        openssl s_client -connect localhost:443 </dev/null 2>&1 | openssl x509 -noout -serial |
-            grep -F "$new" """,
+        soon 'openssl s_client -connect localhost:443 </dev/null 2>&1 | openssl x509 -noout -serial |
+            grep -F "$new"' """,
     "Drain and stop": "curl -fsS --cacert /etc/stunnel/www.pem https://localhost/",
     "Watch": "soon \"grep 'Listed . active' /var/log/stunnel/www.log\"",
 }
