@@ -14,6 +14,7 @@
 #include "sys/log_syslog.h"
 
 #define LINE_MAX (6 * LOG_LINE_MAX + 256) /* with date, level and id, and all of JSON escaped */
+#define SHORT_MAX (LOG_LINE_MAX + 64)	  /* with what a line has in front elsewhere */
 
 /* A line that was logged before log_open(), kept until the sinks are known. */
 struct kept {
@@ -90,27 +91,34 @@ bool log_flush(void)
 	return log_syslog_flush();
 }
 
-static size_t make_line(char line[static LINE_MAX], bool journal, const char *id, int level,
-			const char *text)
+/*
+ * The line, until the next one is made. It is not on the stack: lines are logged from handshakes
+ * that wait in a job of OpenSSL's, whose stack has 32 KiB, and a larger one lies in the heap of
+ * others.
+ */
+static const char *make_line(bool journal, const char *id, int level, const char *text, size_t *len)
 {
+	static char line[LINE_MAX];
 	const struct log_form_line of = {id, level, text};
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return log_form_put(line, LINE_MAX, current.sinks.format, journal, &now, &of);
+	*len = log_form_put(line, LINE_MAX, current.sinks.format, journal, &now, &of);
+	return line;
 }
 
 /* Writes the number of lost lines where they are missing; false if that is not possible yet. */
 static bool tell_losses(struct sink *sink)
 {
-	char text[128], line[LINE_MAX];
+	char text[128];
+	const char *line;
 	size_t len;
 
 	if (sink->lost == 0)
 		return true;
 	snprintf(text, sizeof text, "%lu log line(s) lost: %s (%d)", sink->lost,
 		 strerror(sink->why), sink->why);
-	len = make_line(line, sink->journal, name, LOG_WARNING, text);
+	line = make_line(sink->journal, name, LOG_WARNING, text, &len);
 	if (log_file_write(&sink->file, line, len) != len)
 		return false;
 	sink->lost = 0;
@@ -119,11 +127,14 @@ static bool tell_losses(struct sink *sink)
 
 static void write_line(struct sink *sink, const char *id, int level, const char *text)
 {
-	char line[LINE_MAX];
-	size_t len = make_line(line, sink->journal, id, level, text);
+	const char *line;
+	size_t len;
 
-	if (tell_losses(sink) && log_file_write(&sink->file, line, len) == len)
-		return;
+	if (tell_losses(sink)) {
+		line = make_line(sink->journal, id, level, text, &len);
+		if (log_file_write(&sink->file, line, len) == len)
+			return;
+	}
 	sink->why = errno;
 	sink->lost++;
 }
@@ -131,7 +142,7 @@ static void write_line(struct sink *sink, const char *id, int level, const char 
 /* Standard error is written without blocking: whoever started the daemon may not read it. */
 static void show_error(const char *text)
 {
-	char line[LINE_MAX];
+	char line[SHORT_MAX];
 	int len = snprintf(line, sizeof line, "[!] %s\n", text);
 
 	if (len > 0 && len < (int)sizeof line &&
@@ -143,7 +154,7 @@ static void show_error(const char *text)
 static void emit(const char *id, int level, const char *text)
 {
 	const struct log_sinks *to = &current.sinks;
-	char line[LINE_MAX];
+	char line[SHORT_MAX];
 
 	if (starting && level <= LOG_ERR && !to->to_stderr)
 		show_error(text);
