@@ -29,7 +29,7 @@ struct sessiond_link {
 	struct sessiond_link *next;
 	struct net_addr daemon;
 	int fd;
-	uv_poll_t poll;
+	struct watch watch;
 	struct waiting *waiting; /* the first member of struct sessiond_wait */
 };
 
@@ -59,21 +59,30 @@ static void take(struct sessiond_link *link, const struct packet *packet, size_t
 		answer(wait, packet->session, packet->type == FOUND ? len - HEAD : 0);
 }
 
-static void on_packet(uv_poll_t *poll, int status, int events)
+static bool await_packets(struct watch_set *watches, struct sessiond_link *link);
+
+static void on_packet(struct watch *w, bool failed, int events)
 {
-	struct sessiond_link *link = poll->data;
+	struct sessiond_link *link = w->owner;
 	struct {
 		struct packet packet;
 		char more; /* tells a packet that is too long */
 	} got;
 	ssize_t n;
 
-	(void)status, (void)events;
+	(void)events;
 	while ((n = net_read(link->fd, (char *)&got, sizeof got)) >= 0)
 		take(link, &got.packet, (size_t)n);
 	/* The daemon's host says that nobody listens there. */
 	while (n != -EAGAIN && link->waiting)
 		answer((struct sessiond_wait *)link->waiting, NULL, 0);
+	if (failed) /* once more: the answers to later questions come here, too */
+		await_packets(w->in, link);
+}
+
+static bool await_packets(struct watch_set *watches, struct sessiond_link *link)
+{
+	return watch_for(&link->watch, watches, link->fd, WATCH_READ, on_packet, link);
 }
 
 static bool send_packet(const struct sessiond_link *link, const struct tls_remote *request)
@@ -108,9 +117,11 @@ static struct sessiond_link *new_link(struct sessiond *s, const struct net_addr 
 		return NULL;
 	}
 	link->daemon = *daemon;
-	uv_poll_init(s->loop, &link->poll, link->fd);
-	link->poll.data = link;
-	uv_poll_start(&link->poll, UV_READABLE, on_packet);
+	if (!await_packets(s->watches, link)) {
+		close(link->fd);
+		free(link);
+		return NULL;
+	}
 	link->next = s->links;
 	s->links = link;
 	return link;
@@ -122,27 +133,21 @@ static struct sessiond_link *link_to(struct sessiond *s, const struct net_addr *
 
 	while (link && !net_equal(&link->daemon, daemon))
 		link = link->next;
-	return link || !s->loop ? link : new_link(s, daemon);
+	return link || !s->watches ? link : new_link(s, daemon);
 }
 
-static void on_closed(uv_handle_t *handle)
+void sessiond_open(struct sessiond *s, struct watch_set *watches)
 {
-	struct sessiond_link *link = handle->data;
-
-	close(link->fd);
-	free(link);
-}
-
-void sessiond_open(struct sessiond *s, uv_loop_t *loop)
-{
-	*s = (struct sessiond){.loop = loop};
+	*s = (struct sessiond){.watches = watches};
 }
 
 void sessiond_close(struct sessiond *s)
 {
 	for (struct sessiond_link *link = s->links, *next; link; link = next) {
 		next = link->next;
-		uv_close((uv_handle_t *)&link->poll, on_closed);
+		watch_close(&link->watch);
+		close(link->fd);
+		free(link);
 	}
 	*s = (struct sessiond){0};
 }

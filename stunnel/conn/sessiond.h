@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uv.h>
 
+#include "conn/watch.h"
 #include "sys/net.h"
 #include "sys/waiting.h"
 #include "tls/inquiry.h"
@@ -35,13 +35,13 @@ struct sessiond_wait {
 
 /* All of one worker. */
 struct sessiond {
-	uv_loop_t *loop;	     /* NULL: nobody is to be asked */
+	struct watch_set *watches;   /* NULL: nobody is to be asked */
 	struct sessiond_link *links; /* one to each daemon */
 };
 
-void sessiond_open(struct sessiond *s, uv_loop_t *loop);
+void sessiond_open(struct sessiond *s, struct watch_set *watches);
 
-/* Behind the last request that counts; the loop has to run until its handles are closed. */
+/* Behind the last request that counts, and when nobody waits any more. */
 void sessiond_close(struct sessiond *s);
 
 /*

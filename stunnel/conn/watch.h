@@ -22,7 +22,10 @@ enum watch_event {
 
 #define WATCH_BATCH 256 /* events that one call takes from the kernel */
 
-/* All watches of a worker. */
+/*
+ * All watches of a worker. Handles of libuv's that have a descriptor are started before its loop
+ * first runs: it tells the kernel of new ones when it runs again, which may be much later.
+ */
 struct watch_set {
 	uv_loop_t *loop;
 	int epoll;

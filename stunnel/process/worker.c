@@ -157,9 +157,13 @@ static void flush_log(struct worker *w)
 		uv_timer_start(&w->retry, on_retry, RETRY_MS, 0);
 }
 
-/* Until end() has closed all that libuv knows of. */
+/*
+ * Until end() has closed all that libuv knows of. It tells the kernel of its descriptors when it
+ * runs, and all of them have been opened.
+ */
 static void run_loop(struct worker *w)
 {
+	uv_run(&w->loop, UV_RUN_NOWAIT);
 	while (uv_loop_alive(&w->loop)) {
 		bool busy = conn_pool_settle(&w->pool);
 
@@ -254,7 +258,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 	uv_signal_init(&w->loop, &w->programs);
 	inquiry_open(&w->pool.revocation, &w->loop, task->ask_revocation);
 	inquiry_open(&w->pool.libwrap, &w->loop, task->ask_libwrap);
-	sessiond_open(&w->pool.sessiond, &w->loop);
+	sessiond_open(&w->pool.sessiond, &w->pool.watches);
 	renewal_open(&w->renewal, &w->loop, task->config, task->renewal);
 	return watch_signals(w) && start_listening(w, task);
 }
