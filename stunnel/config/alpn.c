@@ -23,14 +23,20 @@ static bool is_http1(const char *name, size_t len)
 	return len == 8 && (!memcmp(name, "http/1.1", len) || !memcmp(name, "http/1.0", len));
 }
 
+/* An ACME client's handshake shows a certificate of its own (RFC 8737 3). */
+static bool is_raw(const char *name, size_t len)
+{
+	return len == 10 && !memcmp(name, "acme-tls/1", len);
+}
+
 /* Why a line's protocol, len bytes, cannot have a target of its own; NULL: it can. */
 static const char *protocol_fault(const struct config_section *s, const char *name, size_t len)
 {
 	if (len == 0 || len > NAME_MAX_BYTES || memchr(name, ',', len))
 		return "One protocol a line, of 255 bytes at most: PROTOCOL [HOST:]PORT";
-	if (len == 10 && !memcmp(name, "acme-tls/1", len))
-		return "acme-tls/1 has to reach the ACME client with its TLS (RFC 8737 3), which "
-		       "this program would end";
+	if (s->service.redirects && !is_raw(name, len))
+		return "\"alpnConnect\" is incompatible with \"redirect\", whose clients may have "
+		       "agreed on a protocol that its target does not speak";
 	if (s->service.needs.http && is_http1(name, len))
 		return "headers are set: requests of HTTP/1 go to 'connect', since any other way "
 		       "would be one around that";
@@ -57,6 +63,7 @@ static void make_route(struct check *r, size_t line)
 	}
 	route->protocol = arena_format(&r->config->arena, "%.*s", (int)len, value);
 	route->target = target;
+	route->raw = is_raw(value, len);
 	route->route.blind = true;
 	if (!route->protocol)
 		return;
@@ -74,9 +81,6 @@ static const char *section_fault(const struct config_section *s)
 		return "\"alpnConnect\" is incompatible with the specified protocol negotiation";
 	if (s->service.program.path)
 		return "\"alpnConnect\" is incompatible with \"exec\"";
-	if (s->service.redirects)
-		return "\"alpnConnect\" is incompatible with \"redirect\", whose clients may have "
-		       "agreed on a protocol that its target does not speak";
 	return NULL;
 }
 
@@ -143,7 +147,8 @@ static void make_offer(struct check *r)
 		return;
 	s->tls.alpn = NULL;
 	for (size_t i = 0; i < s->service.alpn_count; i++)
-		offer(r, s->service.alpn[i].protocol, strlen(s->service.alpn[i].protocol));
+		if (!s->service.alpn[i].raw)
+			offer(r, s->service.alpn[i].protocol, strlen(s->service.alpn[i].protocol));
 	/* As without alpnConnect, where there is no ALPN at all. */
 	s->tls.alpn_optional = !wanted && !s->service.needs.http;
 	if (s->service.needs.http) {

@@ -571,7 +571,7 @@ static bool is_idle(const struct conn *c)
 		return false;
 	if (c->relay.h1)
 		return h1_phase(&c->h1, H1_REQUEST) == H1_IDLE && relay_whole(&c->relay);
-	return c->service->hears_first && !c->front.end.tls && c->has_peer;
+	return c->service->hears_first && !c->front.end.tls && !c->back && c->has_peer;
 }
 
 void conn_pool_rest(struct conn_pool *pool)

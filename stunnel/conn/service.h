@@ -66,6 +66,7 @@ struct conn_route {
 struct conn_alpn {
 	const char *protocol;
 	const char *target; /* as written */
+	bool raw;	    /* with the client's TLS, which offers nothing else */
 	struct conn_route route;
 };
 
@@ -106,7 +107,8 @@ struct conn_service {
 	bool redirects;
 	struct conn_alpn *alpn; /* in the order of the file; the others take `route` */
 	size_t alpn_count;
-	bool reset; /* an end by force is told by RST instead of FIN */
+	bool passes; /* it, or one that a server name leads to, has one that is raw */
+	bool reset;  /* an end by force is told by RST instead of FIN */
 	enum conn_failover failover;
 	unsigned transparent;	/* enum conn_transparent */
 	struct net_addrs local; /* from which backs come, the first of a target's family; or none */

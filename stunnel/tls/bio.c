@@ -61,6 +61,29 @@ int tls_bio_flush(struct tls_bio *b)
 	return 0;
 }
 
+void tls_bio_drop_copy(struct tls_bio *b)
+{
+	free(b->copy);
+	b->copy = NULL;
+	b->copied = 0;
+	b->copies = false;
+}
+
+/* A copy that cannot be whole is none. */
+static void add_to_copy(struct tls_bio *b, const char *p, size_t len)
+{
+	char *grown =
+		len <= TLS_BIO_COPY_MAX - b->copied ? realloc(b->copy, b->copied + len) : NULL;
+
+	if (!grown) {
+		tls_bio_drop_copy(b);
+		return;
+	}
+	memcpy(grown + b->copied, p, len);
+	b->copy = grown;
+	b->copied += (unsigned)len;
+}
+
 /* --- OpenSSL's side --------------------------------------------------------------------------- */
 
 /* n is -errno. OpenSSL tells a retry from an error by the BIO's retry flags, not by errno. */
@@ -115,6 +138,8 @@ static int on_read(BIO *bio, char *p, int len)
 	b->ended = n == 0;
 	if (b->first == 0 && n > 0)
 		b->first = (unsigned char)p[0];
+	if (b->copies && n > 0)
+		add_to_copy(b, p, (size_t)n);
 	/* OpenSSL takes an end without close_notify for fatal, and would not write either. */
 	if (b->ended && b->state == TLS_BIO_KEEPS)
 		return failed(bio, -EAGAIN, BIO_FLAGS_READ);
@@ -164,5 +189,6 @@ BIO *tls_bio_open(struct tls_bio *b, int in, int out)
 void tls_bio_close(struct tls_bio *b)
 {
 	free(b->kept);
+	free(b->copy);
 	*b = (struct tls_bio){0};
 }

@@ -10,6 +10,10 @@ struct bio_st;
 /* A record at its largest (RFC 5246 6.2.3), and behind it more than 100 answers to KeyUpdates. */
 #define TLS_BIO_MAX (5 + 16384 + 2048 + 4096)
 
+/* What a copy holds at most: a ClientHello, which OpenSSL takes up to 16384 bytes of, in records.
+ */
+#define TLS_BIO_COPY_MAX 32768
+
 enum tls_bio_state {
 	TLS_BIO_GATHERS = 0, /* of a handshake: a flight is kept until its owner flushes it */
 	TLS_BIO_KEEPS,	     /* what the socket does not take is kept, TLS_BIO_MAX bytes at most */
@@ -31,8 +35,10 @@ struct tls_bio {
 	unsigned reads;		  /* of the socket, left to the present call; set by the owner */
 	bool ended;	     /* the last read found the socket's end, which KEEPS calls EAGAIN */
 	unsigned char first; /* byte that came from the peer; 0: none yet */
+	bool copies;	     /* what is read; set by the owner. No more beyond TLS_BIO_COPY_MAX */
+	unsigned copied;     /* bytes of `copy`: all that was read, while `copies` */
 	unsigned at, len;    /* where the rest of what is kept begins and ends */
-	char *kept;
+	char *kept, *copy;
 };
 
 /* A BIO that uses *b over descriptors that stay the caller's; NULL if memory ran out. */
@@ -40,6 +46,9 @@ struct bio_st *tls_bio_open(struct tls_bio *b, int in, int out);
 
 /* Frees what is kept. The BIO itself is OpenSSL's, and must not be used any more. */
 void tls_bio_close(struct tls_bio *b);
+
+/* Frees the copy, and makes none any more. */
+void tls_bio_drop_copy(struct tls_bio *b);
 
 /* Whether bytes wait for the socket to be writable. */
 bool tls_bio_keeps(const struct tls_bio *b);

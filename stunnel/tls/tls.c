@@ -35,6 +35,14 @@
 /* Post-handshake messages that a peer may send on one connection within one second. */
 #define MESSAGES_MAX 100
 
+/* Ends the connection from inside a callback: OpenSSL's next read or write of the BIO fails. */
+static void refuse(struct tls *tls, const char *refusal)
+{
+	tls->bio.state = TLS_BIO_REFUSES;
+	tls->state = TLS_REFUSED;
+	tls->refusal = refusal;
+}
+
 /* The host_name of a server_name extension (RFC 6066 3), or NULL. The caller frees it. */
 static char *server_name(SSL *ssl)
 {
@@ -51,6 +59,31 @@ static char *server_name(SSL *ssl)
 	return strndup((const char *)p + 5, name_len);
 }
 
+/* The protocol of an ALPN extension that offers one alone (RFC 7301 3.1), or an empty span. */
+static struct span only_protocol(SSL *ssl)
+{
+	const unsigned char *p;
+	size_t len;
+
+	if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &p,
+				       &len) ||
+	    len < 4 || (size_t)(p[0] << 8 | p[1]) != len - 2 || p[2] != len - 3)
+		return (struct span){0};
+	return span_of((const char *)p + 3, p[2]);
+}
+
+/* Whether somebody else is to answer the hello; what was heard is dropped if nobody is. */
+static bool passes(struct tls *tls)
+{
+	struct span protocol = only_protocol(tls->ssl);
+
+	tls->passed = tls->bio.copies && protocol.len != 0 &&
+		      tls->calls->pass(tls->judge.owner, protocol);
+	if (!tls->passed)
+		tls_bio_drop_copy(&tls->bio);
+	return tls->passed;
+}
+
 static int on_client_hello(SSL *ssl, int *alert, void *arg)
 {
 	struct tls *tls = SSL_get_app_data(ssl);
@@ -62,6 +95,10 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
 	free(tls->sni); /* a second ClientHello follows a HelloRetryRequest */
 	tls->sni = server_name(ssl);
 	ctx = tls->calls->choose(tls->judge.owner, tls->sni);
+	if (passes(tls)) {
+		refuse(tls, "The handshake is another program's");
+		return SSL_CLIENT_HELLO_ERROR;
+	}
 	if (!ctx)
 		return SSL_CLIENT_HELLO_SUCCESS;
 	if (!tls_ctx_switch(ctx, ssl)) {
@@ -189,14 +226,6 @@ static int explain(struct tls *tls, int rc, int saved_errno, const char *call,
 
 /* --- what a peer may ask for ------------------------------------------------------------------ */
 
-/* Ends the connection from inside a callback: OpenSSL's next read or write of the BIO fails. */
-static void refuse(struct tls *tls, const char *refusal)
-{
-	tls->bio.state = TLS_BIO_REFUSES;
-	tls->state = TLS_REFUSED;
-	tls->refusal = refusal;
-}
-
 static int64_t seconds(void)
 {
 	struct timespec now;
@@ -266,6 +295,8 @@ static int shake_hands(struct tls *tls, char why[static TLS_WHY_MAX])
 	rc = SSL_do_handshake(tls->ssl);
 	if (rc != 1)
 		rc = explain(tls, rc, errno, server ? "SSL_accept" : "SSL_connect", why);
+	if (rc == TLS_FAILED && tls->passed)
+		return TLS_PASSED;
 	if (rc == TLS_FAILED) {
 		tls_bio_flush(&tls->bio); /* the alert, for as far as it goes */
 		return server && is_letter(tls->bio.first) ? TLS_PLAIN : rc;
@@ -291,6 +322,16 @@ int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX])
 	SSL_set_msg_callback(tls->ssl, on_message);
 	SSL_set_msg_callback_arg(tls->ssl, tls);
 	return 1;
+}
+
+void tls_may_pass(struct tls *tls)
+{
+	tls->bio.copies = true;
+}
+
+struct span tls_heard(const struct tls *tls)
+{
+	return span_of(tls->bio.copy, tls->bio.copied);
 }
 
 void tls_may_ask(struct tls *tls)

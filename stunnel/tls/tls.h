@@ -27,6 +27,11 @@ struct tls_calls {
 	/* Of struct tls_inquiry; the handshake waits for their answers after tls_may_ask(). */
 	bool (*ask)(void *owner, const struct stack_st_X509 *chain);
 	bool (*remote)(void *owner, const struct tls_remote *request); /* of a server */
+	/*
+	 * Of a server, after tls_may_pass() and behind choose(): the client offers this protocol by
+	 * ALPN, and no other. True: its handshake is somebody else's (TLS_PASSED).
+	 */
+	bool (*pass)(void *owner, struct span protocol);
 };
 
 enum tls_state {
@@ -55,6 +60,7 @@ struct tls {
 	enum tls_state state;
 	struct tls_alert alert; /* the first one of the handshake */
 	const char *refusal;	/* of TLS_REFUSED */
+	bool passed;		/* by tls_calls.pass; TLS_REFUSED as well */
 	unsigned messages;	/* that came after the handshake, in the second messages_since */
 	int64_t messages_since; /* whole seconds on the monotonic clock */
 };
@@ -65,8 +71,9 @@ enum {
 	TLS_END = 0,	/* close_notify came */
 	TLS_CUT = -2,	/* the peer's socket ended without one; it may still read */
 	TLS_FAILED = -3,
-	TLS_PLAIN = -4, /* tls_handshake() of a server only: the client does not speak TLS, and was
-			   sent nothing */
+	TLS_PLAIN = -4,	 /* tls_handshake() of a server only: the client does not speak TLS, and was
+			    sent nothing */
+	TLS_PASSED = -5, /* tls_handshake() of a server only, and nothing was sent: tls_heard() */
 };
 
 /*
@@ -85,6 +92,13 @@ void tls_resume(struct tls *tls, const char *peer);
  * TLS_PLAIN in stock's words.
  */
 int tls_handshake(struct tls *tls, char why[static TLS_WHY_MAX]);
+
+/*
+ * Before a server's handshake: tls_calls.pass may be called at the first ClientHello, until which
+ * all bytes that come are kept. tls_heard() are those behind TLS_PASSED, as long as *tls lives.
+ */
+void tls_may_pass(struct tls *tls);
+struct span tls_heard(const struct tls *tls);
 
 /* Before the handshake: tls_calls.ask, and .remote for a session, may be called in it. */
 void tls_may_ask(struct tls *tls);

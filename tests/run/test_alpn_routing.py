@@ -2,13 +2,16 @@
 """alpnConnect: connections by their ALPN protocol to a target of their own, which they reach blind."""
 
 import shutil
+import signal
+import socket
 import ssl
+import struct
 import subprocess
 
 import pytest
 
 from certs import certificates
-from peers import BINARY, Nginx, Stunnel, daemon_only, free_port, service, takes_any_name
+from peers import BINARY, Nginx, Program, Stunnel, daemon_only, free_port, service, takes_any_name
 from recorder import Recorder, answer_each
 from tls_client import TlsClient, client_context
 
@@ -130,6 +133,167 @@ def test_a_name_with_several_addresses(start, targets, delay):
         assert connection.get().body.decode() == "connect"
 
 
+class AcmeClient(Program):
+    """Answers acme-tls/1 with a certificate of its own, and each line with its mirror image."""
+
+    name = "acme"
+
+    def __init__(self):
+        super().__init__()
+        self.port = free_port()
+
+    def endpoints(self):
+        return [f"127.0.0.1:{self.port}"]
+
+    def command(self):
+        keys = ["-cert", certificates().other_cert, "-key", certificates().other_key]
+        only = ["-alpn", ACME, "-rev", "-quiet"]
+        return ["openssl", "s_server", "-accept", *self.endpoints(), *keys, *only]
+
+
+class Piecemeal(TlsClient):
+    """A client whose ClientHello goes out as `cut` says."""
+
+    cut = None
+
+    def _flush(self):
+        data = self._out.read()
+        for piece in self.cut(data) if self.cut else [data]:
+            self.sock.sendall(piece)
+        if data:
+            self.cut = None
+
+
+def record(content):
+    return b"\x16\x03\x01" + struct.pack("!H", len(content)) + content
+
+
+def in_records(size):
+    """Cuts a hello, a record of its own, into records of that many bytes."""
+
+    def cut(hello):
+        content = hello[5:]
+        return [record(content[at : at + size]) for at in range(0, len(content), size)]
+
+    return cut
+
+
+def in_bytes(hello):
+    return [hello[at : at + 1] for at in range(len(hello))]
+
+
+ACME = "acme-tls/1"
+CUTS = [None, in_bytes, in_records(1)]
+
+
+def owner(connection):
+    """Whose certificate the client sees."""
+    names = ssl.DER_cert_to_PEM_cert(connection.tls.getpeercert(binary_form=True))
+    return "acme" if names.strip() in certificates().other_cert.read_text() else "stunnel"
+
+
+def acme_client(stunnel, cut=None, offered=(ACME,), sni="localhost"):
+    cls = type("Client", (Piecemeal,), {"cut": staticmethod(cut) if cut else None})
+    return cls(stunnel.port, sni=sni, context=client_context(alpn=offered, verify=False))
+
+
+@pytest.fixture
+def acme(start):
+    return start(AcmeClient())
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=["whole", "bytes", "records"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        [HTTP, "protocol = proxy"],
+        ["verifyChain = yes", f"CAfile = {certificates().ca}", "redirect = 127.0.0.1:{connect}"],
+    ],
+    ids=["blind", "headers", "redirect"],
+)
+def test_an_acme_client_shows_its_own_certificate(start, targets, acme, options, cut):
+    """It gets the ClientHello as it came, and no PROXY header in front."""
+    connect = targets[0].port
+    lines = [line.replace("{connect}", str(connect)) for line in options]
+    lines.append(f"alpnConnect = {ACME} 127.0.0.1:{acme.port}")
+    stunnel = start(Stunnel(service(connect, *lines)))
+    with acme_client(stunnel, cut) as connection:
+        assert (owner(connection), connection.tls.selected_alpn_protocol()) == ("acme", ACME)
+        connection.send(b"hello\n")
+        assert connection.take(6) == b"olleh\n"
+    stunnel.wait_log(f"ALPN: {ACME} leads to 127.0.0.1:{acme.port}", 1)
+    with client(stunnel, []) as connection:
+        assert owner(connection) == "stunnel"
+        assert connection.get().body == b"connect"
+
+
+def test_acme_is_by_the_exact_offer(start, targets, acme):
+    """A client that offers it among others is ours, and is not told that we speak it."""
+    connect, h2, _ = targets
+    lines = [f"alpnConnect = {ACME} 127.0.0.1:{acme.port}", f"alpnConnect = h2 127.0.0.1:{h2.port}"]
+    stunnel = start(Stunnel(service(connect.port, *lines, HTTP)))
+    for offered, chosen, reached in [([ACME, "h2"], "h2", "h2"), (["http/1.1", ACME], "http/1.1", "connect")]:
+        with acme_client(stunnel, offered=offered) as connection:
+            assert (owner(connection), connection.tls.selected_alpn_protocol()) == ("stunnel", chosen)
+            assert connection.get().body.decode() == reached
+    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        client(stunnel, ["acme-tls/2"])
+
+
+@takes_any_name
+def test_a_server_name_chooses_the_acme_client(start, targets, acme):
+    """Of a section that is led to, though the one that accepts has no such line."""
+    connect = targets[0].port
+    named = f"[named]\nsni = web:h.test\nconnect = 127.0.0.1:{connect}\n"
+    named += f"alpnConnect = {ACME} 127.0.0.1:{acme.port}\n"
+    stunnel = start(Stunnel(service(connect) + named))
+    for sni, seen in [("h.test", "acme"), ("b.test", "stunnel")]:
+        with acme_client(stunnel, sni=sni) as connection:
+            assert owner(connection) == seen
+
+
+def test_a_drain_takes_no_acme_client_for_a_silent_one(start, targets, acme):
+    """It ends a client that is idle, as which the one before it would count with its bytes unseen."""
+    line = f"alpnConnect = {ACME} 127.0.0.1:{acme.port}"
+    section = service(targets[0].port, line, HTTP)
+    stunnel = start(Stunnel(f"workers = 1\nTIMEOUTdrain = 600\n{section}"))
+    with acme_client(stunnel) as passed, client(stunnel, []) as idle:
+        assert idle.get().status == 200
+        stunnel.signal(signal.SIGTERM)
+        assert idle.closed_by_peer()
+        passed.send(b"hello\n")
+        assert passed.take(6) == b"olleh\n"
+    assert stunnel.process.wait(30) == 0
+
+
+def padded(hello, size):
+    """The ClientHello in the record with an unknown extension (RFC 8701) of `size` bytes."""
+    content = hello[5:]
+    at = 4 + 2 + 32
+    at += 1 + content[at]
+    at += 2 + struct.unpack("!H", content[at : at + 2])[0]
+    at += 1 + content[at]
+    more = content[at + 2 :] + struct.pack("!HH", 0xFAFA, size) + bytes(size)
+    body = content[4:at] + struct.pack("!H", len(more)) + more
+    return record(content[:1] + struct.pack("!I", len(body))[1:] + body)
+
+
+def test_a_hello_that_is_too_long_to_be_kept_is_ours(start, targets, acme):
+    """OpenSSL takes it in all its records, of which more than we keep for another program."""
+    line = f"alpnConnect = {ACME} 127.0.0.1:{acme.port}"
+    stunnel = start(Stunnel(service(targets[0].port, line, HTTP)))
+    outgoing = ssl.MemoryBIO()
+    tls = client_context(alpn=[ACME], verify=False).wrap_bio(ssl.MemoryBIO(), outgoing)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello = padded(outgoing.read(), 6000)
+    with socket.create_connection(("127.0.0.1", stunnel.port), timeout=60) as sock:
+        sock.sendall(b"".join(in_records(1)(hello)))
+        assert sock.recv(7) == b"\x15\x03\x03\0\x02\x02\x78"  # no_application_protocol
+    assert stunnel.log_lines("ALPN:") == []
+
+
 REFUSED = [
     (["alpnConnect = h2"], "A protocol and its target"),
     (["alpnConnect = h2,h3 1"], "One protocol a line"),
@@ -137,7 +301,6 @@ REFUSED = [
     (["alpnConnect = h2 1", "alpnConnect = h2 2"], "this protocol has a target already"),
     (["alpnConnect = http/1.1 1", HTTP], "headers are set"),
     (["alpnConnect = http/1.0 1", "accessLog = /log"], "headers are set"),
-    (["alpnConnect = acme-tls/1 1"], "the ACME client"),
     (["client = yes", "alpnConnect = h2 1"], "unsupported in client sections"),
     (["protocol = smtp", "alpnConnect = h2 1"], "incompatible with the specified protocol"),
     (["verifyChain = yes", "CAfile = {ca}", "redirect = 1", "alpnConnect = h2 1"], 'incompatible with "redirect"'),

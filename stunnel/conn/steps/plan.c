@@ -114,12 +114,30 @@ static void compile_back(const struct conn_service *service, struct conn_route *
 	}
 }
 
+static bool has_raw(const struct conn_service *service)
+{
+	for (size_t i = 0; i < service->alpn_count; i++)
+		if (service->alpn[i].raw)
+			return true;
+	return false;
+}
+
+/* No ACME client takes a PROXY header. */
+static void compile_alpn(struct conn_service *service)
+{
+	service->passes = has_raw(service);
+	for (size_t i = 0; i < service->sni_count; i++)
+		service->passes |= has_raw(service->sni[i].service);
+	for (size_t i = 0; i < service->alpn_count; i++)
+		compile_back(service, &service->alpn[i].route,
+			     service->send_proxy && !service->alpn[i].raw);
+}
+
 void plan_compile(struct conn_service *service)
 {
 	compile_front(service);
 	compile_back(service, &service->route, service->send_proxy);
 	if (service->redirects) /* as stock, without a PROXY header */
 		compile_back(service, &service->redirect, false);
-	for (size_t i = 0; i < service->alpn_count; i++)
-		compile_back(service, &service->alpn[i].route, service->send_proxy);
+	compile_alpn(service);
 }

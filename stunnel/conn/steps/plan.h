@@ -4,7 +4,9 @@
 
 #include "conn/service.h"
 
-/* Fills service->plan for a TLS server; all that is configured of the service must be set. */
+/* Fills service->plan for a TLS server; all that is configured of the service, and of those that
+ * server names lead to, must be set.
+ */
 void plan_compile(struct conn_service *service);
 
 #endif

@@ -44,24 +44,29 @@ static struct tls_ctx *choose_service(void *owner, const char *name)
 	return NULL;
 }
 
-static const struct tls_calls calls = {choose_service, handshake_say, handshake_ask,
-				       handshake_remote};
-
-/* The protocol that was agreed on may have a target of its own. */
-static void choose_route(struct conn *c)
+/* Takes the route of a protocol, if there is one. raw: of those where the client's TLS goes on. */
+static bool choose_route(struct conn *c, struct span protocol, bool raw)
 {
-	struct span agreed = c->front.facts.alpn;
-
 	for (size_t i = 0; i < c->service->alpn_count; i++) {
 		struct conn_alpn *alpn = &c->service->alpn[i];
 
-		if (!span_eq(agreed, span_of(alpn->protocol, strlen(alpn->protocol))))
+		if (alpn->raw != raw ||
+		    !span_eq(protocol, span_of(alpn->protocol, strlen(alpn->protocol))))
 			continue;
 		c->route = &alpn->route;
 		conn_log(c, LOG_INFO, "ALPN: %s leads to %s", alpn->protocol, alpn->target);
-		return;
+		return true;
 	}
+	return false;
 }
+
+static bool pass(void *owner, struct span protocol)
+{
+	return choose_route(owner, protocol, true);
+}
+
+static const struct tls_calls calls = {choose_service, handshake_say, handshake_ask,
+				       handshake_remote, pass};
 
 static bool accept_done(struct conn *c)
 {
@@ -76,7 +81,7 @@ static bool accept_done(struct conn *c)
 		c->route = &c->service->redirect;
 	}
 	handshake_done(c, &c->front.end, "TLS accepted");
-	choose_route(c);
+	choose_route(c, c->front.facts.alpn, false);
 	return true;
 }
 
@@ -107,15 +112,37 @@ static enum step_result await_first_byte(struct conn *c)
 	return STEP_WAIT;
 }
 
+static bool begin(struct conn *c)
+{
+	if (!handshake_begin(c, &c->front.end, &calls))
+		return false;
+	if (c->accepted->passes)
+		tls_may_pass(c->front.end.tls);
+	return true;
+}
+
+/* The target answers the hello. False without memory. */
+static bool pass_on(struct conn *c)
+{
+	struct span heard = tls_heard(c->front.end.tls);
+
+	if (!flow_append(&c->relay.flow[H1_REQUEST].unsent, heard))
+		return false;
+	end_make_plain(&c->front.end);
+	return true;
+}
+
 static enum step_result go_on(struct conn *c)
 {
 	int rc;
 
-	if (!c->front.end.tls && !handshake_begin(c, &c->front.end, &calls))
+	if (!c->front.end.tls && !begin(c))
 		return STEP_RESET;
 	rc = handshake_run(c, &c->front.end);
 	if (rc == 1 && accept_done(c))
 		return STEP_NEXT;
+	if (rc == TLS_PASSED)
+		return pass_on(c) ? STEP_NEXT : STEP_RESET;
 	if (rc == TLS_AGAIN)
 		return STEP_WAIT;
 	conn_log(c, LOG_ERR, "%s", c->pool->scratch.why);
