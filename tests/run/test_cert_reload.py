@@ -7,6 +7,8 @@ import re
 import shutil
 import ssl
 import subprocess
+import time
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +18,9 @@ from certs import LEAF_NAMES, _issue, certificates, rsa_certificate
 from peers import BINARY, Stunnel, as_root, daemon_only, free_port, sanitized, service, wait_for
 from recorder import Recorder, answer_each
 from test_encrypted_keys import ByHand, encrypt
+from test_metrics import built_without
 from test_reload import Load
+from test_several_certificates import s_client
 from tls_client import TlsClient, client_context
 
 pytestmark = daemon_only
@@ -162,6 +166,10 @@ def test_pair_that_does_not_fit_keeps_the_old_one_and_is_told_once(start, serve,
     assert len(told) == len(set(told))
 
 
+def count_sent(stunnel):
+    return s_client(stunnel, "-showcerts", "-sigalgs", "ECDSA+SHA256").count("BEGIN CERTIFICATE")
+
+
 def test_each_of_several_pairs(start, serve, tmp_path):
     one, two = issued("one"), issued("two")
     files, rsa = Files(tmp_path, one), rsa_certificate()
@@ -178,6 +186,11 @@ def test_each_of_several_pairs(start, serve, tmp_path):
         "the new one",
     )
     assert serial(stunnel.port, rsa_only) == before
+    assert count_sent(stunnel) == 1
+    new = tmp_path / "chain"
+    new.write_bytes(two.cert.read_bytes() + certificates().ca.read_bytes())
+    rename(new, files.cert)
+    wait_for(lambda: all(count_sent(stunnel) == 2 for _ in range(CONNECTIONS)), "the chain")
 
 
 def memory(pid):
@@ -209,12 +222,18 @@ def test_renewals_under_load_lose_no_handshake(start, serve, tmp_path):
 def test_end_that_is_near_is_told_once_and_not_by_each_worker(start, serve, tmp_path):
     soon, two = issued("soon", "-days", "3"), issued("two")
     files = Files(tmp_path, soon)
-    stunnel = serve(service(start(Recorder()).port, *files.lines()))
+    port = free_port()
+    before = "workers = 2\n" + ("" if built_without() else f"metrics = 127.0.0.1:{port}\n")
+    stunnel = serve(service(start(Recorder()).port, *files.lines()), before=before)
     near = "Its certificate expires in "
     assert re.fullmatch(r"Service \[web\]: .* [23] days", stunnel.wait_log(near)[0])
     files.renew(two, rename)
     wait_served(stunnel.port, two)
     assert len(stunnel.log_lines(near)) == 1
+    if not built_without():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            end = re.search(rb'^stunnel_certificate_expiry\S+\{service="web"\} (\d+)', answer.read(), re.M)
+        assert int(end[1]) > time.time() + 20 * 24 * 3600
     renewed = stunnel.log_lines(RENEWED)[0]
     assert re.fullmatch(r"Service \[web\]: .*, which expires in (29|30) days", renewed)
 
