@@ -113,7 +113,7 @@ const struct row rows_all[] = {
 	POLICY("acceptProxy"),
 	POLICY("acceptProxyFrom"),
 	SERVICE("accessLog", values_text, access_path, NULL,
-		"file for a line a request, or stdout, stderr or syslog"),
+		"file for a line a request, or unix-dgram:PATH, stdout, stderr or syslog"),
 	SERVICE("accessLogFormat", values_text, access_format, "combined",
 		"combined, json or a template"),
 	SERVICE("alpn", values_text, tls.alpn, NULL, "ALPN protocols to offer, in order"),

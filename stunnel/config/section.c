@@ -306,6 +306,19 @@ static void check_format(struct check *r, struct access_log *log, const char *fo
 		check_refuse(r, "accessLogFormat", "%s", why);
 }
 
+/* Why nothing can be written there; NULL: it is found out when it is opened. */
+static const char *place_fault(const struct config *config, const char *path)
+{
+	static const char relative[] = "Access log must include full path name";
+	const char *receiver = log_file_receiver(path);
+
+	if (receiver)
+		return *receiver == '/' ? NULL : relative;
+	if (log_file_standard(path) >= 0 || !strcasecmp(path, "syslog") || path[0] == '/')
+		return NULL;
+	return config->globals.foreground == CONFIG_BACKGROUND ? relative : NULL;
+}
+
 static void make_access(struct check *r, struct config_section *s)
 {
 	struct config *config = r->config;
@@ -321,9 +334,8 @@ static void make_access(struct check *r, struct config_section *s)
 	log->file = access_file(config, path);
 	if (log_file_standard(path) >= 0 && !config_has_standard(config, path))
 		check_refuse(r, "accessLog", CONFIG_NO_STANDARD, path);
-	else if (config->globals.foreground == CONFIG_BACKGROUND &&
-		 strcasecmp(path, "syslog") != 0 && path[0] != '/')
-		check_refuse(r, "accessLog", "Access log must include full path name");
+	else if (place_fault(config, path))
+		check_refuse(r, "accessLog", "%s", place_fault(config, path));
 }
 
 void section_finish(struct config *config, struct config_section *s, struct report *report,

@@ -11,12 +11,22 @@ _Static_assert(ACCESS_BUFFER_MAX > EXCHANGE_LINE_MAX, "one line has room, with i
 
 /* --- files ------------------------------------------------------------------------------------ */
 
+static int open_one(struct access_file *file, const char *root)
+{
+	const char *receiver = file->path ? log_file_receiver(file->path) : NULL;
+
+	if (!file->path)
+		return 0;
+	return receiver ? log_file_send_to(&file->log, receiver)
+			: log_file_open(&file->log, root, file->path, false);
+}
+
 bool access_open(struct access_file *list, const char *root)
 {
 	bool all = true;
 
 	for (struct access_file *file = list; file; file = file->next) {
-		int rc = file->path ? log_file_open(&file->log, root, file->path, false) : 0;
+		int rc = open_one(file, root);
 
 		if (rc != 0)
 			log_main(LOG_ERR, "Cannot open access log: %s%s: %s (%d)", root ? root : "",

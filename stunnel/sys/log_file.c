@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "sys/confined.h"
+#include "sys/datagram.h"
 
 static int open_path(const char *root, const char *path, int flags, struct confined_file *found)
 {
@@ -59,6 +60,7 @@ static void release(struct log_file *file)
 	if (file->fd >= 0 && !file->not_ours)
 		close(file->fd);
 	file->fd = -1;
+	file->receiver = NULL;
 	file->not_ours = false;
 }
 
@@ -150,6 +152,28 @@ int log_file_open(struct log_file *file, const char *root, const char *path, boo
 			     : open_named(file, root, path, truncate);
 }
 
+/* --- a socket of datagrams -------------------------------------------------------------------- */
+
+const char *log_file_receiver(const char *path)
+{
+	size_t len = strlen(LOG_FILE_SOCKET);
+
+	return !strncmp(path, LOG_FILE_SOCKET, len) ? path + len : NULL;
+}
+
+int log_file_send_to(struct log_file *file, const char *receiver)
+{
+	int fd = datagram_fits(receiver) ? datagram_open() : -ENAMETOOLONG;
+
+	if (fd < 0)
+		return fd;
+	release(file);
+	file->fd = fd;
+	file->receiver = receiver;
+	file->disk = file->made = file->safe = false;
+	return 0;
+}
+
 void log_file_close(struct log_file *file)
 {
 	release(file);
@@ -157,6 +181,8 @@ void log_file_close(struct log_file *file)
 		munmap(file->cut, sizeof *file->cut);
 	*file = (struct log_file){.fd = -1};
 }
+
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static bool may_write(const struct log_file *file)
 {
@@ -220,6 +246,8 @@ size_t log_file_write(struct log_file *file, const char *p, size_t len)
 {
 	size_t taken = 0;
 
+	if (file->receiver)
+		return datagram_send(file->fd, file->receiver, p, len);
 	if (!begin_anew(file))
 		return 0;
 	while (taken < len) {

@@ -13,10 +13,11 @@
  * descriptor is -1, all else is zeroed.
  */
 struct log_file {
-	int fd;		  /* -1: closed */
-	atomic_bool *cut; /* the file ends within a line; in memory that all processes share */
-	bool not_ours;	  /* a descriptor that is shared: blocking, so that poll() goes before each
-			     write */
+	int fd;		      /* -1: closed */
+	const char *receiver; /* path of the socket that gets each line as a datagram; or NULL */
+	atomic_bool *cut;     /* the file ends within a line; in memory that all processes share */
+	bool not_ours; /* a descriptor that is shared: blocking, so that poll() goes before each
+			  write */
 	bool disk;
 	bool made; /* it was not there before: nobody has chosen its group */
 	bool safe; /* nobody else can have put it where it was opened */
@@ -42,6 +43,19 @@ int log_file_try(const struct log_file *file, const char *path);
 
 /* As log_file_open() for an open descriptor, such as standard error, which stays the caller's. */
 int log_file_adopt(struct log_file *file, int fd);
+
+/* What stands before the path of a Unix datagram socket, in place of a file's. */
+#define LOG_FILE_SOCKET "unix-dgram:"
+
+/* The path behind LOG_FILE_SOCKET, or NULL. */
+const char *log_file_receiver(const char *path);
+
+/*
+ * As log_file_open() for the socket at a path, which has to last and counts from where the process
+ * is confined: it is looked for at each line, so that whoever listens there may come later and
+ * begin anew. Lines go without their newlines.
+ */
+int log_file_send_to(struct log_file *file, const char *receiver);
 
 /* Closing a closed one does nothing. */
 void log_file_close(struct log_file *file);

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: ISC
-"""Logs into pipes and FIFOs: nobody who does not read them stops the service."""
+"""Logs into pipes, FIFOs and sockets: nobody who does not read them stops the service."""
 
 import fcntl
 import os
 import re
 import signal
+import socket
+import subprocess
 
 import pytest
 
@@ -147,3 +149,55 @@ def test_an_access_log_that_is_a_fifo(start):
     for line in reader.lines():
         assert re.fullmatch(rf"GET /\d+/{LONG} HTTP/1\.1", line)
     os.close(reader.fd)
+
+
+def listen(path):
+    """A socket that gets datagrams, as it would be after a start of its program."""
+    path.unlink(missing_ok=True)
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    receiver.bind(str(path))
+    receiver.settimeout(30)
+    return receiver
+
+
+def datagrams(receiver, count):
+    return [receiver.recv(65536).decode() for _ in range(count)]
+
+
+def test_an_access_log_of_datagrams(start):
+    """Whoever listens may come late, begin anew, and read nothing for a while: all lines arrive."""
+    options = ["accessLog = unix-dgram:{folder}/socket", "accessLogFormat = %{request}"]
+    stunnel = start(Stunnel("workers = 1\n" + service(start(Recorder()).port, *options)))
+    path = stunnel.folder / "socket"
+    name = f"access log: unix-dgram:{path}"
+    with TlsClient(stunnel.port) as client:
+
+        def get(*targets):
+            for target in targets:
+                assert client.get(target).status == 200
+
+        get("/early", "/also")
+        stunnel.wait_log(f"Cannot write {name}: No such file or directory")
+        with listen(path) as receiver:
+            assert datagrams(receiver, 2) == ["GET /early HTTP/1.1", "GET /also HTTP/1.1"]
+        stunnel.wait_log(f"Access log is written again: unix-dgram:{path}: 0 line(s) lost")
+        get("/nobody")
+        stunnel.wait_log(f"Cannot write {name}: Connection refused")
+        with listen(path) as receiver:
+            assert datagrams(receiver, 1) == ["GET /nobody HTTP/1.1"]
+            many = [f"/{number}/{LONG}" for number in range(40)]
+            get(*many)
+            stunnel.signal(signal.SIGUSR1)  # has what was gathered written, as far as it goes
+            assert datagrams(receiver, 40) == [f"GET {target} HTTP/1.1" for target in many]
+
+
+@pytest.mark.parametrize(
+    "path, why",
+    [("log", "Access log must include full path name"), ("/" + "p" * 120, "File name too long")],
+    ids=["relative", "long"],
+)
+def test_a_socket_that_cannot_be(path, why):
+    stunnel = Stunnel(service(1, f"accessLog = unix-dgram:{path}"))
+    done = subprocess.run(stunnel.command(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert why in done.stderr
