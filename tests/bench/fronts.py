@@ -26,8 +26,10 @@ def both_pem(folder):
     return path
 
 
-def ours(*options, **binary):
-    return lambda port: Stunnel("debug = notice\nworkers = 1\n" + service(port, *options), **binary)
+def ours(*options, first=(), workers=1, **binary):
+    """`first` are lines before the service's."""
+    lines = ["debug = notice", f"workers = {workers}", *first]
+    return lambda port: Stunnel("\n".join(lines) + "\n" + service(port, *options), **binary)
 
 
 def stock(*options, binary=STOCK):
