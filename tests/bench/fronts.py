@@ -8,10 +8,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run"))
 
 from certs import certificates  # noqa: E402
-from peers import Haproxy, Hitch, Nginx, Stunnel, free_port, service  # noqa: E402
+from peers import Haproxy, Hitch, Nginx, Stock, Stunnel, free_port, service  # noqa: E402
 from receivers import NginxStream  # noqa: E402
 
-STOCK = shutil.which("stunnel4")
+STOCK = Stock.BINARY
 QUIET = "access_log off; default_type text/plain;"
 
 
@@ -32,8 +32,12 @@ def ours(*options, first=(), workers=1, **binary):
     return lambda port: Stunnel("\n".join(lines) + "\n" + service(port, *options), **binary)
 
 
-def stock(*options, binary=STOCK):
-    return lambda port: Stunnel("debug = notice\n" + service(port, *options), binary=binary)
+def stock(*options, binary=None):
+    """Debian's, which may crash when it is told to end, or another build."""
+    text = "debug = notice\n"
+    if binary:
+        return lambda port: Stunnel(text + service(port, *options), binary=binary)
+    return lambda port: Stock(text + service(port, *options))
 
 
 def haproxy(listen="option forwardfor", server=""):
