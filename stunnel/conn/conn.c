@@ -565,13 +565,13 @@ void conn_pool_drain(struct conn_pool *pool)
  */
 static bool is_idle(const struct conn *c)
 {
+	bool owed_nothing =
+		c->relay.h1
+			? h1_phase(&c->h1, H1_REQUEST) == H1_IDLE && relay_whole(&c->relay)
+			: c->service->hears_first && !c->front.end.tls && !c->back && c->has_peer;
 	char byte;
 
-	if (net_peek(c->front.end.fd, &byte, 1) > 0)
-		return false;
-	if (c->relay.h1)
-		return h1_phase(&c->h1, H1_REQUEST) == H1_IDLE && relay_whole(&c->relay);
-	return c->service->hears_first && !c->front.end.tls && !c->back && c->has_peer;
+	return owed_nothing && net_peek(c->front.end.fd, &byte, 1) <= 0;
 }
 
 void conn_pool_rest(struct conn_pool *pool)
