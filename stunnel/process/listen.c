@@ -74,9 +74,8 @@ static bool must_wait(struct listen *l)
 	return true;
 }
 
-/* Accepts up to `most` connections, as fast as they may come if paced; whether all that waited are
- * accepted. */
-static bool accept_some(struct listen *l, int most, bool paced)
+/* Accepts up to `most` connections of those that wait, as fast as they may come if paced. */
+static void accept_some(struct listen *l, int most, bool paced)
 {
 	for (int i = 0; i < most; i++) {
 		struct net_addr peer;
@@ -85,10 +84,10 @@ static bool accept_some(struct listen *l, int most, bool paced)
 		if (!admit_has_room(&l->pool->admit)) {
 			if (i == 0)
 				await_room(l);
-			return true;
+			return;
 		}
 		if (paced && must_wait(l))
-			return true;
+			return;
 		fd = net_accept(l->fd, &peer);
 		if (fd >= 0) {
 			struct end end = end_of(fd);
@@ -99,9 +98,8 @@ static bool accept_some(struct listen *l, int most, bool paced)
 		}
 		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
 			suspend(l, -fd);
-		return true;
+		return;
 	}
-	return false;
 }
 
 static void on_readable(struct watch *w, bool failed, int events)
