@@ -221,9 +221,8 @@ def test_limit_of_an_address_is_of_each_section(start):
     assert is_served(two)
 
 
-def test_an_address_gets_back_what_a_killed_worker_had(start):
-    backend = start(Recorder())
-    stunnel = start(Stunnel("workers = 2\n" + service(backend.port, "maxConnectionsPerIP = 2")))
+def assert_places_outlive_workers(stunnel):
+    """Two clients have room, and no third; killed workers give both places back."""
     for _ in range(3):
         clients = wait_for(lambda: try_guests(stunnel.port, 2), "places for two")
         assert not is_served(stunnel.port)
@@ -231,6 +230,12 @@ def test_an_address_gets_back_what_a_killed_worker_had(start):
             os.kill(pid, signal.SIGKILL)
         for client in clients:
             client.close()
+
+
+def test_an_address_gets_back_what_a_killed_worker_had(start):
+    backend = start(Recorder())
+    stunnel = start(Stunnel("workers = 2\n" + service(backend.port, "maxConnectionsPerIP = 2")))
+    assert_places_outlive_workers(stunnel)
 
 
 def test_an_address_is_known_after_a_reload(start):
@@ -273,13 +278,7 @@ def test_connections_of_a_killed_worker_do_not_count(start, place):
     of_process, of_section = ([limit], []) if place == "process" else ([], [limit])
     config = "\n".join(["workers = 2", *of_process, service(backend.port, *of_section)])
     stunnel = start(Stunnel(config))
-    for _ in range(3):
-        clients = wait_for(lambda: try_guests(stunnel.port, 2), "places for two")
-        assert not is_served(stunnel.port)
-        for pid in stunnel.processes()[1:]:
-            os.kill(pid, signal.SIGKILL)
-        for client in clients:
-            client.close()
+    assert_places_outlive_workers(stunnel)
 
 
 @pytest.mark.parametrize("place", ["process", "section"])
