@@ -32,12 +32,20 @@ bool child_open(struct children *c, const struct child_kind *kinds, size_t kind_
 		return false;
 	for (size_t i = 0; i < kind_count; i++)
 		for (size_t index = 0, n = kinds[i].count(owner); index < n; index++)
-			*at++ = (struct child){.kind = &kinds[i], .index = index};
+			*at++ = (struct child){
+				.kind = &kinds[i], .index = index, .lines = log_lines_new()};
+	for (size_t i = 0; i < c->count; i++)
+		if (!c->child[i].lines) {
+			child_free(c);
+			return false;
+		}
 	return true;
 }
 
 void child_free(struct children *c)
 {
+	for (size_t i = 0; i < c->count; i++)
+		log_lines_free(c->child[i].lines);
 	free(c->child);
 	*c = (struct children){0};
 }
@@ -124,7 +132,8 @@ static bool start_one(struct children *c, size_t row, const int *ready)
 	board_beat(c->board, row);
 	pid = fork();
 	if (pid == 0) {
-		struct child_place place = {c->board, row, child->index, ready ? ready[1] : -1};
+		struct child_place place = {c->board, row, child->index, ready ? ready[1] : -1,
+					    child->lines};
 		int status;
 
 		if (ready)
@@ -183,6 +192,7 @@ bool child_ended(struct children *c, pid_t pid, int status)
 	if (!child)
 		return false;
 	served = board_vacate(c->board, (size_t)(child - c->child));
+	log_lines_rest(child->lines);
 	if (c->state != CHILD_DRAINING || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		log_exit(child, status);
 	child->pid = 0;
@@ -232,6 +242,7 @@ void child_stop(struct children *c, uint64_t deadline)
 	for (size_t i = 0; i < c->count; i++) {
 		if (c->child[i].pid != 0)
 			await_end(c->child[i].pid, board_served(c->board, i) ? deadline : 0);
+		log_lines_rest(c->child[i].lines);
 		c->child[i].pid = 0;
 	}
 }
@@ -242,6 +253,7 @@ void child_withdraw(struct children *c)
 		if (c->child[i].pid == 0 || board_served(c->board, i))
 			continue;
 		await_end(c->child[i].pid, 0);
+		log_lines_rest(c->child[i].lines);
 		c->child[i].pid = 0;
 	}
 	child_drain(c);

@@ -38,9 +38,10 @@ enum child_keeps {
 /* What a child's process is given. */
 struct child_place {
 	struct board *board;
-	size_t row;   /* the child's, on the board */
-	size_t index; /* among the children of its kind */
-	int ready;    /* a pipe for child_ready(), or -1: nobody waits for it */
+	size_t row;		 /* the child's, on the board */
+	size_t index;		 /* among the children of its kind */
+	int ready;		 /* a pipe for child_ready(), or -1: nobody waits for it */
+	struct log_lines *lines; /* for log_gather() */
 };
 
 struct child_kind {
@@ -72,10 +73,11 @@ enum child_state {
 
 struct child {
 	const struct child_kind *kind;
-	size_t index;	   /* among the children of its kind */
-	pid_t pid;	   /* 0: no process */
-	unsigned failures; /* starts in a row that ended almost at once */
-	uint64_t retry_at; /* board_now() before which the child is not replaced */
+	size_t index;		 /* among the children of its kind */
+	pid_t pid;		 /* 0: no process */
+	unsigned failures;	 /* starts in a row that ended almost at once */
+	uint64_t retry_at;	 /* board_now() before which the child is not replaced */
+	struct log_lines *lines; /* what it has yet to write to the log */
 };
 
 /* All children of one generation, by kind in the order of the kinds; child[i] has board row i. */

@@ -280,6 +280,7 @@ static bool confine(const struct worker_task *task)
 	const struct config_globals *g = &task->config->globals;
 
 	log_forked();
+	log_gather(task->place->lines);
 	worker_own_logs(task->config);
 	if (!tls_library_ask_nobody() || !daemon_confine(g->chroot, g->uid, g->gid))
 		return false;
@@ -377,6 +378,7 @@ int worker_run(const struct worker_task *task)
 	else if (task->place->index == 0)
 		start_programs(w);
 	run_loop(w);
+	log_flush();
 	uv_loop_close(&w->loop);
 	conn_pool_free(&w->pool);
 	free(w);

@@ -2,9 +2,11 @@
 #include "sys/log.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,12 +17,24 @@
 
 #define LINE_MAX (6 * LOG_LINE_MAX + 256) /* with date, level and id, and all of JSON escaped */
 #define SHORT_MAX (LOG_LINE_MAX + 64)	  /* with what a line has in front elsewhere */
+#define GATHERED_MAX (4 * LINE_MAX)
 
 /* A line that was logged before log_open(), kept until the sinks are known. */
 struct kept {
 	struct kept *next;
 	int level;
 	char text[];
+};
+
+/* Lines that are made and not written yet. The length is the last to know of a line. */
+struct gathered {
+	atomic_size_t len;
+	char text[GATHERED_MAX];
+};
+
+/* They are not on the stack: handshakes log from jobs of OpenSSL's, whose stacks have 32 KiB. */
+struct log_lines {
+	struct gathered file, standard_error;
 };
 
 /* A file for lines, and the number of lines that it has lost since the last one written. */
@@ -45,6 +59,7 @@ struct state {
 
 static struct state current = {.file = NO_SINK}, replaced = {.file = NO_SINK};
 static struct sink standard_error = NO_SINK;
+static struct log_lines own, *lines = &own;
 static bool open_yet, starting = true;
 static const char *name = "ui";
 static struct kept *kept_first, **kept_last = &kept_first;
@@ -86,57 +101,73 @@ void log_syslog(int level, const char *text)
 	log_syslog_send(level, text);
 }
 
-bool log_flush(void)
+/* The length of the line, which is not too long for LINE_MAX. */
+static size_t put_line(const struct sink *sink, char *line, const char *id, int level,
+		       const char *text)
 {
-	return log_syslog_flush();
-}
-
-/*
- * The line, until the next one is made. It is not on the stack: lines are logged from handshakes
- * that wait in a job of OpenSSL's, whose stack has 32 KiB, and a larger one lies in the heap of
- * others.
- */
-static const char *make_line(bool journal, const char *id, int level, const char *text, size_t *len)
-{
-	static char line[LINE_MAX];
 	const struct log_form_line of = {id, level, text};
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	*len = log_form_put(line, LINE_MAX, current.sinks.format, journal, &now, &of);
-	return line;
+	return log_form_put(line, LINE_MAX, current.sinks.format, sink->journal, &now, &of);
 }
 
 /* Writes the number of lost lines where they are missing; false if that is not possible yet. */
 static bool tell_losses(struct sink *sink)
 {
+	static char line[LINE_MAX];
 	char text[128];
-	const char *line;
 	size_t len;
 
 	if (sink->lost == 0)
 		return true;
 	snprintf(text, sizeof text, "%lu log line(s) lost: %s (%d)", sink->lost,
 		 strerror(sink->why), sink->why);
-	line = make_line(sink->journal, name, LOG_WARNING, text, &len);
+	len = put_line(sink, line, name, LOG_WARNING, text);
 	if (log_file_write(&sink->file, line, len) != len)
 		return false;
 	sink->lost = 0;
 	return true;
 }
 
-static void write_line(struct sink *sink, const char *id, int level, const char *text)
+static void write_gathered(struct sink *sink, struct gathered *from)
 {
-	const char *line;
-	size_t len;
+	size_t len = atomic_load(&from->len), written;
 
-	if (tell_losses(sink)) {
-		line = make_line(sink->journal, id, level, text, &len);
-		if (log_file_write(&sink->file, line, len) == len)
-			return;
+	if (len == 0)
+		return;
+	written = tell_losses(sink) ? log_file_write(&sink->file, from->text, len) : 0;
+	if (written < len)
+		sink->why = errno;
+	for (; written < len; written++)
+		sink->lost += from->text[written] == '\n';
+	atomic_store(&from->len, 0);
+}
+
+static void write_all_gathered(struct log_lines *from)
+{
+	write_gathered(&current.file, &from->file);
+	write_gathered(&standard_error, &from->standard_error);
+}
+
+bool log_flush(void)
+{
+	write_all_gathered(lines);
+	return log_syslog_flush();
+}
+
+static void add_line(struct sink *sink, struct gathered *to, const char *id, int level,
+		     const char *text)
+{
+	size_t len = atomic_load(&to->len);
+
+	if (GATHERED_MAX - len < LINE_MAX) {
+		write_gathered(sink, to);
+		len = 0;
 	}
-	sink->why = errno;
-	sink->lost++;
+	atomic_store(&to->len, len + put_line(sink, to->text + len, id, level, text));
+	if (lines == &own || level <= LOG_WARNING)
+		write_gathered(sink, to);
 }
 
 /* Standard error is written without blocking: whoever started the daemon may not read it. */
@@ -163,9 +194,9 @@ static void emit(const char *id, int level, const char *text)
 	    snprintf(line, sizeof line, "LOG%d[%s]: %s", level, id, text) > 0)
 		log_syslog_send(level, line);
 	if (current.file.file.fd >= 0)
-		write_line(&current.file, id, level, text);
+		add_line(&current.file, &lines->file, id, level, text);
 	if (to->to_stderr)
-		write_line(&standard_error, id, level, text);
+		add_line(&standard_error, &lines->standard_error, id, level, text);
 }
 
 static void log_text(int threshold, const char *id, int level, const char *format, va_list ap)
@@ -320,6 +351,7 @@ bool log_reopen(bool may_truncate)
 
 	if (!s->path)
 		return true;
+	write_all_gathered(lines); /* they are older than the rotation */
 	rc = log_file_open(&current.file.file, s->root, s->path, may_truncate && s->overwrite);
 	return rc == 0 || say_failure(s, rc);
 }
@@ -346,6 +378,32 @@ void log_forked(void)
 {
 	log_settle();
 	log_syslog_forked();
+}
+
+struct log_lines *log_lines_new(void)
+{
+	void *shared = mmap(NULL, sizeof(struct log_lines), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return shared == MAP_FAILED ? NULL : shared;
+}
+
+void log_lines_free(struct log_lines *l)
+{
+	if (l == lines)
+		lines = &own;
+	if (l)
+		munmap(l, sizeof *l);
+}
+
+void log_gather(struct log_lines *to)
+{
+	lines = to;
+}
+
+void log_lines_rest(struct log_lines *of)
+{
+	write_all_gathered(of);
 }
 
 void log_own(unsigned uid, unsigned gid)

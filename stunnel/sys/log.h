@@ -55,13 +55,29 @@ void log_try(void);
 /* Hands the file to a user, so that a process without privileges can open it again. */
 void log_own(unsigned uid, unsigned gid);
 
+/*
+ * A process that calls log_flush() often may gather its lines until then; a warning, or what is
+ * worse, is written at once with all before it. Gathered lines lie in memory that the process
+ * shares with the one that forked it, which made it by log_lines_new(), and writes by
+ * log_lines_rest() what a crash left behind. NULL without memory.
+ */
+struct log_lines;
+
+struct log_lines *log_lines_new(void);
+void log_lines_free(struct log_lines *lines); /* NULL: nothing */
+void log_gather(struct log_lines *to);	      /* for the rest of the process */
+void log_lines_rest(struct log_lines *of);    /* its process has ended */
+
 /* In a forked process, before any line of its own: log_revert() has nothing to go back to there. */
 void log_forked(void);
 
 /* Sends a line to syslog alone, without a prefix of ours. */
 void log_syslog(int level, const char *text);
 
-/* Sends what syslog did not take at once; true if something is left: call it again soon. */
+/*
+ * Writes what was gathered, and sends what syslog did not take at once; true if something is left
+ * of the latter: call it again soon.
+ */
 bool log_flush(void);
 
 /* The start is over: errors are no longer shown on stderr too. */

@@ -87,12 +87,11 @@ size_t log_form_put(char *line, size_t cap, enum log_format format, bool journal
 		    const struct timespec *now, const struct log_form_line *of)
 {
 	struct out out = out_of(line, cap);
-	char level[8];
+	char level = (char)('0' + of->level % 10);
 
-	snprintf(level, sizeof level, "%u", (unsigned)of->level % 10);
 	if (journal) {
 		out_char(&out, '<');
-		put_text(&out, level);
+		out_char(&out, level);
 		out_char(&out, '>');
 	}
 	if (format == LOG_JSON) {
@@ -102,7 +101,7 @@ size_t log_form_put(char *line, size_t cap, enum log_format format, bool journal
 	if (!journal)
 		put_time(&out, now, format == LOG_TEXT_WITH_MS);
 	put_text(&out, "LOG");
-	put_text(&out, level);
+	out_char(&out, level);
 	out_char(&out, '[');
 	put_text(&out, of->id);
 	put_text(&out, "]: ");

@@ -35,6 +35,27 @@ void log_main(int level, const char *format, ...)
 	text_printf(&said, "%s\n", line);
 }
 
+/* How often the lines of a child that ended were written, and what had been said by then. */
+static unsigned rests;
+static size_t said_before_rest;
+
+struct log_lines *log_lines_new(void)
+{
+	return malloc(1);
+}
+
+void log_lines_free(struct log_lines *lines)
+{
+	free(lines);
+}
+
+void log_lines_rest(struct log_lines *of)
+{
+	assert_non_null(of);
+	said_before_rest = said.len;
+	rests++;
+}
+
 static bool has_said(const char *what)
 {
 	return said.len != 0 && strstr(said.p, what) != NULL;
@@ -135,6 +156,7 @@ static int set_up(void **state)
 
 	(void)state;
 	memset(seen, 0, sizeof *seen);
+	rests = 0;
 	text_take(&said, said.len);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
@@ -213,6 +235,8 @@ static void test_one_that_dies_is_told_of_and_replaced(void **state)
 	await_one_end();
 	assert_true(has_said("Keeper process "));
 	assert_true(has_said(" terminated on signal 9 (Killed)\n"));
+	assert_int_equal(rests, 1);
+	assert_int_equal(said_before_rest, 0); /* its own lines come first */
 	assert_int_equal(served(), FETCHERS);
 	await(&seen->looked, FETCHERS); /* the others look at the board */
 	assert_int_equal(child_replace(&children), -1);
@@ -276,6 +300,7 @@ static void test_one_that_hears_nothing_is_stopped_by_force(void **state)
 	child_signal(&children, CHILD_STOP);
 	child_stop(&children, board_now() + 50);
 	assert_true(child_none(&children));
+	assert_int_equal(rests, children.count);
 	assert_int_equal(kill(pid, 0), -1);
 }
 
