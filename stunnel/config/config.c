@@ -112,6 +112,7 @@ void config_free(struct config *config)
 	if (config->turns)
 		munmap(config->turns, turns_size(config));
 	access_close(config->access);
+	access_unshare(config->access);
 	arena_free(&config->arena);
 	free(config);
 }

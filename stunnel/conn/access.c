@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "sys/confined.h"
 #include "sys/log.h"
@@ -21,18 +22,22 @@ static int open_one(struct access_file *file, const char *root)
 			: log_file_open(&file->log, root, file->path, false);
 }
 
+static bool open_logged(struct access_file *file, const char *root)
+{
+	int rc = open_one(file, root);
+
+	if (rc != 0)
+		log_main(LOG_ERR, "Cannot open access log: %s%s: %s (%d)", root ? root : "",
+			 file->path, confined_why(rc), -rc);
+	return rc == 0;
+}
+
 bool access_open(struct access_file *list, const char *root)
 {
 	bool all = true;
 
-	for (struct access_file *file = list; file; file = file->next) {
-		int rc = open_one(file, root);
-
-		if (rc != 0)
-			log_main(LOG_ERR, "Cannot open access log: %s%s: %s (%d)", root ? root : "",
-				 file->path, confined_why(rc), -rc);
-		all &= rc == 0;
-	}
+	for (struct access_file *file = list; file; file = file->next)
+		all &= open_logged(file, root);
 	return all;
 }
 
@@ -76,16 +81,17 @@ static void say_failing(struct access_file *file)
 
 static void flush(struct access_file *file)
 {
-	size_t written = log_file_write(&file->log, file->buffer, file->len);
+	struct access_lines *lines = file->lines;
+	size_t len = lines->len, written = log_file_write(&file->log, lines->text, len);
 
-	if (written < file->len) {
+	if (written < len) {
 		file->why = errno;
 		if (file->why != EAGAIN) /* a slow reader of a pipe, by which no line is lost yet */
 			say_failing(file);
 	}
-	file->len -= written;
-	memmove(file->buffer, file->buffer + written, file->len);
-	if (file->len != 0 || !file->failing)
+	memmove(lines->text, lines->text + written, len - written);
+	lines->len = len - written;
+	if (written < len || !file->failing)
 		return;
 	file->failing = false;
 	log_main(LOG_NOTICE, "Access log is written again: %s: %lu line(s) lost", file->path,
@@ -96,20 +102,84 @@ static void flush(struct access_file *file)
 void access_flush(struct access_file *list)
 {
 	for (struct access_file *file = list; file; file = file->next)
-		if (file->len != 0)
+		if (file->lines->len != 0)
 			flush(file);
+}
+
+static void finish(struct access_file *file)
+{
+	struct access_lines *lines = file->lines;
+
+	if (lines->len != 0)
+		flush(file);
+	for (size_t i = 0; i < lines->len; i++)
+		file->lost += lines->text[i] == '\n';
+	lines->len = 0;
+	if (file->lost != 0)
+		log_main(LOG_ERR, "Access log %s: %lu line(s) lost", file->path, file->lost);
+	file->lost = 0;
 }
 
 void access_finish(struct access_file *list)
 {
-	access_flush(list);
+	for (struct access_file *file = list; file; file = file->next)
+		finish(file);
+}
+
+/* --- memory for lines ------------------------------------------------------------------------- */
+
+static size_t shared_size(const struct access_file *file)
+{
+	return file->workers * sizeof *file->shared;
+}
+
+bool access_share(struct access_file *list, size_t workers)
+{
 	for (struct access_file *file = list; file; file = file->next) {
-		for (size_t i = 0; i < file->len; i++)
-			file->lost += file->buffer[i] == '\n';
-		if (file->lost != 0)
-			log_main(LOG_ERR, "Access log %s: %lu line(s) lost", file->path,
-				 file->lost);
+		void *shared;
+
+		file->workers = workers;
+		shared = mmap(NULL, shared_size(file), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (shared == MAP_FAILED)
+			return false;
+		file->shared = shared;
 	}
+	return true;
+}
+
+void access_unshare(struct access_file *list)
+{
+	for (struct access_file *file = list; file; file = file->next) {
+		if (file->shared)
+			munmap(file->shared, shared_size(file));
+		file->shared = file->lines = NULL;
+	}
+}
+
+void access_gather(struct access_file *list, size_t worker)
+{
+	for (struct access_file *file = list; file; file = file->next)
+		file->lines = &file->shared[worker];
+}
+
+static void write_rest(struct access_file *file, const char *root)
+{
+	bool closed = file->log.fd < 0;
+
+	if (file->lines->len == 0 || (closed && !open_logged(file, root)))
+		return;
+	finish(file);
+	file->failing = false;
+	if (closed)
+		log_file_close(&file->log);
+}
+
+void access_rest(struct access_file *list, size_t worker, const char *root)
+{
+	access_gather(list, worker);
+	for (struct access_file *file = list; file; file = file->next)
+		write_rest(file, root);
 }
 
 /* --- lines ------------------------------------------------------------------------------------ */
@@ -118,17 +188,17 @@ static bool add_line(const struct access_log *log, struct exchanges *all,
 		     const struct exchange *exchange)
 {
 	struct access_file *file = log->file;
-	struct out out = out_of(file->buffer, ACCESS_BUFFER_MAX);
+	struct out out = out_of(file->lines->text, ACCESS_BUFFER_MAX);
 
-	out.len = file->len;
+	out.len = file->lines->len;
 	exchange_put(all, exchange, &out);
 	out_char(&out, file->path ? '\n' : '\0');
 	if (out.full)
 		return false;
 	if (file->path)
-		file->len = out.len;
+		file->lines->len = out.len;
 	else
-		log_syslog(LOG_INFO, file->buffer);
+		log_syslog(LOG_INFO, file->lines->text);
 	return true;
 }
 

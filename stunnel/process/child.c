@@ -160,6 +160,13 @@ static void log_exit(const struct child *child, int status)
 			 (long)child->pid, WEXITSTATUS(status));
 }
 
+/* Nothing that its process has left behind is lost. */
+static void take_rest(const struct children *c, const struct child *child)
+{
+	log_lines_rest(child->lines);
+	c->calls->ended(c->owner, child);
+}
+
 /* Sets when a child that ended after served_ms may be replaced. */
 static void schedule(struct child *child, uint64_t served_ms)
 {
@@ -192,7 +199,7 @@ bool child_ended(struct children *c, pid_t pid, int status)
 	if (!child)
 		return false;
 	served = board_vacate(c->board, (size_t)(child - c->child));
-	log_lines_rest(child->lines);
+	take_rest(c, child);
 	if (c->state != CHILD_DRAINING || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		log_exit(child, status);
 	child->pid = 0;
@@ -242,7 +249,7 @@ void child_stop(struct children *c, uint64_t deadline)
 	for (size_t i = 0; i < c->count; i++) {
 		if (c->child[i].pid != 0)
 			await_end(c->child[i].pid, board_served(c->board, i) ? deadline : 0);
-		log_lines_rest(c->child[i].lines);
+		take_rest(c, &c->child[i]);
 		c->child[i].pid = 0;
 	}
 }
@@ -253,7 +260,7 @@ void child_withdraw(struct children *c)
 		if (c->child[i].pid == 0 || board_served(c->board, i))
 			continue;
 		await_end(c->child[i].pid, 0);
-		log_lines_rest(c->child[i].lines);
+		take_rest(c, &c->child[i]);
 		c->child[i].pid = 0;
 	}
 	child_drain(c);

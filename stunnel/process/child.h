@@ -55,12 +55,16 @@ struct child_kind {
 	int (*run)(void *owner, const struct child_place *place);
 };
 
+struct child;
+
 /* Callbacks to the owner of children. */
 struct child_calls {
 	/* In the new process: closes the master's descriptors that the kind does not keep. */
 	void (*enter)(void *owner, const struct child_kind *kind);
 	/* In the child's process before exit(): frees the owner's memory, for leak checkers. */
 	void (*leave)(void *owner);
+	/* In the master: its process has ended, and may have left something behind. */
+	void (*ended)(void *owner, const struct child *child);
 	/* In the master, after SIGCHLD: waits for ended processes and calls child_ended(). */
 	void (*reap)(void *owner);
 };

@@ -81,15 +81,6 @@ static void leave(void *owner)
 	generation_forget(g->all);
 }
 
-static void reap(void *owner)
-{
-	struct generation *g = owner;
-
-	generation_reap(g->all);
-}
-
-static const struct child_calls calls = {enter, leave, reap};
-
 static size_t count_workers(const void *owner)
 {
 	const struct generation *g = owner;
@@ -218,6 +209,25 @@ static const struct child_kind kinds[] = {
 	},
 };
 
+/* --- back in the master ----------------------------------------------------------------------- */
+
+static void ended(void *owner, const struct child *child)
+{
+	const struct generation *g = owner;
+
+	if (child->kind->keeps & CHILD_KEEPS_LOGS)
+		access_rest(g->config->access, child->index, g->config->globals.chroot);
+}
+
+static void reap(void *owner)
+{
+	struct generation *g = owner;
+
+	generation_reap(g->all);
+}
+
+static const struct child_calls calls = {enter, leave, ended, reap};
+
 /* --- one generation --------------------------------------------------------------------------- */
 
 static size_t worker_count(const struct config *config)
@@ -334,7 +344,8 @@ struct generation *generation_new(struct generations *all, struct config *config
 	g->all = all;
 	g->config = config;
 	g->workers = worker_count(config);
-	if ((!fetcher_needed(config) || helper_sockets_open(&g->revocation, g->workers)) &&
+	if (access_share(config->access, g->workers) &&
+	    (!fetcher_needed(config) || helper_sockets_open(&g->revocation, g->workers)) &&
 	    (!wrapper_needed(config) || helper_sockets_open(&g->libwrap, g->workers)) &&
 	    (!renewal_needed(config) || helper_sockets_open(&g->renewal, g->workers)) &&
 	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))

@@ -281,6 +281,7 @@ static bool confine(const struct worker_task *task)
 
 	log_forked();
 	log_gather(task->place->lines);
+	access_gather(task->config->access, task->place->index);
 	worker_own_logs(task->config);
 	if (!tls_library_ask_nobody() || !daemon_confine(g->chroot, g->uid, g->gid))
 		return false;

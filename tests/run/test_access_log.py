@@ -605,6 +605,27 @@ def test_a_reload_keeps_what_was_gathered(start):
 
 
 @daemon_only
+@pytest.mark.parametrize("drains", [False, True], ids=["serves", "drains"])
+def test_lines_of_a_worker_that_is_killed(start, drains):
+    """The master writes them, also of a worker whose configuration's logs it has closed."""
+    logged = Logged(start, globals_="workers = 1")
+    worker = logged.stunnel.processes()[1]
+    with logged.client() as client:
+        client.get("/0")
+        if drains:
+            logged.stunnel.reload()
+            logged.stunnel.wait_log("New workers accept connections")
+        for n in range(1, 20):
+            client.get(f"/{n}")
+        os.kill(worker, signal.SIGKILL)
+        logged.stunnel.wait_log("terminated on signal 9")
+    lines = logged.path.read_text().splitlines()
+    # The last answer was seen, but perhaps not counted yet.
+    assert len(lines) >= 19
+    assert [line.split('"')[1] for line in lines] == [f"GET /{n} HTTP/1.1" for n in range(len(lines))]
+
+
+@daemon_only
 def test_a_reload_leaves_no_old_file_open(start):
     logged = Logged(start, globals_="workers = 1")
     old = set(logged.stunnel.processes())

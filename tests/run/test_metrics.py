@@ -351,7 +351,6 @@ class Audit:
 
 
 def test_the_counts_equal_the_access_log_over_a_reload_and_a_crash(start):
-    """What a worker has not written to its log when it is killed is lost, but counted."""
     metered = Metered(start, LOG, FORMAT, globals_="workers = 2")
     audit = Audit(metered)
     audit.some()

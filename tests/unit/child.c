@@ -146,7 +146,13 @@ static void reap(void *owner)
 		assert_true(child_ended(&children, pid, status));
 }
 
-static const struct child_calls calls = {.enter = enter, .leave = leave, .reap = reap};
+static void ended(void *owner, const struct child *child)
+{
+	(void)owner, (void)child;
+}
+
+static const struct child_calls calls = {
+	.enter = enter, .leave = leave, .ended = ended, .reap = reap};
 
 /* --- the tests -------------------------------------------------------------------------------- */
 
