@@ -47,13 +47,13 @@ static const struct values_choice log_id_choice[] = {{"sequential", CONN_LOG_SEQ
 		.name = row_name, .scope = ANYWHERE,                                     \
 		PLACE(values_policy, struct config_section, service.policy), __VA_ARGS__ \
 	}
-#define NOWHERE(setter, row_name, row_help, ...)                                                  \
-	{                                                                                         \
-		.name = row_name, .scope = ANYWHERE, .set = setter, .help = row_help, __VA_ARGS__ \
+#define NOWHERE(where, setter, row_name, row_help, ...)                                        \
+	{                                                                                      \
+		.name = row_name, .scope = where, .set = setter, .help = row_help, __VA_ARGS__ \
 	}
-#define IDLE(row_name, why, ...) NOWHERE(values_idle, row_name, why, __VA_ARGS__)
-#define ENGINE(row_name, as_we_do, ...)                                               \
-	NOWHERE(values_unbuilt, row_name, "of stock stunnel with engines of OpenSSL", \
+#define IDLE(where, row_name, why, ...) NOWHERE(where, values_idle, row_name, why, __VA_ARGS__)
+#define ENGINE(where, row_name, as_we_do, ...)                                               \
+	NOWHERE(where, values_unbuilt, row_name, "of stock stunnel with engines of OpenSSL", \
 		.bounds.taken = as_we_do, .bounds.error = no_engines, __VA_ARGS__)
 #define BOUNDS(least, most) .bounds.min = least, .bounds.max = most
 #define SECONDS BOUNDS(INT_MIN, INT_MAX)
@@ -108,7 +108,7 @@ const struct row rows_all[] = {
 	       .bounds.error = "Illegal time of ticket keys"),
 	GLOBAL("workers", values_integer, workers, "0", "worker processes; 0: one a core",
 	       .bounds.max = 1024, .bounds.error = "Illegal number of workers"),
-	NOWHERE(values_include, "include", "directory whose files are read here"),
+	NOWHERE(ANYWHERE, values_include, "include", "directory whose files are read here"),
 	SERVICE("accept", values_item, accept_on, NULL, "[HOST:]PORT or path to listen on"),
 	POLICY("acceptProxy"),
 	POLICY("acceptProxyFrom"),
@@ -159,7 +159,7 @@ const struct row rows_all[] = {
 	SERVICE("failover", values_unsigned, service.failover, "prio",
 		"order of several connect targets: prio or rr", .bounds.choice = failover_choice,
 		.bounds.error = "The argument needs to be either 'rr' or 'prio'"),
-	NOWHERE(values_fips, "fips", "yes: only what OpenSSL's FIPS provider has"),
+	NOWHERE(BEFORE_SECTIONS, values_fips, "fips", "yes: only what OpenSSL's FIPS provider has"),
 	POLICY("forwarded"),
 	POLICY("httpAddHeader"),
 	POLICY("httpAllow"),
@@ -228,9 +228,9 @@ const struct row rows_all[] = {
 	POLICY("proxyPassTLV"),
 	POLICY("proxyTLV"),
 	POLICY("proxyVersion", .initial = "1"),
-	NOWHERE(values_provider, "provider", "provider of OpenSSL to load"),
-	NOWHERE(values_provider_parameter, "providerParameter", "PROVIDER:NAME=VALUE",
-		.secret = true),
+	NOWHERE(BEFORE_SECTIONS, values_provider, "provider", "provider of OpenSSL to load"),
+	NOWHERE(BEFORE_SECTIONS, values_provider_parameter, "providerParameter",
+		"PROVIDER:NAME=VALUE", .secret = true),
 	SERVICE("PSKidentity", values_text, tls.psk_identity, NULL,
 		"of the line of PSKsecrets that a client uses"),
 	SERVICE("PSKsecrets", values_file, tls.psk_secrets, NULL,
@@ -322,24 +322,24 @@ const struct row rows_all[] = {
 	POLICY("xForwardedPort"),
 	POLICY("xForwardedProto"),
 	POLICY("xRealIP"),
-	IDLE("compression", "TLS is not compressed: that tells secrets (CRIME)",
+	IDLE(BEFORE_SECTIONS, "compression", "TLS is not compressed: that tells secrets (CRIME)",
 	     .bounds.choice = compressions,
 	     .bounds.error = "Specified compression type is not available"),
-	IDLE("EGD", randomness),
-	IDLE("listenqueue", "the queue is as long as the kernel allows", .bounds.max = INT_MAX,
-	     .bounds.error = "Illegal length of a queue"),
-	IDLE("RNDbytes", randomness, SECONDS,
+	IDLE(BEFORE_SECTIONS, "EGD", randomness),
+	IDLE(ANYWHERE, "listenqueue", "the queue is as long as the kernel allows",
+	     .bounds.max = INT_MAX, .bounds.error = "Illegal length of a queue"),
+	IDLE(BEFORE_SECTIONS, "RNDbytes", randomness, SECONDS,
 	     .bounds.error = "Illegal number of bytes to read from random seed files"),
-	IDLE("RNDfile", randomness),
-	IDLE("RNDoverwrite", randomness, YES_NO),
-	IDLE("stack", "there are no threads", .bounds.max = INT_MAX,
+	IDLE(BEFORE_SECTIONS, "RNDfile", randomness),
+	IDLE(BEFORE_SECTIONS, "RNDoverwrite", randomness, YES_NO),
+	IDLE(ANYWHERE, "stack", "there are no threads", .bounds.max = INT_MAX,
 	     .bounds.error = "Illegal thread stack size"),
-	ENGINE("CAengine", NULL),
-	ENGINE("engine", "auto"),
-	ENGINE("engineCtrl", NULL, .secret = true),
-	ENGINE("engineDefault", NULL),
-	ENGINE("engineId", NULL),
-	ENGINE("engineNum", NULL),
+	ENGINE(ANYWHERE, "CAengine", NULL),
+	ENGINE(BEFORE_SECTIONS, "engine", "auto"),
+	ENGINE(BEFORE_SECTIONS, "engineCtrl", NULL, .secret = true),
+	ENGINE(BEFORE_SECTIONS, "engineDefault", NULL),
+	ENGINE(ANYWHERE, "engineId", NULL),
+	ENGINE(ANYWHERE, "engineNum", NULL),
 };
 /* clang-format on */
 

@@ -55,6 +55,7 @@ WEB = "[web]\naccept = 127.0.0.1:{port}\nconnect = 1\ncert = {cert}\nkey = {key}
 YES_NO = "The argument needs to be either 'yes' or 'no'"
 ENDPOINTS = "Each service must define two endpoints"
 UNKNOWN = "Specified option name is not valid here"
+NO_ENGINES = f"{UNKNOWN}: engines of OpenSSL are not used"
 
 GLOBAL_LINES = [
     ("surprise = 1", UNKNOWN),
@@ -75,12 +76,21 @@ GLOBAL_LINES = [
     ("include = {dir}/missing", "Failed to include directory"),
     ("include = {cert}", "Failed to include directory"),
     ("[web", "No '=' found"),
+    ("RNDbytes = all", "Illegal number of bytes to read from random seed files"),
+    ("RNDoverwrite = 1", YES_NO),
+    ("RNDfile =", "The value is empty"),
+    ("engine = capi", NO_ENGINES),
+    ("engineDefault = ALL", NO_ENGINES),
 ]
 
-NO_ENGINES = "Specified option name is not valid here: engines of OpenSSL are not used"
 SERVICE_LINES = [
     ("surprise = 1", UNKNOWN),
     ("pid = {dir}/pid", UNKNOWN),
+    # of the whole program, although they set nothing
+    ("fips = no", UNKNOWN),
+    ("RNDfile = /dev/urandom", UNKNOWN),
+    ("engine = auto", UNKNOWN),
+    ("provider = default", UNKNOWN),
     ("connect", "No '=' found"),
     ("; connect = 1 ; is a comment\nconnect 1", "No '=' found"),
     ("TIMEOUTidle = soon", "Illegal idle timeout"),
@@ -114,18 +124,13 @@ SERVICE_LINES = [
     ("sessionCacheTimeout = 5m", "Illegal session cache timeout"),
     ("session = 5m", "Illegal session cache timeout"),
     ("stack = 64k", "Illegal thread stack size"),
-    ("RNDbytes = all", "Illegal number of bytes to read from random seed files"),
-    ("RNDoverwrite = 1", YES_NO),
     ("renegotiation = maybe", YES_NO),
     ("retry = soon", "Illegal retry delay"),
     ("pty = 1", YES_NO),
     ("OCSPflag = NOTHING", "Illegal OCSP flag"),
-    ("RNDfile =", "The value is empty"),
     ("setuid = no-such-user", "Illegal UID"),
     ("sessionResume = 1", YES_NO),
     ("delay = 1", YES_NO),
-    ("engine = capi", NO_ENGINES),
-    ("engineDefault = ALL", NO_ENGINES),
     ("engineId = capi", NO_ENGINES),
     ("engineNum = 1", NO_ENGINES),
     ("CAengine = ca", NO_ENGINES),

@@ -61,12 +61,12 @@ def run_section(line):
 def complaint(tmp_path, line):
     """What the program says of a line that it refuses, or "" if it takes the line."""
     file = tmp_path / "test.conf"
-    file.write_text(f"[web]\n{line}\nno-such-option = 1\n")
+    file.write_text(f"{line}\nno-such-option = 1\n")
     done = subprocess.run([BINARY, file], capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     secret = f"{line.split()[0]} = ..."
-    found = re.search(rf':2: "(?:{re.escape(line)}|{re.escape(secret)})": (.*)', done.stderr)
-    assert found or ":3: " in done.stderr, done.stderr
+    found = re.search(rf':1: "(?:{re.escape(line)}|{re.escape(secret)})": (.*)', done.stderr)
+    assert found or ":2: " in done.stderr, done.stderr
     return found[1] if found else ""
 
 
