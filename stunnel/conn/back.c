@@ -26,5 +26,7 @@ void back_close(struct back *b, enum end_close how)
 	flow_free(&b->ahead);
 	waiting_leave(&b->names.wait);
 	free(b->names.found.addr);
+	free(b->ident);
+	b->ident = NULL;
 	b->names.found = (struct net_addrs){0};
 }

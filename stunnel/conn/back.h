@@ -33,9 +33,8 @@ struct back_walk {
 	uint64_t since;	 /* when this address was tried */
 };
 
-/* What the step of ident keeps; zeroed: nobody is asked. */
+/* What the step of ident keeps. */
 struct back_ident {
-	bool asked;
 	size_t len;
 	char line[512]; /* that has come; a NUL stays behind it */
 };
@@ -47,8 +46,8 @@ struct back {
 	struct watch watch;
 	struct back_names names;
 	struct back_walk walk;
-	struct back_ident ident;
-	struct flow ahead; /* bytes of ours that go before a TLS handshake */
+	struct back_ident *ident; /* NULL: nobody is asked */
+	struct flow ahead;	  /* bytes of ours that go before a TLS handshake */
 };
 
 /* A back without a socket, at the plan's first step; NULL without memory. For conn.c to free. */

@@ -80,8 +80,7 @@ static bool is_live(const struct conn *c)
 
 static void mark_dead(struct conn *c, enum step_result end)
 {
-	inquiry_leave(&c->inquiry);
-	waiting_leave(&c->sessiond.waiting);
+	questions_leave(c->questions);
 	c->end = end;
 	exchange_end(&c->exchanges);
 	requests_end(&c->requests);
@@ -116,6 +115,7 @@ static void conn_free(struct conn *c)
 		pool->first = c->next;
 	negotiation_close(c->negotiation);
 	relay_free(&c->relay);
+	questions_free(c->questions);
 	free(c);
 	if (pool->on_end)
 		pool->on_end(pool->owner, accepted, room);
@@ -403,14 +403,16 @@ void conn_switch(struct conn *c, struct conn_service *service)
 
 /* --- backs ------------------------------------------------------------------------------------ */
 
-static void on_answer(void *owner) /* to a question */
+static void on_answer(void *owner) /* to a question, or with the addresses of a name */
 {
 	conn_run(owner, CONN_ALL_EVENTS);
 }
 
-static void on_names(void *owner) /* of a back or a front */
+struct questions *conn_questions(struct conn *c)
 {
-	conn_run(owner, CONN_ALL_EVENTS);
+	if (!c->questions)
+		c->questions = questions_new(on_answer, c, c->serial);
+	return c->questions;
 }
 
 bool conn_back_begin(struct conn *c)
@@ -424,7 +426,7 @@ bool conn_back_follow(struct conn *c, const struct step *const *plan)
 
 	if (!b)
 		return false;
-	b->names.wait = (struct waiting){.wake = on_names, .owner = c};
+	b->names.wait = (struct waiting){.wake = on_answer, .owner = c};
 	exchange_connecting(&c->exchanges);
 	c->back = b;
 	c->relay.end[RELAY_BACK] = &b->end;
@@ -462,12 +464,9 @@ static struct conn *new_conn(struct conn_pool *pool, struct conn_service *servic
 	c->route = &service->route;
 	c->serial = atomic_fetch_add(&pool->shared->serial, 1);
 	id_make(c->id, sizeof c->id, (enum conn_log_id)service->log_id, c->serial);
-	c->inquiry = (struct inquiry_wait){.waiting = {.wake = on_answer, .owner = c},
-					   .head = {.serial = c->serial}};
-	c->sessiond = (struct sessiond_wait){.waiting = {.wake = on_answer, .owner = c}};
 	c->relay.scratch = &pool->scratch;
 	c->relay.end[RELAY_FRONT] = &c->front.end;
-	c->front.goal.wait = (struct waiting){.wake = on_names, .owner = c};
+	c->front.goal.wait = (struct waiting){.wake = on_answer, .owner = c};
 	c->front.facts.plain = service->client;
 	facts_identify(&c->front.facts, c->front.id, pool->shared->start, c->serial);
 	c->front.at.since = c->began = conn_now(c);

@@ -14,12 +14,10 @@
 #include "conn/flight.h"
 #include "conn/front.h"
 #include "conn/health.h"
-#include "conn/inquiry.h"
 #include "conn/relay.h"
 #include "conn/requests.h"
-#include "conn/revocation.h"
 #include "conn/service.h"
-#include "conn/sessiond.h"
+#include "conn/questions.h"
 #include "conn/step.h"
 #include "conn/tally.h"
 #include "conn/watch.h"
@@ -136,9 +134,7 @@ struct conn {
 	struct requests requests;
 	uint64_t counted[TALLY_WAYS]; /* bytes that `tally` has */
 	struct flight flight;
-	struct inquiry_wait inquiry; /* a connection has one question at a time */
-	struct revocation_answer revocation;
-	struct sessiond_wait sessiond;
+	struct questions *questions; /* NULL: it has not asked anything; by conn_questions() */
 	uv_timer_t timer;
 	uint64_t armed;	      /* when the timer fires, on conn_now()'s clock; UINT64_MAX: never */
 	uint64_t active;      /* when the last event came */
@@ -152,6 +148,9 @@ struct conn {
 	bool dismissed; /* of its end one line was told, which is all */
 	bool announced; /* that it was accepted is in the log, or is not to be */
 };
+
+/* To ask something; NULL without memory. */
+struct questions *conn_questions(struct conn *c);
 
 /* Counts the connection for its client, who is known now; false: that is one too many. */
 bool conn_admit(struct conn *c);

@@ -135,24 +135,33 @@ def download(front, path, size):
 
 
 def memory(front):
-    """KiB that its processes have to themselves, and their shares of what they share."""
+    """KiB that its processes have to themselves: pages of files come and go as others use them."""
     total = 0
     for pid in front.processes():
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += int(re.search(r"^Pss: *(\d+)", rollup, re.M)[1])
+        total += int(re.search(r"^Anonymous: *(\d+)", rollup, re.M)[1])
     return total
 
 
 def idle_memory(front, count):
-    """KiB a connection that has had its answer and is kept alive."""
+    """KiB a connection that has had its answer and is kept alive.
+
+    The first of them take what earlier ones have left in the heap, with their buffers: they do not
+    count.
+    """
     with contextlib.ExitStack() as stack:
         ours = context()
+
+        def add(number):
+            for _ in range(number):
+                sock = socket.create_connection(("127.0.0.1", port_of(front)))
+                tls = stack.enter_context(ours.wrap_socket(sock, server_hostname="localhost"))
+                tls.sendall(REQUEST)
+                read_answer(tls)
+
+        add(6 * CONNECTIONS)
         before = memory(front)
-        for _ in range(count):
-            sock = socket.create_connection(("127.0.0.1", port_of(front)))
-            tls = stack.enter_context(ours.wrap_socket(sock, server_hostname="localhost"))
-            tls.sendall(REQUEST)
-            read_answer(tls)
+        add(count)
         return (memory(front) - before) / count
 
 

@@ -518,7 +518,7 @@ daemon off;
 worker_processes 1;
 pid {self.folder}/pid;
 error_log stderr;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
     {temporary}
     log_format seen '$request|$http_x_forwarded_for|$remote_addr';

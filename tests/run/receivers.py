@@ -90,7 +90,7 @@ daemon off;
 worker_processes 1;
 pid {self.folder}/pid;
 error_log stderr;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 stream {{
     server {{
         listen 127.0.0.1:{self.port} {listen};

@@ -38,15 +38,18 @@ static bool find_client(const struct conn *c, struct libwrap_question *question)
 static enum step_result ask(struct conn *c)
 {
 	struct libwrap_question question = {.seconds = c->service->timeout.busy};
+	struct questions *q = conn_questions(c);
 
 	if (!find_client(c, &question)) {
 		conn_log(c, LOG_INFO, "Libwrap is not supported on Unix sockets");
 		return STEP_NEXT;
 	}
 	snprintf(question.daemon, sizeof question.daemon, "%s", c->service->name);
-	c->inquiry.answer = &c->front.libwrap.answer.head;
-	c->inquiry.len = sizeof c->front.libwrap.answer;
-	if (!inquiry_ask(&c->pool->libwrap, &c->inquiry, &question.head, sizeof question))
+	if (!q)
+		return fail(c, "no memory");
+	q->inquiry.answer = &c->front.libwrap.answer.head;
+	q->inquiry.len = sizeof c->front.libwrap.answer;
+	if (!inquiry_ask(&c->pool->libwrap, &q->inquiry, &question.head, sizeof question))
 		return fail(c, "too many clients wait for an answer");
 	c->front.libwrap.asked = true;
 	conn_wait(c, RELAY_FRONT, false, false);
@@ -58,7 +61,7 @@ static enum step_result judge(struct conn *c)
 	char text[NET_TEXT_MAX];
 
 	c->front.libwrap.asked = false;
-	c->inquiry.answered = false; /* the handshake may ask, too */
+	c->questions->inquiry.answered = false; /* the handshake may ask, too */
 	switch (c->front.libwrap.answer.verdict) {
 	case LIBWRAP_PERMITTED:
 		front_client(&c->front, text);
@@ -78,7 +81,7 @@ static enum step_result run(struct conn *c, unsigned events)
 	(void)events;
 	if (!c->front.libwrap.asked)
 		return ask(c);
-	return c->inquiry.answered ? judge(c) : STEP_WAIT;
+	return c->questions->inquiry.answered ? judge(c) : STEP_WAIT;
 }
 
 static enum step_result run_again(struct conn *c, unsigned events)

@@ -15,8 +15,12 @@ bool handshake_ask(void *owner, const struct stack_st_X509 *chain)
 {
 	struct conn *c = owner;
 
-	c->inquiry.since = conn_now(c);
-	return revocation_ask(&c->pool->revocation, &c->inquiry, &c->revocation, c->service->index,
+	struct questions *q = conn_questions(c);
+
+	if (!q)
+		return false;
+	q->inquiry.since = conn_now(c);
+	return revocation_ask(&c->pool->revocation, &q->inquiry, &q->revocation, c->service->index,
 			      chain);
 }
 
@@ -34,6 +38,7 @@ static void say_request(struct conn *c, const struct tls_remote *request)
 bool handshake_remote(void *owner, const struct tls_remote *request)
 {
 	struct conn *c = owner;
+	struct questions *q = conn_questions(c);
 
 	say_request(c, request);
 	if (request->len > SESSIOND_SESSION_MAX) {
@@ -41,8 +46,10 @@ bool handshake_remote(void *owner, const struct tls_remote *request)
 			 request->len);
 		return false;
 	}
-	c->sessiond.since = conn_now(c);
-	return sessiond_send(&c->pool->sessiond, &c->service->sessiond, request, &c->sessiond);
+	if (!q)
+		return false;
+	q->sessiond.since = conn_now(c);
+	return sessiond_send(&c->pool->sessiond, &c->service->sessiond, request, &q->sessiond);
 }
 
 bool handshake_begin(struct conn *c, struct end *end, const struct tls_calls *calls)
@@ -71,24 +78,29 @@ static void wait_for(struct conn *c, const struct end *end)
 		conn_wait(c, RELAY_BACK, read, write);
 }
 
-static void take_session(struct conn *c, struct end *end)
+static void take_session(struct conn *c, struct end *end, struct sessiond_wait *wait)
 {
-	c->sessiond.answered = false; /* the next question may be another one's */
-	conn_log(c, LOG_INFO, "cache_transfer: session %s",
-		 c->sessiond.len != 0 ? "found" : "not found");
-	tls_found(end->tls, c->sessiond.session, c->sessiond.len);
+	wait->answered = false; /* the next question may be another one's */
+	conn_log(c, LOG_INFO, "cache_transfer: session %s", wait->len != 0 ? "found" : "not found");
+	tls_found(end->tls, wait->session, wait->len);
+}
+
+static void take_answers(struct conn *c, struct end *end, struct questions *q)
+{
+	if (tls_asks(end->tls) && q->inquiry.answered) {
+		q->inquiry.answered = false;
+		tls_answer(end->tls, &q->revocation.answer);
+	}
+	if (tls_asks(end->tls) && q->sessiond.answered)
+		take_session(c, end, &q->sessiond);
 }
 
 int handshake_run(struct conn *c, struct end *end)
 {
 	int rc = TLS_AGAIN;
 
-	if (tls_asks(end->tls) && c->inquiry.answered) {
-		c->inquiry.answered = false;
-		tls_answer(end->tls, &c->revocation.answer);
-	}
-	if (tls_asks(end->tls) && c->sessiond.answered)
-		take_session(c, end);
+	if (c->questions)
+		take_answers(c, end, c->questions);
 	if (!tls_asks(end->tls))
 		rc = tls_handshake(end->tls, c->pool->scratch.why);
 	if (rc == TLS_AGAIN)
@@ -127,29 +139,32 @@ void handshake_done(struct conn *c, const struct end *end, const char *done)
 
 uint64_t handshake_deadline(const struct conn *c, uint64_t since)
 {
-	if (waiting_is(&c->sessiond.waiting))
-		return c->sessiond.since + SESSIOND_WAIT_MS;
-	return waiting_is(&c->inquiry.waiting)
-		       ? conn_after(c->inquiry.since, c->service->ocsp_seconds)
+	const struct questions *q = c->questions;
+
+	if (q && waiting_is(&q->sessiond.waiting))
+		return q->sessiond.since + SESSIOND_WAIT_MS;
+	return q && waiting_is(&q->inquiry.waiting)
+		       ? conn_after(q->inquiry.since, c->service->ocsp_seconds)
 		       : conn_after(since, c->service->timeout.busy);
 }
 
 bool handshake_expired(struct conn *c, struct end *end)
 {
 	static const struct tls_ocsp_answer late = {.why = "TIMEOUTocsp exceeded"};
+	struct questions *q = c->questions;
 
-	if (waiting_is(&c->sessiond.waiting)) {
-		waiting_leave(&c->sessiond.waiting);
+	if (q && waiting_is(&q->sessiond.waiting)) {
+		waiting_leave(&q->sessiond.waiting);
 		conn_log(c, LOG_INFO, "cache_transfer: recv timeout");
 		tls_found(end->tls, NULL, 0);
 		return true;
 	}
-	if (!waiting_is(&c->inquiry.waiting)) {
+	if (!q || !waiting_is(&q->inquiry.waiting)) {
 		conn_log(c, LOG_INFO, "TIMEOUTbusy exceeded: sending reset");
 		tally_one(&c->tally->handshake_failures[TALLY_TIMEOUT]);
 		return false;
 	}
-	inquiry_leave(&c->inquiry);
+	inquiry_leave(&q->inquiry);
 	tls_answer(end->tls, &late);
 	return true;
 }

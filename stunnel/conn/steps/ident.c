@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -86,7 +87,7 @@ static enum step_result judge(struct conn *c, char *line)
 /* The line is short, and is read whole with one call, but for a peer that takes its time. */
 static enum step_result hear(struct conn *c)
 {
-	struct back_ident *ident = &c->back->ident;
+	struct back_ident *ident = c->back->ident;
 	size_t room = sizeof ident->line - 1 - ident->len;
 	ssize_t n = net_read(c->back->end.fd, ident->line + ident->len, room);
 
@@ -105,6 +106,7 @@ static enum step_result hear(struct conn *c)
 /* RFC 1413 3: the port of the host that is asked comes first. */
 static enum step_result ask(struct conn *c)
 {
+	struct back_ident *ident;
 	char line[32];
 	int rc = net_connected(c->back->end.fd),
 	    len = snprintf(line, sizeof line, "%u , %u\r\n", c->front.facts.peer.port,
@@ -116,8 +118,11 @@ static enum step_result ask(struct conn *c)
 		rc = -EPIPE; /* a new connection has room for a line */
 	if (rc != 0)
 		return give_up(c, strerror(-rc));
+	ident = calloc(1, sizeof *ident);
+	if (!ident)
+		return give_up(c, "no memory");
 	conn_log(c, LOG_DEBUG, "IDENT server connected");
-	c->back->ident.asked = true;
+	c->back->ident = ident;
 	conn_begin_anew(c);
 	return hear(c);
 }
@@ -127,20 +132,20 @@ static enum step_result ask_host(struct conn *c, unsigned events)
 	(void)events;
 	if (c->back->end.fd < 0)
 		return begin(c);
-	return c->back->ident.asked ? hear(c) : ask(c);
+	return c->back->ident ? hear(c) : ask(c);
 }
 
 static uint64_t ask_deadline(const struct conn *c)
 {
 	const struct conn_timeouts *timeout = &c->service->timeout;
 
-	return conn_after(conn_since(c), c->back->ident.asked ? timeout->busy : timeout->connect);
+	return conn_after(conn_since(c), c->back->ident ? timeout->busy : timeout->connect);
 }
 
 static enum step_result ask_expired(struct conn *c)
 {
-	return give_up(c, c->back->ident.asked ? "IDENT: TIMEOUTbusy exceeded: sending reset"
-					       : "IDENT: TIMEOUTconnect exceeded");
+	return give_up(c, c->back->ident ? "IDENT: TIMEOUTbusy exceeded: sending reset"
+					 : "IDENT: TIMEOUTconnect exceeded");
 }
 
 static const struct step ask_step = {"ident", ask_host, ask_deadline, ask_expired};
