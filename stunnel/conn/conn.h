@@ -10,7 +10,6 @@
 #include "conn/access.h"
 #include "conn/admit.h"
 #include "conn/back.h"
-#include "conn/counts.h"
 #include "conn/flight.h"
 #include "conn/front.h"
 #include "conn/health.h"
@@ -46,7 +45,6 @@ struct conn_shared {
 	_Atomic uint64_t serial; /* of the next connection */
 	uint64_t start;		 /* random: tells one start of the daemon from another */
 	struct health health;	 /* which backends failed lately */
-	struct counts counts;	 /* what was refused or mended */
 	struct tally_daemon daemon;
 	_Atomic uint32_t listed; /* connections, since the list of them was asked for */
 };

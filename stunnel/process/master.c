@@ -18,6 +18,7 @@
 #include "process/bind.h"
 #include "config/reader.h"
 #include "conn/conn.h"
+#include "metrics/summary.h"
 #include "process/daemon.h"
 #include "process/generation.h"
 #include "process/manager.h"
@@ -250,7 +251,7 @@ static int end_list(struct master *m)
 			 missing);
 	log_main(LOG_EMERG, "Listed %" PRIu32 " active connection(s)",
 		 atomic_load(&m->generations.shared->listed));
-	if (!counts_tell(&m->generations.shared->counts))
+	if (!summary_tell(m->generations.service, m->generations.services))
 		log_main(LOG_NOTICE, "Nothing was refused or mended since the start");
 	return -1;
 }
@@ -400,7 +401,7 @@ static void end(struct master *m)
 	upgrade_cancel(&m->upgrade);
 	manager_stopping();
 	generation_stop(&m->generations);
-	counts_tell(&m->generations.shared->counts);
+	summary_tell(m->generations.service, m->generations.services);
 	generation_forget(&m->generations);
 	tls_tickets_close();
 	daemon_pid_remove();

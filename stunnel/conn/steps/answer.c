@@ -12,7 +12,6 @@ static void tell(struct conn *c, const char *what, enum error error)
 	if (error == ERR_NONE || c->told == error)
 		return;
 	c->told = error;
-	counts_add(&c->pool->shared->counts, error);
 	tally_one(&c->tally->errors[error]);
 	front_client(&c->front, text);
 	conn_log(c, LOG_WARNING, "Service [%s] %s %s: %s", c->service->name, what, text,
@@ -33,7 +32,6 @@ void answer_tell_mended(struct conn *c)
 	while ((e = h1_take_mended(&c->h1)) != ERR_NONE) {
 		uint32_t bit = h1_answer_mended(e);
 
-		counts_add(&c->pool->shared->counts, e);
 		tally_one(&c->tally->errors[e]);
 		if (!(c->mended & bit))
 			conn_log(c, LOG_INFO, "Service [%s] mended an answer: %s", c->service->name,
