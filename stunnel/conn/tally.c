@@ -2,11 +2,14 @@
 #include "conn/tally.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "sys/shared.h"
 
 #define CACHE_LINE 64
+#define NAME_BEGINS "tally " /* among names of shared memory */
 
 const char *const tally_versions[TALLY_VERSIONS] = {"TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1"};
 
@@ -54,23 +57,48 @@ struct tallies {
 	_Alignas(CACHE_LINE) char slot[]; /* of struct tally */
 };
 
-struct tallies *tally_new(size_t slots)
-{
-	size_t size = (sizeof(struct tally) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-	struct tallies *all = mmap(NULL, sizeof *all + slots * size, PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+static const size_t slot_size = (sizeof(struct tally) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 
-	if (all == MAP_FAILED)
+/* Also of what is no figure. */
+static uint64_t whole_layout(uint64_t layout)
+{
+	const size_t sizes[] = {sizeof(struct tallies), offsetof(struct tallies, slot), slot_size};
+
+	return shared_layout(layout, sizes, sizeof sizes);
+}
+
+/* The program before this one may have had another number of workers. */
+struct tallies *tally_new(const char *name, uint64_t layout, size_t slots)
+{
+	size_t size = sizeof(struct tallies) + slots * slot_size, left;
+	struct tallies *all;
+	char *whole_name;
+
+	if (asprintf(&whole_name, NAME_BEGINS "%s", name) < 0)
 		return NULL;
-	all->slots = slots;
-	all->size = size;
+	layout = whole_layout(layout);
+	left = shared_left(whole_name, layout);
+	if (left != 0)
+		size = left;
+	all = size >= sizeof *all + slot_size ? shared_map(whole_name, layout, size) : NULL;
+	free(whole_name);
+	if (!all)
+		return NULL;
+	all->slots = (size - sizeof *all) / slot_size;
+	all->size = slot_size;
 	return all;
+}
+
+const char *tally_left(uint64_t layout)
+{
+	const char *name = shared_left_name(NAME_BEGINS, whole_layout(layout));
+
+	return name ? name + strlen(NAME_BEGINS) : NULL;
 }
 
 void tally_free(struct tallies *all)
 {
-	if (all)
-		munmap(all, sizeof *all + all->slots * all->size);
+	shared_unmap(all);
 }
 
 struct tally *tally_slot(struct tallies *all, size_t worker)

@@ -146,19 +146,27 @@ struct tally {
 	struct tally_times total_times;	     /* and to that one's end */
 };
 
-/* What the master counts. */
+/* What the master counts */
 struct tally_daemon {
 	tally_counter started; /* seconds since 1970 */
 	tally_counter reloads, failed_reloads;
 	tally_counter respawns; /* children that have ended and were to be replaced */
+	tally_counter upgrades;
 };
 
 /* The slots of one service. */
 struct tallies;
 
-/* Zeroed, in memory that processes forked later share; NULL without memory. */
-struct tallies *tally_new(size_t slots);
+/*
+ * The slots of a service of that name: zeroed, in memory that processes forked later share, or what
+ * the program before this one counted if `layout` is the same (sys/shared). NULL without memory.
+ */
+struct tallies *tally_new(const char *name, uint64_t layout, size_t slots);
 void tally_free(struct tallies *all); /* NULL: nothing */
+
+/* The name of a service that the program before this one counted, and nobody has asked for; NULL.
+ */
+const char *tally_left(uint64_t layout);
 
 /* The slot of a worker, by its number in its generation, which may have more than there are. */
 struct tally *tally_slot(struct tallies *all, size_t worker);

@@ -2,7 +2,9 @@
 #include "metrics/figures.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "sys/shared.h"
 #include "tls/library.h"
 
 #ifdef HAVE_CONFIG_H
@@ -213,6 +215,7 @@ static const struct figure table[] = {
 	DAEMON("stunnel_reloads_total", "counter", reloads, "Configurations read again on SIGHUP.",
 	       .axis = ALL_OF("result", reload_results)),
 	DAEMON("stunnel_respawns_total", "counter", respawns, "Processes that had to be replaced."),
+	DAEMON("stunnel_upgrades_total", "counter", upgrades, "New programs that took over."),
 	GAUGE("stunnel_connections", write_connections, "Connections that are open."),
 	GAUGE("stunnel_certificate_expiry_timestamp_seconds", write_expiry,
 	      "When the first of the service's certificates expires."),
@@ -250,6 +253,34 @@ static const struct figure table[] = {
 	TIMES("stunnel_backend_connect_seconds", connect_times, "How long it took to connect."),
 };
 /* clang-format on */
+
+static uint64_t add_text(uint64_t layout, const char *text)
+{
+	return text ? shared_layout(layout, text, strlen(text) + 1) : layout;
+}
+
+static uint64_t add_axis(uint64_t layout, const struct axis *axis)
+{
+	layout = add_text(layout, axis->key);
+	for (size_t i = 0; i < values(axis) && axis->key; i++)
+		layout = add_text(layout, axis->name[i] ? axis->name[i] : "other");
+	return layout;
+}
+
+uint64_t figures_layout(void)
+{
+	const size_t sizes[] = {sizeof(struct tally), sizeof(struct tally_daemon)};
+	uint64_t layout = shared_layout(0, sizes, sizeof sizes);
+
+	layout = shared_layout(layout, tally_bounds, sizeof tally_bounds);
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		layout = add_text(layout, table[i].name);
+		layout = shared_layout(layout, &table[i].offset, sizeof table[i].offset);
+		layout = add_axis(layout, &table[i].outer);
+		layout = add_axis(layout, &table[i].axis);
+	}
+	return layout;
+}
 
 void figures_write(const struct figures *f, const struct figures_writer *writer, void *owner)
 {

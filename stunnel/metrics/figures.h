@@ -19,6 +19,12 @@ struct figures_service {
 	struct tallies *tallies;
 };
 
+/*
+ * Tells where each counter is, of which name and labels: two programs that agree in it can go on
+ * with each other's counters.
+ */
+uint64_t figures_layout(void);
+
 struct figures {
 	const struct tally_daemon *daemon;
 	const struct figures_service *service; /* service i has column BOARD_ALL + 1 + i */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conn/access.h"
@@ -17,6 +18,7 @@
 #include "process/worker.h"
 #include "process/wrapper.h"
 #include "sys/log.h"
+#include "sys/shared.h"
 #include "tls/tickets.h"
 
 #define STOP_MS 5000
@@ -56,6 +58,7 @@ static void enter(void *owner, const struct child_kind *kind)
 	for (struct generation *each = mine; each->next; each = each->next)
 		board_link(each->children.board, each->next->children.board);
 	close(all->lifeline[1]);
+	shared_let_go();
 	for (struct generation *g = all->first; g; g = g->next)
 		if (g != mine || !(kind->keeps & CHILD_KEEPS_LOGS))
 			access_close(g->config->access);
@@ -159,7 +162,7 @@ static int run_metrics(void *owner, const struct child_place *place)
 	const struct metrics_task task = {
 		.config = g->config,
 		.place = place,
-		.figures = {&all->shared->daemon, all->service, all->services, g->children.board},
+		.figures = {all->daemon, all->service, all->services, g->children.board},
 		.listener = bind_take(&all->metrics, 1, &socket) == 1 ? socket.fd : -1,
 		.lifeline = all->lifeline[0],
 	};
@@ -280,12 +283,29 @@ static bool add_service(struct generations *all, const char *name, size_t worker
 		return false;
 	all->service = grown;
 	added = &grown[all->services];
-	*added = (struct figures_service){strdup(name), make_label(all, name), tally_new(workers)};
+	*added = (struct figures_service){strdup(name), make_label(all, name),
+					  tally_new(name, figures_layout(), workers)};
 	if (!added->name || !added->label || !added->tallies) {
 		free_service(added);
 		return false;
 	}
 	all->services++;
+	return true;
+}
+
+bool generation_count(struct generations *all)
+{
+	uint64_t layout = figures_layout();
+	const char *name;
+
+	all->daemon = shared_map("daemon", layout, sizeof *all->daemon);
+	if (!all->daemon)
+		return false;
+	if (atomic_load(&all->daemon->started) == 0)
+		atomic_store(&all->daemon->started, (uint64_t)time(NULL));
+	while ((name = tally_left(layout)))
+		if (!add_service(all, name, 1))
+			return false;
 	return true;
 }
 
@@ -383,6 +403,8 @@ void generation_forget(struct generations *all)
 		free_service(&all->service[--all->services]);
 	free(all->service);
 	all->service = NULL;
+	shared_unmap(all->daemon);
+	all->daemon = NULL;
 }
 
 void generation_reap(struct generations *all)
@@ -395,7 +417,7 @@ void generation_reap(struct generations *all)
 		for (g = all->first; g && !child_ended(&g->children, pid, status);)
 			g = g->next;
 		if (g && g->children.state == CHILD_SERVING)
-			tally_one(&all->shared->daemon.respawns);
+			tally_one(&all->daemon->respawns);
 	}
 	while (*at) {
 		g = *at;

@@ -28,11 +28,18 @@ struct generations {
 	struct bind_address *addresses; /* listened on for the newest configuration */
 	int streams[2]; /* what inetd started us with, to read from and to write to; else -1 */
 	struct conn_shared *shared;
+	struct tally_daemon *daemon;
 	int lifeline[2]; /* a pipe without data: children read its end when the master ends */
 	struct bind_address *metrics;	 /* where the figures of the newest one are served */
 	struct figures_service *service; /* each so far; place i has column BOARD_ALL + 1 + i */
 	size_t services;
 };
+
+/*
+ * First of all: the counters, which go on from those that the program before this one left. False
+ * without memory.
+ */
+bool generation_count(struct generations *all);
 
 /* No child runs yet. Takes over config; NULL without memory, and config stays the caller's. */
 struct generation *generation_new(struct generations *all, struct config *config);

@@ -11,7 +11,6 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "process/activation.h"
@@ -25,6 +24,7 @@
 #include "process/renewal.h"
 #include "sys/log.h"
 #include "sys/notify.h"
+#include "sys/shared.h"
 #include "tls/secret.h"
 #include "tls/tickets.h"
 #include "process/upgrade.h"
@@ -133,14 +133,14 @@ static void load_anew(struct master *m)
 			access_close(old->config->access); /* old workers have their own copies */
 			log_main(LOG_INFO, "New workers accept connections");
 			tell_addresses(&m->generations, g);
-			tally_one(&m->generations.shared->daemon.reloads);
+			tally_one(&m->generations.daemon->reloads);
 			return;
 		}
 		log_revert();
 	}
 	bind_restore(&m->generations.addresses, old->config);
 	bind_restore(&m->generations.metrics, old->config->metrics);
-	tally_one(&m->generations.shared->daemon.failed_reloads);
+	tally_one(&m->generations.daemon->failed_reloads);
 	log_main(LOG_ERR, "Failed to reload the configuration file");
 	if (g && !generation_is_owned(&m->generations, g))
 		generation_free(g);
@@ -487,11 +487,11 @@ int master_run(const char *path, int fd)
 	m.generations.shared = mmap(NULL, sizeof *m.generations.shared, PROT_READ | PROT_WRITE,
 				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (m.generations.shared == MAP_FAILED || pipe2(m.generations.lifeline, O_CLOEXEC) != 0 ||
-	    getrandom(&m.generations.shared->start, sizeof m.generations.shared->start, 0) < 0) {
+	    getrandom(&m.generations.shared->start, sizeof m.generations.shared->start, 0) < 0 ||
+	    !generation_count(&m.generations)) {
 		fprintf(stderr, "[!] Cannot start: %s (%d)\n", strerror(errno), errno);
 		return 1;
 	}
-	m.generations.shared->daemon.started = (uint64_t)time(NULL);
 	g = load(&m);
 	if (!g || !start(&m, g))
 		return give_up(&m, g);
@@ -502,6 +502,9 @@ int master_run(const char *path, int fd)
 	bind_settle(&m.generations.addresses);
 	bind_settle(&m.generations.metrics);
 	daemon_ready();
+	shared_settle();
+	if (upgrade_is_heir())
+		tally_one(&m.generations.daemon->upgrades);
 	upgrade_ready();
 	manager_ready(&m.generations);
 	serve(&m);

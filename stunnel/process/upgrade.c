@@ -3,21 +3,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "sys/board.h"
 #include "sys/log.h"
 #include "sys/notify.h"
+#include "sys/shared.h"
 #include "tls/tickets.h"
 
 #define START_MS 60000
-#define PIPES "STUNNEL_UPGRADE"		  /* the numbers of two: to say ready, to read keys from */
+#define PIPES "STUNNEL_UPGRADE" /* the numbers of two: to say ready, to read keys from */
+#define MEMORY \
+	"STUNNEL_UPGRADE_MEMORY" /* of a file: a line each: its number, its layout, its name */
 #define SOCKETS "STUNNEL_UPGRADE_SOCKETS" /* a line each: a or m, its number, a section's name */
 
 static char program[PATH_MAX]; /* resolved at the start: later it may be "(deleted)" */
@@ -26,10 +31,31 @@ static int ready = -1;
 
 /* --- in the heir ------------------------------------------------------------------------------ */
 
+static void take_memory(int list)
+{
+	FILE *from = fdopen(list, "r");
+	char *line = NULL, *name;
+	uint64_t layout;
+	size_t room = 0;
+	ssize_t len;
+	long fd;
+
+	while (from && (len = getline(&line, &room, from)) > 0) {
+		line[len - 1] = '\0';
+		fd = strtol(line, &name, 10);
+		layout = strtoull(name, &name, 16);
+		if (*name != ' ' || !shared_inherit((int)fd, layout, name + 1))
+			close((int)fd);
+	}
+	free(line);
+	if (from)
+		fclose(from);
+}
+
 void upgrade_open(void)
 {
 	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-	const char *pipes = getenv(PIPES), *listed = getenv(SOCKETS);
+	const char *pipes = getenv(PIPES), *listed = getenv(SOCKETS), *memory = getenv(MEMORY);
 	char *second;
 	int keys;
 
@@ -41,8 +67,11 @@ void upgrade_open(void)
 		sockets = strdup(listed);
 		tls_tickets_receive(keys);
 		close(keys);
+		if (memory)
+			take_memory((int)strtol(memory, NULL, 10));
 	}
 	unsetenv(PIPES);
+	unsetenv(MEMORY);
 	unsetenv(SOCKETS);
 }
 
@@ -102,6 +131,24 @@ static void keep(void *to, int fd, const char *given)
 	fprintf(list->to, "%c%d%s%s\n", list->kind, fd, given ? " " : "", given ? given : "");
 }
 
+static void keep_memory(void *to, int fd, uint64_t layout, const char *name)
+{
+	fcntl(fd, F_SETFD, 0);
+	fprintf(to, "%d %" PRIx64 " %s\n", fd, layout, name);
+}
+
+/* A descriptor of the list, which may be too long for the environment; -1: the heir begins anew. */
+static int list_memory(void)
+{
+	int fd = memfd_create("stunnel", 0), again = dup(fd);
+	FILE *to = again >= 0 ? fdopen(again, "w") : NULL;
+
+	if (!to)
+		return -1;
+	shared_each(keep_memory, to);
+	return fclose(to) == 0 && lseek(fd, 0, SEEK_SET) == 0 ? fd : -1;
+}
+
 /* Does not return. */
 static void become_heir(const char *path, const int pipes[2], bool background,
 			struct bind_address *const *addresses, struct bind_address *const *metrics)
@@ -120,6 +167,8 @@ static void become_heir(const char *path, const int pipes[2], bool background,
 		dup2(pipes[0], STDERR_FILENO);
 	fcntl(pipes[0], F_SETFD, 0);
 	fcntl(pipes[1], F_SETFD, 0);
+	snprintf(numbers, sizeof numbers, "%d", list_memory());
+	setenv(MEMORY, numbers, 1);
 	snprintf(numbers, sizeof numbers, "%d %d", pipes[0], pipes[1]);
 	setenv(PIPES, numbers, 1);
 	setenv(SOCKETS, text, 1);

@@ -11,9 +11,9 @@
 
 /*
  * The master starts the program that is now at the path of its own, and hands it the listening
- * sockets and the keys of tickets. That one is the heir: a master with workers of its own. When it
- * accepts connections the old one lets go of the sockets and drains; if it does not come so far,
- * the old one goes on.
+ * sockets, the keys of tickets, counters and sessions. That one is the heir: a master with workers
+ * of its own. When it accepts connections the old one lets go of the sockets and drains; if it does
+ * not come so far, the old one goes on.
  */
 
 /* --- in the heir ------------------------------------------------------------------------------ */

@@ -6,9 +6,18 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "sys/shared.h"
+
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+#else
+#define gnu_get_libc_version() ""
+#endif
 
 #define WAYS 128  /* sessions a bucket, at most */
 #define TRIES 100 /* to get a lock whose holder has been put to sleep; then it is a miss */
@@ -34,7 +43,6 @@ struct tls_cache {
 	unsigned holders;
 	size_t size, bytes; /* as asked for */
 	size_t buckets, ways;
-	size_t mapped;
 	struct bucket *bucket;
 	unsigned char *data;
 };
@@ -58,21 +66,35 @@ static bool make_locks(struct tls_cache *c)
 	return ok;
 }
 
+/* Of the buckets, whose locks are libc's; how many there are is in the name. */
+static uint64_t layout_of_buckets(void)
+{
+	const char *libc = gnu_get_libc_version();
+	const size_t sizes[] = {sizeof(struct bucket), sizeof(struct entry), WAYS,
+				offsetof(struct bucket, entry), offsetof(struct entry, id)};
+
+	return shared_layout(shared_layout(0, libc, strlen(libc)), sizes, sizeof sizes);
+}
+
 /* Pages that no session was put into cost nothing. */
 static bool map(struct tls_cache *c)
 {
 	size_t table = c->buckets * sizeof *c->bucket;
-	void *p;
+	size_t mapped = table + c->buckets * c->ways * c->bytes;
+	uint64_t layout = layout_of_buckets();
+	bool left;
+	char *name;
 
-	c->mapped = table + c->buckets * c->ways * c->bytes;
-	p = mmap(NULL, c->mapped, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
+	if (asprintf(&name, "cache %zu %zu %s", c->size, c->bytes, c->name) < 0)
 		return false;
-	madvise(p, c->mapped, MADV_DONTDUMP);
-	c->bucket = p;
-	c->data = (unsigned char *)p + table;
-	return make_locks(c);
+	left = shared_left(name, layout) == mapped;
+	c->bucket = shared_map(name, layout, mapped);
+	free(name);
+	if (!c->bucket)
+		return false;
+	madvise(c->bucket, mapped, MADV_DONTDUMP);
+	c->data = (unsigned char *)c->bucket + table;
+	return left || make_locks(c);
 }
 
 static struct tls_cache *make(const char *name, size_t size, size_t bytes)
@@ -88,8 +110,7 @@ static struct tls_cache *make(const char *name, size_t size, size_t bytes)
 	c->ways = size / c->buckets;
 	c->name = strdup(name);
 	if (!c->name || !map(c)) {
-		if (c->bucket)
-			munmap(c->bucket, c->mapped);
+		shared_unmap(c->bucket);
 		free(c->name);
 		free(c);
 		return NULL;
@@ -122,7 +143,7 @@ void tls_cache_drop(struct tls_cache *c)
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
-	munmap(c->bucket, c->mapped);
+	shared_unmap(c->bucket);
 	free(c->name);
 	free(c);
 }

@@ -17,6 +17,7 @@ import pytest
 import devtools
 from peers import Stunnel, as_root, daemon_only, free_port, own_address, service, wait_for
 from recorder import Recorder
+from test_new_program import upgrade
 from tls_client import TlsClient, client_context, dial, read_to_end
 
 pytestmark = daemon_only
@@ -350,7 +351,7 @@ class Audit:
             assert samples[(f"stunnel_{times}_count", 'service="web"')] == self.sent
 
 
-def test_the_counts_equal_the_access_log_over_a_reload_and_a_crash(start):
+def test_the_counts_equal_the_access_log_over_a_reload_a_crash_and_upgrades(start):
     metered = Metered(start, LOG, FORMAT, globals_="workers = 2")
     audit = Audit(metered)
     audit.some()
@@ -366,10 +367,18 @@ def test_the_counts_equal_the_access_log_over_a_reload_and_a_crash(start):
     assert metered.value("respawns_total", of=None) == 1
     audit.some()
     audit.check()
+    began = metered.value("start_time_seconds", of=None)
+    for _ in range(2):
+        upgrade(metered.stunnel)
+        audit.some()
+        audit.check()
+    assert metered.value("start_time_seconds", of=None) == began
+    assert metered.value("upgrades_total", of=None) == 2
+    assert metered.value("respawns_total", of=None) == 1
     assert audit.sent > 1000
     assert metered.value("connections") == 0
-    assert metered.value("mended_total", 'error="answer-fold"') == 3 * ROUNDS * 4
-    assert metered.value("refused_total", 'error="host-duplicate"') == 3 * ROUNDS
+    assert metered.value("mended_total", 'error="answer-fold"') == 5 * ROUNDS * 4
+    assert metered.value("refused_total", 'error="host-duplicate"') == 5 * ROUNDS
 
 
 def test_requests_are_counted_without_an_access_log_and_those_without_an_answer_too(start):

@@ -13,6 +13,7 @@ import pytest
 from certs import certificates, client_certificates
 from peers import Stunnel, daemon_only, service, wait_for
 from recorder import Recorder
+from test_new_program import upgrade
 from tls_client import TlsClient, client_context
 
 pytestmark = daemon_only
@@ -70,6 +71,16 @@ def test_resumption_across_a_reload_and_a_crash(start, front, version):
         os.kill(worker, signal.SIGKILL)
     wait_for(lambda: len(set(stunnel.processes()[1:]) - set(old)) == 2, "new workers")
     assert resumes(stunnel.port, context, session)
+
+
+@VERSIONS
+def test_resumption_across_upgrades(start, front, version):
+    stunnel = front(start(Recorder()), "options = NO_TICKET", settings="workers = 2\n")
+    context = ticketless(version)
+    session = session_of(stunnel.port, context)
+    for _ in range(2):
+        upgrade(stunnel)
+        assert resumes(stunnel.port, context, session)
 
 
 @VERSIONS
