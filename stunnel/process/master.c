@@ -131,9 +131,9 @@ static void load_anew(struct master *m)
 			settle_addresses(&m->generations);
 			log_settle();
 			access_close(old->config->access); /* old workers have their own copies */
+			tally_one(&m->generations.daemon->reloads);
 			log_main(LOG_INFO, "New workers accept connections");
 			tell_addresses(&m->generations, g);
-			tally_one(&m->generations.daemon->reloads);
 			return;
 		}
 		log_revert();
