@@ -51,6 +51,7 @@ const uint32_t tally_bounds[TALLY_BUCKETS] = {1,   2,	5,    10,   25,	  50,	 100
 
 struct tallies {
 	_Atomic int64_t expiry;
+	_Atomic int64_t staple_since, staple_until;
 	pace handshakes;
 	size_t slots;
 	size_t size; /* bytes from one slot to the next: no two share a cache line */
@@ -116,6 +117,24 @@ int64_t tally_expiry(const struct tallies *all)
 	return atomic_load(&all->expiry);
 }
 
+void tally_staple(struct tallies *all, const struct tally_staple *staple)
+{
+	atomic_store(&all->staple_since, staple->since);
+	atomic_store(&all->staple_until, staple->until);
+}
+
+struct tally_staple tally_stapled(const struct tallies *all)
+{
+	return (struct tally_staple){atomic_load(&all->staple_since),
+				     atomic_load(&all->staple_until)};
+}
+
+/* Who asks has no slot of its own. */
+void tally_answer(struct tallies *all, enum tally_ocsp about, enum tls_ocsp_verdict verdict)
+{
+	tally_one(&tally_slot(all, 0)->ocsp[about * TALLY_VERDICTS + verdict]);
+}
+
 pace *tally_pace(struct tallies *all)
 {
 	return &all->handshakes;
@@ -154,6 +173,19 @@ static size_t place_of(const char *const *names, size_t count, const char *name)
 	return i < count - 1 && names[i] ? i : count - 1;
 }
 
+/* What was found counts only where it was good for something. */
+static void tally_resumption(struct tally *t, const struct tls_outcome *outcome)
+{
+	if (outcome->tickets != 0)
+		tally_add(&t->tickets[TALLY_TICKET_ISSUED], outcome->tickets);
+	if (outcome->sought & TLS_SOUGHT_TICKET)
+		tally_one(&t->tickets[outcome->resumed ? TALLY_TICKET_USED : TALLY_TICKET_REFUSED]);
+	if (outcome->sought & TLS_SOUGHT_CACHE)
+		tally_one(&t->cache[outcome->sought & TLS_SOUGHT_FOUND && outcome->resumed
+					    ? TALLY_CACHE_HIT
+					    : TALLY_CACHE_MISS]);
+}
+
 void tally_handshake(struct tally *t, const struct tls_outcome *outcome)
 {
 	size_t version = place_of(tally_versions, TALLY_VERSIONS, outcome->version);
@@ -162,6 +194,7 @@ void tally_handshake(struct tally *t, const struct tls_outcome *outcome)
 	tally_one(&t->ciphers[place_of(tally_ciphers, TALLY_CIPHERS, outcome->cipher)]);
 	if (outcome->group)
 		tally_one(&t->groups[place_of(tally_groups, TALLY_GROUPS, outcome->group)]);
+	tally_resumption(t, outcome);
 }
 
 void tally_alert(struct tally *t, struct tls_alert alert)

@@ -8,6 +8,7 @@
 
 #include "conn/pace.h"
 #include "core/errors.h"
+#include "tls/ocsp.h"
 #include "tls/tls.h"
 
 /*
@@ -98,6 +99,22 @@ enum tally_handshake_failure {
 			TALLY_HANDSHAKE_FAILURES
 };
 
+/* What becomes of session tickets. */
+enum tally_ticket {
+	TALLY_TICKET_ISSUED = 0,
+	TALLY_TICKET_USED,
+	TALLY_TICKET_REFUSED, /* it is not ours, or too old, or of a service that asks for more */
+	TALLY_TICKETS
+};
+
+/* Of a look into the cache of sessions. */
+enum tally_cache { TALLY_CACHE_HIT = 0, TALLY_CACHE_MISS, TALLY_CACHES };
+
+/* What responders are asked about; verdicts are enum tls_ocsp_verdict. */
+enum tally_ocsp { TALLY_OCSP_PEER = 0, TALLY_OCSP_STAPLE, TALLY_OCSPS };
+
+#define TALLY_VERDICTS 3
+
 /* Ways of a byte. */
 enum tally_way {
 	TALLY_TO_BACKEND = 0, /* by enum h1_dir */
@@ -138,6 +155,9 @@ struct tally {
 	tally_counter handshake_failures[TALLY_HANDSHAKE_FAILURES];
 	tally_counter ciphers[TALLY_CIPHERS];
 	tally_counter groups[TALLY_GROUPS];
+	tally_counter tickets[TALLY_TICKETS];
+	tally_counter cache[TALLY_CACHES];
+	tally_counter ocsp[TALLY_OCSPS * TALLY_VERDICTS]; /* those of peers, then of staples */
 	tally_counter connected;
 	tally_counter connect_failures[TALLY_CONNECT_FAILURES];
 	struct tally_times handshake_times;
@@ -175,6 +195,17 @@ struct tally *tally_slot(struct tallies *all, size_t worker);
  * none. */
 void tally_expire(struct tallies *all, int64_t when);
 int64_t tally_expiry(const struct tallies *all);
+
+/* The staple of the service that is the first to end, both in seconds since 1970; 0: none. */
+struct tally_staple {
+	int64_t since, until;
+};
+
+void tally_staple(struct tallies *all, const struct tally_staple *staple);
+struct tally_staple tally_stapled(const struct tallies *all);
+
+/* Counts what came of asking a responder. */
+void tally_answer(struct tallies *all, enum tally_ocsp about, enum tls_ocsp_verdict verdict);
 
 /* How fast all workers together begin handshakes. */
 pace *tally_pace(struct tallies *all);

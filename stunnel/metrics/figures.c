@@ -40,6 +40,10 @@ static const char *const handshake_failures[] = {"timeout", "closed", "plain", "
 							 TALLY_ALERTS(X)
 #undef X
 };
+static const char *const tickets[] = {"issued", "used", "refused"};
+static const char *const lookups[] = {"hit", "miss"};
+static const char *const purposes[] = {"peer", "staple"};
+static const char *const verdicts[] = {"inconclusive", "good", "revoked"};
 static const char *const failures[] = {"refused", "timeout", "other"};
 static const char *const reload_results[] = {"success", "failure"};
 #define X(id, name, status, source, text) name,
@@ -51,6 +55,10 @@ _Static_assert(sizeof classes / sizeof classes[0] == TALLY_CLASSES, "a name for 
 _Static_assert(sizeof ways / sizeof ways[0] == TALLY_WAYS, "a name for each");
 _Static_assert(sizeof handshake_failures / sizeof handshake_failures[0] == TALLY_HANDSHAKE_FAILURES,
 	       "a name for each");
+_Static_assert(sizeof tickets / sizeof tickets[0] == TALLY_TICKETS, "a name for each");
+_Static_assert(sizeof lookups / sizeof lookups[0] == TALLY_CACHES, "a name for each");
+_Static_assert(sizeof purposes / sizeof purposes[0] == TALLY_OCSPS, "a name for each");
+_Static_assert(sizeof verdicts / sizeof verdicts[0] == TALLY_VERDICTS, "a name for each");
 _Static_assert(sizeof failures / sizeof failures[0] == TALLY_CONNECT_FAILURES, "a name for each");
 
 /* --- ways to write a row ---------------------------------------------------------------------- */
@@ -141,16 +149,46 @@ static void write_connections(const struct figures *f, const struct figure *row,
 	}
 }
 
-static void write_expiry(const struct figures *f, const struct figure *row,
-			 const struct figures_writer *writer, void *owner)
+/* A time of each service that has one. */
+static void write_moments(const struct figures *f, const struct figure *row,
+			  const struct figures_writer *writer, void *owner,
+			  int64_t (*moment)(const struct tallies *all))
 {
 	for (size_t service = 0; service < f->count; service++) {
 		struct figures_sample s = of_service(f, service);
 
-		s.value = (uint64_t)tally_expiry(f->service[service].tallies);
+		s.value = (uint64_t)moment(f->service[service].tallies);
 		if (s.value != 0)
 			writer->sample(owner, row->name, &s);
 	}
+}
+
+static void write_expiry(const struct figures *f, const struct figure *row,
+			 const struct figures_writer *writer, void *owner)
+{
+	write_moments(f, row, writer, owner, tally_expiry);
+}
+
+static int64_t stapled_since(const struct tallies *all)
+{
+	return tally_stapled(all).since;
+}
+
+static int64_t stapled_until(const struct tallies *all)
+{
+	return tally_stapled(all).until;
+}
+
+static void write_since(const struct figures *f, const struct figure *row,
+			const struct figures_writer *writer, void *owner)
+{
+	write_moments(f, row, writer, owner, stapled_since);
+}
+
+static void write_until(const struct figures *f, const struct figure *row,
+			const struct figures_writer *writer, void *owner)
+{
+	write_moments(f, row, writer, owner, stapled_until);
 }
 
 static void write_daemon(const struct figures *f, const struct figure *row,
@@ -236,6 +274,16 @@ static const struct figure table[] = {
 		"TLS handshakes that failed, by the alert if there was one.",
 		.axis = ALL_OF("reason", handshake_failures), .sparse = true),
 	TIMES("stunnel_handshake_seconds", handshake_times, "How long they took."),
+	COUNTER("stunnel_session_tickets_total", tickets,
+		"Session tickets, and what became of them.", .axis = ALL_OF("result", tickets)),
+	COUNTER("stunnel_session_cache_total", cache, "Looks into the cache of sessions.",
+		.axis = ALL_OF("result", lookups)),
+	COUNTER("stunnel_ocsp_answers_total", ocsp,
+		"What came of asking OCSP responders about peers, or for a staple.",
+		.axis = ALL_OF("verdict", verdicts), .outer = ALL_OF("purpose", purposes)),
+	GAUGE("stunnel_ocsp_staple_timestamp_seconds", write_since,
+	      "When the service's staple was fetched that is the first to end."),
+	GAUGE("stunnel_ocsp_staple_expiry_timestamp_seconds", write_until, "When that one ends."),
 	COUNTER("stunnel_requests_total", requests, "HTTP requests by the class of the answer.",
 		.axis = ALL_OF("class", classes)),
 	COUNTER("stunnel_refused_total", errors[ERR_NONE + 1],

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -43,6 +44,7 @@ struct stapling {
 	const struct config_section *section;
 	size_t index; /* among the section's */
 	struct tls_staple_news news;
+	struct tally_staple staple; /* zeroed: there is none */
 	uv_timer_t timer;
 	uv_work_t work;
 };
@@ -107,6 +109,8 @@ static void on_done(uv_work_t *work, int status)
 	q->under_way = false;
 	q->fetcher->under_way--;
 	q->until = board_now() + (uint64_t)q->answer.seconds * 1000;
+	tally_answer(section_of(q->fetcher, q->service)->service.tallies, TALLY_OCSP_PEER,
+		     q->answer.verdict);
 	for (size_t i = 0; i < q->askers; i++)
 		tell(&q->asker[i], q);
 	free(q->asker);
@@ -229,6 +233,27 @@ static void on_staple_work(uv_work_t *work)
 
 static void on_staple_due(uv_timer_t *timer);
 
+/* An answer that proves nothing leaves the staple that was there. */
+static void count_staple(struct stapling *s)
+{
+	const struct fetcher *f = s->fetcher;
+	struct tallies *tallies = s->section->service.tallies;
+	struct tally_staple first = {0, 0};
+	int64_t now = (int64_t)time(NULL);
+
+	if (s->news.answer.verdict == TLS_OCSP_GOOD)
+		s->staple = (struct tally_staple){now, now + s->news.life};
+	else if (s->news.answer.verdict == TLS_OCSP_REVOKED)
+		s->staple = (struct tally_staple){0, 0};
+	for (size_t i = 0; i < f->staplings; i++)
+		if (f->stapling[i].section == s->section && f->stapling[i].staple.until != 0 &&
+		    (first.until == 0 || f->stapling[i].staple.until < first.until))
+			first = f->stapling[i].staple;
+	if (first.until != 0 || s->news.answer.verdict == TLS_OCSP_REVOKED)
+		tally_staple(tallies, &first);
+	tally_answer(tallies, TALLY_OCSP_STAPLE, s->news.answer.verdict);
+}
+
 static void on_staple_done(uv_work_t *work, int status)
 {
 	struct stapling *s = work->data;
@@ -236,6 +261,7 @@ static void on_staple_done(uv_work_t *work, int status)
 
 	(void)status;
 	s->fetcher->under_way--;
+	count_staple(s);
 	if (news->answer.verdict == TLS_OCSP_GOOD)
 		log_main(LOG_INFO, "OCSP: Stapling for: %s", news->about);
 	else
@@ -273,7 +299,12 @@ static bool start_stapling(struct fetcher *f)
 		for (size_t j = count_staples(config->section[i]); j-- != 0;) {
 			struct stapling *s = &f->stapling[f->staplings++];
 
-			*s = (struct stapling){f, config->section[i], j, .work.data = s};
+			*s = (struct stapling){
+				.fetcher = f,
+				.section = config->section[i],
+				.index = j,
+				.work.data = s,
+			};
 			uv_timer_init(&f->helper.loop, &s->timer);
 			s->timer.data = s;
 			uv_timer_start(&s->timer, on_staple_due, 0, 0);

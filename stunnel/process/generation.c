@@ -19,6 +19,7 @@
 #include "process/wrapper.h"
 #include "sys/log.h"
 #include "sys/shared.h"
+#include "tls/staple.h"
 #include "tls/tickets.h"
 
 #define STOP_MS 5000
@@ -516,6 +517,8 @@ static void tell_expiry(const struct generations *all, const struct config *conf
 
 		if (s->tls)
 			tally_expire(s->tallies, tls_ctx_expiry(s->tls));
+		if (!s->tls || tls_staple_count(tls_ctx_library(s->tls)) == 0)
+			tally_staple(s->tallies, &(struct tally_staple){0, 0});
 	}
 }
 

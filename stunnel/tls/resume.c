@@ -175,6 +175,7 @@ static SSL_SESSION *take_ready(SSL *ssl, struct memory *m, const struct peer *pe
 
 void tls_resume_offer(SSL *ssl, const char *text)
 {
+	struct tls_judge *judge = SSL_get_app_data(ssl);
 	struct memory *m = memory_of(ssl);
 	struct peer *peer = m ? OPENSSL_zalloc(sizeof *peer) : NULL;
 	SSL_SESSION *session;
@@ -186,6 +187,7 @@ void tls_resume_offer(SSL *ssl, const char *text)
 	session = kept_ready(m, peer);
 	if (!session)
 		session = take_ready(ssl, m, peer);
+	judge->sought |= TLS_SOUGHT_CACHE | (session ? TLS_SOUGHT_FOUND : 0);
 	if (session)
 		SSL_set_session(ssl, session);
 }

@@ -80,11 +80,21 @@ static bool is_recent(SSL_SESSION *session, const SSL_CTX *ctx)
 	return now < until && until - now <= SSL_CTX_get_timeout(ctx);
 }
 
+static void seek(const SSL *ssl, unsigned how)
+{
+	struct tls_judge *judge = SSL_get_app_data(ssl); /* a trial has none */
+
+	if (judge)
+		judge->sought |= how;
+}
+
 /* The full handshake after a refused ticket issues new ones: hence ..._IGNORE_RENEW. */
 static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *key_name,
 				   size_t key_name_len, SSL_TICKET_STATUS status, void *arg)
 {
 	(void)key_name, (void)key_name_len, (void)arg;
+	if (status != SSL_TICKET_EMPTY)
+		seek(ssl, TLS_SOUGHT_TICKET);
 	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	if (!is_recent(session, SSL_get_SSL_CTX(ssl)))
@@ -288,6 +298,8 @@ static SSL_SESSION *on_session(SSL *ssl, const unsigned char *id, int id_len, in
 	struct tls_cache *cache = cache_of(ssl);
 	SSL_SESSION *session = cache ? get_here(ssl, cache, id, id_len) : NULL;
 
+	if (cache)
+		seek(ssl, TLS_SOUGHT_CACHE | (session ? TLS_SOUGHT_FOUND : 0));
 	*copy = 0; /* the only reference is OpenSSL's */
 	if (!is_remote(ssl))
 		return session;

@@ -146,10 +146,10 @@ void tls_staple_fetch(const SSL_CTX *ctx, size_t index, int seconds, struct tls_
 	tls_ocsp_fetch(own->chain, seconds, &news->answer, &der);
 	if (!keep(s, own, &news->answer, &der) && news->answer.verdict == TLS_OCSP_GOOD)
 		news->answer = (struct tls_ocsp_answer){.why = "there is no place for it"};
+	news->life = life_of(&news->answer);
 	news->again = AGAIN_FAILURE;
 	if (news->answer.verdict == TLS_OCSP_GOOD)
-		news->again = life_of(&news->answer) / 2 < AGAIN_MAX ? life_of(&news->answer) / 2
-								     : AGAIN_MAX;
+		news->again = news->life / 2 < AGAIN_MAX ? news->life / 2 : AGAIN_MAX;
 	OPENSSL_free(der.p);
 }
 

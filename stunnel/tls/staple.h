@@ -32,6 +32,7 @@ size_t tls_staple_count(const struct ssl_ctx_st *ctx);
 struct tls_staple_news {
 	char about[TLS_WHY_MAX]; /* the certificate's subject */
 	struct tls_ocsp_answer answer;
+	int64_t life;  /* seconds for which a good answer is sent */
 	int64_t again; /* seconds until it is to be asked again */
 };
 

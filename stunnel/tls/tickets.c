@@ -14,6 +14,7 @@
 
 #include "sys/log.h"
 #include "tls/clock.h"
+#include "tls/verify.h"
 
 #define NAME_LEN 16    /* of the key, in front of each ticket */
 #define KEPT 3	       /* keys whose tickets are taken: the newest and the two before it */
@@ -325,6 +326,7 @@ static bool set_up(const struct key *key, unsigned char *iv, EVP_CIPHER_CTX *cip
 static int on_key(SSL *ssl, unsigned char name[NAME_LEN], unsigned char *iv, EVP_CIPHER_CTX *cipher,
 		  EVP_MAC_CTX *mac, int seal)
 {
+	struct tls_judge *judge = SSL_get_app_data(ssl); /* a trial has none */
 	struct key key;
 	int age = find_key(ssl, seal ? NULL : name, &key), result = 0;
 
@@ -332,6 +334,8 @@ static int on_key(SSL *ssl, unsigned char name[NAME_LEN], unsigned char *iv, EVP
 		result = set_up(&key, iv, cipher, mac, seal) ? 1 : -1;
 	if (result == 1 && seal)
 		memcpy(name, key.name, NAME_LEN);
+	if (result == 1 && seal && judge)
+		judge->tickets++;
 	/* Appendix C.4 of RFC 8446: a ticket that is used once does not link connections. */
 	if (result == 1 && !seal && (age > 0 || SSL_version(ssl) >= TLS1_3_VERSION))
 		result = 2;

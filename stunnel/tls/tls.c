@@ -411,6 +411,8 @@ struct tls_outcome tls_outcome(const struct tls *tls)
 		.version = SSL_get_version(tls->ssl),
 		.cipher = SSL_get_cipher_name(tls->ssl),
 		.resumed = SSL_session_reused(tls->ssl) == 1,
+		.tickets = tls->judge.tickets,
+		.sought = tls->judge.sought,
 	};
 
 #if OPENSSL_VERSION_NUMBER >= 0x30000000L

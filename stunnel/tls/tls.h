@@ -137,6 +137,8 @@ struct tls_outcome {
 	const char *version, *cipher;
 	const char *group; /* of the key exchange; NULL: none, or not known */
 	bool resumed;
+	unsigned tickets; /* that were issued to the client */
+	unsigned sought;  /* enum tls_sought: how a session was looked for */
 };
 
 struct tls_outcome tls_outcome(const struct tls *tls);

@@ -35,6 +35,13 @@ struct ssl_st;
 struct x509_store_ctx_st;
 struct X509_name_st;
 
+/* What a session was looked for by; bits. */
+enum tls_sought {
+	TLS_SOUGHT_TICKET = 1,
+	TLS_SOUGHT_CACHE = 2, /* in ours */
+	TLS_SOUGHT_FOUND = 4, /* and there it was */
+};
+
 /* Who judges the certificates on one connection. It is the app data of the SSL. */
 struct tls_judge {
 	const struct tls_verify *verify; /* of the context that the connection has now */
@@ -42,6 +49,8 @@ struct tls_judge {
 	void *owner;
 	struct tls_inquiry *inquiry; /* who can be asked during the handshake; NULL: nobody */
 	bool psk;		     /* a key that both ends have was found */
+	unsigned tickets;	     /* that were issued */
+	unsigned sought;	     /* enum tls_sought */
 	int fault; /* with TLS_VERIFY_REDIRECT: X509_V_ERR_... of the first refused one, or 0 */
 };
 

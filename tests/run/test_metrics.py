@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ import devtools
 from peers import Stunnel, as_root, daemon_only, free_port, own_address, service, wait_for
 from recorder import Recorder
 from test_new_program import upgrade
+from test_ocsp import Responder, gets_in, pki, verifying
+from test_stapling import answering, own
 from tls_client import TlsClient, client_context, dial, read_to_end
 
 pytestmark = daemon_only
@@ -25,6 +28,7 @@ pytestmark = daemon_only
 LOG = "accessLog = {folder}/access"
 FORMAT = "accessLogFormat = %{status} %{time}"
 ANSWERS = {
+    b"/": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     b"/200": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     b"/204": b"HTTP/1.1 204 No Content\r\n\r\n",
     b"/302": b"HTTP/1.1 302 Found\r\nLocation: /200\r\nContent-Length: 0\r\n\r\n",
@@ -152,12 +156,14 @@ def test_a_dashboard_asks_for_figures_that_there_are(start, tmp_path):
 class Metered:
     """A daemon with figures, before a backend."""
 
-    def __init__(self, start, *options, globals_="", place=None, host="", name="web"):
+    def __init__(self, start, *options, globals_="", place=None, host="", name="web", run=True):
         self.place = place or free_port()
         self.backend = start(Recorder(serve))
         self.text = f"metrics = {host and host + ':'}{self.place}\n{globals_}\n"
         self.text += service(self.backend.port, "xForwardedFor = yes", *options, name=name)
-        self.stunnel = start(Stunnel(self.text))
+        self.stunnel = Stunnel(self.text)
+        if run:
+            start(self.stunnel)
 
     def get(self, path="/metrics", method="GET", host="127.0.0.1"):
         connection = http.client.HTTPConnection(host, self.place)
@@ -299,6 +305,82 @@ def test_clients_of_an_address_that_has_too_many_are_counted(start):
                 assert read_to_end(sock) == b""
     assert metered.value("connections_rejected_total", 'reason="per-ip"') == 5
     assert metered.value("accept_waits_total") >= 1
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tickets_are_counted(start, version):
+    """Two come with each whole handshake of TLS 1.3; those of another daemon are refused."""
+    metered, other = Metered(start), Metered(start)
+    context = client_context(version=version)
+    each = 2 if version is ssl.TLSVersion.TLSv1_3 else 1
+    sessions = {}
+    for daemon in (metered, other):
+        with TlsClient(daemon.stunnel.port, context=context) as client:
+            client.get("/200")
+            sessions[daemon] = client.session
+    assert resumption(metered) == [each, 0, 0, 0, 0]
+    ask(metered.stunnel, ["200"], context=context, session=sessions[other])
+    assert resumption(metered) == [2 * each, 0, 1, 0, 0]
+    ask(metered.stunnel, ["200"], context=context, session=sessions[metered])
+    assert resumption(metered) == [2 * each + each - 1, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_looks_into_the_cache_are_counted(start, version):
+    """In TLS 1.3 a ticket is the name of what is there."""
+    metered, other = Metered(start, "options = NO_TICKET"), Metered(start, "options = NO_TICKET")
+    context = client_context(version=version)
+    for daemon, counts in ((other, [0, 0, 0, 0, 1]), (metered, [0, 0, 0, 1, 1])):
+        with TlsClient(daemon.stunnel.port, context=context) as client:
+            client.get("/200")
+            session = client.session
+        ask(metered.stunnel, ["200"], context=context, session=session)
+        assert resumption(metered) == counts
+
+
+def resumption(metered):
+    """Tickets issued, used and refused; hits and misses of the cache."""
+    samples = metered.samples()
+    names = [("session_tickets_total", result) for result in ("issued", "used", "refused")]
+    names += [("session_cache_total", result) for result in ("hit", "miss")]
+    return [samples[(f"stunnel_{name}", 'service="web"', f'result="{result}"')] for name, result in names]
+
+
+def test_answers_about_clients_are_counted(start):
+    responder = start(Responder())
+    metered = Metered(start, *verifying(f"OCSP = {responder.url}"))
+    for cert in ("ocsp-good", "ocsp-good", "ocsp-revoked", "ocsp-unknown"):
+        gets_in(metered.stunnel, metered.backend, cert)
+    counts = {v: answers(metered, "peer", v) for v in ("good", "revoked", "inconclusive")}
+    assert counts == {"good": 2, "revoked": 1, "inconclusive": 1}
+
+
+def answers(metered, purpose, verdict):
+    return metered.value("ocsp_answers_total", f'verdict="{verdict}"', f'purpose="{purpose}"')
+
+
+def test_a_staple_has_an_age_and_an_end(start):
+    """The first one fails, and so there is none; then one is fetched, and then no more."""
+    port, before = free_port(), time.time()
+    metered = Metered(start, "OCSPstaple = yes", "CAfile = {}".format(pki() / "root.pem"), run=False)
+    metered.stunnel.write("\n".join(own("own-good", port)) + "\n" + metered.text)
+    start(metered.stunnel)
+    wait_for(lambda: answers(metered, "staple", "inconclusive") == 1, "the first answer")
+    names = "ocsp_staple_timestamp_seconds", "ocsp_staple_expiry_timestamp_seconds"
+    assert [metered.value(name) for name in names] == [0, 0]
+    responder = start(answering(port=port))
+    metered.stunnel.reload()
+    wait_for(lambda: answers(metered, "staple", "good") == 1, "a good answer")
+    since, until = (metered.value(name) for name in names)
+    assert before - 1 <= since <= time.time() and 3500 < until - since <= 3600
+    responder.stop()
+    metered.stunnel.reload()
+    wait_for(lambda: answers(metered, "staple", "inconclusive") == 2, "the last answer")
+    assert [metered.value(name) for name in names] == [since, until]
+    metered.stunnel.write(metered.text.replace("OCSPstaple = yes", ""))
+    metered.stunnel.reload()
+    metered.stunnel.wait_log("New workers accept connections", 3)
+    assert [metered.value(name) for name in names] == [0, 0]
 
 
 # ---- the counts are those of the access log ------------------------------------------------------
