@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from certs import certificates
-from peers import PATCHED, Stunnel, service
+from peers import PATCHED, Stunnel, service, wait_for
 from recorder import Recorder
 from tls_client import DEADLINE, TlsClient
 
@@ -460,6 +460,28 @@ def test_a_server_without_starttls_gets_nothing_in_plain_text(start):
         Plain(sock).rest()
     stunnel.wait_log("Remote server is not RFC 2487 compliant")
     assert speaker.seen == []
+
+
+def test_samba_of_today_is_no_server_of_cifs(start):
+    """What Debian's smbd 4.17 was seen to say, on ports 139 and 445: "called name not present", and not
+    0x8e, which is to begin TLS. Nothing follows, neither TLS nor what the client has sent."""
+    rest, sent = [], threading.Event()
+
+    def smbd(client):
+        assert client.take(4) == b"\x81\0\0\0"
+        sent.wait(DEADLINE)
+        client.sock.sendall(b"\x83\0\0\1\x82")
+        rest.append(client.rest()[0])
+
+    speaker = start(Speaker(smbd))
+    stunnel = start(Stunnel(as_client(speaker.port, "cifs")))
+    with closing(connect(stunnel.port).sock) as sock:
+        sock.sendall(b"secret")
+        sent.set()
+        Plain(sock).rest()
+    stunnel.wait_ended(1)
+    wait_for(lambda: rest, "smbd to be left")
+    assert rest == [b""]
 
 
 def login_server(answers):
