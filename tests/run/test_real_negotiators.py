@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
-"""protocol = NAME with servers and clients that are real: dovecot, postfix, squid, slapd, PostgreSQL."""
+"""protocol = NAME with servers and clients that are real: dovecot, postfix, squid, slapd, PostgreSQL, INN."""
 
 import imaplib
+import os
 import poplib
 import shutil
 import smtplib
@@ -13,7 +14,7 @@ import pytest
 from certs import certificates
 from peers import PATCHED, Program, Stunnel, as_root, free_port, service, wait_for
 from recorder import Recorder
-from tls_client import DEADLINE, client_context
+from tls_client import DEADLINE, PlainClient, client_context
 
 pytestmark = pytest.mark.skipif(PATCHED, reason="a patched stock negotiates by its own code")
 
@@ -393,6 +394,77 @@ directory {self.folder}/data
 
     def endpoints(self):
         return [str(self.port)]
+
+
+class News(Program):
+    """INN's server of readers, who begin TLS: one group, a.test, without articles."""
+
+    name = "nnrpd"
+    BIN = Path("/usr/lib/news/bin")
+
+    def __init__(self):
+        super().__init__()
+        self.port = free_port()
+        for name in ("etc", "db", "run", "log", "tmp", "spool/articles", "spool/overview"):
+            (self.folder / name).mkdir(parents=True)
+        paths = {name: self.folder / name for name in ("etc", "db", "run", "log", "spool", "tmp")}
+        self._write("key.pem", certificates().key.read_text())
+        (self.folder / "key.pem").chmod(0o640)
+        self.settings = self._write(
+            "etc/inn.conf",
+            "".join(f"path{name}: {path}\n" for name, path in paths.items())
+            + f"""
+pathnews: {self.BIN.parent}
+pathhost: news.test
+domain: test
+mta: "/bin/true %s"
+hismethod: hisv6
+ovmethod: tradindexed
+nnrpdloadlimit: 0
+tlscertfile: {certificates().cert}
+tlskeyfile: {self.folder}/key.pem
+""",
+        )
+        self._write("etc/readers.conf", 'auth all { default: "me" }\naccess all { newsgroups: "*" }\n')
+        self._write("etc/storage.conf", 'method timehash {\n newsgroups: "*"\n class: 0\n}\n')
+        self._write("db/active", "a.test 0000000000 0000000001 y\n")
+        self._write("db/newsgroups", "a.test\tA group\n")
+        self._write("db/history", "")
+        subprocess.run(["chown", "-R", "news:news", self.folder], check=True)
+        overview = ["runuser", "-u", "news", "--", self.BIN / "makehistory", "-O", "-x"]
+        subprocess.run(overview, check=True, capture_output=True, env=self.environment())
+
+    def _write(self, name, text):
+        (self.folder / name).write_text(text)
+        return self.folder / name
+
+    def environment(self):
+        return {**os.environ, "INNCONF": str(self.settings)}
+
+    def command(self):
+        return [self.BIN / "nnrpd", "-D", "-f", "-b", "127.0.0.1", "-p", str(self.port)]
+
+    def endpoints(self):
+        return [str(self.port)]
+
+
+@as_root
+@needs("runuser", str(News.BIN / "nnrpd"))
+def test_a_client_begins_tls_with_a_news_server(start):
+    """Its reader knows nothing of TLS, is greeted by the server, and is not offered TLS any more."""
+    news = start(News())
+    options = ["client = yes", "protocol = nntp", "verifyChain = yes", f"CAfile = {certificates().ca}"]
+    stunnel = start(Stunnel(service(news.port, *options)))
+    with PlainClient(stunnel.port) as reader:
+        assert reader.read_until(b"\r\n").startswith(b"200 news.test InterNetNews NNRP server")
+        reader.send(b"GROUP a.test\r\n")
+        assert reader.read_until(b"\r\n") == b"211 0 1 0 a.test\r\n"
+        reader.send(b"CAPABILITIES\r\n")
+        able = reader.read_until(b"\r\n.\r\n")
+        assert b"READER" in able and b"STARTTLS" not in able
+        reader.send(b"QUIT\r\n")
+        assert reader.read_until(b"\r\n").startswith(b"205 ")
+    stunnel.wait_log("TLS connected: new session negotiated")
 
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
