@@ -7,7 +7,7 @@
 #define BATCH_MS 1     /* from one batch to the next */
 #define PATIENCE_MS 50 /* until syslog is looked at again, where it did not take all lines */
 
-static const char *phase(const struct conn *c)
+const char *listing_phase(const struct conn *c)
 {
 	const struct step_at *at = conn_back_runs(c) ? &c->back->at : &c->front.at;
 
@@ -27,7 +27,7 @@ static void tell(const struct conn *c)
 		 (unsigned long long)c->serial, c->service->name,
 		 (unsigned long long)c->relay.flow[to_tls].sent,
 		 (unsigned long long)c->relay.flow[!to_tls].sent,
-		 (unsigned long long)(conn_now(c) - c->began) / 1000, client, phase(c),
+		 (unsigned long long)(conn_now(c) - c->began) / 1000, client, listing_phase(c),
 		 request.len != 0 ? ", " : "", (int)request.len, request.p);
 }
 

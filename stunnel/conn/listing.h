@@ -17,6 +17,9 @@ struct listing {
 	uint32_t listed;		 /* lines so far */
 };
 
+/* What the connection waits for, in a word or two. */
+const char *listing_phase(const struct conn *c);
+
 /* pool must outlive *l; done is called once for each listing_begin() that was heard. */
 void listing_open(struct listing *l, struct conn_pool *pool, void (*done)(struct listing *l));
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "conn/conn.h"
+#include "conn/roster.h"
 #include "sys/board.h"
 
 /*
@@ -30,6 +31,8 @@ struct figures {
 	const struct figures_service *service; /* service i has column BOARD_ALL + 1 + i */
 	size_t count;
 	const struct board *board;
+	struct roster *const *roster; /* of this generation and of those that drain */
+	size_t rosters;
 };
 
 #define FIGURES_LABELS_MAX 3

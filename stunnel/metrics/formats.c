@@ -138,3 +138,44 @@ void formats_json(const struct figures *f, FILE *to)
 	figures_write(f, &writer, &text);
 	fputs("]}\n", to);
 }
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+static void put_connection(FILE *to, const struct roster_line *line, bool later)
+{
+	const struct {
+		const char *key, *text;
+	} texts[] = {
+		{"service", line->service},
+		{"peer", line->peer},
+		{"phase", line->phase},
+		{"request", line->request},
+	};
+
+	fputs(later ? ",\n{" : "\n{", to);
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		fprintf(to, "\"%s\":", texts[i].key);
+		put_quoted(to, texts[i].text);
+		putc(',', to);
+	}
+	fprintf(to, "\"age\":%" PRIu64 ",\"to_backend\":%" PRIu64 ",\"to_client\":%" PRIu64 "}",
+		line->age, line->to_backend, line->to_client);
+}
+
+void formats_connections(const struct figures *f, FILE *to)
+{
+	static struct roster_line line[ROSTER_LINES];
+	bool later = false;
+	size_t count;
+
+	fprintf(to, "{\"open\":%" PRIu64 ",\"shown\":[", board_sum(f->board, BOARD_ALL));
+	for (size_t i = 0; i < f->rosters; i++) {
+		roster_look(f->roster[i]);
+		for (size_t worker = 0; roster_read(f->roster[i], worker, line, &count); worker++)
+			for (size_t n = 0; n < count; n++) {
+				put_connection(to, &line[n], later);
+				later = true;
+			}
+	}
+	fputs("]}\n", to);
+}

@@ -17,4 +17,11 @@ void formats_prometheus(const struct figures *f, FILE *to);
  */
 void formats_json(const struct figures *f, FILE *to);
 
+/*
+ * What connections do, as each worker has told lately, which is nothing at the first look:
+ * {"open": NUMBER, "shown": [{"service", "peer", "phase", "request", "age", "to_backend",
+ * "to_client"}]}.
+ */
+void formats_connections(const struct figures *f, FILE *to);
+
 #endif

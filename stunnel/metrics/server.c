@@ -52,6 +52,7 @@ static const struct page {
 	{"/", "text/html; charset=utf-8", OF_THE_PAGE, write_page},
 	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", NOTHING, formats_prometheus},
 	{"/status.json", "application/json", NOTHING, formats_json},
+	{"/connections.json", "application/json", NOTHING, formats_connections},
 };
 
 /* Nothing may be stored, framed, or be taken for another type than it is. */
@@ -162,7 +163,9 @@ static enum MHD_Result on_request(void *owner, struct MHD_Connection *c, const c
 	for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
 		if (!strcmp(url, pages[i].path))
 			return serve(c, &pages[i], s->figures);
-	return refuse(c, MHD_HTTP_NOT_FOUND, "Here are /, /metrics and /status.json.\n");
+	return refuse(c, MHD_HTTP_NOT_FOUND,
+		      "Here are /, /metrics, /status.json and "
+		      "/connections.json.\n");
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@
 #include "tls/tickets.h"
 
 #define STOP_MS 5000
+#define ROSTERS_MAX 16
 #define FEW_CONNECTIONS 1000 /* with room for fewer the log says so at LOG_NOTICE */
 
 static void close_streams(struct generations *all)
@@ -101,6 +102,7 @@ static int run_worker(void *owner, const struct child_place *place)
 		.config = g->config,
 		.shared = all->shared,
 		.place = place,
+		.roster = g->roster,
 		.ask_revocation = helper_socket(&g->revocation, place->index),
 		.ask_libwrap = helper_socket(&g->libwrap, place->index),
 		.renewal = helper_socket(&g->renewal, place->index),
@@ -155,15 +157,28 @@ static size_t count_metrics(const void *owner)
 	return metrics_needed(((const struct generation *)owner)->config) ? 1 : 0;
 }
 
+/* Those of the workers that drain as well, the oldest of which may be left out. */
+static size_t find_rosters(const struct generation *g, struct roster *rosters[ROSTERS_MAX])
+{
+	size_t count = 0;
+
+	for (; g && count < ROSTERS_MAX; g = g->next)
+		if (g->roster)
+			rosters[count++] = g->roster;
+	return count;
+}
+
 static int run_metrics(void *owner, const struct child_place *place)
 {
 	struct generation *g = owner;
 	struct generations *all = g->all;
 	struct worker_socket socket = {.fd = -1};
+	struct roster *rosters[ROSTERS_MAX];
 	const struct metrics_task task = {
 		.config = g->config,
 		.place = place,
-		.figures = {all->daemon, all->service, all->services, g->children.board},
+		.figures = {all->daemon, all->service, all->services, g->children.board, rosters,
+			    find_rosters(g, rosters)},
 		.listener = bind_take(&all->metrics, 1, &socket) == 1 ? socket.fd : -1,
 		.lifeline = all->lifeline[0],
 	};
@@ -372,7 +387,9 @@ struct generation *generation_new(struct generations *all, struct config *config
 	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
 		g->children.board = board_new(g->children.count, BOARD_ALL + 1 + all->services,
 					      counted_by_client(config));
-	if (g->children.board)
+	if (metrics_needed(config))
+		g->roster = roster_new(g->workers);
+	if (g->children.board && (g->roster || !metrics_needed(config)))
 		return g;
 	g->config = NULL;
 	generation_free(g);
@@ -383,6 +400,7 @@ void generation_free(struct generation *g)
 {
 	config_free(g->config);
 	board_free(g->children.board);
+	roster_free(g->roster);
 	child_free(&g->children);
 	close_helper_sockets(g);
 	free(g);

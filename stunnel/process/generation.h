@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "config/config.h"
+#include "conn/roster.h"
 #include "metrics/figures.h"
 #include "process/bind.h"
 #include "process/child.h"
@@ -17,7 +18,8 @@ struct generation {
 	struct generations *all;
 	struct config *config;
 	struct children children;
-	size_t workers;				   /* the first children are the workers */
+	struct roster *roster; /* of the workers, where there are figures; else NULL */
+	size_t workers;	       /* the first children are the workers */
 	struct helper_sockets revocation, libwrap; /* of helpers that there are */
 	struct helper_sockets renewal; /* from the master, by which workers get new certificates */
 };

@@ -21,7 +21,8 @@
 #include "tls/library.h"
 
 #define FLUSH_MS 1000 /* between two writes of buffered access logs */
-#define RETRY_MS 50   /* until syslog is offered again the lines that it did not take */
+#define ROSTER_MS 1000
+#define RETRY_MS 50 /* until syslog is offered again the lines that it did not take */
 
 struct worker {
 	uv_loop_t loop;
@@ -30,7 +31,9 @@ struct worker {
 	struct listen *listens;
 	struct launch *launches;
 	struct config *config;
-	uv_timer_t flush, retry;
+	uv_timer_t flush, retry, look;
+	struct roster *roster; /* with the worker's index in it; or NULL */
+	size_t index;
 	struct pulse pulse;
 	struct drain drain;
 	struct renewal_intake renewal;
@@ -73,6 +76,7 @@ static void end(struct worker *w)
 	access_finish(w->config->access);
 	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_close((uv_handle_t *)&w->retry, NULL);
+	uv_close((uv_handle_t *)&w->look, NULL);
 	pulse_stop(&w->pulse);
 	renewal_close(&w->renewal);
 	uv_close((uv_handle_t *)&w->lifeline, NULL);
@@ -136,6 +140,13 @@ static void on_listed(struct listing *l)
 
 	atomic_fetch_add(&l->pool->shared->listed, l->listed);
 	board_answer(a->board, a->worker);
+}
+
+static void on_roster(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+
+	roster_write(w->roster, w->index, &w->pool);
 }
 
 static void on_flush(uv_timer_t *timer)
@@ -248,6 +259,12 @@ static bool start(struct worker *w, const struct worker_task *task)
 	uv_timer_init(&w->loop, &w->retry);
 	if (w->config->access)
 		uv_timer_start(&w->flush, on_flush, FLUSH_MS, FLUSH_MS);
+	uv_timer_init(&w->loop, &w->look);
+	w->look.data = w;
+	w->roster = task->roster;
+	w->index = task->place->index;
+	if (w->roster)
+		uv_timer_start(&w->look, on_roster, ROSTER_MS, ROSTER_MS);
 	w->pool.on_end = on_connection_end;
 	w->pool.owner = w;
 	listing_open(&w->listing, &w->pool, on_listed);

@@ -10,13 +10,14 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 import devtools
-from peers import Stunnel, as_root, daemon_only, free_port, own_address, service, wait_for
+from peers import DEADLINE, Stunnel, as_root, daemon_only, free_port, own_address, service, wait_for
 from recorder import Recorder
 from test_new_program import upgrade
 from test_ocsp import Responder, gets_in, pki, verifying
@@ -156,9 +157,9 @@ def test_a_dashboard_asks_for_figures_that_there_are(start, tmp_path):
 class Metered:
     """A daemon with figures, before a backend."""
 
-    def __init__(self, start, *options, globals_="", place=None, host="", name="web", run=True):
+    def __init__(self, start, *options, globals_="", place=None, host="", name="web", run=True, answer=serve):
         self.place = place or free_port()
-        self.backend = start(Recorder(serve))
+        self.backend = start(Recorder(answer))
         self.text = f"metrics = {host and host + ':'}{self.place}\n{globals_}\n"
         self.text += service(self.backend.port, "xForwardedFor = yes", *options, name=name)
         self.stunnel = Stunnel(self.text)
@@ -591,6 +592,10 @@ class Page:
     def text(self, where):
         return self.browser.evaluate(f"document.querySelector({where!r}).innerText")
 
+    def enter(self, where, text):
+        field = f"document.querySelector({where!r})"
+        self.browser.evaluate(f"{field}.value = {text!r}; {field}.dispatchEvent(new Event('input'))")
+
     def wait(self, where, text):
         wait_for(lambda: text in self.text(where), f"{text} in {where}")
 
@@ -621,6 +626,62 @@ def test_a_browser_shows_what_happens_to_each_service(start, page):
     shown.wait("#contact", "no contact")
 
 
+def test_a_browser_lists_connections_and_slow_backends(start, page):
+    """By words of any column, and by age; what a client sends is text, and its query is not shown."""
+    release = threading.Event()
+
+    def wait(connection):
+        while connection.take_request():
+            release.wait(DEADLINE)
+            connection.send(ANSWERS[b"/200"])
+
+    metered = Metered(start, name="web", answer=wait)
+    shown = page(metered)
+    with TlsClient(metered.stunnel.port, source="127.0.0.7") as slow, TlsClient(metered.stunnel.port) as idle:
+        slow.send(b"GET /<b>slow?secret HTTP/1.1\r\nHost: a\r\n\r\n")
+        shown.wait("#connections", "/<b>slow")
+        assert "secret" not in shown.text("#connections")
+        shown.wait("#shown", "2 of 2 open")
+        shown.enter("#connection", "127.0.0.7 SLOW")
+        shown.wait("#shown", "1 of 2 open")
+        row = shown.text("#connections tbody").split("\t")
+        assert row[0] == "web" and row[1].startswith("127.0.0.7:") and row[3:5] == ["transfer", "GET /<b>slow"]
+        shown.enter("#connection", ">9999")
+        shown.wait("#shown", "0 of 2 open")
+        assert shown.text("#connections tbody") == "None"
+        release.set()
+        assert slow.response().status == 200
+        shown.wait("#slowest", "web")
+        assert idle.get("/200").status == 200
+
+
+def test_connections_of_workers_that_drain_are_listed_and_then_gone(start):
+    metered = Metered(start, globals_="workers = 2")
+    with TlsClient(metered.stunnel.port) as client:
+        client.get("/200")
+        metered.stunnel.reload()
+        metered.stunnel.wait_log("New workers accept connections")
+        peer = "{}:{}".format(*client.sock.getsockname())
+        wait_for(lambda: [c["peer"] for c in listed(metered)] == [peer], "the connection")
+    wait_for(lambda: listed(metered) == [], "the list without it")
+
+
+def listed(metered):
+    return json.loads(metered.get("/connections.json")[1])["shown"]
+
+
+def test_only_the_oldest_connections_of_a_worker_are_listed(start):
+    metered = Metered(start, globals_="workers = 1")
+    first = TlsClient(metered.stunnel.port)
+    others = [dial(metered.stunnel.port) for _ in range(140)]
+    peer = "{}:{}".format(*first.sock.getsockname())
+    wait_for(lambda: len(listed(metered)) == 128, "as many as there is room for")
+    assert listed(metered)[0]["peer"] == peer
+    wait_for(lambda: json.loads(metered.get("/connections.json")[1])["open"] == 141, "all to be accepted")
+    for sock in (first.sock, *others):
+        sock.close()
+
+
 def test_the_page_fits_a_phone_and_loads_nothing(start, page):
     metered = Metered(start)
     shown = page(metered)
@@ -630,7 +691,7 @@ def test_the_page_fits_a_phone_and_loads_nothing(start, page):
     shown.wait("#contact", "live")
     assert shown.browser.evaluate("document.documentElement.scrollWidth") == 360
     loaded = "performance.getEntriesByType('resource').map(entry => new URL(entry.name).pathname).join(' ')"
-    assert set(shown.browser.evaluate(loaded).split()) == {"/status.json"}
+    assert set(shown.browser.evaluate(loaded).split()) == {"/status.json", "/connections.json"}
 
 
 def test_the_page_may_not_be_framed_and_runs_no_other_script(start):
