@@ -223,6 +223,7 @@ static const struct child_kind kinds[] = {
 		.process = "Metrics process",
 		.told = CHILD_TOLD(CHILD_REOPEN),
 		.keeps = CHILD_KEEPS_METRICS,
+		.beats = true,
 		.count = count_metrics,
 		.run = run_metrics,
 	},

@@ -18,6 +18,7 @@
 static struct {
 	uint64_t next_status, next_beat; /* board_now() */
 	pid_t silent;			 /* the child that was logged to hang; 0: none */
+	bool failed;			 /* the last reload */
 	char status[128];		 /* as it was last sent */
 } told;
 
@@ -50,7 +51,8 @@ static void write_status(const struct generations *all, char *text, size_t size)
 {
 	uint64_t n = connections(all);
 	int64_t first = first_expiry(all), now = time(NULL);
-	int len = snprintf(text, size, "%" PRIu64 " connection%s", n, n == 1 ? "" : "s");
+	int len = snprintf(text, size, "%s%" PRIu64 " connection%s",
+			   told.failed ? "The last reload has failed; " : "", n, n == 1 ? "" : "s");
 
 	if (first == 0)
 		return;
@@ -114,6 +116,12 @@ void manager_reloading(const struct generations *all)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reading the configuration\n",
 		    (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
+void manager_reloaded(const struct generations *all, bool ok)
+{
+	told.failed = !ok;
+	manager_ready(all);
 }
 
 void manager_stopping(void)

@@ -8,11 +8,12 @@
 
 /* What the service manager is told of the master and its children, as of a unit of systemd. */
 
-/* Connections are accepted, at the start or again after manager_reloading(). */
+/* Connections are accepted. */
 void manager_ready(const struct generations *all);
 
-/* The configuration is read anew. */
+/* The configuration is read anew; then it was, or everything is as before, as the status says. */
 void manager_reloading(const struct generations *all);
+void manager_reloaded(const struct generations *all, bool ok);
 
 void manager_stopping(void);
 

@@ -120,7 +120,7 @@ static bool keep_fixed_globals(struct config *config, const struct config *old)
 }
 
 /* After any failure everything is as before; old workers accept until the new ones do. */
-static void load_anew(struct master *m)
+static bool load_anew(struct master *m)
 {
 	struct generation *old = m->generations.first, *g = load(m);
 
@@ -134,7 +134,7 @@ static void load_anew(struct master *m)
 			tally_one(&m->generations.daemon->reloads);
 			log_main(LOG_INFO, "New workers accept connections");
 			tell_addresses(&m->generations, g);
-			return;
+			return true;
 		}
 		log_revert();
 	}
@@ -144,17 +144,16 @@ static void load_anew(struct master *m)
 	log_main(LOG_ERR, "Failed to reload the configuration file");
 	if (g && !generation_is_owned(&m->generations, g))
 		generation_free(g);
+	return false;
 }
 
 /* The manager waits for its end also where it fails, as the log then says. */
 static void reload(struct master *m)
 {
 	manager_reloading(&m->generations);
-	if (m->path)
-		load_anew(m);
-	else
+	if (!m->path)
 		log_main(LOG_ERR, "A configuration read from a descriptor cannot be reloaded");
-	manager_ready(&m->generations);
+	manager_reloaded(&m->generations, m->path && load_anew(m));
 }
 
 /* --- upgrades --------------------------------------------------------------------------------- */

@@ -7,7 +7,9 @@
 
 #include "metrics/server.h"
 #include "process/daemon.h"
+#include "process/pulse.h"
 #include "sys/log.h"
+#include "sys/notify.h"
 
 #define DRAIN_MS 2000 /* for answers that are under way */
 
@@ -38,33 +40,44 @@ static bool told_to_end(int signals, bool *drain)
 	return end;
 }
 
-static void finish(struct server *server)
+/* Says that the loop turns; how long it may sleep then, at most `ms` unless that is negative. */
+static int beat(const struct child_place *place, int ms)
+{
+	int every = (int)(notify_watchdog_ms() / PULSE_PARTS);
+
+	if (every == 0)
+		return ms;
+	board_beat(place->board, place->row);
+	return ms < 0 || every < ms ? every : ms;
+}
+
+static void finish(struct server *server, const struct child_place *place)
 {
 	struct pollfd fd = {.fd = server_fd(server), .events = POLLIN};
 	uint64_t deadline = board_now() + DRAIN_MS;
 
 	while (server_drain(server) && board_now() < deadline) {
-		poll(&fd, 1, 100);
+		poll(&fd, 1, beat(place, 100));
 		server_run(server);
 	}
 }
 
-static void serve(struct server *server, int signals, int lifeline)
+static void serve(struct server *server, int signals, const struct metrics_task *task)
 {
 	struct pollfd fds[FDS] = {
 		[SIGNALS] = {.fd = signals, .events = POLLIN},
-		[LIFELINE] = {.fd = lifeline, .events = POLLIN},
+		[LIFELINE] = {.fd = task->lifeline, .events = POLLIN},
 		[REQUESTS] = {.fd = server_fd(server), .events = POLLIN},
 	};
 	bool drain = false;
 
 	while (!drain) {
-		poll(fds, FDS, server_timeout(server));
+		poll(fds, FDS, beat(task->place, server_timeout(server)));
 		if (fds[LIFELINE].revents || told_to_end(signals, &drain))
 			return;
 		server_run(server);
 	}
-	finish(server);
+	finish(server, task->place);
 }
 
 int metrics_run(const struct metrics_task *task)
@@ -84,7 +97,7 @@ int metrics_run(const struct metrics_task *task)
 	if (server) {
 		daemon_detach();
 		if (child_ready(task->place, 0))
-			serve(server, signals, task->lifeline);
+			serve(server, signals, task);
 		server_close(server);
 	}
 	close(signals);

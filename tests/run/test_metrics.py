@@ -20,6 +20,7 @@ import devtools
 from peers import DEADLINE, Stunnel, as_root, daemon_only, free_port, own_address, service, wait_for
 from recorder import Recorder
 from test_new_program import upgrade
+from test_notify import Unit, quick  # noqa: F401
 from test_ocsp import Responder, gets_in, pki, verifying
 from test_stapling import answering, own
 from tls_client import TlsClient, client_context, dial, read_to_end
@@ -551,20 +552,45 @@ def test_its_process_has_no_other_socket_and_no_rights_and_is_replaced(start):
     assert metered.requests()["2xx"] == 1
 
 
+def test_the_watchdog_hears_of_a_process_that_hangs(start, quick):  # noqa: F811
+    config = f"metrics = {free_port()}\nworkers = 1\n" + service(start(Recorder()).port)
+    unit = start(Unit(config, quick, WATCHDOG_USEC=str(4 * 1000 * 1000)))
+    quick.wait(READY="1")
+    for _ in range(3):
+        quick.wait(WATCHDOG="1")
+    process = unit.processes()[-1]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        unit.wait_log(f"Metrics process {process} hangs")
+    finally:
+        os.kill(process, signal.SIGCONT)
+    quick.wait(WATCHDOG="1")
+
+
 def test_a_reload_without_the_option_closes_the_port(start):
     metered = Metered(start)
     metered.stunnel.write(metered.text.replace("metrics", ";metrics", 1))
     metered.stunnel.reload()
     metered.stunnel.wait_log("New workers accept connections")
+    wait_for(lambda: not listens(metered.place), "nobody to listen")
 
-    def refused():
-        try:
-            dial(metered.place).close()
-        except ConnectionRefusedError:
-            return True
+
+def test_a_reload_moves_the_port(start):
+    metered = Metered(start)
+    old, metered.place = metered.place, free_port()
+    metered.stunnel.write(metered.text.replace(f"metrics = {old}", f"metrics = {metered.place}"))
+    metered.stunnel.reload()
+    metered.stunnel.wait_log("New workers accept connections")
+    assert metered.value("reloads_total", 'result="success"', of=None) == 1
+    wait_for(lambda: not listens(old), "the old port to be closed")
+
+
+def listens(port):
+    try:
+        dial(port).close()
+    except ConnectionRefusedError:
         return False
-
-    wait_for(refused, "nobody to listen")
+    return True
 
 
 def test_a_name_that_comes_twice_has_figures_for_each(start):

@@ -124,8 +124,12 @@ def test_a_reload_that_fails_ends_as_well(start, backend, quick):
     unit.write("nonsense = yes\n")
     unit.signal(signal.SIGHUP)
     quick.wait(RELOADING="1")
-    quick.wait(READY="1")
+    assert quick.wait(READY="1")["STATUS"].startswith("The last reload has failed; 0 connections; ")
     assert unit.log_lines("Failed to reload the configuration file")
+    unit.write("workers = 1\n" + service(backend.port))
+    unit.signal(signal.SIGHUP)
+    quick.wait(RELOADING="1")
+    assert quick.wait(READY="1")["STATUS"].startswith("0 connections; ")
 
 
 def test_its_end_is_announced(start, backend, manager):

@@ -10,6 +10,7 @@ import pytest
 
 from peers import DEADLINE, Stock, Stunnel, daemon_only, free_port, service
 from recorder import Recorder, answer_each
+from test_new_program import parent, upgrade
 from tls_client import TlsClient
 
 pytestmark = daemon_only
@@ -79,6 +80,14 @@ def test_a_section_has_several_sockets_of_its_name(activated):
     stunnel, ports = activated("two:two")
     assert [answer(port) for port in ports] == [b"two", b"two"]
     assert len(stunnel.log_lines("Service [one]")) > 0
+
+
+def test_they_last_through_upgrades(activated, backends):
+    """The new program finds none of systemd's variables, and the sockets keep their names."""
+    stunnel, ports = activated("two:one")
+    new = upgrade(stunnel)
+    stunnel.wait_gone([pid for pid in stunnel.processes()[1:] if pid != new and parent(pid) != new])
+    assert [answer(port) for port in ports] == [b"two", b"one"]
 
 
 def test_they_last_through_reloads(activated, backends):
