@@ -14,6 +14,7 @@ void h1_init(struct h1 *h, const struct rewrite *rewrite, const struct facts *fa
 {
 	assert(limits.max_fields <= H1_FIELDS_MAX);
 	assert(limits.in_flight >= 1 && limits.in_flight <= H1_PIPELINE_MAX);
+	assert(!limits.pool || limits.keep_client);
 	*h = (struct h1){.rewrite = rewrite, .facts = facts, .limits = limits};
 }
 
@@ -123,7 +124,8 @@ enum h1_end h1_backend_end(const struct h1 *h)
 		return H1_END_CLOSE;
 	if (h->queue_count == 0)
 		return h1_responses_client_stays(h) ? H1_END_RENEW : H1_END_CLOSE;
-	if (s->partial || h->begun || h->requests - h->before_renewal == h->queue_count)
+	if (s->partial || h->begun ||
+	    (!h->pooled && h->requests - h->before_renewal == h->queue_count))
 		return H1_END_UNANSWERED;
 	return H1_END_STALE;
 }
@@ -151,10 +153,36 @@ bool h1_backend_done(const struct h1 *h)
 	return h->renewing && h1_backend_end(h) == H1_END_RENEW;
 }
 
+void h1_unfit(struct h1 *h)
+{
+	h->unfit = true;
+}
+
+bool h1_spare(const struct h1 *h)
+{
+	const struct h1_side *s = &h->side[H1_RESPONSE];
+
+	return h->limits.pool && !h->tied && !h->unfit && !h->renewing && !h->finishing &&
+	       h->requests != h->before_renewal && !s->partial && s->empty_lines == 0 &&
+	       h1_backend_end(h) == H1_END_RENEW;
+}
+
+bool h1_may_reuse(const struct h1 *h)
+{
+	return h->limits.pool && !h->tied && !h->unfit && !h->repeating && h->error == ERR_NONE &&
+	       h->queue_count == 1 && h->requests > 1;
+}
+
+void h1_reuse(struct h1 *h)
+{
+	h->pooled = true;
+}
+
 bool h1_repeatable(const struct h1 *h)
 {
 	return h->limits.keep_client && h->queue_count == 1 &&
-	       (h1_answered_kind(h) & H1_KIND_REPEATABLE) && h->requests - h->before_renewal > 1;
+	       (h1_answered_kind(h) & H1_KIND_REPEATABLE) &&
+	       (h->requests - h->before_renewal > 1 || h1_may_reuse(h));
 }
 
 void h1_renew(struct h1 *h)
@@ -162,6 +190,8 @@ void h1_renew(struct h1 *h)
 	h->side[H1_RESPONSE] = (struct h1_side){0};
 	h->renewing = false;
 	h->before_renewal = h->requests - h->queue_count;
+	h->pooled = h->unfit = false;
+	h->repeating = h->queue_count != 0;
 }
 
 bool h1_cut(const struct h1 *h, enum h1_dir dir, bool failed)

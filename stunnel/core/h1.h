@@ -109,6 +109,27 @@ bool h1_repeatable(const struct h1 *h);
 void h1_renew(struct h1 *h);
 
 /*
+ * limits.pool: idle connections to a backend serve all clients. The only point at which one is
+ * given up is the end of an exchange, and it is taken for one whole request.
+ *
+ * Whether the backend connection owes nothing, no one is tied to it, and all on it was so clear
+ * that others may have it. The caller has to look that no byte is under way on it, in either
+ * direction; then h1_renew(), before the next request is fed.
+ */
+bool h1_spare(const struct h1 *h);
+
+/*
+ * Whether the one request in flight, of which nothing has been sent, may go over a connection that
+ * others have used: not the client's first, which could not be told apart from one that the backend
+ * does not like if it were lost, and none that was lost before. Then h1_reuse() says so.
+ */
+bool h1_may_reuse(const struct h1 *h);
+void h1_reuse(struct h1 *h);
+
+/* The caller has seen something odd: no one else may have this backend connection. */
+void h1_unfit(struct h1 *h);
+
+/*
  * Whether an end of the sender of `dir`, when all that it sent was fed, cuts a message: it must
  * then not look like the end of a whole one. failed: the sender's connection ended by an error,
  * without which a response that cannot be framed is whole. A client may always end inside a head.

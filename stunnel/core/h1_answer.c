@@ -99,6 +99,17 @@ static bool next_parsed(struct span *section, struct line *line)
 	return !is_empty_line(*section) && next_line(section, line, &mended) == 0;
 }
 
+bool h1_answer_next(struct span *fields, struct span *name, struct span *value)
+{
+	struct line line;
+
+	if (!next_parsed(fields, &line))
+		return false;
+	*name = line.name;
+	*value = line.value;
+	return true;
+}
+
 /* A value in one line: RFC 9112 5.2, a fold is as good as a space. */
 static void put_value(struct span value, struct out *out)
 {

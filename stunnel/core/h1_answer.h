@@ -71,6 +71,10 @@ int h1_answer_parse(struct span bytes, struct h1_answer *a);
  */
 void h1_answer_frame(struct h1_answer *a, unsigned kind, struct h1_body *body);
 
+/* Takes the next field line from the front of *fields, of a head that was parsed; false at the end.
+ */
+bool h1_answer_next(struct span *fields, struct span *name, struct span *value);
+
 /* Whether a 101 switches, and to the one protocol that was offered (RFC 9110 7.8). */
 bool h1_answer_switches(const struct h1_answer *a, struct span offered);
 

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "h1_judge.h"
+#include "h1_pool.h"
 #include "h1_side.h"
 
 bool h1_requests_blocked(const struct h1 *h)
@@ -143,6 +144,8 @@ static int request_head(struct h1 *h, struct span *in, struct out *out)
 	s->state = H1_STATE_BODY;
 	/* Where no other backend connection can follow, the client's ends with the backend's. */
 	h->last = verdict.last || ((verdict.kind & H1_KIND_LAST) && !h->limits.keep_client);
+	if (h->limits.pool)
+		h1_pool_request(h, &head, verdict.kind);
 	watch_request(h, &head);
 	queue_push(h, verdict.kind);
 	if (verdict.kind & H1_KIND_UPGRADE) {

@@ -5,11 +5,13 @@
 
 #include "h1_answer.h"
 #include "h1_judge.h"
+#include "h1_pool.h"
 #include "h1_side.h"
 
 static void note(struct h1 *h, enum error mended)
 {
 	h->mended |= h1_answer_mended(mended);
+	h->unfit = true;
 }
 
 /* No response follows the one under way, or, if there is none, those that were sent. */
@@ -35,6 +37,8 @@ void h1_responses_done(struct h1 *h)
 	h->queue_first = (uint8_t)((h->queue_first + 1) % H1_PIPELINE_MAX);
 	h->queue_count--;
 	h->begun = false;
+	if (h->limits.pool)
+		h1_pool_done(h);
 }
 
 bool h1_responses_client_stays(const struct h1 *h)
@@ -150,6 +154,8 @@ static int judge_head(struct h1 *h, struct h1_answer *a)
 	struct h1_side *s = &h->side[H1_RESPONSE];
 
 	h1_answer_frame(a, h1_answered_kind(h), &s->body);
+	if (h->limits.pool)
+		h1_pool_answer(h, a);
 	if (opens_tunnel(h, a)) {
 		/* What was forwarded already of a next request would become tunnel data. */
 		if (h->side[H1_REQUEST].state != H1_STATE_HELD)
@@ -306,6 +312,7 @@ static int response_trailers(struct h1 *h, struct span *in, struct out *out)
 {
 	struct h1_side *s = &h->side[H1_RESPONSE];
 	size_t mark = out_mark(out), end;
+	uint32_t mended = 0;
 	int rc = h1_head_scan(&s->scan, true, *in, h->limits.max_answer_head, &end);
 
 	if (rc != 0)
@@ -318,7 +325,9 @@ static int response_trailers(struct h1 *h, struct span *in, struct out *out)
 		return H1_WAITING;
 	}
 	out_put(out, SPAN("0\r\n"));
-	rc = h1_answer_trailers(span_of(in->p, end), &h->mended, out);
+	rc = h1_answer_trailers(span_of(in->p, end), &mended, out);
+	h->mended |= mended;
+	h->unfit |= mended != 0;
 	if (rc != 0 || s->body.plain)
 		out_rollback(out, mark);
 	if (rc != 0)

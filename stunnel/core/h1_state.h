@@ -29,7 +29,8 @@ struct h1_limits {
 	unsigned in_flight;	  /* requests; 1 to H1_PIPELINE_MAX, and 1 with keep_client */
 	unsigned allow;		  /* enum h1_allow */
 	bool connect;		  /* CONNECT is forwarded */
-	bool keep_client;    /* the client stays when its backend closes; see h1_backend_end() */
+	bool keep_client; /* the client stays when its backend closes; see h1_backend_end() */
+	bool pool;	  /* with keep_client: clients share backend connections; see h1_spare() */
 	bool require_length; /* a request in chunks is refused with 411 */
 };
 
@@ -80,6 +81,11 @@ struct h1 {
 	char protocol[H1_PROTOCOL_MAX]; /* that the newest Upgrade in the queue offers */
 	bool renewing;		 /* the backend takes no more requests, the client may send them */
 	uint64_t before_renewal; /* requests that went to earlier backend connections */
+	/* limits.pool: */
+	bool pooled;	/* the backend connection has served other clients */
+	bool unfit;	/* it must not serve others behind this exchange */
+	bool tied;	/* the client logs in by connections, and shares none any more */
+	bool repeating; /* the request in flight is sent again */
 };
 
 #endif

@@ -19,7 +19,7 @@ struct head {
 	int status, minor;
 	int lengths, codings;
 	bool chunked; /* it is the last coding */
-	bool close, keep_alive;
+	bool close, keep_alive, logs_in;
 	unsigned long long length;
 };
 
@@ -73,6 +73,28 @@ static void options(char *list, struct head *head)
 	}
 }
 
+bool answers_log_in(bool challenge, const char *name, size_t name_len, const char *value,
+		    size_t len)
+{
+	static const char *const fields[2][2] = {{"authorization", "proxy-authorization"},
+						 {"www-authenticate", "proxy-authenticate"}};
+	static const char *const schemes[] = {"ntlm", "negotiate", "kerberos", "nego2"};
+	bool about = false, found = false;
+
+	for (size_t i = 0; i < 2; i++)
+		about |= name_len == strlen(fields[challenge][i]) &&
+			 strncasecmp(name, fields[challenge][i], name_len) == 0;
+	for (size_t at = 0; at < len; at++)
+		for (size_t i = 0; i < 4; i++) {
+			size_t n = strlen(schemes[i]);
+
+			found |= n <= len - at && strncasecmp(value + at, schemes[i], n) == 0 &&
+				 (at == 0 || !isalnum((unsigned char)value[at - 1])) &&
+				 (at + n == len || !isalnum((unsigned char)value[at + n]));
+		}
+	return about && found;
+}
+
 static void coding(struct reader *r, char *list, struct head *head)
 {
 	for (char *save, *word = strtok_r(list, ", \t\r\n", &save); word;
@@ -106,6 +128,7 @@ static bool field(struct reader *r, char *line, struct head *head)
 	for (value = colon + 1; isblank((unsigned char)*value);)
 		value++;
 	line[name] = '\0';
+	head->logs_in |= answers_log_in(true, line, name, value, strlen(value));
 	if (strcasecmp(line, "Content-Length") == 0) {
 		strict(r, head->lengths++ == 0, "two lengths");
 		strict(r, strspn(value, "0123456789") == strcspn(value, " \t") && *value != '\0',
@@ -244,7 +267,7 @@ static void read_all(struct reader *r, const struct answers_method *method, size
 		rc = read_head(r, &head);
 		strict(r, rc > 0, "a head that is cut or no head");
 		if (rc <= 0)
-			return;
+			break;
 		strict(r, !last, "an answer behind the last one");
 		if (head.status < 200 && head.status != 101) {
 			strict(r, !head.lengths && !head.codings, "an interim answer with content");
@@ -252,6 +275,8 @@ static void read_all(struct reader *r, const struct answers_method *method, size
 		}
 		*one = (struct answers_one){.status = head.status, .content = all->len};
 		one->close = head.close;
+		one->old = head.minor == 0;
+		one->logs_in = head.logs_in;
 		strict(r, !(head.close && head.keep_alive), "close and keep-alive");
 		all->count++;
 		read_content(r, &method[all->count - 1], &head, all, one);
@@ -259,6 +284,7 @@ static void read_all(struct reader *r, const struct answers_method *method, size
 		if (one->tunnel || !one->complete)
 			break;
 	}
+	all->rest = (size_t)(r->end - r->p);
 	strict(r, r->p == r->end, "bytes that answer nothing");
 }
 

@@ -22,16 +22,23 @@ struct answers_one {
 	size_t content, len; /* where its content is in answers.content */
 	bool complete;
 	bool until_close;
-	bool close;  /* Connection says that it is the last */
-	bool tunnel; /* the content is that of a tunnel */
+	bool close;   /* Connection says that it is the last */
+	bool tunnel;  /* the content is that of a tunnel */
+	bool old;     /* HTTP/1.0 */
+	bool logs_in; /* it asks for credentials that hold for the connection */
 };
 
 struct answers {
 	size_t count;
+	size_t rest; /* bytes behind what could be read */
 	struct answers_one one[ANSWERS_MAX];
 	size_t len;
 	char content[1 << 20];
 };
+
+/* Whether a field is of credentials, or of challenges, and names a scheme of connections: NTLM. */
+bool answers_log_in(bool challenge, const char *name, size_t name_len, const char *value,
+		    size_t len);
 
 /* Reads answers to these requests, as far as they can be read. */
 void answers_lenient(const char *p, size_t len, const struct answers_method *method, size_t count,

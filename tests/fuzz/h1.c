@@ -28,13 +28,16 @@ static const struct {
 	enum strict_mode mode;
 	bool keep_client;
 	unsigned allow;
+	bool pool;
 } settings[] = {
-	{"xForwardedFor", "replace", STRICT_REPLACE, false, 0},
-	{"xForwardedFor", "chain", STRICT_CHAIN, false, 0},
-	{"xForwardedFor", "append", STRICT_APPEND, false, 0},
-	{"httpDelHeader", "Cookie", STRICT_ANY, false, 0}, /* this one with CONNECT */
-	{"xForwardedFor", "replace", STRICT_REPLACE, true, 0},
-	{"xForwardedFor", "replace", STRICT_RAW, false, H1_ALLOW_BARE_LF | H1_ALLOW_RAW_TARGET},
+	{"xForwardedFor", "replace", STRICT_REPLACE, false, 0, false},
+	{"xForwardedFor", "chain", STRICT_CHAIN, false, 0, false},
+	{"xForwardedFor", "append", STRICT_APPEND, false, 0, false},
+	{"httpDelHeader", "Cookie", STRICT_ANY, false, 0, false}, /* this one with CONNECT */
+	{"xForwardedFor", "replace", STRICT_REPLACE, true, 0, false},
+	{"xForwardedFor", "replace", STRICT_RAW, false, H1_ALLOW_BARE_LF | H1_ALLOW_RAW_TARGET,
+	 false},
+	{"xForwardedFor", "replace", STRICT_REPLACE, true, 0, true},
 };
 
 static const struct facts facts = {
@@ -66,6 +69,8 @@ struct conversation {
 		requests_read; /* where the present one's begin, and how many were before */
 	bool held;	       /* requests waited for responses when some came */
 	bool unasked;	       /* something came that answers no request */
+	bool logs_in;	       /* a request has credentials that hold for its connection */
+	unsigned bound;	       /* requests that could have gone over a connection of others */
 	/* Of the present backend connection: its requests, and where its answers begin. */
 	size_t requests, sent_at, arrived_at;
 	struct answers_method method[ANSWERS_MAX];
@@ -223,6 +228,12 @@ static void on_request(void *owner, struct span line, const struct h1_head *head
 		.connect = span_eq(head->method, SPAN("CONNECT")),
 		.old = head->minor == 0,
 	};
+	for (size_t i = 0; i < head->count; i++) {
+		const struct h1_field *f = &head->field[i];
+
+		c->logs_in |=
+			answers_log_in(false, f->name.p, f->name.len, f->value.p, f->value.len);
+	}
 	(void)line;
 }
 
@@ -253,6 +264,43 @@ static void renew(struct conversation *c)
 	c->arrived_at = c->side[H1_RESPONSE].arrived_len;
 }
 
+/*
+ * The backend's connection goes to other clients. What it owed this one must have come, to the last
+ * byte and no further, or else somebody gets another one's answer; and nobody may be logged in.
+ */
+static void give_up(struct conversation *c)
+{
+	static struct answers came;
+	const struct side *s = &c->side[H1_RESPONSE];
+	size_t requests = c->requests;
+
+	answers_lenient(s->arrived + c->arrived_at, s->arrived_len - c->arrived_at, c->method,
+			requests, &came);
+	must(requests != 0 && came.count == requests, "an answer that another client would get");
+	must(came.rest == 0, "bytes that another client would get");
+	for (size_t i = 0; i < came.count; i++) {
+		const struct answers_one *a = &came.one[i];
+
+		must(a->complete && !a->until_close && !a->tunnel, "an answer without an end");
+		must(!a->close && !a->old && !c->method[i].head, "an answer behind which it ends");
+		must(!a->logs_in, "another client would be logged in");
+	}
+	must(!c->logs_in, "another client would be logged in, by the request");
+	must(connection_is_read(c, c->side[H1_REQUEST].sent_len, false), "half a request");
+	must(h1_in_flight(&c->h1) == 0 && h1_phase(&c->h1, H1_REQUEST) != H1_BODY, "an exchange");
+	renew(c);
+}
+
+/* The request that was sent last goes over a connection of others, every second time. */
+static void bind(struct conversation *c)
+{
+	if (c->requests == 0 || !h1_may_reuse(&c->h1) || c->requests != 1)
+		return;
+	must(c->h1.requests > 1 && !c->logs_in, "a request that must not go over a used one");
+	if (c->bound++ % 2 != 0)
+		h1_reuse(&c->h1);
+}
+
 static void arrive(struct conversation *c, enum h1_dir dir, const uint8_t *p, size_t len)
 {
 	size_t piece = c->manner.piece != 0 ? c->manner.piece : len;
@@ -267,8 +315,11 @@ static void arrive(struct conversation *c, enum h1_dir dir, const uint8_t *p, si
 		drive(c, dir);
 		for (enum error e; (e = h1_take_mended(&c->h1)) != ERR_NONE;)
 			c->unasked |= e == ERR_ANSWER_UNASKED;
+		bind(c);
 		if (h1_backend_done(&c->h1))
 			renew(c);
+		else if (h1_spare(&c->h1) && c->side[H1_RESPONSE].in_len == 0)
+			give_up(c);
 		if (dir == H1_RESPONSE)
 			drive(c, H1_REQUEST);
 	}
@@ -280,7 +331,8 @@ static void converse(struct conversation *c, struct manner manner, const uint8_t
 
 	c->manner = manner;
 	c->requests_at = c->requests_read = 0;
-	c->tunnel = c->held = c->renewed = c->unasked = false;
+	c->tunnel = c->held = c->renewed = c->unasked = c->logs_in = false;
+	c->bound = 0;
 	c->requests = c->sent_at = c->arrived_at = 0;
 	h1_init(&c->h1, &rules, &facts, limits);
 	c->h1.watch = &watch;
@@ -366,6 +418,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mode = settings[which].mode;
 	limits.connect = mode == STRICT_ANY;
 	limits.keep_client = settings[which].keep_client;
+	limits.pool = settings[which].pool;
 	limits.in_flight = limits.keep_client ? 1 : H1_PIPELINE_MAX;
 	limits.allow = settings[which].allow;
 	if (rewrite_option(&rules, span_of(settings[which].option, strlen(settings[which].option)),

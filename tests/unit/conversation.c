@@ -129,6 +129,8 @@ void conversation_feed(struct conversation *c, enum h1_dir dir, struct span byte
 {
 	text_add(&c->pending[dir], bytes);
 	drive(c, dir);
+	if (c->script.gives_up && h1_spare(&c->h1))
+		h1_renew(&c->h1);
 	if (dir == H1_RESPONSE && c->pending[H1_REQUEST].len != 0)
 		drive(c, H1_REQUEST);
 }

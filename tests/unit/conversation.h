@@ -37,6 +37,7 @@ struct script {
 	struct h1_limits limits;
 	enum driving driving;
 	const struct step *steps;
+	bool gives_up; /* limits.pool: each backend connection that it can, for another one */
 };
 
 /* A script of conversation_facts and conversation_limits, DRIVE_EXACT; it keeps both pointers. */

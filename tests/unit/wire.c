@@ -69,6 +69,7 @@ static void run_case(struct cut cut, struct text *seen, void *arg)
 		.facts = &conversation_facts,
 		.limits = run->limits,
 		.driving = run->driving,
+		.gives_up = run->limits.pool,
 	};
 	size_t at = 0, total = sent_length(run->wire);
 	bool error_expected = false;
@@ -79,6 +80,10 @@ static void run_case(struct cut cut, struct text *seen, void *arg)
 		const struct wire_section *section = &run->wire->section[i];
 		struct span bytes = text_span(&section->bytes);
 
+		/* One that must not be shared ends, though its client might have gone on with it.
+		 */
+		if (script.gives_up && section->kind == WIRE_BACKEND && h1_backend_done(&c.h1))
+			conversation_reconnect(&c);
 		if (section->kind == WIRE_CLIENT)
 			send(&c, H1_REQUEST, bytes, cut, &at, total);
 		else if (section->kind == WIRE_RESPONSE)
@@ -128,6 +133,17 @@ static void compile_settings(struct text *settings, struct run *run)
 	rewrite_compile(&run->rewrite, settings->p);
 }
 
+static void run_drivings(struct run *run)
+{
+	for (int driving = 0; driving < DRIVE_COUNT; driving++) {
+		struct text seen = {0};
+
+		run->driving = (enum driving)driving;
+		every_cut(sent_length(run->wire), run_case, run, &seen);
+		text_free(&seen);
+	}
+}
+
 static void run_file(const char *path, struct run *run)
 {
 	struct wire_case wire;
@@ -135,13 +151,10 @@ static void run_file(const char *path, struct run *run)
 	wire_read(path, &wire);
 	run->wire = &wire;
 	compile_settings(&wire.settings, run);
-	for (int driving = 0; driving < DRIVE_COUNT; driving++) {
-		struct text seen = {0};
-
-		run->driving = (enum driving)driving;
-		every_cut(sent_length(&wire), run_case, run, &seen);
-		text_free(&seen);
-	}
+	run_drivings(run);
+	run->limits.pool = run->limits.keep_client; /* which changes nothing but the connections */
+	if (run->limits.pool)
+		run_drivings(run);
 	wire_free(&wire);
 }
 
