@@ -231,7 +231,7 @@ static const char *check(SERVICE_OPTIONS *s, const SERVICE_OPTIONS *defaults)
 	if (o->needs.http && !why)
 		why = check_http(s);
 	if (!why)
-		why = check_service(&o->service, SERVICE_SENDS_PROXY);
+		why = check_service(&o->service, SERVICE_SENDS_PROXY | SERVICE_ONE_TO_ONE);
 	if (!why)
 		warn_of_long_header(s, &o->service);
 	if (o->needs.http)

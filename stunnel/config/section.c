@@ -277,6 +277,32 @@ static void check_policy(struct check *r, const struct config_section *s)
 			check_refuse(r, fault.option, "%s", fault.why);
 }
 
+/*
+ * Clients share the connections to a backend only where nothing that a backend could learn of one
+ * client holds for what comes later on the same connection.
+ */
+static const char *pool_fault(const struct conn_service *s)
+{
+	return s->client       ? "connections of TLS to a backend are not shared ('client = yes')"
+	       : s->send_proxy ? "a PROXY header tells of one client"
+	       : s->protocol   ? "what 'protocol' says holds for one client"
+	       : s->transparent
+		       ? "with 'transparent' a connection is between one client and its destination"
+	       : s->program.path ? "a program serves one client ('exec')"
+	       : service_needs(&s->policy, false, NULL).cert_texts != 0
+		       ? "the backend is told of clients' certificates, and may take a connection "
+			 "for one client's"
+		       : NULL;
+}
+
+static void check_pool(struct check *r, const struct conn_service *service)
+{
+	const char *fault = pool_fault(service);
+
+	if (service->policy.limits.pool && service->needs.http && fault)
+		check_refuse(r, "httpKeepAlive", "httpKeepAlive = pool: %s", fault);
+}
+
 /* The destination of a path or `syslog`, shared by all sections that name it; NULL: no memory. */
 static struct access_file *access_file(struct config *config, const char *path)
 {
@@ -362,6 +388,7 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 	alpn_make(r);
 	security_make(r);
 	check_policy(r, s);
+	check_pool(r, service);
 	if (report->count[REPORT_ERROR] != errors)
 		return;
 	out_min = h1_out_min(&service->policy.rewrite, service->policy.limits);

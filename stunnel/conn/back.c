@@ -29,4 +29,6 @@ void back_close(struct back *b, enum end_close how)
 	free(b->ident);
 	b->ident = NULL;
 	b->names.found = (struct net_addrs){0};
+	free(b->spare);
+	b->spare = NULL;
 }

@@ -39,6 +39,8 @@ struct back_ident {
 	char line[512]; /* that has come; a NUL stays behind it */
 };
 
+struct spare;
+
 struct back {
 	struct back *next_ended; /* in the pool's list of ended backs */
 	struct step_at at;
@@ -48,6 +50,7 @@ struct back {
 	struct back_walk walk;
 	struct back_ident *ident; /* NULL: nobody is asked */
 	struct flow ahead;	  /* bytes of ours that go before a TLS handshake */
+	struct spare *spare;	  /* owned; NULL: no other client was ever to have it */
 };
 
 /* A back without a socket, at the plan's first step; NULL without memory. For conn.c to free. */

@@ -535,6 +535,7 @@ bool conn_pool_open(struct conn_pool *pool, uv_loop_t *loop, size_t out_cap,
 	pool->shared = shared;
 	pool->scratch.out_cap = out_cap;
 	pool->scratch.out = malloc(out_cap);
+	spare_open(&pool->spares, loop, &pool->watches, &pool->admit);
 	return pool->scratch.out && resolve_open(&pool->resolve, loop) &&
 	       watch_set_open(&pool->watches, loop);
 }
@@ -544,11 +545,19 @@ void conn_pool_close(struct conn_pool *pool)
 	for (struct conn *c = pool->first; c; c = c->next)
 		if (is_live(c))
 			mark_dead(c, relay_whole(&c->relay) ? STEP_CLOSE : STEP_CUT);
+	spare_close(&pool->spares);
 	conn_pool_settle(pool); /* runs nobody, since all are dead: only drops references */
 	resolve_close(&pool->resolve);
 }
 
 #define REST_MS 2000
+
+void conn_pool_unshare(struct conn_pool *pool)
+{
+	spare_stop(&pool->spares);
+	for (struct conn *c = pool->first; c; c = c->next)
+		c->h1.limits.pool = false;
+}
 
 void conn_pool_drain(struct conn_pool *pool)
 {

@@ -17,6 +17,7 @@
 #include "conn/requests.h"
 #include "conn/service.h"
 #include "conn/questions.h"
+#include "conn/spare.h"
 #include "conn/step.h"
 #include "conn/tally.h"
 #include "conn/watch.h"
@@ -63,7 +64,8 @@ struct conn_pool {
 	struct conn *to_list; /* the next one that a list of them will have; NULL: no list */
 	struct conn *dead;    /* ended connections, reaped before the loop sleeps */
 	struct back *ended;   /* ended backs, freed before the loop sleeps */
-	struct conn *again;   /* connections to be run again before the loop sleeps */
+	struct spare_set spares;
+	struct conn *again; /* connections to be run again before the loop sleeps */
 	/*
 	 * Called when a connection that the service had accepted has been freed. room: the worker
 	 * was full until now.
@@ -92,6 +94,9 @@ void conn_pool_free(struct conn_pool *pool);
  * which is under way to us, loses it otherwise.
  */
 void conn_pool_drain(struct conn_pool *pool);
+
+/* Backends' connections are not shared any more: those that wait are closed. */
+void conn_pool_unshare(struct conn_pool *pool);
 void conn_pool_rest(struct conn_pool *pool);
 
 /*

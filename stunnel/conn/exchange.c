@@ -284,6 +284,12 @@ void exchange_connected(struct exchanges *all, struct span address)
 	back->connect = back->since != 0 ? now() - back->since : 0;
 }
 
+void exchange_reused(struct exchanges *all, struct span address)
+{
+	all->back.since = 0;
+	exchange_connected(all, address);
+}
+
 void exchange_answer(struct exchanges *all, enum error error)
 {
 	if (!all->format)

@@ -82,6 +82,9 @@ void exchange_connecting(struct exchanges *all);
 /* It is there: `address` is a text, which is copied. */
 void exchange_connected(struct exchanges *all, struct span address);
 
+/* The one of other clients is, which took no time. */
+void exchange_reused(struct exchanges *all, struct span address);
+
 /* Our answer to `error` is the next response that the client gets. */
 void exchange_answer(struct exchanges *all, enum error error);
 

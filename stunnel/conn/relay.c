@@ -81,6 +81,8 @@ static enum relay_status forward(struct relay *r, enum h1_dir dir, struct span *
 
 	if (dir == H1_RESPONSE)
 		flow_drop(&r->repeat); /* once its answer has begun, a request is not sent again */
+	if (dir == H1_RESPONSE && r->h1 && r->flow[H1_REQUEST].unsent.len != 0)
+		h1_unfit(r->h1); /* it does not answer all of the request */
 	while (in->len != 0 && (!is_stuck(r, dir) || is_unasked(r, dir)) && !is_final(status)) {
 		size_t n = r->h1 ? h1_bypass(r->h1, dir) : SIZE_MAX, before = in->len;
 		struct out out = out_of(r->scratch->out, r->scratch->out_cap);
@@ -361,6 +363,22 @@ static bool backend_done(const struct relay *r)
 }
 
 /*
+ * Whether the backend's connection can serve others: the exchange is over for both machines, and
+ * no byte of it is left on either way. What comes unasked from here on is found by whoever keeps
+ * the connection, or takes it.
+ */
+static bool is_spare(const struct relay *r)
+{
+	const struct flow *up = &r->flow[H1_REQUEST], *down = &r->flow[H1_RESPONSE];
+	const struct end *back = r->end[RELAY_BACK];
+
+	return r->h1 && h1_spare(r->h1) && end_is_open(back) && back->state == END_LIVE &&
+	       !is_stuck(r, H1_REQUEST) && !is_stuck(r, H1_RESPONSE) && up->stage == FLOW_OPEN &&
+	       down->stage == FLOW_OPEN && !up->discarding && !down->discarding &&
+	       down->held.len == 0;
+}
+
+/*
  * Whether a response has decided what becomes of requests that came before it. What has not been
  * read yet poll(2) tells of: a read(2) here would mostly come before the next request.
  */
@@ -391,8 +409,12 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 	bool blocked = r->h1 && h1_blocked(r->h1), stuck;
 
 	r->again = false;
-	if (responses)
+	if (responses && !r->write_first)
 		status = pump(r, H1_RESPONSE);
+	requests |= r->write_first;
+	r->write_first = false;
+	if (!is_final(status) && is_spare(r))
+		return RELAY_SPARE;
 	stuck = is_stuck(r, H1_RESPONSE);
 	if (!is_final(status) && (requests || held_are_due(r, blocked) || pending_is_due(r) ||
 				  end_is_due(r, H1_REQUEST)))
@@ -430,11 +452,18 @@ enum relay_status relay_first(struct relay *r)
 	return f->unsent.len != 0 || f->stage != FLOW_OPEN ? RELAY_DONE : RELAY_WAIT;
 }
 
+void relay_reuse(struct relay *r)
+{
+	h1_reuse(r->h1);
+	r->write_first = true;
+}
+
 void relay_renew(struct relay *r)
 {
 	struct flow *requests = &r->flow[H1_REQUEST], *responses = &r->flow[H1_RESPONSE];
 
 	h1_renew(r->h1);
+	r->write_first = false;
 	flow_drop(&requests->unsent);
 	requests->unsent = r->repeat;
 	requests->unsent_at = 0;

@@ -35,12 +35,14 @@ struct relay {
 	struct h1 *h1;		   /* NULL: bytes pass unseen */
 	struct flow_buffer repeat; /* the request in flight, while it may be sent again */
 	struct relay_scratch *scratch;
-	bool again; /* stopped to let others run: call again without waiting for an event */
+	bool again;	  /* stopped to let others run: call again without waiting for an event */
+	bool write_first; /* of relay_reuse(): nothing that is there already answers the request */
 };
 
 enum relay_status {
 	RELAY_WAIT = 0, /* for relay_wants() */
 	RELAY_RENEW,	/* the backend is gone, the client stays: relay_renew() */
+	RELAY_SPARE,	/* the backend's connection may serve others, then relay_renew() */
 	RELAY_OVER,	/* the client has got its last answer, or gets none: relay_end() */
 	RELAY_DONE,	/* both directions ended as they should */
 	RELAY_ABORT,	/* one side failed, or ended inside a message; scratch->why tells */
@@ -55,6 +57,9 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses);
  * relay_first() tells when it is needed; a request that is sent again is there at once.
  */
 void relay_renew(struct relay *r);
+
+/* The back that the waiting request has got served others before; h1_may_reuse() allowed it. */
+void relay_reuse(struct relay *r);
 
 /*
  * Takes requests while there is no back. RELAY_DONE: a request waits in `unsent`, or no more will

@@ -8,6 +8,7 @@
 
 #include "conn/access.h"
 #include "conn/admit.h"
+#include "conn/spare.h"
 #include "conn/step.h"
 #include "core/service.h"
 #include "negotiate/negotiation.h"
@@ -60,6 +61,7 @@ struct conn_route {
 	_Atomic size_t *turn; /* counts connections for CONN_ROUND_ROBIN; workers share it */
 	bool blind;	      /* bytes pass unseen, whatever the service needs */
 	struct step_plan plan;
+	struct spares spares; /* of a worker's, which wait for requests of any client */
 };
 
 /* Where connections go whose ends have agreed on a protocol (RFC 7301). */
@@ -110,6 +112,7 @@ struct conn_service {
 	bool passes; /* it, or one that a server name leads to, has one that is raw */
 	bool reset;  /* an end by force is told by RST instead of FIN */
 	enum conn_failover failover;
+	struct spare_limits spare;
 	unsigned transparent;	/* enum conn_transparent */
 	struct net_addrs local; /* from which backs come, the first of a target's family; or none */
 	struct net_options options;

@@ -158,7 +158,7 @@ struct tally {
 	tally_counter tickets[TALLY_TICKETS];
 	tally_counter cache[TALLY_CACHES];
 	tally_counter ocsp[TALLY_OCSPS * TALLY_VERDICTS]; /* those of peers, then of staples */
-	tally_counter connected;
+	tally_counter connected, reused;
 	tally_counter connect_failures[TALLY_CONNECT_FAILURES];
 	struct tally_times handshake_times;
 	struct tally_times connect_times;

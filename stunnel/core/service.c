@@ -43,8 +43,9 @@ static const struct row {
 	ROW("httpConnect", set_connect, 0, 0, SPAN_INIT("no"), NULL, "forward CONNECT requests"),
 	ROW("httpDelHeader", set_rule, 0, 0, {0}, NULL, "NAME to delete from every request"),
 	ROW("httpKeepAlive", set_keep_alive, 0, 0, SPAN_INIT("client"),
-	    "The argument needs to be either 'client' or 'both'",
-	    "a backend that closes leaves its client alone (client), or ends it (both)"),
+	    "The argument needs to be either 'client', 'both' or 'pool'",
+	    "a backend that closes leaves its client alone (client), or ends it (both); pool: "
+	    "clients share backend connections"),
 	ROW("httpMaxAnswerHead", set_answer_head, 1024, SERVICE_HEAD_MAX, SPAN_INIT("65536"),
 	    "Illegal size of a head (1024 to 65536)", "bytes of an answer's head"),
 	ROW("httpMaxFields", set_fields, 8, H1_FIELDS_MAX, SPAN_INIT("256"),
@@ -246,13 +247,15 @@ static const char *set_mapped(struct service *s, const struct row *row, struct s
 static const char *set_keep_alive(struct service *s, const struct row *row, struct span value,
 				  struct span *word)
 {
-	static const struct span names[CHOICES_MAX] = {SPAN_INIT("client"), SPAN_INIT("both")};
+	static const struct span names[CHOICES_MAX] = {SPAN_INIT("client"), SPAN_INIT("both"),
+						       SPAN_INIT("pool")};
 	int n = choice(value, names);
 
 	(void)word;
 	if (n < 0)
 		return row->error;
-	s->limits.in_flight = n == 0 ? 1 : H1_PIPELINE_MAX;
+	s->limits.in_flight = n == 1 ? H1_PIPELINE_MAX : 1;
+	s->limits.pool = n == 2;
 	return NULL;
 }
 
@@ -325,6 +328,11 @@ static bool passes_early_tlvs(const struct service *s)
 	return s->proxy.version != 2 && s->proxy.pass;
 }
 
+static bool wants_pool(const struct service *s)
+{
+	return s->limits.pool;
+}
+
 static const struct rule {
 	enum service_part part;
 	bool (*is_broken)(const struct service *s);
@@ -335,6 +343,8 @@ static const struct rule {
 	{SERVICE_SENDS_PROXY, has_early_tlvs, "proxyTLV", "proxyTLV needs proxyVersion = 2"},
 	{SERVICE_SENDS_PROXY, passes_early_tlvs, "proxyPassTLV",
 	 "proxyPassTLV needs proxyVersion = 2"},
+	{SERVICE_ONE_TO_ONE, wants_pool, "httpKeepAlive",
+	 "httpKeepAlive = pool: each backend connection is one client's here"},
 };
 
 bool service_check(const struct service *s, unsigned parts, size_t *at, struct service_fault *fault)

@@ -60,6 +60,8 @@ enum service_result service_option(struct service *s, struct span name, struct s
 enum service_part {
 	SERVICE_ACCEPTS = 1, /* the section has a socket of its own to accept from */
 	SERVICE_SENDS_PROXY = 2,
+	SERVICE_ONE_TO_ONE =
+		4, /* the carrier cannot give one client's backend connection to another */
 };
 
 /*

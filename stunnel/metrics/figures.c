@@ -138,13 +138,14 @@ static void write_times(const struct figures *f, const struct figure *row,
 		write_times_of(f, service, row, writer, owner);
 }
 
-static void write_connections(const struct figures *f, const struct figure *row,
-			      const struct figures_writer *writer, void *owner)
+/* What the board counts now, in the row's column of each service. */
+static void write_board(const struct figures *f, const struct figure *row,
+			const struct figures_writer *writer, void *owner)
 {
 	for (size_t service = 0; service < f->count; service++) {
 		struct figures_sample s = of_service(f, service);
 
-		s.value = board_sum(f->board, BOARD_ALL + 1 + service);
+		s.value = board_sum(f->board, board_column(service) + row->offset);
 		writer->sample(owner, row->name, &s);
 	}
 }
@@ -241,6 +242,11 @@ static void write_build(const struct figures *f, const struct figure *row,
 		.name = row_name, .type = "histogram", .help = row_help, .write = write_times, \
 		.offset = offsetof(struct tally, member)                                       \
 	}
+#define BOARD(row_name, of_service, row_help)                                              \
+	{                                                                                  \
+		.name = row_name, .type = "gauge", .help = row_help, .write = write_board, \
+		.offset = of_service                                                       \
+	}
 #define GAUGE(row_name, writes, row_help)                                            \
 	{                                                                            \
 		.name = row_name, .type = "gauge", .help = row_help, .write = writes \
@@ -254,7 +260,9 @@ static const struct figure table[] = {
 	       .axis = ALL_OF("result", reload_results)),
 	DAEMON("stunnel_respawns_total", "counter", respawns, "Processes that had to be replaced."),
 	DAEMON("stunnel_upgrades_total", "counter", upgrades, "New programs that took over."),
-	GAUGE("stunnel_connections", write_connections, "Connections that are open."),
+	BOARD("stunnel_connections", BOARD_CONNECTIONS, "Connections that are open."),
+	BOARD("stunnel_backend_connections_idle", BOARD_SPARES,
+	      "Connections to backends that wait for requests of any client."),
 	GAUGE("stunnel_certificate_expiry_timestamp_seconds", write_expiry,
 	      "When the first of the service's certificates expires."),
 	COUNTER("stunnel_connections_total", accepted, "Connections that were accepted."),
@@ -296,6 +304,8 @@ static const struct figure table[] = {
 	      "From the head of a request to that of its answer."),
 	TIMES("stunnel_request_seconds", total_times, "From the head of a request to its end."),
 	COUNTER("stunnel_backend_connections_total", connected, "Connections to backends."),
+	COUNTER("stunnel_backend_reuses_total", reused,
+		"Requests that went over a connection of earlier clients."),
 	COUNTER("stunnel_backend_failures_total", connect_failures,
 		"Backends that could not be connected to.", .axis = ALL_OF("reason", failures)),
 	TIMES("stunnel_backend_connect_seconds", connect_times, "How long it took to connect."),

@@ -28,7 +28,7 @@ uint64_t figures_layout(void);
 
 struct figures {
 	const struct tally_daemon *daemon;
-	const struct figures_service *service; /* service i has column BOARD_ALL + 1 + i */
+	const struct figures_service *service; /* service i has board_column(i) */
 	size_t count;
 	const struct board *board;
 	struct roster *const *roster; /* of this generation and of those that drain */

@@ -35,6 +35,7 @@ void drain_begin(struct drain *d, int seconds)
 		return;
 	d->begun = true;
 	d->told = d->pool->admit.held != 0;
+	conn_pool_unshare(d->pool);
 	if (!d->told)
 		return;
 	log_main(LOG_NOTICE, "Worker %zu drains: %zu connection(s) left", d->number,

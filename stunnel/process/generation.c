@@ -350,7 +350,7 @@ static bool give_places(struct generations *all, struct config *config, size_t w
 			nth += !strcmp(config->section[j]->service.name, s->service.name);
 		if (!find_service(all, s->service.name, nth, workers, &place))
 			return false;
-		s->service.admit.column = BOARD_ALL + 1 + place;
+		s->service.admit.column = board_column(place);
 		s->service.tallies = all->service[place].tallies;
 	}
 	return true;
@@ -386,7 +386,7 @@ struct generation *generation_new(struct generations *all, struct config *config
 	    (!wrapper_needed(config) || helper_sockets_open(&g->libwrap, g->workers)) &&
 	    (!renewal_needed(config) || helper_sockets_open(&g->renewal, g->workers)) &&
 	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
-		g->children.board = board_new(g->children.count, BOARD_ALL + 1 + all->services,
+		g->children.board = board_new(g->children.count, board_column(all->services),
 					      counted_by_client(config));
 	if (metrics_needed(config))
 		g->roster = roster_new(g->workers);

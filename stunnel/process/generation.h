@@ -33,7 +33,7 @@ struct generations {
 	struct tally_daemon *daemon;
 	int lifeline[2]; /* a pipe without data: children read its end when the master ends */
 	struct bind_address *metrics;	 /* where the figures of the newest one are served */
-	struct figures_service *service; /* each so far; place i has column BOARD_ALL + 1 + i */
+	struct figures_service *service; /* each so far; place i has board_column(i) */
 	size_t services;
 };
 

@@ -321,15 +321,19 @@ static size_t name_count(const struct conn_service *service)
 
 /*
  * Descriptors to keep free of connections: two for resolving a log's path, two for opening a FIFO
- * there, two for each name that is being looked up, and one to each daemon that keeps sessions.
+ * there, two for each name that is being looked up, one to each daemon that keeps sessions, and the
+ * idle ones to backends.
  */
 static size_t spare_descriptors(const struct config *config)
 {
 	size_t spare = 4;
 
-	for (size_t i = 0; i < config->count; i++)
-		spare += 2 * name_count(&config->section[i]->service) +
-			 (config->section[i]->sessiond ? 1 : 0);
+	for (size_t i = 0; i < config->count; i++) {
+		const struct conn_service *s = &config->section[i]->service;
+
+		spare += 2 * name_count(s) + (config->section[i]->sessiond ? 1 : 0) +
+			 (s->policy.limits.pool && s->needs.http ? s->spare.max : 0);
+	}
 	return spare;
 }
 

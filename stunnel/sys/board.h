@@ -18,6 +18,14 @@ struct board;
 
 #define BOARD_ALL 0 /* the column of all services together */
 
+/* What has a column for each service; the first column of the one at a place. */
+enum board_of_service { BOARD_CONNECTIONS = 0, BOARD_SPARES, BOARD_OF_SERVICE };
+
+static inline size_t board_column(size_t place)
+{
+	return BOARD_ALL + 1 + place * BOARD_OF_SERVICE;
+}
+
 /*
  * keys: connections of a worker that are counted by a key as well; 0: none is. NULL without memory.
  */

@@ -80,6 +80,13 @@ static void each_option_sets_its_own(void **state)
 	assert_int_equal(s.limits.max_answer_head, 1025);
 	assert_int_equal(s.limits.max_fields, 8);
 	assert_int_equal(s.limits.in_flight, H1_PIPELINE_MAX);
+	assert_false(s.limits.pool);
+	assert_int_equal(set(&s, "httpKeepAlive", "Pool"), SERVICE_SET);
+	assert_int_equal(s.limits.in_flight, 1);
+	assert_true(s.limits.pool);
+	assert_int_equal(set(&s, "httpKeepAlive", "client"), SERVICE_SET);
+	assert_int_equal(s.limits.in_flight, 1);
+	assert_false(s.limits.pool);
 	assert_true(s.limits.connect);
 	assert_int_equal(s.limits.allow, H1_ALLOW_BARE_LF | H1_ALLOW_RAW_TARGET);
 	assert_true(s.limits.require_length);
@@ -112,7 +119,8 @@ static void what_is_wrong_changes_nothing(void **state)
 	refuses("httpAllow", ", ,", "Neither 'bare-lf' nor 'raw-target'");
 	refuses("httpRequireLength", "1", "The argument needs to be either 'yes' or 'no'");
 	refuses("httpConnect", "1", "The argument needs to be either 'yes' or 'no'");
-	refuses("httpKeepAlive", "yes", "The argument needs to be either 'client' or 'both'");
+	refuses("httpKeepAlive", "yes",
+		"The argument needs to be either 'client', 'both' or 'pool'");
 	refuses("proxyVersion", "3", "The PROXY protocol has versions 1 and 2");
 	refuses("proxyMapped", "yes", "The argument needs to be either 'fold' or 'keep'");
 	refuses("acceptProxy", "", "The value is empty");

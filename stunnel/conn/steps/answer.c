@@ -49,6 +49,7 @@ static enum step_result run(struct conn *c, unsigned events)
 	case RELAY_DONE:
 		return STEP_CLOSE;
 	case RELAY_RENEW: /* there is no back that could end, */
+	case RELAY_SPARE:
 	case RELAY_OVER:
 	case RELAY_REFUSED: /* and no request is taken any more */
 	case RELAY_ABORT:

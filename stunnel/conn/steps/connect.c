@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "conn/reuse.h"
 #include "conn/steps/answer.h"
 #include "conn/target.h"
 #include "sys/net.h"
@@ -50,27 +51,37 @@ static int begin(struct conn *c, const struct net_addr *target, bool *now_connec
 	return net_connect(target, &source, &c->service->options, now_connected);
 }
 
-/* Begins to connect to the next target; false if all were tried. */
-static bool connect_next(struct conn *c, bool *now_connected)
+/* What came of the next target. */
+enum progress {
+	NO_TARGET, /* all were tried */
+	CONNECTING,
+	CONNECTED,
+	REUSED, /* a connection that is there: there is another back, which is through its plan */
+};
+
+static enum progress connect_next(struct conn *c)
 {
 	const struct net_addr *addr;
 
 	while ((addr = target_next(c))) {
 		char text[NET_TEXT_MAX];
+		bool now_connected = false;
 		int fd;
 
+		if (reuse_take(c, addr))
+			return REUSED;
 		net_text(addr, text);
 		conn_log(c, LOG_INFO, "s_connect: connecting %s", text);
-		fd = begin(c, addr, now_connected);
+		fd = begin(c, addr, &now_connected);
 		if (fd >= 0) {
 			c->back->end = end_of(fd);
 			c->back->walk.since = conn_now(c);
-			return true;
+			return now_connected ? CONNECTED : CONNECTING;
 		}
 		target_failed(c, strerror(-fd), -fd);
 	}
 	conn_log(c, LOG_ERR, "No more addresses to connect");
-	return false;
+	return NO_TARGET;
 }
 
 static enum step_result connected(struct conn *c, int level)
@@ -85,7 +96,6 @@ static enum step_result connected(struct conn *c, int level)
 
 static enum step_result run(struct conn *c, unsigned events)
 {
-	bool connected_now = false;
 	int rc;
 
 	if (c->back->end.fd >= 0) {
@@ -99,10 +109,16 @@ static enum step_result run(struct conn *c, unsigned events)
 		target_failed(c, strerror(-rc), -rc);
 		back_hang_up(c->back, END_WHOLE);
 	}
-	if (!connect_next(c, &connected_now))
+	switch (connect_next(c)) {
+	case NO_TARGET:
 		return answer_unavailable(c);
-	if (connected_now)
+	case CONNECTED:
 		return connected(c, LOG_INFO);
+	case REUSED:
+		return STEP_AGAIN;
+	case CONNECTING:
+		break;
+	}
 	conn_wait(c, RELAY_FRONT, false, false);
 	conn_wait(c, RELAY_BACK, false, true);
 	return STEP_WAIT;

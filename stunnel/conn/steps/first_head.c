@@ -43,6 +43,7 @@ void first_head_begin(struct conn *c)
 
 	/* One request at a time is what another backend connection can take over. */
 	limits.keep_client = limits.in_flight == 1;
+	limits.pool &= !c->pool->spares.stopped;
 	c->front.facts.client_trusted = ip_blocks_hold(&s->policy.trusted, &c->front.facts.client);
 	h1_init(&c->h1, &s->policy.rewrite, &c->front.facts, limits);
 	if (c->pool->draining)
@@ -70,6 +71,7 @@ static enum step_result run(struct conn *c, unsigned events)
 		return c->relay.flow[H1_REQUEST].unsent.len != 0 ? STEP_NEXT : STEP_CLOSE;
 	case RELAY_REFUSED:
 		return answer_refuse(c, c->h1.error);
+	case RELAY_SPARE:
 	case RELAY_RENEW: /* there is no backend that could end */
 	case RELAY_OVER:
 	case RELAY_ABORT:

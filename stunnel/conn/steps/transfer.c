@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/steps/transfer.h"
 
+#include "conn/reuse.h"
 #include "conn/steps/answer.h"
 #include "conn/steps/first_head.h"
 
@@ -66,6 +67,15 @@ static enum step_result renew(struct conn *c)
 	return conn_go_to(c, &first_head_step);
 }
 
+/* httpKeepAlive = pool: likewise, and the next request takes the back that is there. */
+static enum step_result give_up(struct conn *c)
+{
+	reuse_give(c);
+	c->answer.since = 0;
+	relay_renew(&c->relay);
+	return conn_go_to(c, &first_head_step);
+}
+
 static enum step_result run(struct conn *c, unsigned events)
 {
 	/* Writing to a side flushes what comes from the other. */
@@ -87,6 +97,8 @@ static enum step_result run(struct conn *c, unsigned events)
 		return STEP_WAIT;
 	case RELAY_RENEW:
 		return renew(c);
+	case RELAY_SPARE:
+		return give_up(c);
 	case RELAY_OVER:
 		return answer_over(c);
 	case RELAY_DONE:
