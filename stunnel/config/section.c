@@ -229,6 +229,13 @@ static void check_transparent(struct check *r, const struct config_section *s)
 	if (s->service.program_calls)
 		check_refuse(r, "transparent",
 			     "Transparent source needs a socket: a program has no IP address");
+	if (s->service.program.path && !s->service.program_calls) {
+		if (access(PROGRAM_PRELOAD, R_OK) != 0)
+			check_refuse(r, "transparent",
+				     "Programs learn who the client is by a library: %s: %s (%d)",
+				     PROGRAM_PRELOAD, strerror(errno), errno);
+		return;
+	}
 	rc = net_foreign();
 	if (rc == 0 && r->config->globals.uid != 0)
 		check_tell(r, REPORT_FAULT, table_line(s, "transparent"),

@@ -20,6 +20,9 @@ struct program {
 	bool keep_stderr;	 /* its standard error is ours, and else where its output goes */
 };
 
+/* What has getpeername() of a program say the client's address: a library for LD_PRELOAD. */
+#define PROGRAM_PRELOAD PRELOADDIR "/libstunnel.so"
+
 /*
  * Starts the program, and returns our end of what it reads and writes: non-blocking, and the
  * caller's to close; or a negative errno. In a process that has no use for its children's ends but

@@ -4,11 +4,12 @@
 import os
 import re
 import signal
+from pathlib import Path
 
 import pytest
 
 from certs import client_certificates
-from peers import PATCHED, Stock, Stunnel, free_port, wait_for
+from peers import BINARY, PATCHED, Stock, Stunnel, free_port, wait_for
 from tls_client import TlsClient, client_context
 
 pytestmark = pytest.mark.skipif(PATCHED, reason="a patched stock runs programs by its own code")
@@ -194,3 +195,64 @@ def test_a_programs_output_is_no_answer_of_http(ours):
 def test_what_cannot_be_is_refused_at_the_load(config, why):
     with pytest.raises(AssertionError, match=why):
         Stunnel(config).__enter__()
+
+
+# ---- transparent: the peer of standard input ------------------------------------------------------
+
+PEERS = """#!/usr/bin/env python3
+import os, socket, subprocess, sys
+print(socket.socket(fileno=os.dup(0)).getpeername()[:2])
+one, two = socket.socketpair()
+print(repr(one.getpeername()), flush=True)
+if not sys.argv[1:]:
+    subprocess.run([sys.argv[0], "again"], stdin=two)
+"""
+
+
+@pytest.fixture
+def peers_program(tmp_path):
+    program = tmp_path / "peers"
+    program.write_text(PEERS)
+    program.chmod(0o755)
+    return program
+
+
+class Installed(Stunnel):
+    """With the library of its build in the folder that it is made for, seen by this daemon alone."""
+
+    def __init__(self, config, library=True):
+        super().__init__(config)
+        build = Path(BINARY).resolve().parents[1]
+        if not (build / "Makefile").exists():
+            pytest.skip(f"{build} is no folder of a build")
+        if "\nprefix = /usr/local\n" not in (build / "Makefile").read_text():
+            pytest.skip("the folder would hide what others need")
+        lib = Path("/usr/local/lib")
+        copy = f"cp {build}/tools/libstunnel.so {lib}/stunnel-http" if library else ":"
+        hidden = f"mount -t tmpfs none {lib} && mkdir {lib}/stunnel-http && {copy}"
+        self.wrapper = ["unshare", "--mount", "sh", "-c", f'{hidden} && exec "$@"', "sh"]
+
+
+@root_only
+def test_getpeername_of_a_program_says_the_client(start, peers_program):
+    """As with stock; but of its input alone, where stock's library says so of every socket."""
+    stunnel = start(Installed(section(peers_program, "transparent = yes")))
+    for _ in range(2):
+        text, client = said(stunnel)
+        mine, other, *again = text.splitlines()
+        assert mine == str(client)
+        assert other == again[1] == "''"
+    stock = start(Stock(section(peers_program, "transparent = yes")))
+    text, client = said(stock)
+    assert text.splitlines()[0] == str(client)
+
+
+@root_only
+def test_a_program_that_could_not_learn_its_client_is_refused_at_the_load(peers_program):
+    daemon = Installed(section(peers_program, "transparent = yes"), library=False)
+    with pytest.raises(AssertionError, match="Programs learn who the client is by a library: /"):
+        daemon.__enter__()
+
+
+def test_other_programs_have_nothing_preloaded(ours):
+    assert "LD_PRELOAD" not in said(ours("/usr/bin/env"))[0]

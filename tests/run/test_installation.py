@@ -130,13 +130,15 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 def test_the_spec_lists_what_is_installed(tmp_path):
     """And it is for this release."""
     spec = TOOLS / "rpm/stunnel-http.spec"
-    status, text = run("rpmspec", "-P", "--define", "_unitdir /usr/lib/systemd/system", str(spec))
+    places = [("_unitdir", "/usr/lib/systemd/system"), ("_libdir", "/usr/lib")]
+    macros = [word for name, path in places for word in ("--define", f"{name} {path}")]
+    status, text = run("rpmspec", "-P", *macros, str(spec))
     assert status == 0, text
     told = (TOOLS.parent / "configure.ac").read_text()
     version = re.search(r"^AC_INIT\(\[stunnel-http\], \[(.*)\]\)", told, re.M)[1]
     assert f"\nVersion:        {version}\n" in text
     folders = {"prefix": "/usr", "sysconfdir": "/etc", "docdir": "/usr/share/doc/stunnel-http"}
-    folders["mandir"] = "/usr/share/man"
+    folders |= {"mandir": "/usr/share/man", "libdir": "/usr/lib"}
     make(tmp_path, "install", *[f"{name}={path}" for name, path in folders.items()])
     files = text.split("\n%files\n")[1].split("\n\n")[0].splitlines()
     places = [line.split()[-1].rstrip("*") for line in files if line.split()[-1].startswith("/")]
