@@ -45,6 +45,20 @@ static const char *protocol_fault(const struct config_section *s, const char *na
 	return NULL;
 }
 
+/* Where headers tell who the client is, a blind target has nothing but a PROXY header to tell it.
+ */
+static void warn_of_unknown_clients(struct check *r, size_t line)
+{
+	const struct conn_service *s = &r->section->service;
+	bool headers = service_needs(&s->policy, false, NULL).http;
+
+	if (headers && !s->alpn[s->alpn_count - 1].raw && !s->send_proxy &&
+	    !(s->transparent & CONN_FROM_CLIENT))
+		check_tell(r, REPORT_WARNING, r->section->alpn_connect.line[line],
+			   "Its target does not know who the client is: such a connection gets no "
+			   "headers, and without protocol = proxy no PROXY header");
+}
+
 /* Makes a route of a line, or reports why it is none. */
 static void make_route(struct check *r, size_t line)
 {
@@ -70,6 +84,7 @@ static void make_route(struct check *r, size_t line)
 	s->alpn_target.item[s->service.alpn_count] = target;
 	s->alpn_target.line[s->service.alpn_count] = written->line[line];
 	s->alpn_target.count = ++s->service.alpn_count;
+	warn_of_unknown_clients(r, line);
 }
 
 /* Why connections of the section can have no target by their protocol; NULL: they can. */

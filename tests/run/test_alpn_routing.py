@@ -319,6 +319,25 @@ def test_what_is_refused(tmp_path, lines, why):
     assert why in line
 
 
+@pytest.mark.parametrize(
+    "lines, warned",
+    [
+        ([HTTP], True),
+        ([HTTP, "protocol = proxy"], False),
+        ([HTTP, "transparent = source"], False),
+        ([], False),
+        (["accessLog = {folder}/access"], False),
+    ],
+)
+def test_a_target_that_does_not_know_its_clients_is_a_warning(tmp_path, lines, warned):
+    file, ours = tmp_path / "test.conf", certificates()
+    lines = [line.format(folder=tmp_path) for line in lines]
+    file.write_text(f"cert = {ours.cert}\nkey = {ours.key}\n" + service(1, "alpnConnect = h2 1", *lines))
+    done = subprocess.run([BINARY, "-test", file], capture_output=True, text=True, timeout=60)
+    assert ("Its target does not know who the client is" in done.stderr) == warned, done.stderr
+    assert done.returncode == 0, done.stderr
+
+
 def test_exec_is_refused(tmp_path):
     file, ours = tmp_path / "test.conf", certificates()
     section = f"[web]\naccept = 127.0.0.1:{free_port()}\nexec = /bin/cat\nalpnConnect = h2 1\n"
