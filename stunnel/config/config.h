@@ -12,6 +12,7 @@
 #include "conn/service.h"
 #include "sys/net.h"
 #include "tls/ctx.h"
+#include "tls/trial.h"
 
 enum config_foreground {
 	CONFIG_BACKGROUND = 0,
@@ -91,9 +92,10 @@ struct config {
 	size_t out_cap; /* the largest output buffer that a section's HTTP machine needs */
 	/* Its only section, if there is one, is what `metrics` says. */
 	struct config *metrics;
-	void *turns;		    /* counters of the routes, mapped; NULL: not yet */
-	struct access_file *access; /* the list of all destinations of access logs */
-	struct arena arena;	    /* owns every string, list and block */
+	struct tls_trial_passed tried; /* by the load */
+	void *turns;		       /* counters of the routes, mapped; NULL: not yet */
+	struct access_file *access;    /* the list of all destinations of access logs */
+	struct arena arena;	       /* owns every string, list and block */
 };
 
 /* Adds a section, a copy of the defaults; NULL without memory, which the arena remembers. */

@@ -201,6 +201,24 @@ static void make_renewal(struct check *r, struct config_section *s)
 	s->renewal.known = s->renewal.seen = tls_renewal_mark(tls);
 }
 
+/* A handshake takes milliseconds, which is too much for each of ten thousand names. */
+static void try_clients(struct check *r, struct config_section *s)
+{
+	struct tls_trial_passed *tried = &r->config->tried;
+	struct tls_trial_kind kind, *grown;
+	bool known = tls_trial_kind(s->service.tls, &s->tls, &kind);
+
+	if (known && tls_trial_has_passed(tried, &kind))
+		return;
+	if (!tls_trial(s->service.tls, &s->tls, tell_trial, r) || !known)
+		return;
+	grown = arena_grow(&r->config->arena, tried->kind, tried->count, sizeof kind);
+	if (!grown)
+		return;
+	tried->kind = grown;
+	grown[tried->count++] = kind;
+}
+
 void security_make(struct check *r)
 {
 	struct config_section *s = r->section;
@@ -227,5 +245,5 @@ void security_make(struct check *r)
 	make_renewal(r, s);
 	s->service.tls = tls_ctx_new(tls, &(struct tls_fault_to){tell_tls, r});
 	if (s->service.tls && !tls->client)
-		tls_trial(s->service.tls, tls, tell_trial, r);
+		try_clients(r, s);
 }

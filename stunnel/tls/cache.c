@@ -47,7 +47,26 @@ struct tls_cache {
 	unsigned char *data;
 };
 
-static struct tls_cache *first; /* in this process; all have holders */
+/* Lists, by their names' hashes: ten thousand sections have one each. */
+#define LISTS 1024
+
+static struct tls_cache *first[LISTS]; /* in this process; all have holders */
+
+/* FNV-1a. */
+static uint64_t hash(const void *bytes, size_t len)
+{
+	const unsigned char *at = bytes;
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ at[i]) * 0x100000001b3;
+	return hash;
+}
+
+static struct tls_cache **list_of(const char *name)
+{
+	return &first[hash(name, strlen(name)) % LISTS];
+}
 
 /* --- making and freeing ----------------------------------------------------------------------- */
 
@@ -115,14 +134,14 @@ static struct tls_cache *make(const char *name, size_t size, size_t bytes)
 		free(c);
 		return NULL;
 	}
-	c->next = first;
-	first = c;
+	c->next = *list_of(name);
+	*list_of(name) = c;
 	return c;
 }
 
 struct tls_cache *tls_cache_hold(const char *name, size_t size, size_t bytes)
 {
-	struct tls_cache *c = first;
+	struct tls_cache *c = *list_of(name);
 
 	while (c && (strcmp(c->name, name) != 0 || c->size != size || c->bytes != bytes))
 		c = c->next;
@@ -136,10 +155,11 @@ struct tls_cache *tls_cache_hold(const char *name, size_t size, size_t bytes)
 /* Memory that the kernel takes back is zeroed before anybody else gets it. */
 void tls_cache_drop(struct tls_cache *c)
 {
-	struct tls_cache **at = &first;
+	struct tls_cache **at;
 
 	if (!c || --c->holders != 0)
 		return;
+	at = list_of(c->name);
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
@@ -150,14 +170,9 @@ void tls_cache_drop(struct tls_cache *c)
 
 /* --- a bucket --------------------------------------------------------------------------------- */
 
-/* FNV-1a. */
 static struct bucket *bucket_of(const struct tls_cache *c, const unsigned char *id, size_t len)
 {
-	uint64_t hash = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ id[i]) * 0x100000001b3;
-	return &c->bucket[(hash >> 32) % c->buckets];
+	return &c->bucket[(hash(id, len) >> 32) % c->buckets];
 }
 
 static unsigned char *data_of(const struct tls_cache *c, const struct bucket *b,

@@ -2,6 +2,7 @@
 #include "tls/trial.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
@@ -200,7 +201,85 @@ static void tell_versions(const struct tls_settings *s,
 	told(arg, true, ranged ? "sslVersion" : "options", why);
 }
 
-void tls_trial(struct tls_ctx *ctx, const struct tls_settings *settings,
+/* --- what need not be tried again --------------------------------------------------------------
+ */
+
+static bool add(EVP_MD_CTX *md, const void *bytes, size_t len)
+{
+	return EVP_DigestUpdate(md, bytes, len) == 1;
+}
+
+static bool add_text(EVP_MD_CTX *md, const char *text)
+{
+	return text ? add(md, text, strlen(text) + 1) : add(md, "\1", 2);
+}
+
+/* Of a certificate: key, strength and signature, which ciphers, groups and levels are held to. */
+static bool add_cert(EVP_MD_CTX *md, X509 *cert)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(cert);
+	const char *type = key ? EVP_PKEY_get0_type_name(key) : NULL;
+	char group[64] = "";
+	int numbers[] = {X509_get_signature_nid(cert), key ? EVP_PKEY_get_bits(key) : 0};
+
+	if (key)
+		EVP_PKEY_get_group_name(key, group, sizeof group, NULL);
+	return add_text(md, type) && add_text(md, group) && add(md, numbers, sizeof numbers);
+}
+
+static bool add_chains(EVP_MD_CTX *md, SSL *ssl)
+{
+	bool ok = true;
+
+	for (long at = SSL_CERT_SET_FIRST; ok && SSL_set_current_cert(ssl, at) == 1;
+	     at = SSL_CERT_SET_NEXT) {
+		X509 *cert = SSL_get_certificate(ssl);
+		STACK_OF(X509) *chain = NULL;
+
+		ok = cert && add_cert(md, cert);
+		SSL_get0_chain_certs(ssl, &chain);
+		for (int i = 0; ok && i < sk_X509_num(chain); i++)
+			ok = add_cert(md, sk_X509_value(chain, i));
+	}
+	return ok;
+}
+
+static bool add_settings(EVP_MD_CTX *md, const struct tls_settings *s)
+{
+	const int numbers[] = {s->version_min, s->version_max, s->security_level};
+	const uint64_t options[] = {s->options_set, s->options_clear};
+	bool ok = add_text(md, s->ciphers) && add_text(md, s->ciphersuites) &&
+		  add_text(md, s->curves) && add(md, numbers, sizeof numbers) &&
+		  add(md, options, sizeof options);
+
+	for (size_t i = 0; ok && i < s->commands.count; i++)
+		ok = add_text(md, s->commands.item[i]);
+	return ok;
+}
+
+bool tls_trial_kind(struct tls_ctx *ctx, const struct tls_settings *s, struct tls_trial_kind *kind)
+{
+	SSL *ssl = s->psk_secrets ? NULL : tls_ctx_connection(ctx, NULL);
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool ok = ssl && md && EVP_DigestInit(md, EVP_sha256()) == 1 && add_settings(md, s) &&
+		  add_chains(md, ssl) && EVP_DigestFinal(md, kind->digest, NULL) == 1;
+
+	EVP_MD_CTX_free(md);
+	SSL_free(ssl);
+	return ok;
+}
+
+bool tls_trial_has_passed(const struct tls_trial_passed *passed, const struct tls_trial_kind *kind)
+{
+	for (size_t i = 0; i < passed->count; i++)
+		if (memcmp(&passed->kind[i], kind, sizeof *kind) == 0)
+			return true;
+	return false;
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
+
+bool tls_trial(struct tls_ctx *ctx, const struct tls_settings *settings,
 	       void (*told)(void *arg, bool nobody, const char *option, const char *why), void *arg)
 {
 	const struct version *failed[VERSIONS];
@@ -224,8 +303,11 @@ void tls_trial(struct tls_ctx *ctx, const struct tls_settings *settings,
 			 reason_of(error[i]));
 		told(arg, failures == tried, option_at_fault(settings, failed[i], error[i]), why);
 	}
-	if (client && tried == 0 && !gets_in(ctx, settings, client, 0))
+	if (client && tried == 0 && !gets_in(ctx, settings, client, 0)) {
 		tell_versions(settings, told, arg);
+		failures++;
+	}
 	ERR_clear_error();
 	SSL_CTX_free(client);
+	return client && failures == 0;
 }
