@@ -409,10 +409,14 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 	bool blocked = r->h1 && h1_blocked(r->h1), stuck;
 
 	r->again = false;
-	if (responses && !r->write_first)
+	if (r->write_first) {
+		status = flush(r, H1_REQUEST);
+		responses = false; /* of bytes that are there poll(2) tells, */
+		requests = r->flow[H1_REQUEST].held.len != 0; /* and of none that are held */
+		r->write_first = false;
+	}
+	if (responses)
 		status = pump(r, H1_RESPONSE);
-	requests |= r->write_first;
-	r->write_first = false;
 	if (!is_final(status) && is_spare(r))
 		return RELAY_SPARE;
 	stuck = is_stuck(r, H1_RESPONSE);
