@@ -288,13 +288,14 @@ def samples_of_failures(metered, count):
 def test_a_backend_that_is_not_there_is_counted(start):
     port = free_port()
     metered = Metered(start)
+    old = metered.stunnel.processes()[1:]
     metered.stunnel.write(metered.text.replace(str(metered.backend.port), str(port)))
     metered.stunnel.reload()
-    metered.stunnel.wait_log("New workers accept connections")
+    metered.stunnel.wait_gone(old)  # which know the other backend
     assert ask(metered.stunnel, ["200"]) == [503]
     assert metered.value("backend_failures_total", 'reason="refused"') == 1
     assert metered.value("refused_total", 'error="backend-unavailable"') == 1
-    assert metered.requests()["5xx"] == 1
+    wait_for(lambda: metered.requests()["5xx"] == 1, "the end of the answer")
     assert metered.value("reloads_total", 'result="success"', of=None) == 1
 
 
