@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,36 +14,52 @@
 
 struct piece {
 	struct piece *next;
-	void *memory; /* NULL: inherited, and not mapped yet */
+	void *memory;
 	size_t size;
 	uint64_t layout;
 	int fd; /* -1: it cannot be handed over */
 	char name[];
 };
 
-static struct piece *first;
+/* The oldest first. */
+struct list {
+	struct piece *first, **end;
+};
 
-static struct piece *append(const char *name, uint64_t layout, size_t size, int fd)
+static struct list mapped = {.end = &mapped.first};
+static struct list left = {.end = &left.first}; /* inherited, and not mapped yet */
+
+static struct piece *new_piece(const char *name, uint64_t layout, size_t size, int fd)
 {
-	struct piece **at = &first, *p;
 	size_t len = strlen(name) + 1;
+	struct piece *p = malloc(sizeof *p + len);
 
-	p = malloc(sizeof *p + len);
 	if (!p)
 		return NULL;
 	*p = (struct piece){.size = size, .layout = layout, .fd = fd};
 	memcpy(p->name, name, len);
-	while (*at)
-		at = &(*at)->next;
-	*at = p;
 	return p;
 }
 
-static void drop(struct piece **at)
+static void append(struct list *list, struct piece *p)
+{
+	p->next = NULL;
+	*list->end = p;
+	list->end = &p->next;
+}
+
+static struct piece *take(struct list *list, struct piece **at)
 {
 	struct piece *p = *at;
 
 	*at = p->next;
+	if (!p->next)
+		list->end = at;
+	return p;
+}
+
+static void free_piece(struct piece *p)
+{
 	if (p->memory)
 		munmap(p->memory, p->size);
 	if (p->fd >= 0)
@@ -50,54 +67,70 @@ static void drop(struct piece **at)
 	free(p);
 }
 
-/* -1 where the kernel has no such files: then everything works but to hand the memory over. */
+/* Sections without number must not take the descriptors that sockets and files need. */
+static bool is_spare(int fd)
+{
+	struct rlimit files;
+
+	return getrlimit(RLIMIT_NOFILE, &files) == 0 && (rlim_t)fd < files.rlim_cur / 2;
+}
+
+/*
+ * -1 where the kernel has no such files, or the process no descriptor to spare: then everything
+ * works but to hand the memory over.
+ */
 static int make_file(size_t size)
 {
 	int fd = memfd_create("stunnel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+	if (fd >= 0 && is_spare(fd) && ftruncate(fd, (off_t)size) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, SEALS) == 0)
 		return fd;
 	if (fd >= 0)
 		close(fd);
 	return -1;
 }
 
-static struct piece *find_left(const char *prefix, uint64_t layout, bool whole)
+/* Its place among those left; what is there may be NULL. */
+static struct piece **find_left(const char *prefix, uint64_t layout, bool whole)
 {
 	size_t len = strlen(prefix) + whole;
-	struct piece *p = first;
+	struct piece **at = &left.first;
 
-	while (p && (p->memory || p->layout != layout || strncmp(p->name, prefix, len) != 0))
-		p = p->next;
-	return p;
+	while (*at && ((*at)->layout != layout || strncmp((*at)->name, prefix, len) != 0))
+		at = &(*at)->next;
+	return at;
 }
 
 void *shared_map(const char *name, uint64_t layout, size_t size)
 {
-	struct piece *p = find_left(name, layout, true);
+	struct piece **at = find_left(name, layout, true), *p;
 
-	if (!p || p->size != size)
-		p = append(name, layout, size, make_file(size));
+	p = *at && (*at)->size == size ? take(&left, at)
+				       : new_piece(name, layout, size, make_file(size));
 	if (!p)
 		return NULL;
 	p->memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			 p->fd >= 0 ? MAP_SHARED : MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
 			 p->fd, 0);
-	if (p->memory != MAP_FAILED)
-		return p->memory;
-	p->memory = NULL;
-	return NULL;
+	if (p->memory == MAP_FAILED) {
+		p->memory = NULL;
+		free_piece(p);
+		return NULL;
+	}
+	append(&mapped, p);
+	return p->memory;
 }
 
 void shared_unmap(void *memory)
 {
-	struct piece **at = &first;
+	struct piece **at = &mapped.first;
 
 	if (!memory)
 		return;
 	while ((*at)->memory != memory)
 		at = &(*at)->next;
-	drop(at);
+	free_piece(take(&mapped, at));
 }
 
 /* FNV-1a. */
@@ -113,14 +146,14 @@ uint64_t shared_layout(uint64_t layout, const void *bytes, size_t len)
 
 size_t shared_left(const char *name, uint64_t layout)
 {
-	const struct piece *p = find_left(name, layout, true);
+	const struct piece *p = *find_left(name, layout, true);
 
 	return p ? p->size : 0;
 }
 
 const char *shared_left_name(const char *prefix, uint64_t layout)
 {
-	const struct piece *p = find_left(prefix, layout, false);
+	const struct piece *p = *find_left(prefix, layout, false);
 
 	return p ? p->name : NULL;
 }
@@ -129,35 +162,35 @@ const char *shared_left_name(const char *prefix, uint64_t layout)
 
 void shared_each(shared_call *call, void *to)
 {
-	for (const struct piece *p = first; p; p = p->next)
-		if (p->memory && p->fd >= 0)
+	for (const struct piece *p = mapped.first; p; p = p->next)
+		if (p->fd >= 0)
 			call(to, p->fd, p->layout, p->name);
 }
 
 bool shared_inherit(int fd, uint64_t layout, const char *name)
 {
 	struct stat found;
+	struct piece *p;
 
 	if ((fcntl(fd, F_GET_SEALS) & SEALS) != SEALS || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
 	    fstat(fd, &found) != 0)
 		return false;
-	return append(name, layout, (size_t)found.st_size, fd) != NULL;
+	p = new_piece(name, layout, (size_t)found.st_size, fd);
+	if (p)
+		append(&left, p);
+	return p;
 }
 
 void shared_settle(void)
 {
-	struct piece **at = &first;
-
-	while (*at)
-		if ((*at)->memory)
-			at = &(*at)->next;
-		else
-			drop(at);
+	while (left.first)
+		free_piece(take(&left, &left.first));
 }
 
 void shared_let_go(void)
 {
-	for (struct piece *p = first; p; p = p->next) {
+	shared_settle();
+	for (struct piece *p = mapped.first; p; p = p->next) {
 		if (p->fd >= 0)
 			close(p->fd);
 		p->fd = -1;
