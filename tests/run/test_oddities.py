@@ -10,10 +10,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,7 @@ pytestmark = [
 ]
 
 HELLO = b"hello\n"
+KNOWN = {name: row.ours for row in oddities.DIFFERENCES for name in row.names.split()}
 AT_ONCE = 2 * (os.cpu_count() or 1)  # files; each waits more than it works
 LINE = re.compile(r'^(?:\[!\] )?((?:FOLDER|FILES|\.)/\S*:\d+): ".*": (.*)$', re.M)
 SECTION = re.compile(r"^(?:\[!\] )?(?:Service \[.*?\]|Inetd mode|Global options): (.*)$", re.M)
@@ -67,8 +70,8 @@ class Trials:
 
     def run(self, who, name, text):
         """Until it ends, or serves and a client was there."""
-        folder = self.folder / f"{who}-{name}"
-        folder.mkdir()
+        folder = Path(tempfile.mkdtemp(prefix=f"{who}-{name}-", dir=self.folder))
+        folder.chmod(0o755)
         with self.lock:
             port = free_port()
         values = {"accept": f"127.0.0.1:{port}", "port": port, "folder": folder}
@@ -149,7 +152,11 @@ def seen(tmp_path_factory):
             for name, text in cases.items()
             for who in ("stock", "ours")
         }
-        yield {name: [jobs[who, name].result() for who in ("stock", "ours")] for name in cases}
+        both = {name: [jobs[who, name].result() for who in ("stock", "ours")] for name in cases}
+        for name in [name for name in cases if verdict(*both[name]) != KNOWN.get(name, "")]:
+            # Once in ten runs beside other work a client of one of them was late: alone it counts.
+            both[name] = [trials.run(who, name, cases[name]) for who in ("stock", "ours")]
+        yield both
 
 
 def verdict(stock, ours):
@@ -163,9 +170,8 @@ def verdict(stock, ours):
 
 def test_a_file_is_taken_or_refused_as_by_stock(seen):
     """And a client of one that is taken gets the same, but for reasons that are listed."""
-    known = {name: row.ours for row in oddities.DIFFERENCES for name in row.names.split()}
     found = {name: verdict(*both) for name, both in seen.items()}
-    assert {name: what for name, what in found.items() if what} == known
+    assert {name: what for name, what in found.items() if what} == KNOWN
 
 
 def test_what_both_refuse_is_told_as_by_stock(seen):
