@@ -331,6 +331,7 @@ static void finish(struct reader *r, enum reader_use use)
 	open_inetd(r);
 	finish_section(r, r->order);
 	metrics_make(config, &r->report);
+	section_index_names(config);
 	addresses_resolve(config, &r->report);
 	check_globals(r);
 	if (use == READER_TEST)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -86,6 +87,33 @@ static bool join_primary(struct check *r, struct config_section *s)
 	grown[primary->service.sni_count++] = (struct conn_sni){colon + 1, &s->service};
 	primary->service.asks |= s->tls.ocsp.url || s->tls.ocsp.aia || s->sessiond;
 	return true;
+}
+
+/* Whole names first, by text; what is alike stays in the order of the file. */
+static int compare_names(const void *left, const void *right)
+{
+	const struct conn_sni *a = *(struct conn_sni *const *)left;
+	const struct conn_sni *b = *(struct conn_sni *const *)right;
+	int whole = (a->pattern[0] == '*') - (b->pattern[0] == '*');
+	int text = whole == 0 && a->pattern[0] != '*' ? strcasecmp(a->pattern, b->pattern) : whole;
+
+	return text != 0 ? text : (a > b) - (a < b);
+}
+
+void section_index_names(struct config *config)
+{
+	for (size_t i = 0; i < config->count; i++) {
+		struct conn_service *s = &config->section[i]->service;
+		size_t size = s->sni_count * sizeof *s->sni_by_name;
+
+		s->sni_by_name = size != 0 ? arena_alloc(&config->arena, size) : NULL;
+		for (size_t n = 0; s->sni_by_name && n < s->sni_count; n++) {
+			s->sni_by_name[n] = &s->sni[n];
+			s->sni_whole += s->sni[n].pattern[0] != '*';
+		}
+		if (s->sni_by_name)
+			qsort(s->sni_by_name, s->sni_count, sizeof *s->sni_by_name, compare_names);
+	}
 }
 
 /* The words of execArgs, or else the program's path alone: stock knows no quotes. */

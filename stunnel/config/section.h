@@ -14,4 +14,7 @@
 void section_finish(struct config *config, struct config_section *section, struct report *report,
 		    size_t last_line);
 
+/* Behind the last section: lets server names be found among many. */
+void section_index_names(struct config *config);
+
 #endif

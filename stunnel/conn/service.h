@@ -116,8 +116,11 @@ struct conn_service {
 	unsigned transparent;	/* enum conn_transparent */
 	struct net_addrs local; /* from which backs come, the first of a target's family; or none */
 	struct net_options options;
-	struct conn_sni *sni; /* in the order of the file */
+	struct conn_sni *sni; /* in the order of the file: the first that matches counts */
 	size_t sni_count;
+	/* The same: whole names by their text, and behind them those with `*` in order. */
+	const struct conn_sni **sni_by_name;
+	size_t sni_whole;
 	struct access_log *access; /* NULL: none */
 	bool send_proxy;
 	bool proxy_warned; /* that TLVs were left out was logged */

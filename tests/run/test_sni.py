@@ -4,7 +4,7 @@
 import pytest
 
 from certs import certificates
-from peers import Stunnel, free_port, service, stock_since, takes_any_name
+from peers import Stunnel, daemon_only, free_port, service, stock_since, takes_any_name
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 
@@ -60,6 +60,40 @@ def test_log_names_the_service(front):
     stunnel.wait_log("SNI: switched to service [other]")
     stunnel.wait_log("SNI: no pattern matched servername: unknown.test")
     stunnel.wait_log("SNI: no servername received")
+
+
+@daemon_only
+def test_the_first_of_many_names_in_the_file_counts(start):
+    """Whole names are found by text, patterns one after the other, and their order is the file's."""
+    backend = start(Recorder())
+    patterns = [
+        "early.example.test",
+        "Twice.example.test",
+        *(f"name{n}.example.test" for n in range(300)),
+        "*.example.test",
+        "late.example.test",
+        "*",
+        "twice.example.test",
+        "other.test",
+    ]
+    config = "debug = notice\n" + service(backend.port, name="primary")
+    for n, pattern in enumerate(patterns):
+        config += f"[{n}]\nsni = primary:{pattern}\nconnect = 127.0.0.1:{backend.port}\n"
+    stunnel = start(Stunnel(config))
+    for name, first in {
+        "EARLY.example.test": 0,
+        "twice.example.test": 1,
+        "name0.example.test": 2,
+        "name299.example.test": 301,
+        "name300.example.test": 302,
+        "late.example.test": 302,
+        "other.test": 304,
+    }.items():
+        before = len(stunnel.log_lines("SNI: switched"))
+        with TlsClient(stunnel.port, sni=name, context=client_context(verify=False)) as client:
+            client.get("/")
+        stunnel.wait_log("SNI: switched", before + 1)
+        assert stunnel.log_lines("SNI: switched")[-1] == f"SNI: switched to service [{first}]"
 
 
 def test_secondary_without_backend_of_its_own_is_refused(start):

@@ -9,21 +9,52 @@
 #include "conn/steps/first_head.h"
 #include "conn/steps/handshake.h"
 
-/* Exact, or a leading `*` that stands for anything (so *.example.com is not example.com). */
-static bool name_matches(const char *pattern, const char *name)
+/* The leading `*` stands for anything (so *.example.com is not example.com). */
+static bool ends_as(const char *pattern, const char *name)
 {
-	size_t tail, len = strlen(name);
+	size_t tail = strlen(pattern + 1), len = strlen(name);
 
-	if (pattern[0] != '*')
-		return !strcasecmp(pattern, name);
-	tail = strlen(pattern + 1);
 	return len >= tail && !strcasecmp(pattern + 1, name + len - tail);
+}
+
+static const struct conn_sni *find_whole(const struct conn_service *s, const char *name)
+{
+	size_t low = 0, high = s->sni_whole;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcasecmp(s->sni_by_name[middle]->pattern, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < s->sni_whole && !strcasecmp(s->sni_by_name[low]->pattern, name)
+		       ? s->sni_by_name[low]
+		       : NULL;
+}
+
+/* The first in the file that matches, or NULL. */
+static const struct conn_sni *find_name(const struct conn_service *s, const char *name)
+{
+	const struct conn_sni *whole = find_whole(s, name);
+
+	for (size_t i = s->sni_whole; i < s->sni_count; i++) {
+		const struct conn_sni *pattern = s->sni_by_name[i];
+
+		if (whole && whole < pattern)
+			break;
+		if (ends_as(pattern->pattern, name))
+			return pattern;
+	}
+	return whole;
 }
 
 /* Switches to the service that a server name leads to; NULL: no name leads anywhere. */
 static struct tls_ctx *choose_service(void *owner, const char *name)
 {
 	struct conn *c = owner;
+	const struct conn_sni *sni;
 
 	if (c->accepted->sni_count == 0)
 		return NULL;
@@ -31,17 +62,14 @@ static struct tls_ctx *choose_service(void *owner, const char *name)
 		conn_log(c, LOG_NOTICE, "SNI: no servername received");
 		return NULL;
 	}
-	for (size_t i = 0; i < c->accepted->sni_count; i++) {
-		const struct conn_sni *sni = &c->accepted->sni[i];
-
-		if (!name_matches(sni->pattern, name))
-			continue;
-		conn_switch(c, sni->service);
-		conn_log(c, LOG_NOTICE, "SNI: switched to service [%s]", c->service->name);
-		return c->service->tls;
+	sni = find_name(c->accepted, name);
+	if (!sni) {
+		conn_log(c, LOG_ERR, "SNI: no pattern matched servername: %s", name);
+		return NULL;
 	}
-	conn_log(c, LOG_ERR, "SNI: no pattern matched servername: %s", name);
-	return NULL;
+	conn_switch(c, sni->service);
+	conn_log(c, LOG_NOTICE, "SNI: switched to service [%s]", c->service->name);
+	return c->service->tls;
 }
 
 /* Takes the route of a protocol, if there is one. raw: of those where the client's TLS goes on. */
