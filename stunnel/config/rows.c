@@ -169,7 +169,7 @@ const struct row rows_all[] = {
 	POLICY("httpMaxAnswerHead"),
 	POLICY("httpMaxFields"),
 	POLICY("httpMaxHead"),
-	SERVICE("httpPoolMax", values_unsigned, service.spare.max, "32",
+	SERVICE("httpPoolMax", values_unsigned, service.spare.max, "256",
 		"idle connections to backends that a worker keeps with httpKeepAlive = pool",
 		BOUNDS(1, 65535),
 		.bounds.error = "Illegal number of idle connections (1 to 65535)"),
