@@ -134,13 +134,26 @@ def download(front, path, size):
     return (cpu(front) - before) * TICK / 1e6 / (size / 2**30)
 
 
-def memory(front):
-    """KiB that its processes have to themselves: pages of files come and go as others use them."""
+def memory(front, kind="Anonymous"):
+    """KiB that its processes have to themselves: pages of files come and go as others use them.
+
+    Pages that a child has from its parent count in each; of kind Pss, a share in each.
+    """
     total = 0
     for pid in front.processes():
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += int(re.search(r"^Anonymous: *(\d+)", rollup, re.M)[1])
+        total += int(re.search(rf"^{kind}: *(\d+)", rollup, re.M)[1])
     return total
+
+
+def idle(front, count, stack):
+    """Opens connections that have had their answer and are kept alive, until the stack closes."""
+    ours = context()
+    for _ in range(count):
+        sock = socket.create_connection(("127.0.0.1", port_of(front)))
+        tls = stack.enter_context(ours.wrap_socket(sock, server_hostname="localhost"))
+        tls.sendall(REQUEST)
+        read_answer(tls)
 
 
 def idle_memory(front, count):
@@ -150,18 +163,9 @@ def idle_memory(front, count):
     count.
     """
     with contextlib.ExitStack() as stack:
-        ours = context()
-
-        def add(number):
-            for _ in range(number):
-                sock = socket.create_connection(("127.0.0.1", port_of(front)))
-                tls = stack.enter_context(ours.wrap_socket(sock, server_hostname="localhost"))
-                tls.sendall(REQUEST)
-                read_answer(tls)
-
-        add(6 * CONNECTIONS)
+        idle(front, 6 * CONNECTIONS, stack)
         before = memory(front)
-        add(count)
+        idle(front, count, stack)
         return (memory(front) - before) / count
 
 
