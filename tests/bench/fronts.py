@@ -26,6 +26,11 @@ def both_pem(folder):
     return path
 
 
+def address(where, unix):
+    """Of a backend that has a port, or a path."""
+    return f"127.0.0.1:{where}" if isinstance(where, int) else f"{unix}{where}"
+
+
 def ours(*options, first=(), workers=1, **binary):
     """`first` are lines before the service's."""
     lines = ["debug = notice", f"workers = {workers}", *first]
@@ -52,7 +57,7 @@ def haproxy(listen="option forwardfor", server=""):
 listen web
     bind 127.0.0.1:{free_port()} ssl crt {pem}
     {listen}
-    server nginx 127.0.0.1:{port} {server}
+    server nginx {address(port, "unix@")} {server}
 """
         )
         return one
@@ -73,7 +78,7 @@ def nginx(port):
         listen="ssl",
         server=f"""{tls_of_nginx("web")} {QUIET}
         location / {{
-            proxy_pass http://127.0.0.1:{port};
+            proxy_pass http://{address(port, "unix:")};
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

@@ -48,13 +48,19 @@ def wrk(front, seconds, *options, scheme="https", connections=CONNECTIONS):
     return said
 
 
-def load(front, seconds, *options, scheme="https"):
-    """Microseconds of CPU a request, and requests a second, of wrk with 64 connections."""
+def spent(front, seconds, *options, **more):
+    """Microseconds of CPU, requests, and requests a second."""
     before = cpu(front)
-    said = wrk(front, seconds, *options, scheme=scheme)
+    said = wrk(front, seconds, *options, **more)
     used = (cpu(front) - before) * TICK
     requests = int(re.search(r"(\d+) requests in", said)[1])
-    return used / requests, float(re.search(r"Requests/sec: *([\d.]+)", said)[1])
+    return used, requests, float(re.search(r"Requests/sec: *([\d.]+)", said)[1])
+
+
+def load(front, seconds, *options, **more):
+    """Microseconds of CPU a request, and requests a second."""
+    used, requests, rate = spent(front, seconds, *options, **more)
+    return used / requests, rate
 
 
 def latency(front, seconds, connections):
