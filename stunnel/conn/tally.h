@@ -166,7 +166,7 @@ struct tally {
 	struct tally_times total_times;	     /* and to that one's end */
 };
 
-/* What the master counts */
+/* What the master counts. */
 struct tally_daemon {
 	tally_counter started; /* seconds since 1970 */
 	tally_counter reloads, failed_reloads;

@@ -14,7 +14,6 @@ void handshake_say(void *owner, int level, const char *text)
 bool handshake_ask(void *owner, const struct stack_st_X509 *chain)
 {
 	struct conn *c = owner;
-
 	struct questions *q = conn_questions(c);
 
 	if (!q)
