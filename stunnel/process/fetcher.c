@@ -193,7 +193,15 @@ static bool add_asker(struct fetched *q, const struct asker *asker)
 	return true;
 }
 
-/* A question that is not taken is not answered: the connection's deadline decides. */
+/* The client need not wait for its deadline, which would tell no more. */
+static void decline(const struct asker *asker)
+{
+	const struct fetched none = {.answer = {.why = "Too many questions are under way"}};
+
+	tell(asker, &none);
+}
+
+/* A packet that no worker of this configuration can have sent is not answered. */
 static void take(void *owner, size_t packet_len, int fd)
 {
 	struct fetcher *f = owner;
@@ -207,13 +215,15 @@ static void take(void *owner, size_t packet_len, int fd)
 		return;
 	forget_old(f);
 	q = find_fetched(f, question, len);
-	if (!q)
-		return;
-	if (!q->under_way && q->until != 0) {
+	if (q && !q->under_way && q->until != 0) {
 		tell(&asker, q);
 		return;
 	}
-	if (!add_asker(q, &asker) || q->under_way)
+	if (!q || !add_asker(q, &asker)) {
+		decline(&asker);
+		return;
+	}
+	if (q->under_way)
 		return;
 	q->under_way = true;
 	f->under_way++;
