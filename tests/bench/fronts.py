@@ -74,16 +74,21 @@ def tls_of_nginx(name):
 
 
 def nginx(port):
-    return Nginx(
+    """Its connections to the backend live on, as the others' do."""
+    one = Nginx(
         listen="ssl",
         server=f"""{tls_of_nginx("web")} {QUIET}
         location / {{
-            proxy_pass http://{address(port, "unix:")};
+            proxy_pass http://up;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         }}""",
     )
+    up = f"upstream up {{ server {address(port, 'unix:')}; keepalive 1000; }}\n"
+    text = one.config.read_text()
+    one.config.write_text(text.replace("    server {\n", f"    {up}    server {{\n", 1))
+    return one
 
 
 def nginx_stream(port):
