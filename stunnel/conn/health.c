@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/health.h"
 
+#include "sys/fnv.h"
+
 /*
  * A word holds a part of the address's hash, never 0, and the time until which the address is
  * avoided, in sixteenths of a second: 32 bits of them last for eight years of the machine's being
@@ -32,14 +34,10 @@ static int32_t overdue(uint64_t word, uint64_t now)
 	return (int32_t)(ticks(now) - (uint32_t)word);
 }
 
-/* FNV-1a. */
 static struct key key_of(struct health *h, const struct net_addr *addr)
 {
-	const unsigned char *p = (const unsigned char *)&addr->u;
-	uint64_t hash = 0xcbf29ce484222325;
+	uint64_t hash = fnv_add(FNV_BEGIN, &addr->u, addr->len);
 
-	for (socklen_t i = 0; i < addr->len; i++)
-		hash = (hash ^ p[i]) * 0x100000001b3;
 	return (struct key){h->word[hash % HEALTH_BUCKETS], (uint32_t)(hash >> 32) | 1};
 }
 

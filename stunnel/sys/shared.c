@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sys/fnv.h"
+
 /* A file that got shorter would make each access beyond its end a SIGBUS. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
@@ -133,15 +135,9 @@ void shared_unmap(void *memory)
 	free_piece(take(&mapped, at));
 }
 
-/* FNV-1a. */
 uint64_t shared_layout(uint64_t layout, const void *bytes, size_t len)
 {
-	const unsigned char *at = bytes;
-
-	layout ^= 0xcbf29ce484222325;
-	for (size_t i = 0; i < len; i++)
-		layout = (layout ^ at[i]) * 0x100000001b3;
-	return layout;
+	return fnv_add(layout ^ FNV_BEGIN, bytes, len);
 }
 
 size_t shared_left(const char *name, uint64_t layout)

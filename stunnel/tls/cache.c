@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "sys/fnv.h"
 #include "sys/shared.h"
 
 #ifdef __GLIBC__
@@ -52,20 +53,9 @@ struct tls_cache {
 
 static struct tls_cache *first[LISTS]; /* in this process; all have holders */
 
-/* FNV-1a. */
-static uint64_t hash(const void *bytes, size_t len)
-{
-	const unsigned char *at = bytes;
-	uint64_t hash = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ at[i]) * 0x100000001b3;
-	return hash;
-}
-
 static struct tls_cache **list_of(const char *name)
 {
-	return &first[hash(name, strlen(name)) % LISTS];
+	return &first[fnv_add(FNV_BEGIN, name, strlen(name)) % LISTS];
 }
 
 /* --- making and freeing ----------------------------------------------------------------------- */
@@ -172,7 +162,7 @@ void tls_cache_drop(struct tls_cache *c)
 
 static struct bucket *bucket_of(const struct tls_cache *c, const unsigned char *id, size_t len)
 {
-	return &c->bucket[(hash(id, len) >> 32) % c->buckets];
+	return &c->bucket[(fnv_add(FNV_BEGIN, id, len) >> 32) % c->buckets];
 }
 
 static unsigned char *data_of(const struct tls_cache *c, const struct bucket *b,
