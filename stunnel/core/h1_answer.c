@@ -260,6 +260,8 @@ static void add_options(struct h1_answer *a, struct span list)
 	while (more) {
 		struct span option = next_element(&list, &more);
 
+		/* Some readers find `close` between spaces as well. */
+		a->anew |= !http_all(option, HTTP_TOKEN);
 		if (http_equal(option, SPAN("close")))
 			a->options |= H1_ANSWER_CLOSE;
 		else if (http_equal(option, SPAN("keep-alive")))

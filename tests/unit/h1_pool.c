@@ -43,6 +43,8 @@ static const struct row {
 
 	{ASK(""), OK("") "x", ENDS, false},
 	{ASK(""), OK("Connection: close\r\n"), ENDS, false},
+	{ASK(""), OK("Connection: ) close\r\n"), ENDS, false},
+	{ASK(""), OK("Connection: x, ,y\r\n"), SHARED, false},
 	{ASK(""), "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n", ENDS,
 	 false},
 	{ASK(""), "\r\n" OK(""), ENDS, false},
