@@ -12,6 +12,7 @@
 
 #include "conn/access.h"
 #include "conn/conn.h"
+#include "process/attend.h"
 #include "process/fetcher.h"
 #include "process/metrics.h"
 #include "process/renewal.h"
@@ -60,6 +61,7 @@ static void enter(void *owner, const struct child_kind *kind)
 	for (struct generation *each = mine; each->next; each = each->next)
 		board_link(each->children.board, each->next->children.board);
 	close(all->lifeline[1]);
+	attend_let_go();
 	shared_let_go();
 	for (struct generation *g = all->first; g; g = g->next)
 		if (g != mine || !(kind->keeps & CHILD_KEEPS_LOGS))
@@ -436,6 +438,8 @@ void generation_reap(struct generations *all)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		for (g = all->first; g && !child_ended(&g->children, pid, status);)
 			g = g->next;
+		if (!g)
+			attend_ended(pid, status);
 		if (g && g->children.state == CHILD_SERVING)
 			tally_one(&all->daemon->respawns);
 	}

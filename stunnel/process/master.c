@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "process/activation.h"
+#include "process/attend.h"
 #include "process/bind.h"
 #include "config/reader.h"
 #include "conn/conn.h"
@@ -46,7 +47,6 @@ struct master {
 	bool ending;
 	struct upgrade upgrade;
 	bool handed_over; /* the heir serves, and this process drains */
-	bool attends;	  /* and stays for whoever has started it and waits for its end */
 };
 
 /* --- configurations --------------------------------------------------------------------------- */
@@ -166,6 +166,12 @@ static bool is_in_background(const struct config_globals *globals)
 	return globals->foreground == CONFIG_BACKGROUND && !notify_wanted();
 }
 
+/* Whoever has started us waits for the end of this process, and knows no other. */
+static bool is_awaited(const struct config_globals *globals)
+{
+	return globals->foreground != CONFIG_BACKGROUND && !notify_wanted();
+}
+
 static void upgrade(struct master *m)
 {
 	const struct config *config = m->generations.first->config;
@@ -175,8 +181,14 @@ static void upgrade(struct master *m)
 			 m->path && !config->inetd ? "this process ends"
 						   : "there is no file to read again");
 	else if (m->upgrade.until == 0)
-		upgrade_begin(&m->upgrade, m->path, is_in_background(&config->globals),
-			      &m->generations.addresses, &m->generations.metrics);
+		upgrade_begin(&m->upgrade,
+			      &(struct upgrade_order){
+				      .path = m->path,
+				      .background = is_in_background(&config->globals),
+				      .attend = attend_open(is_awaited(&config->globals)),
+				      .addresses = &m->generations.addresses,
+				      .metrics = &m->generations.metrics,
+			      });
 }
 
 /* From now on the sockets, the pid file and the service manager are the heir's. */
@@ -184,8 +196,7 @@ static void hand_over(struct master *m)
 {
 	log_main(LOG_NOTICE, "Upgraded: process %ld accepts connections", (long)m->upgrade.heir);
 	m->handed_over = true;
-	m->attends = m->generations.first->config->globals.foreground != CONFIG_BACKGROUND &&
-		     !notify_wanted();
+	attend_hand_over(m->upgrade.heir);
 	manager_leave(m->upgrade.heir);
 	daemon_pid_leave();
 	bind_let_go(&m->generations.metrics);
@@ -281,35 +292,30 @@ static int end_drain(struct master *m)
 	return m->ending ? 0 : (int)(m->drain_until - now);
 }
 
-/* Whether the signal is for the heir alone. */
-static bool pass_on(const struct master *m, int number)
+/* Whether the signal is for the newest master alone, which another process than this one is. */
+static bool pass_on(int number)
 {
-	if (!m->attends || number == SIGCHLD)
+	bool to_newest = number == SIGHUP || number == MASTER_UPGRADE;
+
+	if (!attend_begun() || number == SIGCHLD)
 		return false;
-	kill(m->upgrade.heir, number);
-	return number == SIGHUP || number == MASTER_UPGRADE;
+	attend_pass_on(number, to_newest);
+	return to_newest;
 }
 
-/* Passes signals on until the heir ends; its exit status, or 1. */
+/* Stays, if somebody awaits the end of this process, until its heirs end; the exit status. */
 static int attend(const struct master *m)
 {
-	int status = 0, number = SIGCHLD;
-	pid_t pid = 0;
+	int status = 0;
 
-	while (pid == 0) {
-		if (number == SIGCHLD)
-			pid = waitpid(m->upgrade.heir, &status, WNOHANG);
-		else
-			pass_on(m, number);
-		if (pid == 0)
-			number = sigwaitinfo(&m->signals, NULL);
-	}
-	return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	while (attend_begun() && attend_left(&status))
+		pass_on(sigwaitinfo(&m->signals, NULL));
+	return status;
 }
 
 static void handle_signal(struct master *m, int number)
 {
-	if (pass_on(m, number))
+	if (pass_on(number))
 		return;
 	switch (number) {
 	case SIGHUP:
@@ -508,5 +514,5 @@ int master_run(const char *path, int fd)
 	manager_ready(&m.generations);
 	serve(&m);
 	end(&m);
-	return m.attends ? attend(&m) : 0;
+	return attend(&m);
 }

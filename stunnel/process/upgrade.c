@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "process/attend.h"
 #include "sys/board.h"
 #include "sys/log.h"
 #include "sys/notify.h"
@@ -20,7 +21,8 @@
 #include "tls/tickets.h"
 
 #define START_MS 60000
-#define PIPES "STUNNEL_UPGRADE" /* the numbers of two: to say ready, to read keys from */
+/* The numbers of pipes: to say ready, to read keys from, and maybe that of attend_open() */
+#define PIPES "STUNNEL_UPGRADE"
 #define MEMORY \
 	"STUNNEL_UPGRADE_MEMORY" /* of a file: a line each: its number, its layout, its name */
 #define SOCKETS "STUNNEL_UPGRADE_SOCKETS" /* a line each: a or m, its number, a section's name */
@@ -56,13 +58,16 @@ void upgrade_open(void)
 {
 	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
 	const char *pipes = getenv(PIPES), *listed = getenv(SOCKETS), *memory = getenv(MEMORY);
-	char *second;
-	int keys;
+	char *second, *third, *end;
+	int keys, attended;
 
 	program[n > 0 ? n : 0] = '\0';
 	if (pipes && listed) {
 		ready = (int)strtol(pipes, &second, 10);
-		keys = (int)strtol(second, NULL, 10);
+		keys = (int)strtol(second, &third, 10);
+		attended = (int)strtol(third, &end, 10);
+		if (end != third)
+			attend_inherit(attended);
 		fcntl(ready, F_SETFD, FD_CLOEXEC);
 		sockets = strdup(listed);
 		tls_tickets_receive(keys);
@@ -149,27 +154,35 @@ static int list_memory(void)
 	return fclose(to) == 0 && lseek(fd, 0, SEEK_SET) == 0 ? fd : -1;
 }
 
+struct birth {
+	const struct upgrade_order *order;
+	int ready, keys; /* the heir's ends of pipes */
+};
+
 /* Does not return. */
-static void become_heir(const char *path, const int pipes[2], bool background,
-			struct bind_address *const *addresses, struct bind_address *const *metrics)
+static int become_heir(void *arg)
 {
-	char *text = NULL, numbers[32];
-	char *argv[] = {program, strdup(path), NULL};
+	const struct birth *b = arg;
+	const struct upgrade_order *order = b->order;
+	char *text = NULL, numbers[48];
+	char *argv[] = {program, strdup(order->path), NULL};
 	size_t len;
 	FILE *to = open_memstream(&text, &len);
 
 	if (!to || !argv[1])
 		_exit(1);
-	bind_each(addresses, keep, &(struct list){to, 'a'});
-	bind_each(metrics, keep, &(struct list){to, 'm'});
+	bind_each(order->addresses, keep, &(struct list){to, 'a'});
+	bind_each(order->metrics, keep, &(struct list){to, 'm'});
 	fclose(to);
-	if (background) /* the old one's log tells why a start fails */
-		dup2(pipes[0], STDERR_FILENO);
-	fcntl(pipes[0], F_SETFD, 0);
-	fcntl(pipes[1], F_SETFD, 0);
+	if (order->background) /* the old one's log tells why a start fails */
+		dup2(b->ready, STDERR_FILENO);
+	fcntl(b->ready, F_SETFD, 0);
+	fcntl(b->keys, F_SETFD, 0);
 	snprintf(numbers, sizeof numbers, "%d", list_memory());
 	setenv(MEMORY, numbers, 1);
-	snprintf(numbers, sizeof numbers, "%d %d", pipes[0], pipes[1]);
+	len = (size_t)snprintf(numbers, sizeof numbers, "%d %d", b->ready, b->keys);
+	if (order->attend >= 0 && fcntl(order->attend, F_SETFD, 0) == 0)
+		snprintf(numbers + len, sizeof numbers - len, " %d", order->attend);
 	setenv(PIPES, numbers, 1);
 	setenv(SOCKETS, text, 1);
 	notify_pass_on();
@@ -178,8 +191,7 @@ static void become_heir(const char *path, const int pipes[2], bool background,
 	_exit(1);
 }
 
-bool upgrade_begin(struct upgrade *u, const char *path, bool background,
-		   struct bind_address *const *addresses, struct bind_address *const *metrics)
+bool upgrade_begin(struct upgrade *u, const struct upgrade_order *order)
 {
 	int said[2] = {-1, -1}, keys[2] = {-1, -1};
 	pid_t pid = -1;
@@ -187,12 +199,7 @@ bool upgrade_begin(struct upgrade *u, const char *path, bool background,
 	if (pipe2(said, O_CLOEXEC) == 0 && pipe2(keys, O_CLOEXEC) == 0) {
 		tls_tickets_give(keys[1]);
 		close(keys[1]);
-		pid = fork();
-	}
-	if (pid == 0) {
-		const int pipes[2] = {said[1], keys[0]};
-
-		become_heir(path, pipes, background, addresses, metrics);
+		pid = attend_fork(become_heir, &(struct birth){order, said[1], keys[0]});
 	}
 	if (pid < 0)
 		log_main(LOG_ERR, "Cannot start the new program: %s (%d)", strerror(errno), errno);
@@ -226,7 +233,7 @@ static enum upgrade_state end(struct upgrade *u, enum upgrade_state state)
 	u->until = 0;
 	if (state == UPGRADE_DONE)
 		return state;
-	kill(u->heir, SIGKILL); /* its workers end with it */
+	kill(u->heir, SIGKILL); /* its workers end with it; that of an attended one is not ours */
 	waitpid(u->heir, NULL, 0);
 	tell_failure(u);
 	u->heir = 0;

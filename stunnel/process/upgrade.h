@@ -50,9 +50,16 @@ enum upgrade_state {
 	UPGRADE_FAILED,
 };
 
-/* Starts the heir with the configuration file at `path`; false, logged, if that fails. */
-bool upgrade_begin(struct upgrade *u, const char *path, bool background,
-		   struct bind_address *const *addresses, struct bind_address *const *metrics);
+/* What the heir is given. */
+struct upgrade_order {
+	const char *path; /* of its configuration file */
+	bool background;  /* nobody reads its standard error */
+	int attend;	  /* of attend_open() */
+	struct bind_address *const *addresses, *const *metrics;
+};
+
+/* Starts the heir; false, logged, if that fails. */
+bool upgrade_begin(struct upgrade *u, const struct upgrade_order *order);
 
 /* What has become of it; DONE and FAILED, which is logged, are said once. */
 enum upgrade_state upgrade_look(struct upgrade *u);

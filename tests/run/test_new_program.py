@@ -144,17 +144,54 @@ def test_a_term_ends_the_new_process_too(start):
 
 
 def test_whoever_waits_for_the_first_process_goes_on_waiting(start):
-    """In the foreground it passes signals on, and its end and status are those of the new one."""
+    """In the foreground it passes signals on, and its end and status are those of the newest one.
+    Those in the middle end with their connections, so that there are two however many there were."""
     stunnel = start(Stunnel("workers = 1\n" + service(start(Recorder()).port, HTTP)))
     new = upgrade(stunnel)
     stunnel.wait_gone([pid for pid in stunnel.processes()[1:] if pid != new and parent(pid) != new])
     stunnel.signal(signal.SIGHUP)
     stunnel.wait_log("New workers accept connections")
-    newest = upgrade(stunnel)
-    assert newest != new
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/").status == 200
+        newest = upgrade(stunnel)
+        stunnel.wait_log("Worker 1 drains: 1 connection(s) left")
+        stunnel.signal(signal.SIGHUP)
+        stunnel.wait_log("New workers accept connections", 2)
+        assert client.get("/").status == 200
+        assert {new, newest} <= set(children(stunnel.pid))
+    wait_for(lambda: children(stunnel.pid) == [newest], "the process in the middle to end")
+
+    stunnel.write("nonsense = yes\n")
+    stunnel.signal(signal.SIGURG)
+    stunnel.wait_log("Failed to upgrade")
+    wait_for(lambda: children(stunnel.pid) == [newest], "nothing to be left of the one that failed")
     stunnel.signal(signal.SIGTERM)
     assert stunnel.process.wait(DEADLINE) == 0
-    stunnel.wait_gone([new, newest])
+    assert not Path(f"/proc/{newest}").exists()
+
+
+def test_all_that_drain_end_with_whom_somebody_waits_for(start):
+    stunnel = start(Stunnel("workers = 1\n" + service(start(Recorder()).port, HTTP)))
+    with TlsClient(stunnel.port) as client, TlsClient(stunnel.port) as other:
+        assert client.get("/").status == other.get("/").status == 200
+        middle = upgrade(stunnel)
+        stunnel.wait_log("Worker 1 drains: 2 connection(s) left")
+        with TlsClient(stunnel.port) as third:
+            assert third.get("/").status == 200
+            newest = upgrade(stunnel)
+            stunnel.wait_log("Worker 1 drains: 1 connection(s) left")
+            masters = children(stunnel.pid)
+            assert {middle, newest} <= set(masters)
+            os.kill(newest, signal.SIGTERM)
+            wait_for(lambda: newest not in children(stunnel.pid), "it to be seen")
+            assert stunnel.process.poll() is None and other.get("/").status == 200
+            stunnel.signal(signal.SIGTERM)
+            assert stunnel.process.wait(DEADLINE) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in masters)
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def parent(pid):
