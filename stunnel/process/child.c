@@ -69,7 +69,7 @@ const struct child *child_silent(const struct children *c, uint64_t ms)
 {
 	uint64_t now = board_now();
 
-	for (size_t i = 0; i < c->count; i++) {
+	for (size_t i = 0; c->state != CHILD_STARTING && i < c->count; i++) {
 		const struct child *child = &c->child[i];
 		bool gone = c->state == CHILD_DRAINING && child->pid == 0;
 
@@ -300,6 +300,14 @@ static void reap_if_told(const struct children *c)
 		c->calls->reap(c->owner);
 }
 
+/* How long to sleep before the deadline, to which there are so many milliseconds. */
+static int patience(const struct children *c, uint64_t ms)
+{
+	int next = c->calls->waiting ? c->calls->waiting(c->owner) : -1;
+
+	return next >= 0 && (uint64_t)next < ms ? next : (int)ms;
+}
+
 /* Whether all children become ready. A signal that ends the daemon stays pending. */
 static bool await_ready(struct children *c, int ready)
 {
@@ -315,7 +323,7 @@ static bool await_ready(struct children *c, int ready)
 		now = board_now();
 		if (now >= deadline || fds[1].fd < 0)
 			break;
-		if (poll(fds, 2, (int)(deadline - now)) < 0 && errno != EINTR)
+		if (poll(fds, 2, patience(c, deadline - now)) < 0 && errno != EINTR)
 			break;
 		reap_if_told(c);
 		n = read(ready, bytes, sizeof bytes);

@@ -67,6 +67,11 @@ struct child_calls {
 	void (*ended)(void *owner, const struct child *child);
 	/* In the master, after SIGCHLD: waits for ended processes and calls child_ended(). */
 	void (*reap)(void *owner);
+	/*
+	 * In the master, while child_start() waits: the milliseconds until it is to be called
+	 * again; -1: there is no need. May be NULL.
+	 */
+	int (*waiting)(void *owner);
 };
 
 enum child_state {
@@ -152,7 +157,8 @@ void child_stop(struct children *c, uint64_t deadline);
 
 /*
  * A child, of a kind that beats, of which nothing was heard for ms milliseconds: it hangs, or has
- * ended and cannot be replaced. NULL: there is none.
+ * ended and cannot be replaced. NULL: there is none. Those that child_start() waits for have the
+ * time that it gives them.
  */
 const struct child *child_silent(const struct children *c, uint64_t ms);
 

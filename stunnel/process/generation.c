@@ -248,7 +248,14 @@ static void reap(void *owner)
 	generation_reap(g->all);
 }
 
-static const struct child_calls calls = {enter, leave, ended, reap};
+static int waiting(void *owner)
+{
+	const struct generation *g = owner;
+
+	return g->all->waiting ? g->all->waiting(g->all) : -1;
+}
+
+static const struct child_calls calls = {enter, leave, ended, reap, waiting};
 
 /* --- one generation --------------------------------------------------------------------------- */
 

@@ -35,6 +35,8 @@ struct generations {
 	struct bind_address *metrics;	 /* where the figures of the newest one are served */
 	struct figures_service *service; /* each so far; place i has board_column(i) */
 	size_t services;
+	/* What the master does while new children start, as child_calls' of this name; or NULL. */
+	int (*waiting)(const struct generations *all);
 };
 
 /*

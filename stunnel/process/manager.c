@@ -135,6 +135,17 @@ void manager_leave(pid_t heir)
 	notify_leave();
 }
 
+int manager_beat(const struct generations *all)
+{
+	uint64_t now = board_now();
+
+	if (notify_watchdog_ms() == 0)
+		return -1;
+	if (now >= told.next_beat)
+		beat(all, now);
+	return told.next_beat > now ? (int)(told.next_beat - now) : 0;
+}
+
 int manager_look(const struct generations *all)
 {
 	char status[sizeof told.status];
@@ -149,8 +160,7 @@ int manager_look(const struct generations *all)
 			notify_send("STATUS=%s\n", status);
 		memcpy(told.status, status, sizeof status);
 	}
-	if (now >= told.next_beat)
-		beat(all, now);
+	manager_beat(all);
 	next = told.next_status;
 	if (notify_watchdog_ms() != 0 && told.next_beat < next)
 		next = told.next_beat;

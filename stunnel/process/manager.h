@@ -26,4 +26,7 @@ void manager_leave(pid_t heir);
  */
 int manager_look(const struct generations *all);
 
+/* The same of the watchdog alone, for a master that waits for new children. */
+int manager_beat(const struct generations *all);
+
 #endif

@@ -482,7 +482,10 @@ static int give_up(struct master *m, struct generation *g)
 
 int master_run(const char *path, int fd)
 {
-	struct master m = {.path = path, .fd = fd, .generations.streams = {-1, -1}};
+	struct master m = {.path = path,
+			   .fd = fd,
+			   .generations.streams = {-1, -1},
+			   .generations.waiting = manager_beat};
 	struct generation *g;
 
 	upgrade_open();

@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 
 from certs import certificates
+from faults import Faulty
 from peers import DEADLINE, Stunnel, daemon_only, free_port, service
 from recorder import Recorder, answer_each
 from tls_client import TlsClient
@@ -63,10 +64,14 @@ class Unit(Stunnel):
         super().__init__(config)
         self.manager = manager
         self.variables = {"NOTIFY_SOCKET": manager.name, **variables}
-        self.wrapper = SYSTEMD
+        self.wrapper = [*SYSTEMD, *self.wrapper]
 
     def environment(self):
         return {**super().environment(), **self.variables}
+
+
+class SlowUnit(Unit, Faulty):
+    """A unit whose new workers can be kept from serving."""
 
 
 @pytest.fixture(params=["abstract", "path"])
@@ -214,6 +219,29 @@ def test_the_watchdog_hears_of_a_worker_that_hangs(start, backend, quick):
     finally:
         os.kill(worker, signal.SIGCONT)
     quick.wait(WATCHDOG="1")
+
+
+def test_the_watchdog_hears_of_us_while_new_workers_start(start, backend, quick):
+    """Of which nothing is heard for longer than a worker may be silent that has started."""
+    unit = start(SlowUnit("workers = 1\nchroot = /\n" + service(backend.port), quick, WATCHDOG_USEC="800000"))
+    quick.wait(READY="1")
+    worker = unit.processes()[1]
+    unit.fault("hang")
+    unit.signal(signal.SIGHUP)
+    quick.wait(RELOADING="1")
+    quick.said.clear()
+    for _ in range(6):
+        quick.wait(WATCHDOG="1")
+    assert not [said for said in quick.said if "READY" in said]
+    os.kill(worker, signal.SIGSTOP)
+    unit.wait_log(f"Worker process {worker} hangs")
+    os.kill(worker, signal.SIGCONT)
+    quick.forget()
+    quick.wait(WATCHDOG="1")
+    assert not [said for said in quick.said if "READY" in said]
+    unit.mend("hang")
+    quick.wait(READY="1")
+    unit.wait_log("New workers accept connections")
 
 
 def test_the_watchdog_is_another_process_s(start, backend, quick):
