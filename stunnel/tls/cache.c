@@ -32,9 +32,11 @@ struct entry {
 	unsigned char id[TLS_CACHE_ID_MAX];
 };
 
-/* In shared memory; the entries' data follow all buckets. */
+/*
+ * In shared memory: the locks of all buckets, so that a cache without sessions has written to few
+ * pages; all buckets; the entries' data.
+ */
 struct bucket {
-	pthread_mutex_t lock;
 	struct entry entry[WAYS];
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -44,6 +46,7 @@ struct tls_cache {
 	unsigned holders;
 	size_t size, bytes; /* as asked for */
 	size_t buckets, ways;
+	pthread_mutex_t *lock; /* the beginning of the mapping */
 	struct bucket *bucket;
 	unsigned char *data;
 };
@@ -70,7 +73,7 @@ static bool make_locks(struct tls_cache *c)
 	ok = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0 &&
 	     pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0;
 	for (size_t i = 0; ok && i < c->buckets; i++)
-		ok = pthread_mutex_init(&c->bucket[i].lock, &attr) == 0;
+		ok = pthread_mutex_init(&c->lock[i], &attr) == 0;
 	pthread_mutexattr_destroy(&attr);
 	return ok;
 }
@@ -79,8 +82,12 @@ static bool make_locks(struct tls_cache *c)
 static uint64_t layout_of_buckets(void)
 {
 	const char *libc = gnu_get_libc_version();
-	const size_t sizes[] = {sizeof(struct bucket), sizeof(struct entry), WAYS,
-				offsetof(struct bucket, entry), offsetof(struct entry, id)};
+	const size_t sizes[] = {sizeof(pthread_mutex_t),
+				sizeof(struct bucket),
+				sizeof(struct entry),
+				WAYS,
+				CACHE_LINE,
+				offsetof(struct entry, id)};
 
 	return shared_layout(shared_layout(0, libc, strlen(libc)), sizes, sizeof sizes);
 }
@@ -88,8 +95,9 @@ static uint64_t layout_of_buckets(void)
 /* Pages that no session was put into cost nothing. */
 static bool map(struct tls_cache *c)
 {
+	size_t locks = (c->buckets * sizeof *c->lock + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 	size_t table = c->buckets * sizeof *c->bucket;
-	size_t mapped = table + c->buckets * c->ways * c->bytes;
+	size_t mapped = locks + table + c->buckets * c->ways * c->bytes;
 	uint64_t layout = layout_of_buckets();
 	bool left;
 	char *name;
@@ -97,11 +105,12 @@ static bool map(struct tls_cache *c)
 	if (asprintf(&name, "cache %zu %zu %s", c->size, c->bytes, c->name) < 0)
 		return false;
 	left = shared_left(name, layout) == mapped;
-	c->bucket = shared_map(name, layout, mapped);
+	c->lock = shared_map(name, layout, mapped);
 	free(name);
-	if (!c->bucket)
+	if (!c->lock)
 		return false;
-	madvise(c->bucket, mapped, MADV_DONTDUMP);
+	madvise(c->lock, mapped, MADV_DONTDUMP);
+	c->bucket = (struct bucket *)(void *)((char *)c->lock + locks);
 	c->data = (unsigned char *)c->bucket + table;
 	return left || make_locks(c);
 }
@@ -119,7 +128,7 @@ static struct tls_cache *make(const char *name, size_t size, size_t bytes)
 	c->ways = size / c->buckets;
 	c->name = strdup(name);
 	if (!c->name || !map(c)) {
-		shared_unmap(c->bucket);
+		shared_unmap(c->lock);
 		free(c->name);
 		free(c);
 		return NULL;
@@ -153,7 +162,7 @@ void tls_cache_drop(struct tls_cache *c)
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
-	shared_unmap(c->bucket);
+	shared_unmap(c->lock);
 	free(c->name);
 	free(c);
 }
@@ -179,19 +188,24 @@ static void clear(const struct tls_cache *c, const struct bucket *b, struct entr
 	OPENSSL_cleanse(e, sizeof *e);
 }
 
+static pthread_mutex_t *lock_of(const struct tls_cache *c, const struct bucket *b)
+{
+	return &c->lock[b - c->bucket];
+}
+
 /* Whoever died with the lock may have left half an entry: its bucket begins anew. */
 static bool take_over(const struct tls_cache *c, struct bucket *b)
 {
 	for (size_t i = 0; i < c->ways; i++)
 		clear(c, b, &b->entry[i]);
-	return pthread_mutex_consistent(&b->lock) == 0;
+	return pthread_mutex_consistent(lock_of(c, b)) == 0;
 }
 
 /* False: nobody waits for a worker that was stopped inside; the cache only saves time. */
 static bool lock(const struct tls_cache *c, struct bucket *b)
 {
 	for (int i = 0; i < TRIES; i++) {
-		int rc = pthread_mutex_trylock(&b->lock);
+		int rc = pthread_mutex_trylock(lock_of(c, b));
 
 		if (rc == EOWNERDEAD)
 			return take_over(c, b);
@@ -244,7 +258,7 @@ bool tls_cache_put(struct tls_cache *c, const unsigned char *id, size_t id_len, 
 	memcpy(e->id, id, id_len);
 	e->until = until;
 	e->id_len = (uint32_t)id_len;
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(lock_of(c, b));
 	return true;
 }
 
@@ -262,7 +276,7 @@ size_t tls_cache_get(struct tls_cache *c, const unsigned char *id, size_t id_len
 		len = e->len;
 		memcpy(session, data_of(c, b, e), len);
 	}
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(lock_of(c, b));
 	return len;
 }
 
@@ -276,6 +290,6 @@ bool tls_cache_remove(struct tls_cache *c, const unsigned char *id, size_t id_le
 	e = find(c, b, id, id_len);
 	if (e)
 		clear(c, b, e);
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(lock_of(c, b));
 	return true;
 }
