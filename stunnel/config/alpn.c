@@ -50,7 +50,7 @@ static const char *protocol_fault(const struct config_section *s, const char *na
 static void warn_of_unknown_clients(struct check *r, size_t line)
 {
 	const struct conn_service *s = &r->section->service;
-	bool headers = service_needs(&s->policy, false, NULL).http;
+	bool headers = service_needs(s->policy, false, NULL).http;
 
 	if (headers && !s->alpn[s->alpn_count - 1].raw && !s->send_proxy &&
 	    !(s->transparent & CONN_FROM_CLIENT))

@@ -8,11 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sys/fnv.h"
+
 #define CHUNK_BYTES 16384
 
 struct arena_chunk {
 	struct arena_chunk *next;
 	size_t size, used; /* of the bytes behind this struct */
+	alignas(max_align_t) unsigned char byte[];
+};
+
+struct arena_piece {
+	struct arena_piece *next;
+	size_t size;
 	alignas(max_align_t) unsigned char byte[];
 };
 
@@ -86,6 +94,34 @@ void *arena_grow(struct arena *a, void *array, size_t count, size_t size)
 	if (copy && count != 0)
 		memcpy(copy, array, count * size);
 	return copy;
+}
+
+static bool is_like(const struct arena_piece *piece, const void *block, size_t size)
+{
+	return piece && piece->size == size && !memcmp(piece->byte, block, size);
+}
+
+/* Mostly the last one will do, without a hash. */
+const void *arena_share(struct arena *a, const void *block, size_t size)
+{
+	struct arena_piece **list, *piece = a->shared;
+
+	if (is_like(piece, block, size))
+		return piece->byte;
+	list = &a->hash[fnv_add(FNV_BEGIN, block, size) % (sizeof a->hash / sizeof a->hash[0])];
+	piece = *list;
+	while (piece && !is_like(piece, block, size))
+		piece = piece->next;
+	if (!piece) {
+		piece = arena_alloc(a, sizeof *piece + size);
+		if (!piece)
+			return NULL;
+		*piece = (struct arena_piece){*list, size};
+		memcpy(piece->byte, block, size);
+		*list = piece;
+	}
+	a->shared = piece;
+	return piece->byte;
 }
 
 void arena_free(struct arena *a)

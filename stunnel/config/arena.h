@@ -13,7 +13,8 @@
 
 /* Zeroed: empty. */
 struct arena {
-	struct arena_chunk *chunk; /* the newest, from which blocks are cut */
+	struct arena_chunk *chunk;		/* the newest, from which blocks are cut */
+	struct arena_piece *shared, *hash[256]; /* of arena_share(): the last one; all of them */
 	bool failed;
 };
 
@@ -35,6 +36,12 @@ void *arena_grown(struct arena *arena, const void *array, size_t count, size_t s
 
 /* As arena_grown(), for an array that nobody shares: copied only when `count` is a power of two. */
 void *arena_grow(struct arena *arena, void *array, size_t count, size_t size);
+
+/*
+ * A copy of the block, or that of an earlier call with the same bytes: nobody may write into it.
+ * NULL if the arena has failed.
+ */
+const void *arena_share(struct arena *arena, const void *block, size_t size);
 
 /* Frees all blocks; the arena is empty afterwards, and has not failed. */
 void arena_free(struct arena *arena);

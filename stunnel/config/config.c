@@ -18,12 +18,35 @@ struct config_section *config_section_new(struct config *config, const char *nam
 	if (!s || !grown)
 		return NULL;
 	*s = config->defaults;
+	config->draft = config->initial;
+	config_section_draft(s, &config->draft);
 	s->service.name = s->tls.service = arena_text(arena, name);
 	s->title = arena_format(arena, "Service [%.200s]", name);
 	s->service.index = config->count;
 	config->section = grown;
 	config->section[config->count++] = s;
 	return arena->failed ? NULL : s;
+}
+
+void config_section_draft(struct config_section *s, struct config_draft *draft)
+{
+	s->draft = draft;
+	s->service.policy = &draft->policy;
+	s->service.options = &draft->options;
+}
+
+void config_section_complete(struct config *config, struct config_section *s)
+{
+	const struct service *policy =
+		arena_share(&config->arena, &s->draft->policy, sizeof *policy);
+	const struct net_options *options =
+		arena_share(&config->arena, &s->draft->options, sizeof *options);
+
+	if (!policy || !options)
+		return;
+	s->service.policy = policy;
+	s->service.options = options;
+	s->draft = NULL;
 }
 
 struct config_section *config_section_named(struct config *config, const char *name, size_t len)

@@ -52,6 +52,13 @@ struct config_renewal {
 	bool untold;		   /* a worker has not got it yet */
 };
 
+/* What of a service is large, and mostly as in other sections, which share it behind their lines.
+ */
+struct config_draft {
+	struct service policy;
+	struct net_options options;
+};
+
 /*
  * A section: what its options set, and what is made of that. An option's setter writes into the
  * struct that connections or TLS run on, wherever there is one; what follows from several lines, or
@@ -61,6 +68,7 @@ struct config_section {
 	const char *title; /* "Service [NAME]" */
 	bool broken; /* its [NAME] was refused: its lines are checked, but no service is made */
 	struct conn_service service;
+	struct config_draft *draft; /* what its lines write of that; NULL: it is complete */
 	struct tls_settings tls;
 	/* As written; addresses.c makes addresses of them. */
 	struct values_list accept_on, connect_to, redirect_to, alpn_connect;
@@ -86,6 +94,7 @@ struct config_section {
 struct config {
 	struct config_globals globals;
 	struct config_section defaults;
+	struct config_draft initial, draft; /* of the defaults, and of the open section */
 	struct config_section **section;
 	size_t count;
 	bool inetd;	/* no section: the only service, section[0], has our standard streams */
@@ -100,6 +109,12 @@ struct config {
 
 /* Adds a section, a copy of the defaults; NULL without memory, which the arena remembers. */
 struct config_section *config_section_new(struct config *config, const char *name);
+
+/* Behind its last line, and before the next section is added. */
+void config_section_complete(struct config *config, struct config_section *section);
+
+/* Has the section's service use a draft, which the section's lines write. */
+void config_section_draft(struct config_section *section, struct config_draft *draft);
 
 /* The first section of that name, len bytes; or NULL. */
 struct config_section *config_section_named(struct config *config, const char *name, size_t len);

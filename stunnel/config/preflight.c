@@ -101,8 +101,8 @@ static const struct listener *in_the_way(const struct listener *listeners, size_
 					 const struct listener *wanted)
 {
 	for (size_t i = 0; i < count; i++)
-		if (net_collide(listeners[i].addr, &listeners[i].section->service.options,
-				wanted->addr, &wanted->section->service.options))
+		if (net_collide(listeners[i].addr, listeners[i].section->service.options,
+				wanted->addr, wanted->section->service.options))
 			return &listeners[i];
 	return NULL;
 }

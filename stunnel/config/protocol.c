@@ -24,7 +24,7 @@ void protocol_check_clients(struct check *r, const struct values_list *accept)
 
 static void check_proxy(struct check *r, const struct config_section *s)
 {
-	const struct service *policy = &s->service.policy;
+	const struct service *policy = s->service.policy;
 	size_t size = service_long_header(policy);
 
 	if (policy->proxy.version == 1)
@@ -77,7 +77,7 @@ void protocol_make(struct check *r)
 	s->service.send_proxy = s->protocol && !strcasecmp(s->protocol, "proxy");
 	s->service.protocol = s->service.send_proxy ? NULL : s->protocol;
 	s->service.needs =
-		service_needs(&s->service.policy, s->service.send_proxy,
+		service_needs(s->service.policy, s->service.send_proxy,
 			      s->service.access ? &s->service.access->format.pool : NULL);
 	if (headers->count != 0)
 		header = arena_alloc(&r->config->arena, (headers->count + 1) * sizeof *header);

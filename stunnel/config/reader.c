@@ -47,6 +47,8 @@ static void finish_section(struct reader *r, size_t last_line)
 {
 	if (r->section && !r->section->broken)
 		section_finish(r->target.config, r->section, &r->report, last_line);
+	if (r->section)
+		config_section_complete(r->target.config, r->section);
 	r->section = NULL;
 }
 

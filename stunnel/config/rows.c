@@ -40,12 +40,13 @@ static const struct values_choice log_id_choice[] = {{"sequential", CONN_LOG_SEQ
 	}
 #define GLOBAL(...) ROW(BEFORE_SECTIONS, struct config_globals, __VA_ARGS__)
 #define SERVICE(...) ROW(ANYWHERE, struct config_section, __VA_ARGS__)
+#define DRAFT(...) ROW(ANYWHERE, struct config_draft, __VA_ARGS__, .draft = true)
 #define SECTION(...) ROW(INSIDE_SECTION, struct config_section, __VA_ARGS__)
 /* An option whose help and default are in core/service.c. */
-#define POLICY(row_name, ...)                                                            \
-	{                                                                                \
-		.name = row_name, .scope = ANYWHERE,                                     \
-		PLACE(values_policy, struct config_section, service.policy), __VA_ARGS__ \
+#define POLICY(row_name, ...)                                                                 \
+	{                                                                                     \
+		.name = row_name, .scope = ANYWHERE,                                          \
+		PLACE(values_policy, struct config_draft, policy), .draft = true, __VA_ARGS__ \
 	}
 #define NOWHERE(where, setter, row_name, row_help, ...)                                        \
 	{                                                                                      \
@@ -273,8 +274,7 @@ const struct row rows_all[] = {
 	SERVICE("sni", values_any_text, sni, NULL,
 		"PRIMARY:PATTERN of server names for this section, or the name that a client "
 		"sends"),
-	SERVICE("socket", values_socket, service.options, NULL,
-		"a|l|r:OPTION=VALUE[:VALUE] of sockets"),
+	DRAFT("socket", values_socket, options, NULL, "a|l|r:OPTION=VALUE[:VALUE] of sockets"),
 	SERVICE("sslVersion", values_versions, tls, NULL, "the only TLS version"),
 	SERVICE("sslVersionMax", values_version, tls.version_max, "all", "highest TLS version",
 		.same_as = "sslVersion"),

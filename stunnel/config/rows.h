@@ -20,6 +20,7 @@ struct row {
 	enum row_scope scope;
 	values_setter *set;
 	size_t offset;	     /* of what it sets, in struct config_globals or config_section */
+	bool draft;	     /* it is in struct config_draft */
 	const char *initial; /* the default as it would stand in a file; NULL: unset */
 	struct values_bounds bounds;
 	const char *same_as;	/* this row is another way to write that option */

@@ -42,7 +42,7 @@ static void check_limits(struct check *r, const struct admit_service *own,
 static void check_early(struct check *r, const struct config_section *s,
 			const struct config_section *primary)
 {
-	if (s->service.policy.accept_proxy != primary->service.policy.accept_proxy)
+	if (s->service.policy->accept_proxy != primary->service.policy->accept_proxy)
 		check_refuse(r, "acceptProxy",
 			     "acceptProxy is for the section that accepts, [%.100s]",
 			     primary->service.name);
@@ -76,7 +76,7 @@ static bool join_primary(struct check *r, struct config_section *s)
 	if (!colon[1])
 		check_tell(r, REPORT_FAULT, table_line(s, "sni"),
 			   "No server name matches an empty pattern");
-	if (s->service.send_proxy && s->service.policy.proxy.version == 1)
+	if (s->service.send_proxy && s->service.policy->proxy.version == 1)
 		protocol_check_clients(r, &primary->accept_on);
 	check_early(r, s, primary);
 	grown = arena_grow(&r->config->arena, primary->service.sni, primary->service.sni_count,
@@ -146,7 +146,7 @@ static void make_program(struct check *r, struct config_section *s)
 	s->service.program_calls = !r->config->inetd && s->accept_on.count == 0 &&
 				   s->connect_to.count != 0 && !joins(s);
 	if (s->service.program_calls && s->service.send_proxy &&
-	    s->service.policy.proxy.version == 1)
+	    s->service.policy->proxy.version == 1)
 		protocol_no_address(r, "programs", "");
 	program->argv = program_words(r, s);
 	program->keep_stderr = r->config->globals.foreground == CONFIG_FOREGROUND;
@@ -306,7 +306,7 @@ static void check_policy(struct check *r, const struct config_section *s)
 	struct service_fault fault;
 	size_t at = 0;
 
-	while (service_check(&s->service.policy, parts, &at, &fault))
+	while (service_check(s->service.policy, parts, &at, &fault))
 		if (strcmp(fault.option, "acceptProxy") != 0 ||
 		    !CHECK_REFUSED(r, "acceptProxyFrom"))
 			check_refuse(r, fault.option, "%s", fault.why);
@@ -324,7 +324,7 @@ static const char *pool_fault(const struct conn_service *s)
 	       : s->transparent
 		       ? "with 'transparent' a connection is between one client and its destination"
 	       : s->program.path ? "a program serves one client ('exec')"
-	       : service_needs(&s->policy, false, NULL).cert_texts != 0
+	       : service_needs(s->policy, false, NULL).cert_texts != 0
 		       ? "the backend is told of clients' certificates, and may take a connection "
 			 "for one client's"
 		       : NULL;
@@ -334,7 +334,7 @@ static void check_pool(struct check *r, const struct conn_service *service)
 {
 	const char *fault = pool_fault(service);
 
-	if (service->policy.limits.pool && service->needs.http && fault)
+	if (service->policy->limits.pool && service->needs.http && fault)
 		check_refuse(r, "httpKeepAlive", "httpKeepAlive = pool: %s", fault);
 }
 
@@ -384,15 +384,13 @@ static void make_access(struct check *r, struct config_section *s)
 {
 	struct config *config = r->config;
 	const char *path = s->access_path;
-	struct access_log *log = arena_alloc(&config->arena, sizeof *log);
+	struct access_log log = {0};
 
-	if (!log)
-		return;
-	check_format(r, log, s->access_format);
+	check_format(r, &log, s->access_format);
 	if (!path)
 		return;
-	s->service.access = log;
-	log->file = access_file(config, path);
+	log.file = access_file(config, path);
+	s->service.access = arena_share(&config->arena, &log, sizeof log);
 	if (log_file_standard(path) >= 0 && !config_has_standard(config, path))
 		check_refuse(r, "accessLog", CONFIG_NO_STANDARD, path);
 	else if (place_fault(config, path))
@@ -426,7 +424,7 @@ void section_finish(struct config *config, struct config_section *s, struct repo
 	check_pool(r, service);
 	if (report->count[REPORT_ERROR] != errors)
 		return;
-	out_min = h1_out_min(&service->policy.rewrite, service->policy.limits);
+	out_min = h1_out_min(&service->policy->rewrite, service->policy->limits);
 	if (out_min > config->out_cap)
 		config->out_cap = out_min;
 }

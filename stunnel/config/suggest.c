@@ -40,6 +40,8 @@ int suggest_distance(const char *typed, const char *known)
 		return SUGGEST_FAR;
 	a_len = strlen(a);
 	b_len = strlen(b);
+	if (a_len > b_len + 2 || b_len > a_len + 2)
+		return SUGGEST_FAR;
 	for (size_t i = 0; i <= a_len; i++)
 		d[i][0] = (int)i;
 	for (size_t j = 0; j <= b_len; j++)

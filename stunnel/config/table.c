@@ -16,7 +16,9 @@ static const char *set(struct table_target *t, const struct row *row, const char
 	const char *why;
 	struct config_globals ignored = {0}, *globals = t->global ? &t->config->globals : &ignored;
 	const struct config_section *defaults = &t->config->defaults;
-	char *base = row->scope == BEFORE_SECTIONS ? (char *)globals : (char *)t->section;
+	char *base = row->scope == BEFORE_SECTIONS ? (char *)globals
+		     : row->draft		   ? (char *)t->section->draft
+						   : (char *)t->section;
 	struct values_input in = {
 		.value = value,
 		.option = row->name,
@@ -50,8 +52,9 @@ bool table_inherit(struct config_section *s, struct arena *arena)
 
 void table_default(struct table_target *t)
 {
-	net_options_default(&t->section->service.options);
-	service_default(&t->section->service.policy);
+	config_section_draft(t->section, &t->config->initial);
+	net_options_default(&t->section->draft->options);
+	service_default(&t->section->draft->policy);
 	t->config->globals.facility = LOG_DAEMON;
 	table_inherit(t->section, &t->config->arena);
 	for (size_t i = 0; i < rows_count; i++)

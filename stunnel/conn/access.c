@@ -184,10 +184,9 @@ void access_rest(struct access_file *list, size_t worker, const char *root)
 
 /* --- lines ------------------------------------------------------------------------------------ */
 
-static bool add_line(const struct access_log *log, struct exchanges *all,
+static bool add_line(struct access_file *file, struct exchanges *all,
 		     const struct exchange *exchange)
 {
-	struct access_file *file = log->file;
 	struct out out = out_of(file->lines->text, ACCESS_BUFFER_MAX);
 
 	out.len = file->lines->len;
@@ -204,13 +203,12 @@ static bool add_line(const struct access_log *log, struct exchanges *all,
 
 static void write_line(void *owner, struct exchanges *all, const struct exchange *exchange)
 {
-	const struct access_log *log = owner;
-	struct access_file *file = log->file;
+	struct access_file *file = owner;
 
-	if (add_line(log, all, exchange))
+	if (add_line(file, all, exchange))
 		return;
 	flush(file); /* an empty buffer has room for any line */
-	if (!add_line(log, all, exchange)) {
+	if (!add_line(file, all, exchange)) {
 		file->lost++;
 		say_failing(file);
 	}
@@ -222,9 +220,10 @@ static void say_lost(void *owner)
 	log_main(LOG_ERR, "Out of memory: access log lines are lost");
 }
 
-void access_begin(struct exchanges *all, struct access_log *log, struct h1 *h1, const char *service)
+void access_begin(struct exchanges *all, const struct access_log *log, struct h1 *h1,
+		  const char *service)
 {
 	static const struct exchange_sink sink = {write_line, say_lost};
 
-	exchange_begin(all, &log->format, &sink, log, h1, span_of(service, strlen(service)));
+	exchange_begin(all, &log->format, &sink, log->file, h1, span_of(service, strlen(service)));
 }

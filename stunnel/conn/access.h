@@ -42,7 +42,7 @@ struct access_log {
 };
 
 /* Logs a connection's requests from here on; all pointers must outlive *all. */
-void access_begin(struct exchanges *all, struct access_log *log, struct h1 *h1,
+void access_begin(struct exchanges *all, const struct access_log *log, struct h1 *h1,
 		  const char *service);
 
 /* --- lists of destinations -------------------------------------------------------------------- */

@@ -502,13 +502,13 @@ bool conn_open(struct conn_pool *pool, struct conn_service *service, struct end 
 		return false;
 	}
 	if (peer) /* else a pipe, or a terminal */
-		net_options_set(&service->options, NET_LOCAL, peer->u.sa.sa_family, end->fd);
+		net_options_set(service->options, NET_LOCAL, peer->u.sa.sa_family, end->fd);
 	c = new_conn(pool, service, end, peer);
 	if (!c) {
 		tally_one(&tally->rejected[TALLY_RESOURCES]);
 		return turn_away(pool, service, end, END_RESET);
 	}
-	if (service->policy.accept_proxy == SERVICE_PROXY_NO && !conn_admit(c)) {
+	if (service->policy->accept_proxy == SERVICE_PROXY_NO && !conn_admit(c)) {
 		free(c);
 		return turn_away(pool, service, end, END_FIN);
 	}

@@ -83,8 +83,8 @@ struct conn_service {
 	const char *name;
 	size_t index; /* in the configuration */
 	struct admit_service admit;
-	struct tallies *tallies; /* the process's, not the configuration's */
-	struct service policy;	 /* what a patched stock can be told as well */
+	struct tallies *tallies;      /* the process's, not the configuration's */
+	const struct service *policy; /* what a patched stock can be told as well */
 	int log_level;
 	unsigned log_id;      /* enum conn_log_id */
 	bool libwrap;	      /* clients are judged by the rules of hosts_access(5) */
@@ -115,13 +115,13 @@ struct conn_service {
 	struct spare_limits spare;
 	unsigned transparent;	/* enum conn_transparent */
 	struct net_addrs local; /* from which backs come, the first of a target's family; or none */
-	struct net_options options;
+	const struct net_options *options;
 	struct conn_sni *sni; /* in the order of the file: the first that matches counts */
 	size_t sni_count;
 	/* The same: whole names by their text, and behind them those with `*` in order. */
 	const struct conn_sni **sni_by_name;
 	size_t sni_whole;
-	struct access_log *access; /* NULL: none */
+	const struct access_log *access; /* NULL: none */
 	bool send_proxy;
 	bool proxy_warned; /* that TLVs were left out was logged */
 };

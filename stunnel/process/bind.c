@@ -156,7 +156,7 @@ static int extend(struct bind_address *a, size_t count)
 	a->fd = grown;
 	while (a->count < count) {
 		bool first = a->count == 0;
-		int fd = net_listen(first ? &a->wanted : &a->bound, &a->section->service.options,
+		int fd = net_listen(first ? &a->wanted : &a->bound, a->section->service.options,
 				    !net_is_unix(&a->wanted), !first);
 
 		if (fd < 0)

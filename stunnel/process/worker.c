@@ -332,7 +332,7 @@ static size_t spare_descriptors(const struct config *config)
 		const struct conn_service *s = &config->section[i]->service;
 
 		spare += 2 * name_count(s) + (config->section[i]->sessiond ? 1 : 0) +
-			 (s->policy.limits.pool && s->needs.http ? s->spare.max : 0);
+			 (s->policy->limits.pool && s->needs.http ? s->spare.max : 0);
 	}
 	return spare;
 }

@@ -75,6 +75,24 @@ static void test_array_of_one_owner_grows(void **state)
 	arena_free(&a);
 }
 
+static void test_like_blocks_are_shared(void **state)
+{
+	struct arena a = {0};
+	const size_t *first[1000];
+
+	(void)state;
+	for (size_t i = 0; i < 1000; i++) {
+		first[i] = arena_share(&a, &i, sizeof i);
+		assert_int_equal(*first[i], i);
+	}
+	for (size_t i = 0; i < 1000; i++) {
+		assert_ptr_equal(arena_share(&a, &i, sizeof i), first[i]);
+		assert_ptr_not_equal(arena_share(&a, &i, 1), first[i]);
+	}
+	arena_free(&a);
+	assert_null(a.shared);
+}
+
 static void test_failure_is_sticky(void **state)
 {
 	struct arena a = {0};
@@ -99,6 +117,7 @@ int main(void)
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_grown_array_leaves_the_shared_one),
 		cmocka_unit_test(test_array_of_one_owner_grows),
+		cmocka_unit_test(test_like_blocks_are_shared),
 		cmocka_unit_test(test_failure_is_sticky),
 	};
 

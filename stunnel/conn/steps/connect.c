@@ -48,7 +48,7 @@ static int begin(struct conn *c, const struct net_addr *target, bool *now_connec
 
 	if (!choose_source(c, target, &client, &source))
 		return -EAFNOSUPPORT;
-	return net_connect(target, &source, &c->service->options, now_connected);
+	return net_connect(target, &source, c->service->options, now_connected);
 }
 
 /* What came of the next target. */

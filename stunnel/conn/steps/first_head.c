@@ -13,7 +13,7 @@ uint64_t first_head_deadline(const struct conn *c)
 {
 	const struct conn_timeouts *t = &c->service->timeout;
 	uint64_t idle = conn_after(c->active, t->idle),
-		 head = conn_after(c->head.since, c->service->policy.timeout_request);
+		 head = conn_after(c->head.since, c->service->policy->timeout_request);
 
 	return c->head.since != 0 && head < idle ? head : idle;
 }
@@ -22,7 +22,7 @@ uint64_t first_head_deadline(const struct conn *c)
 static uint64_t deadline(const struct conn *c)
 {
 	return c->h1.requests == 0
-		       ? conn_after(c->front.at.since, c->service->policy.timeout_request)
+		       ? conn_after(c->front.at.since, c->service->policy->timeout_request)
 		       : first_head_deadline(c);
 }
 
@@ -39,13 +39,13 @@ static enum step_result expired(struct conn *c)
 void first_head_begin(struct conn *c)
 {
 	struct conn_service *s = c->service;
-	struct h1_limits limits = s->policy.limits;
+	struct h1_limits limits = s->policy->limits;
 
 	/* One request at a time is what another backend connection can take over. */
 	limits.keep_client = limits.in_flight == 1;
 	limits.pool &= !c->pool->spares.stopped;
-	c->front.facts.client_trusted = ip_blocks_hold(&s->policy.trusted, &c->front.facts.client);
-	h1_init(&c->h1, &s->policy.rewrite, &c->front.facts, limits);
+	c->front.facts.client_trusted = ip_blocks_hold(&s->policy->trusted, &c->front.facts.client);
+	h1_init(&c->h1, &s->policy->rewrite, &c->front.facts, limits);
 	if (c->pool->draining)
 		h1_finish(&c->h1);
 	c->relay.h1 = &c->h1;

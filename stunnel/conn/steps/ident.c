@@ -34,7 +34,7 @@ static int call(const struct conn *c, bool *now)
 	server.port = IDENT_PORT;
 	if (!net_of_facts(&server, &to) || !net_of_facts(&own, &from))
 		return -EAFNOSUPPORT;
-	return net_connect(&to, &(struct net_source){.addr = &from}, &c->service->options, now);
+	return net_connect(&to, &(struct net_source){.addr = &from}, c->service->options, now);
 }
 
 static enum step_result begin(struct conn *c)

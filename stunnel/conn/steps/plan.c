@@ -39,7 +39,7 @@ static bool negotiates(const struct conn_service *s, enum negotiation_phase phas
 static void compile_front(struct conn_service *service)
 {
 	struct step_plan *plan = &service->plan;
-	bool told = service->policy.accept_proxy != SERVICE_PROXY_NO;
+	bool told = service->policy->accept_proxy != SERVICE_PROXY_NO;
 
 	*plan = (struct step_plan){0};
 	if (service->libwrap && !told)

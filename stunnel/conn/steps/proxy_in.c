@@ -101,9 +101,9 @@ static enum step_result hear(struct conn *c)
 {
 	const struct conn_service *s = c->accepted;
 
-	if (ip_blocks_hold(&s->policy.proxy_peers, &c->front.facts.peer))
+	if (ip_blocks_hold(&s->policy->proxy_peers, &c->front.facts.peer))
 		return read_proxy_header(c);
-	if (s->policy.accept_proxy == SERVICE_PROXY_YES)
+	if (s->policy->accept_proxy == SERVICE_PROXY_YES)
 		return STEP_NEXT;
 	conn_log(c, LOG_ERR, "The peer is not in acceptProxyFrom, and a PROXY header is required");
 	return refuse(c);
@@ -114,7 +114,7 @@ static enum step_result run(struct conn *c, unsigned events)
 	enum step_result heard;
 
 	(void)events;
-	if (c->accepted->policy.accept_proxy == SERVICE_PROXY_NO)
+	if (c->accepted->policy->accept_proxy == SERVICE_PROXY_NO)
 		return STEP_NEXT;
 	heard = hear(c);
 	return heard == STEP_NEXT && !conn_admit(c) ? STEP_RESET : heard;
@@ -122,7 +122,7 @@ static enum step_result run(struct conn *c, unsigned events)
 
 static uint64_t deadline(const struct conn *c)
 {
-	return conn_after(c->front.at.since, c->accepted->policy.timeout_proxy);
+	return conn_after(c->front.at.since, c->accepted->policy->timeout_proxy);
 }
 
 static enum step_result expired(struct conn *c)

@@ -10,7 +10,7 @@ static bool make(struct conn *c, struct out *out)
 	uint32_t dropped;
 
 	/* The load refuses version 1 for Unix sockets, but a PROXY header may name no address. */
-	if (!proxy_encode(&c->service->policy.proxy, &c->front.facts, out, &dropped)) {
+	if (!proxy_encode(&c->service->policy->proxy, &c->front.facts, out, &dropped)) {
 		conn_log(c, LOG_ERR, "The client has no IP address for the PROXY header");
 		return false;
 	}
@@ -18,9 +18,9 @@ static bool make(struct conn *c, struct out *out)
 		c->service->proxy_warned = true;
 		conn_log(c, LOG_WARNING,
 			 "Service [%s]: TLVs were left out of a PROXY header of %d bytes at most",
-			 c->service->name, c->service->policy.proxy.max_length);
+			 c->service->name, c->service->policy->proxy.max_length);
 	}
-	if (c->service->policy.proxy.version == 1)
+	if (c->service->policy->proxy.version == 1)
 		conn_log(c, LOG_DEBUG, " -> %.*s", (int)out->len - 2, out->p);
 	else
 		conn_log(c, LOG_DEBUG, " -> PROXY v2 header, %zu bytes", out->len);
