@@ -88,7 +88,8 @@ def reload(unit):
     """By notify-reload if the file has no command of its own."""
     before = state(unit)
     for command in lines(unit, "ExecReload") or ["kill -HUP $MAINPID"]:
-        words = shlex.split(command.replace("$MAINPID", str(before["pid"])))
+        command = command.replace("$MAINPID", str(before["pid"])).replace("$$", "$")
+        words = shlex.split(command)
         subprocess.run(words, check=True)
     wait(lambda: state(unit)["ready"] > before["ready"])
 

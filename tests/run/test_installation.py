@@ -3,6 +3,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -119,6 +120,20 @@ def test_a_unit_is_hardened(units, name, exposure):
     command = ["systemd-analyze", "security", "--offline=yes", f"--threshold={exposure}"]
     status, said = run(*command, str(units / name))
     assert status == 0, said
+
+
+def test_a_reload_tests_the_file_where_it_can_see_the_keys(units, tmp_path):
+    """systemd before 253 hides LoadCredential's folder from what a reload runs."""
+    bad = tmp_path / "stunnel.conf"
+    bad.write_text("bad = 1\n")
+    text = (units / "stunnel.service").read_text()
+    if "Type=notify-reload" in text:
+        pytest.skip("this systemd has a reload of its own")
+    line = re.search(r"^ExecReload=(.*-test.*)$", text, re.M)[1].replace("$$", "$")
+    words = shlex.split(re.sub(r"\S+/stunnel -test [^\s;]+", f"{BINARY} -test {bad}", line))
+    assert "bad = 1" in run(*words)[1]
+    assert run(*words, env={"CREDENTIALS_DIRECTORY": str(tmp_path)})[0] == 1
+    assert run(*words, env={"CREDENTIALS_DIRECTORY": "/hidden"})[0] == 0
 
 
 # ---- other packages -------------------------------------------------------------------------------
