@@ -111,7 +111,8 @@ bool log_syslog_flush(void)
 		at += sizeof len + len;
 	}
 	queued -= at;
-	memmove(queue, queue + at, queued);
+	if (at != 0)
+		memmove(queue, queue + at, queued);
 	return outcome == FULL;
 }
 
