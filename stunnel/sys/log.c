@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/span.h"
 #include "sys/confined.h"
 #include "sys/log_file.h"
 #include "sys/log_syslog.h"
@@ -156,18 +157,36 @@ bool log_flush(void)
 	return log_syslog_flush();
 }
 
-static void add_line(struct sink *sink, struct gathered *to, const char *id, int level,
-		     const char *text)
+static void add_line(struct sink *sink, struct gathered *to, int level, struct span line)
 {
 	size_t len = atomic_load(&to->len);
 
-	if (GATHERED_MAX - len < LINE_MAX) {
+	if (GATHERED_MAX - len < line.len) {
 		write_gathered(sink, to);
 		len = 0;
 	}
-	atomic_store(&to->len, len + put_line(sink, to->text + len, id, level, text));
+	memcpy(to->text + len, line.p, line.len);
+	atomic_store(&to->len, len + line.len);
 	if (lines == &own || level <= LOG_WARNING)
 		write_gathered(sink, to);
+}
+
+/* To the file and to standard error, where they are wanted; they often get the same line. */
+static void add_to_files(const char *id, int level, const char *text)
+{
+	static char line[LINE_MAX]; /* not on the stack, as struct log_lines is not */
+	bool to_file = current.file.file.fd >= 0, to_error = current.sinks.to_stderr;
+	size_t len = 0;
+
+	if (to_file) {
+		len = put_line(&current.file, line, id, level, text);
+		add_line(&current.file, &lines->file, level, span_of(line, len));
+	}
+	if (!to_error)
+		return;
+	if (!to_file || current.file.journal != standard_error.journal)
+		len = put_line(&standard_error, line, id, level, text);
+	add_line(&standard_error, &lines->standard_error, level, span_of(line, len));
 }
 
 /* Standard error is written without blocking: whoever started the daemon may not read it. */
@@ -193,10 +212,7 @@ static void emit(const char *id, int level, const char *text)
 	if (to->to_syslog && !current.file.journal && !(to->to_stderr && standard_error.journal) &&
 	    snprintf(line, sizeof line, "LOG%d[%s]: %s", level, id, text) > 0)
 		log_syslog_send(level, line);
-	if (current.file.file.fd >= 0)
-		add_line(&current.file, &lines->file, id, level, text);
-	if (to->to_stderr)
-		add_line(&standard_error, &lines->standard_error, id, level, text);
+	add_to_files(id, level, text);
 }
 
 static void log_text(int threshold, const char *id, int level, const char *format, va_list ap)
