@@ -195,9 +195,9 @@ static bool handle_batch(struct watch_set *all)
 	return of_loop;
 }
 
-void watch_set_wait(struct watch_set *all, bool busy)
+bool watch_set_wait(struct watch_set *all, bool busy)
 {
-	bool of_loop;
+	bool of_loop, any;
 
 	tell_changes(all);
 	all->count = epoll_wait(all->epoll, all->event, WATCH_BATCH,
@@ -205,7 +205,11 @@ void watch_set_wait(struct watch_set *all, bool busy)
 	if (all->count < 0) /* a signal, whose handler has woken libuv's loop */
 		all->count = 0;
 	uv_update_time(all->loop);
+	any = all->count != 0;
 	of_loop = handle_batch(all);
-	if (of_loop || uv_backend_timeout(all->loop) == 0)
+	if (of_loop || uv_backend_timeout(all->loop) == 0) {
 		uv_run(all->loop, UV_RUN_NOWAIT);
+		any = true;
+	}
+	return any;
 }

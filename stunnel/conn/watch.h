@@ -65,9 +65,10 @@ void watch_set_close(struct watch_set *all);
 /*
  * Sleeps until there are events, a timer of libuv's loop is due, or, if `busy`, not at all; then
  * calls who waits for them, and runs libuv's loop once, without sleeping, where it has something to
- * do. Watches may be closed and opened meanwhile.
+ * do. Watches may be closed and opened meanwhile. False if there were no events and nothing was
+ * due.
  */
-void watch_set_wait(struct watch_set *all, bool busy);
+bool watch_set_wait(struct watch_set *all, bool busy);
 
 /*
  * Waits for `interest` on fd, which is non-blocking and the same until watch_close(), and calls

@@ -22,7 +22,8 @@
 
 #define FLUSH_MS 1000 /* between two writes of buffered access logs */
 #define ROSTER_MS 1000
-#define RETRY_MS 50 /* until syslog is offered again the lines that it did not take */
+#define GATHER_MS 100 /* that lines may wait in a worker that has always something else to do */
+#define RETRY_MS 50   /* until syslog is offered again the lines that it did not take */
 
 struct worker {
 	uv_loop_t loop;
@@ -34,6 +35,7 @@ struct worker {
 	uv_timer_t flush, retry, look;
 	struct roster *roster; /* with the worker's index in it; or NULL */
 	size_t index;
+	uint64_t all_written; /* when no line was gathered for the last time, by the loop's clock */
 	struct pulse pulse;
 	struct drain drain;
 	struct renewal_intake renewal;
@@ -168,18 +170,31 @@ static void flush_log(struct worker *w)
 		uv_timer_start(&w->retry, on_retry, RETRY_MS, 0);
 }
 
+/* Whether there are lines which may wait until the worker has nothing else to do. */
+static bool lines_may_wait(struct worker *w)
+{
+	uint64_t now = uv_now(&w->loop);
+
+	if (!log_gathered())
+		w->all_written = now;
+	return log_gathered() && now - w->all_written < GATHER_MS;
+}
+
 /*
  * Until end() has closed all that libuv knows of. It tells the kernel of its descriptors when it
- * runs, and all of them have been opened.
+ * runs, and all of them have been opened. With lines that may wait it looks for events first, and
+ * sleeps when they are written.
  */
 static void run_loop(struct worker *w)
 {
 	uv_run(&w->loop, UV_RUN_NOWAIT);
 	while (uv_loop_alive(&w->loop)) {
-		bool busy = conn_pool_settle(&w->pool);
+		bool busy = conn_pool_settle(&w->pool), later = lines_may_wait(w);
 
-		flush_log(w);
-		watch_set_wait(&w->pool.watches, busy);
+		if (!later)
+			flush_log(w);
+		if (!watch_set_wait(&w->pool.watches, busy || later) && later)
+			flush_log(w);
 	}
 }
 

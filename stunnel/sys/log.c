@@ -157,6 +157,11 @@ bool log_flush(void)
 	return log_syslog_flush();
 }
 
+bool log_gathered(void)
+{
+	return atomic_load(&lines->file.len) != 0 || atomic_load(&lines->standard_error.len) != 0;
+}
+
 static void add_line(struct sink *sink, struct gathered *to, int level, struct span line)
 {
 	size_t len = atomic_load(&to->len);

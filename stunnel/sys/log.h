@@ -67,6 +67,7 @@ struct log_lines *log_lines_new(void);
 void log_lines_free(struct log_lines *lines); /* NULL: nothing */
 void log_gather(struct log_lines *to);	      /* for the rest of the process */
 void log_lines_rest(struct log_lines *of);    /* its process has ended */
+bool log_gathered(void);		      /* log_flush() has lines to write */
 
 /* In a forked process, before any line of its own: log_revert() has nothing to go back to there. */
 void log_forked(void);

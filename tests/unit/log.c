@@ -58,10 +58,13 @@ static void test_lines_wait_for_the_flush(void **state)
 {
 	(void)state;
 	log_gather(shared);
+	assert_false(log_gathered());
 	log_main(LOG_NOTICE, "one");
 	log_line(LOG_DEBUG, "7", LOG_DEBUG, "two");
 	assert_file("");
+	assert_true(log_gathered());
 	log_flush();
+	assert_false(log_gathered());
 	assert_file("one\ntwo\n");
 	log_flush();
 	assert_file("one\ntwo\n");
