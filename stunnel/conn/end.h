@@ -66,6 +66,12 @@ static inline bool end_keeps(const struct end *e)
 	return e && e->tls && tls_keeps(e->tls);
 }
 
+/* Whether a flight waits for what is written next, or for end_flush(). */
+static inline bool end_holds(const struct end *e)
+{
+	return e && e->tls && tls_holds(e->tls);
+}
+
 /* Whether TLS must read before it can write; tls_midway() says why. */
 static inline bool end_midway(const struct end *e)
 {

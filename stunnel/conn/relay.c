@@ -403,7 +403,25 @@ static bool pending_is_due(const struct relay *r)
 	return end_pending(r->end[H1_REQUEST]) && may_read(r, H1_REQUEST);
 }
 
-enum relay_status relay_run(struct relay *r, bool requests, bool responses)
+/*
+ * Sends the flights of handshakes with which nothing else went. Tickets wait for the answer where
+ * the client has sent something already, but not for more than one run: in some protocols no answer
+ * comes.
+ */
+static void send_held(struct relay *r)
+{
+	const struct flow *up = &r->flow[H1_REQUEST];
+
+	if (end_holds(r->end[RELAY_BACK]))
+		end_flush(r->end[RELAY_BACK], r->scratch->why);
+	if (!end_holds(r->end[RELAY_FRONT]))
+		return;
+	if (r->held || (up->sent == 0 && up->unsent.len == 0))
+		end_flush(r->end[RELAY_FRONT], r->scratch->why);
+	r->held = true;
+}
+
+static enum relay_status run(struct relay *r, bool requests, bool responses)
 {
 	enum relay_status status = RELAY_WAIT;
 	bool blocked = r->h1 && h1_blocked(r->h1), stuck;
@@ -439,7 +457,16 @@ enum relay_status relay_run(struct relay *r, bool requests, bool responses)
 	return RELAY_WAIT;
 }
 
-enum relay_status relay_first(struct relay *r)
+enum relay_status relay_run(struct relay *r, bool requests, bool responses)
+{
+	enum relay_status status = run(r, requests, responses);
+
+	if (status == RELAY_WAIT)
+		send_held(r);
+	return status;
+}
+
+static enum relay_status first(struct relay *r)
 {
 	struct flow *f = &r->flow[H1_REQUEST];
 	enum relay_status status;
@@ -454,6 +481,15 @@ enum relay_status relay_first(struct relay *r)
 	if (is_final(status))
 		return status;
 	return f->unsent.len != 0 || f->stage != FLOW_OPEN ? RELAY_DONE : RELAY_WAIT;
+}
+
+enum relay_status relay_first(struct relay *r)
+{
+	enum relay_status status = first(r);
+
+	if (status == RELAY_WAIT)
+		send_held(r);
+	return status;
 }
 
 void relay_reuse(struct relay *r)

@@ -37,6 +37,7 @@ struct relay {
 	struct relay_scratch *scratch;
 	bool again;	  /* stopped to let others run: call again without waiting for an event */
 	bool write_first; /* of relay_reuse(): nothing that is there already answers the request */
+	bool held;	  /* a flight to the client has waited for the first answer */
 };
 
 enum relay_status {

@@ -23,18 +23,32 @@ static bool is_again(ssize_t n)
 	return n == -EAGAIN || n == -EWOULDBLOCK;
 }
 
+/* Most flights are no longer, and may be held for a while. */
+#define FLIGHT_ROOM 4096
+
+static bool make_room(struct tls_bio *b, unsigned len)
+{
+	unsigned cap = len <= FLIGHT_ROOM ? FLIGHT_ROOM : TLS_BIO_MAX;
+	char *grown;
+
+	if (len <= b->cap)
+		return true;
+	grown = len <= cap ? realloc(b->kept, cap) : NULL;
+	if (!grown)
+		return false;
+	b->kept = grown;
+	b->cap = cap;
+	return true;
+}
+
 /* Appends all len bytes to what is kept; false if memory or TLS_BIO_MAX would not hold them. */
 static bool keep(struct tls_bio *b, const char *p, unsigned len)
 {
-	if (!b->kept)
-		b->kept = malloc(TLS_BIO_MAX);
-	if (!b->kept)
-		return false;
 	if (b->at != 0)
 		memmove(b->kept, b->kept + b->at, b->len - b->at);
 	b->len -= b->at;
 	b->at = 0;
-	if (len > TLS_BIO_MAX - b->len)
+	if (len > TLS_BIO_MAX || !make_room(b, b->len + len))
 		return false;
 	memcpy(b->kept + b->len, p, len);
 	b->len += len;
@@ -43,11 +57,12 @@ static bool keep(struct tls_bio *b, const char *p, unsigned len)
 
 bool tls_bio_keeps(const struct tls_bio *b)
 {
-	return b->len != 0;
+	return b->len != 0 && !b->holds;
 }
 
 int tls_bio_flush(struct tls_bio *b)
 {
+	b->holds = false;
 	while (b->at < b->len) {
 		ssize_t n = write_to(b->out, b->kept + b->at, b->len - b->at);
 
@@ -57,7 +72,7 @@ int tls_bio_flush(struct tls_bio *b)
 	}
 	free(b->kept);
 	b->kept = NULL;
-	b->at = b->len = 0;
+	b->at = b->len = b->cap = 0;
 	return 0;
 }
 
@@ -98,6 +113,7 @@ static int failed(BIO *bio, ssize_t n, int retry)
 static int on_write(BIO *bio, const char *p, int len)
 {
 	struct tls_bio *b = BIO_get_data(bio);
+	bool behind;
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
@@ -105,7 +121,10 @@ static int on_write(BIO *bio, const char *p, int len)
 		return failed(bio, -ECONNABORTED, 0);
 	if (b->state == TLS_BIO_GATHERS && keep(b, p, (unsigned)len))
 		return len;
+	behind = b->holds && keep(b, p, (unsigned)len);
 	n = tls_bio_flush(b);
+	if (behind)
+		return n == 0 || is_again(n) ? len : failed(bio, n, 0);
 	if (n == 0)
 		n = write_to(b->out, p, (size_t)len);
 	if (b->state == TLS_BIO_KEEPS && is_again(n))

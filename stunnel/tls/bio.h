@@ -35,9 +35,11 @@ struct tls_bio {
 	unsigned reads;		  /* of the socket, left to the present call; set by the owner */
 	bool ended;	     /* the last read found the socket's end, which KEEPS calls EAGAIN */
 	unsigned char first; /* byte that came from the peer; 0: none yet */
+	bool holds;	     /* what is kept goes with the next write; set by the owner in KEEPS */
 	bool copies;	     /* what is read; set by the owner. No more beyond TLS_BIO_COPY_MAX */
 	unsigned copied;     /* bytes of `copy`: all that was read, while `copies` */
 	unsigned at, len;    /* where the rest of what is kept begins and ends */
+	unsigned cap;	     /* bytes that `kept` has room for */
 	char *kept, *copy;
 };
 
@@ -50,7 +52,7 @@ void tls_bio_close(struct tls_bio *b);
 /* Frees the copy, and makes none any more. */
 void tls_bio_drop_copy(struct tls_bio *b);
 
-/* Whether bytes wait for the socket to be writable. */
+/* Whether bytes wait for the socket to be writable, or a flight for its flush. */
 bool tls_bio_keeps(const struct tls_bio *b);
 
 /* Writes what is kept: 0 when nothing is left, -EAGAIN, or the socket's -errno. */

@@ -283,6 +283,15 @@ static int send_flight(struct tls *tls, char why[static TLS_WHY_MAX])
 	return TLS_FAILED;
 }
 
+/*
+ * Whether the peer does not wait for the last flight: it is a client's Finished, which the server
+ * needs to read what comes behind it, or a server's tickets (RFC 8446 4.6.1).
+ */
+static bool may_hold_flight(const SSL *ssl)
+{
+	return !SSL_is_server(ssl) || SSL_version(ssl) >= TLS1_3_VERSION;
+}
+
 /* One call of OpenSSL's, which answers what has come in, and what it wrote. */
 static int shake_hands(struct tls *tls, char why[static TLS_WHY_MAX])
 {
@@ -300,6 +309,10 @@ static int shake_hands(struct tls *tls, char why[static TLS_WHY_MAX])
 	if (rc == TLS_FAILED) {
 		tls_bio_flush(&tls->bio); /* the alert, for as far as it goes */
 		return server && is_letter(tls->bio.first) ? TLS_PLAIN : rc;
+	}
+	if (rc == 1 && may_hold_flight(tls->ssl)) {
+		tls->bio.holds = tls_bio_keeps(&tls->bio);
+		return rc;
 	}
 	return send_flight(tls, why) == TLS_FAILED ? TLS_FAILED : rc;
 }
@@ -453,7 +466,7 @@ int tls_flush(struct tls *tls, char why[static TLS_WHY_MAX])
 {
 	int rc;
 
-	if (!tls_keeps(tls))
+	if (!tls_keeps(tls) && !tls_holds(tls))
 		return 1;
 	rc = tls_bio_flush(&tls->bio);
 	if (rc == 0)
@@ -465,10 +478,16 @@ int tls_flush(struct tls *tls, char why[static TLS_WHY_MAX])
 	return TLS_FAILED;
 }
 
+/* A flight that is held waits for the next write. */
+static int flush_before_write(struct tls *tls, char why[static TLS_WHY_MAX])
+{
+	return tls_holds(tls) ? 1 : tls_flush(tls, why);
+}
+
 ssize_t tls_write(struct tls *tls, const char *p, size_t len, char why[static TLS_WHY_MAX])
 {
 	size_t n;
-	int rc = tls_flush(tls, why);
+	int rc = flush_before_write(tls, why);
 
 	if (rc != 1)
 		return rc;
@@ -491,7 +510,7 @@ int tls_shutdown(struct tls *tls)
 		return TLS_FAILED;
 	if (tls_midway(tls))
 		return TLS_AGAIN;
-	rc = tls_flush(tls, why);
+	rc = flush_before_write(tls, why);
 	if (rc != 1 || tls->state == TLS_TOLD_END)
 		return rc;
 	errno = 0;
@@ -512,6 +531,11 @@ bool tls_pending(const struct tls *tls)
 bool tls_keeps(const struct tls *tls)
 {
 	return tls->state < TLS_DEAD && tls_bio_keeps(&tls->bio);
+}
+
+bool tls_holds(const struct tls *tls)
+{
+	return tls->state < TLS_DEAD && tls->bio.holds;
 }
 
 bool tls_midway(const struct tls *tls)

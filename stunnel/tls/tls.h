@@ -157,7 +157,13 @@ ssize_t tls_write(struct tls *tls, const char *p, size_t len, char why[static TL
  */
 bool tls_keeps(const struct tls *tls);
 
-/* 1 when nothing is kept any more; TLS_AGAIN, or TLS_FAILED with the reason in why. */
+/*
+ * Whether a last flight for which the peer does not wait goes with what is written next, as one
+ * packet. tls_keeps() does not tell of it: flush where nothing is about to be written.
+ */
+bool tls_holds(const struct tls *tls);
+
+/* 1 when nothing is kept or held any more; TLS_AGAIN, or TLS_FAILED with the reason in why. */
 int tls_flush(struct tls *tls, char why[static TLS_WHY_MAX]);
 
 /*

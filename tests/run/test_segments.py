@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: ISC
 """What a client sends together reaches the backend together: some servers take each segment for
-the beginning of a request."""
+the beginning of a request. A handshake's last flight goes with what is said first."""
 
 import socket
+import threading
 
 import pytest
 
 from peers import daemon_only, wait_for
 from recorder import Recorder, read_only
-from tls_client import TlsClient
+from tls_client import PlainClient, TlsClient
+from tls_server import TlsServer
 
 DATA_SEGMENTS_IN = 152  # tcpi_data_segs_in of struct tcp_info
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
@@ -52,3 +54,81 @@ def test_and_so_does_a_later_request(start, front):
             send_at_once(client, REQUESTS["length"])
             assert client.response().status == 200
             assert segments(backend.connections[0]) == count
+
+
+class Eager(TlsClient):
+    """Its Finished and its first record are one segment."""
+
+    said = False
+
+    def _flush(self):
+        if not self.tls.cipher() or self.said:
+            super()._flush()
+
+    def send(self, data):
+        self.said = True
+        super().send(data)
+
+
+class Patient(TlsServer):
+    """Begins its handshakes when it is told to `go`."""
+
+    def __init__(self, serve=None):
+        self.go = threading.Event()
+        super().__init__(serve)
+
+    def _serve_socket(self, sock):
+        self.go.wait(30)
+        super()._serve_socket(sock)
+
+
+def greet(connection):
+    connection.send(b"hello\r\n")
+    connection.take_until(b"\r\n")
+
+
+@pytest.mark.parametrize("options", [["xForwardedFor = yes"], []], ids=["http", "blind"])
+def test_tickets_go_with_the_first_answer(start, front, options):
+    stunnel = front(start(Recorder()), *options)
+    with Eager(stunnel.port) as client:
+        assert client.get().status == 200
+        assert segments(client) == 2  # the first one is the certificate and what belongs to it
+        assert client.session.has_ticket
+        assert client.get().status == 200
+        assert segments(client) == 3
+
+
+@pytest.mark.parametrize("options", [["xForwardedFor = yes"], []], ids=["http", "blind"])
+def test_tickets_of_a_silent_client_do_not_wait(start, front, options):
+    stunnel = front(start(Recorder()), *options)
+    with TlsClient(stunnel.port) as client:
+        wait_for(lambda: segments(client) == 2, "the tickets")
+
+
+def test_tickets_of_a_client_that_gets_no_answer_wait_for_its_second_words(start, front):
+    backend = start(Recorder(read_only))
+    stunnel = front(backend)
+    with Eager(stunnel.port) as client:
+        client.send(b"one")
+        wait_for(lambda: backend.connections and backend.data == b"one", "what it said")
+        client.send(b"two")
+        wait_for(lambda: segments(client) == 2, "the tickets")
+
+
+def test_finished_goes_with_a_clients_first_words(start, front):
+    server = start(Patient(read_only))
+    stunnel = front(server, "client = yes")
+    with PlainClient(stunnel.port) as client:
+        client.send(b"hello\r\n")
+        server.go.set()
+        wait_for(lambda: server.connections and server.data, "what it said")
+        assert server.data == b"hello\r\n"
+        assert segments(server.connections[0]) == 2  # the first one is the ClientHello
+
+
+def test_finished_does_not_wait_where_the_server_speaks_first(start, front):
+    stunnel = front(start(TlsServer(greet)), "client = yes")
+    with PlainClient(stunnel.port) as client:
+        assert client.read_until(b"\r\n") == b"hello\r\n"
+        client.send(b"bye\r\n")
+        assert client.recv_all() == b""

@@ -91,6 +91,54 @@ static void a_flight_goes_out_as_one(void **state)
 	end();
 }
 
+static void a_flight_that_is_held_goes_with_the_next_write(void **state)
+{
+	(void)state;
+	begin(TLS_BIO_GATHERS);
+	assert_int_equal(BIO_write(bio, "finished", 8), 8);
+	b.state = TLS_BIO_KEEPS;
+	b.holds = true;
+	assert_false(tls_bio_keeps(&b));
+	assert_int_equal(BIO_write(bio, record, RECORD), RECORD);
+	assert_int_equal(read(peer, received, sizeof received), 8 + RECORD);
+	assert_memory_equal(received, "finished", 8);
+	assert_memory_equal(received + 8, record, RECORD);
+	assert_false(b.holds);
+	assert_null(b.kept);
+	end();
+}
+
+static void a_flight_that_is_held_can_be_flushed(void **state)
+{
+	(void)state;
+	begin(TLS_BIO_GATHERS);
+	assert_int_equal(BIO_write(bio, "finished", 8), 8);
+	b.state = TLS_BIO_KEEPS;
+	b.holds = true;
+	assert_int_equal(read(peer, received, sizeof received), -1);
+	assert_int_equal(tls_bio_flush(&b), 0);
+	assert_int_equal(read(peer, received, sizeof received), 8);
+	assert_int_equal(BIO_write(bio, "answer", 6), 6);
+	assert_int_equal(read(peer, received, sizeof received), 6);
+	end();
+}
+
+static void a_flight_that_is_held_is_kept_behind_a_full_socket(void **state)
+{
+	size_t taken;
+
+	(void)state;
+	begin(TLS_BIO_KEEPS);
+	taken = fill();
+	assert_true(tls_bio_keeps(&b));
+	b.holds = true;
+	assert_int_equal(BIO_write(bio, "answer", 6), 6);
+	assert_true(tls_bio_keeps(&b));
+	assert_int_equal(drain(), taken + 6);
+	assert_records(taken);
+	end();
+}
+
 static void more_than_a_record_of_flight_with_a_full_socket_is_openssls_matter(void **state)
 {
 	size_t taken = 0;
@@ -214,6 +262,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flight_goes_out_as_one),
+		cmocka_unit_test(a_flight_that_is_held_goes_with_the_next_write),
+		cmocka_unit_test(a_flight_that_is_held_can_be_flushed),
+		cmocka_unit_test(a_flight_that_is_held_is_kept_behind_a_full_socket),
 		cmocka_unit_test(
 			more_than_a_record_of_flight_with_a_full_socket_is_openssls_matter),
 		cmocka_unit_test(a_record_is_taken_whole_and_arrives_whole),
