@@ -44,12 +44,13 @@ struct config_globals {
 
 /* How a section follows the files of its certificates and keys; process/renewal keeps it. */
 struct config_renewal {
-	int seconds;		   /* between two looks; 0: never */
-	uint64_t known;		   /* tls_renewal_mark() of what is served, or was refused */
-	uint64_t seen;		   /* of the last look */
-	uint64_t look_at, warn_at; /* board_now() of the next look, and warning of an end */
-	uint64_t number;	   /* of the last renewal */
-	bool untold;		   /* a worker has not got it yet */
+	int seconds;		      /* between two looks; 0: never */
+	uint64_t known;		      /* tls_renewal_mark() of what is served, or was refused */
+	uint64_t seen;		      /* of the last look */
+	uint64_t staple, staple_seen; /* so of tls_renewal_staple_mark() */
+	uint64_t look_at, warn_at;    /* board_now() of the next look, and warning of an end */
+	uint64_t number;	      /* of the last renewal */
+	bool untold;		      /* a worker, or the OCSP fetcher, has not got it yet */
 };
 
 /* What of a service is large, and mostly as in other sections, which share it behind their lines.

@@ -9,6 +9,7 @@
 #include "config/table.h"
 #include "tls/ctx.h"
 #include "tls/renewal.h"
+#include "tls/staple.h"
 #include "tls/trial.h"
 
 static void check_verification(struct check *r, const struct tls_verify *v)
@@ -188,16 +189,17 @@ static void make_renewal(struct check *r, struct config_section *s)
 		whole &= tls->cert.item[i][0] == '/';
 	for (size_t i = 0; i < tls->key.count; i++)
 		whole &= tls->key.item[i][0] == '/';
+	whole &= !tls_staple_file(tls) || tls_staple_file(tls)[0] == '/';
 	why = tls_renewal_obstacle(tls);
 	if (why)
 		check_refuse(r, "certReload",
-			     "'cert' and 'key' have to be files that can be read again: %s", why);
+			     "'cert', 'key' and 'OCSPstaple' have to be files that can be read "
+			     "again: %s",
+			     why);
 	else if (in_background && !whole)
-		check_refuse(r, "certReload", "'cert' and 'key' must include full path names");
-	if (tls->staple && strcasecmp(tls->staple, "no") != 0)
 		check_refuse(r, "certReload",
-			     "With 'OCSPstaple' a new certificate takes a reload, since nobody "
-			     "has an answer about it yet");
+			     "'cert', 'key' and 'OCSPstaple' must include full path names");
+	s->renewal.staple = s->renewal.staple_seen = tls_renewal_staple_mark(tls);
 	s->renewal.known = s->renewal.seen = tls_renewal_mark(tls);
 }
 

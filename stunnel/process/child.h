@@ -29,10 +29,11 @@ enum child_signal {
 
 /* Bits: what of the master's a child keeps; the rest is closed or wiped before it runs. */
 enum child_keeps {
-	CHILD_KEEPS_SOCKETS = 1, /* the listening sockets */
-	CHILD_KEEPS_LOGS = 2,	 /* the access logs of its configuration */
-	CHILD_KEEPS_KEYS = 4,	 /* keys and certificates, and the keys of tickets */
-	CHILD_KEEPS_METRICS = 8, /* the listening socket of the figures */
+	CHILD_KEEPS_SOCKETS = 1,  /* the listening sockets */
+	CHILD_KEEPS_LOGS = 2,	  /* the access logs of its configuration */
+	CHILD_KEEPS_KEYS = 4,	  /* keys and certificates, and the keys of tickets */
+	CHILD_KEEPS_METRICS = 8,  /* the listening socket of the figures */
+	CHILD_KEEPS_STAPLES = 16, /* where it hears of certificates that are to get a staple */
 };
 
 /* What a child's process is given. */

@@ -9,6 +9,7 @@
 
 #include "conn/revocation.h"
 #include "process/daemon.h"
+#include "process/renewal.h"
 #include "sys/log.h"
 #include "sys/net.h"
 #include "tls/ocsp.h"
@@ -42,7 +43,9 @@ struct fetched {
 struct stapling {
 	struct fetcher *fetcher;
 	const struct config_section *section;
-	size_t index; /* among the section's */
+	size_t index;		    /* among the section's */
+	struct tls_staple_own *own; /* NULL: there is none of that index, at least now */
+	bool under_way, renewed;    /* renewed: while its responder was asked */
 	struct tls_staple_news news;
 	struct tally_staple staple; /* zeroed: there is none */
 	uv_timer_t timer;
@@ -56,6 +59,7 @@ struct fetcher {
 	size_t kept, under_way;
 	struct stapling *stapling;
 	size_t staplings;
+	struct renewal_intake intake;
 };
 
 static const struct config_section *section_of(const struct fetcher *f, uint64_t service)
@@ -237,62 +241,118 @@ static void on_staple_work(uv_work_t *work)
 {
 	struct stapling *s = work->data;
 
-	tls_staple_fetch(tls_ctx_library(s->section->service.tls), s->index,
-			 patience(s->section->service.timeout.ocsp), &s->news);
+	tls_staple_fetch(s->own, patience(s->section->service.timeout.ocsp), &s->news);
 }
 
 static void on_staple_due(uv_timer_t *timer);
 
+/* Of all the section's, the one that is the first to end. */
+static struct tally_staple first_staple(const struct fetcher *f, const struct config_section *s)
+{
+	struct tally_staple first = {0, 0};
+
+	for (size_t i = 0; i < f->staplings; i++)
+		if (f->stapling[i].section == s && f->stapling[i].staple.until != 0 &&
+		    (first.until == 0 || f->stapling[i].staple.until < first.until))
+			first = f->stapling[i].staple;
+	return first;
+}
+
 /* An answer that proves nothing leaves the staple that was there. */
 static void count_staple(struct stapling *s)
 {
-	const struct fetcher *f = s->fetcher;
 	struct tallies *tallies = s->section->service.tallies;
-	struct tally_staple first = {0, 0};
+	struct tally_staple first;
 	int64_t now = (int64_t)time(NULL);
 
 	if (s->news.answer.verdict == TLS_OCSP_GOOD)
 		s->staple = (struct tally_staple){now, now + s->news.life};
 	else if (s->news.answer.verdict == TLS_OCSP_REVOKED)
 		s->staple = (struct tally_staple){0, 0};
-	for (size_t i = 0; i < f->staplings; i++)
-		if (f->stapling[i].section == s->section && f->stapling[i].staple.until != 0 &&
-		    (first.until == 0 || f->stapling[i].staple.until < first.until))
-			first = f->stapling[i].staple;
+	first = first_staple(s->fetcher, s->section);
 	if (first.until != 0 || s->news.answer.verdict == TLS_OCSP_REVOKED)
 		tally_staple(tallies, &first);
 	tally_answer(tallies, TALLY_OCSP_STAPLE, s->news.answer.verdict);
 }
 
-static void on_staple_done(uv_work_t *work, int status)
+static void tell_news(const struct tls_staple_news *news)
 {
-	struct stapling *s = work->data;
-	const struct tls_staple_news *news = &s->news;
-
-	(void)status;
-	s->fetcher->under_way--;
-	count_staple(s);
 	if (news->answer.verdict == TLS_OCSP_GOOD)
 		log_main(LOG_INFO, "OCSP: Stapling for: %s", news->about);
 	else
 		log_main(LOG_WARNING, "OCSP: No staple for: %s: %s", news->about,
 			 news->answer.verdict == TLS_OCSP_REVOKED ? "it was revoked"
 								  : news->answer.why);
-	if (!uv_is_closing((uv_handle_t *)&s->timer))
-		uv_timer_start(&s->timer, on_staple_due, (uint64_t)news->again * 1000, 0);
+}
+
+/* Asks about the certificate that is in the place now. */
+static void begin_stapling(struct stapling *s)
+{
+	tls_staple_drop(s->own);
+	s->own = tls_staple_hold(tls_ctx_library(s->section->service.tls), s->index);
+	s->renewed = false;
+	s->staple = (struct tally_staple){0, 0};
+	if (s->own)
+		uv_timer_start(&s->timer, on_staple_due, 0, 0);
+	else
+		uv_timer_stop(&s->timer);
+}
+
+static void on_staple_done(uv_work_t *work, int status)
+{
+	struct stapling *s = work->data;
+
+	(void)status;
+	s->under_way = false;
+	s->fetcher->under_way--;
+	if (uv_is_closing((uv_handle_t *)&s->timer))
+		return;
+	if (s->renewed) {
+		begin_stapling(s);
+		return;
+	}
+	count_staple(s);
+	tell_news(&s->news);
+	uv_timer_start(&s->timer, on_staple_due, (uint64_t)s->news.again * 1000, 0);
 }
 
 static void on_staple_due(uv_timer_t *timer)
 {
 	struct stapling *s = timer->data;
 
+	s->under_way = true;
 	s->fetcher->under_way++;
 	uv_queue_work(&s->fetcher->helper.loop, &s->work, on_staple_work, on_staple_done);
 }
 
+/* A thread that asks about an old certificate has it for so long. */
+static void on_renewed(void *arg, size_t section)
+{
+	struct fetcher *f = arg;
+	const struct config_section *renewed = section_of(f, section);
+	struct tally_staple first;
+
+	for (size_t i = 0; i < f->staplings; i++) {
+		struct stapling *s = &f->stapling[i];
+
+		if (s->section != renewed)
+			continue;
+		s->renewed = true;
+		if (!s->under_way)
+			begin_stapling(s);
+	}
+	first = first_staple(f, renewed);
+	tally_staple(renewed->service.tallies, &first);
+}
+
+/* How many certificates may have to be asked about: renewed ones may name responders, too. */
 static size_t count_staples(const struct config_section *s)
 {
-	return s->service.tls ? tls_staple_count(tls_ctx_library(s->service.tls)) : 0;
+	const struct ssl_ctx_st *ctx = s->service.tls ? tls_ctx_library(s->service.tls) : NULL;
+
+	if (!ctx || !tls_staple_asks(ctx))
+		return 0;
+	return s->renewal.seconds != 0 ? s->tls.cert.count : tls_staple_count(ctx);
 }
 
 static bool start_stapling(struct fetcher *f)
@@ -317,8 +377,13 @@ static bool start_stapling(struct fetcher *f)
 			};
 			uv_timer_init(&f->helper.loop, &s->timer);
 			s->timer.data = s;
-			uv_timer_start(&s->timer, on_staple_due, 0, 0);
+			begin_stapling(s);
 		}
+	f->intake = (struct renewal_intake){.config = f->helper.task->config,
+					    .fd = f->helper.task->renewal,
+					    .renewed = on_renewed,
+					    .arg = f};
+	renewal_open(&f->intake, &f->helper.loop);
 	return true;
 }
 
@@ -365,6 +430,8 @@ static void free_fetcher(struct fetcher *f)
 		free_fetched(f->first);
 		f->first = next;
 	}
+	for (size_t i = 0; i < f->staplings; i++)
+		tls_staple_drop(f->stapling[i].own);
 	free(f->stapling);
 	free(f);
 }

@@ -15,7 +15,6 @@
 #include "process/attend.h"
 #include "process/fetcher.h"
 #include "process/metrics.h"
-#include "process/renewal.h"
 #include "process/worker.h"
 #include "process/wrapper.h"
 #include "sys/log.h"
@@ -42,7 +41,7 @@ static void close_helper_sockets(struct generation *g)
 {
 	helper_sockets_close(&g->revocation);
 	helper_sockets_close(&g->libwrap);
-	helper_sockets_close(&g->renewal);
+	renewal_sockets_close(&g->renewal);
 }
 
 static void drop_keys(const struct generations *all)
@@ -70,7 +69,9 @@ static void enter(void *owner, const struct child_kind *kind)
 		if (g != mine)
 			close_helper_sockets(g);
 	if (!(kind->keeps & CHILD_KEEPS_SOCKETS)) /* no worker */
-		helper_sockets_close(&mine->renewal);
+		helper_sockets_close(&mine->renewal.workers);
+	if (!(kind->keeps & CHILD_KEEPS_STAPLES))
+		helper_sockets_close(&mine->renewal.fetcher);
 	if (!(kind->keeps & CHILD_KEEPS_KEYS))
 		drop_keys(all);
 	if (!(kind->keeps & CHILD_KEEPS_SOCKETS)) {
@@ -107,7 +108,7 @@ static int run_worker(void *owner, const struct child_place *place)
 		.roster = g->roster,
 		.ask_revocation = helper_socket(&g->revocation, place->index),
 		.ask_libwrap = helper_socket(&g->libwrap, place->index),
-		.renewal = helper_socket(&g->renewal, place->index),
+		.renewal = helper_socket(&g->renewal.workers, place->index),
 		.socket = sockets,
 		.stream = {all->streams[0], all->streams[1]},
 		.lifeline = all->lifeline[0],
@@ -125,7 +126,13 @@ static int run_worker(void *owner, const struct child_place *place)
 static struct helper_task task_of(const struct generation *g, const struct helper_sockets *sockets,
 				  const struct child_place *place)
 {
-	return (struct helper_task){g->config, place, sockets, g->all->lifeline[0]};
+	return (struct helper_task){
+		.config = g->config,
+		.place = place,
+		.sockets = sockets,
+		.lifeline = g->all->lifeline[0],
+		.renewal = helper_socket(&g->renewal.fetcher, 0),
+	};
 }
 
 static size_t count_fetchers(const void *owner)
@@ -179,8 +186,8 @@ static int run_metrics(void *owner, const struct child_place *place)
 	const struct metrics_task task = {
 		.config = g->config,
 		.place = place,
-		.figures = {all->daemon, all->service, all->services, g->children.board, rosters,
-			    find_rosters(g, rosters)},
+		.figures = {all->daemon, all->services.service, all->services.count,
+			    g->children.board, rosters, find_rosters(g, rosters)},
 		.listener = bind_take(&all->metrics, 1, &socket) == 1 ? socket.fd : -1,
 		.lifeline = all->lifeline[0],
 	};
@@ -207,7 +214,7 @@ static const struct child_kind kinds[] = {
 		.noun = "The OCSP fetcher",
 		.process = "OCSP process",
 		.told = CHILD_TOLD(CHILD_REOPEN),
-		.keeps = CHILD_KEEPS_KEYS,
+		.keeps = CHILD_KEEPS_KEYS | CHILD_KEEPS_STAPLES,
 		.beats = true,
 		.count = count_fetchers,
 		.run = run_fetcher,
@@ -272,97 +279,16 @@ static size_t worker_count(const struct config *config)
 	return (size_t)CPU_COUNT(&cpus);
 }
 
-static bool label_is_taken(const struct generations *all, const char *label)
-{
-	for (size_t i = 0; i < all->services; i++)
-		if (!strcmp(all->service[i].label, label))
-			return true;
-	return false;
-}
-
-/* NULL without memory. The caller frees it. */
-static char *make_label(const struct generations *all, const char *name)
-{
-	char *label = strdup(name);
-
-	for (unsigned n = 2; label && label_is_taken(all, label); n++) {
-		free(label);
-		if (asprintf(&label, "%s#%u", name, n) < 0)
-			label = NULL;
-	}
-	return label;
-}
-
-static void free_service(const struct figures_service *service)
-{
-	free(service->name);
-	free(service->label);
-	tally_free(service->tallies);
-}
-
-static bool add_service(struct generations *all, const char *name, size_t workers)
-{
-	struct figures_service *grown = realloc(all->service, (all->services + 1) * sizeof *grown);
-	struct figures_service *added;
-
-	if (!grown)
-		return false;
-	all->service = grown;
-	added = &grown[all->services];
-	*added = (struct figures_service){strdup(name), make_label(all, name),
-					  tally_new(name, figures_layout(), workers)};
-	if (!added->name || !added->label || !added->tallies) {
-		free_service(added);
-		return false;
-	}
-	all->services++;
-	return true;
-}
-
 bool generation_count(struct generations *all)
 {
 	uint64_t layout = figures_layout();
-	const char *name;
 
 	all->daemon = shared_map("daemon", layout, sizeof *all->daemon);
 	if (!all->daemon)
 		return false;
 	if (atomic_load(&all->daemon->started) == 0)
 		atomic_store(&all->daemon->started, (uint64_t)time(NULL));
-	while ((name = tally_left(layout)))
-		if (!add_service(all, name, 1))
-			return false;
-	return true;
-}
-
-/* Finds or adds *place in all->service of the nth section (from 0) of that name. */
-static bool find_service(struct generations *all, const char *name, size_t nth, size_t workers,
-			 size_t *place)
-{
-	for (*place = 0; *place < all->services; ++*place)
-		if (!strcmp(all->service[*place].name, name) && nth-- == 0)
-			return true;
-	return add_service(all, name, workers);
-}
-
-/*
- * A section keeps its column and its counters through reloads: its limits count connections of old
- * workers, too.
- */
-static bool give_places(struct generations *all, struct config *config, size_t workers)
-{
-	for (size_t i = 0; i < config->count; i++) {
-		struct config_section *s = config->section[i];
-		size_t nth = 0, place;
-
-		for (size_t j = 0; j < i; j++)
-			nth += !strcmp(config->section[j]->service.name, s->service.name);
-		if (!find_service(all, s->service.name, nth, workers, &place))
-			return false;
-		s->service.admit.column = board_column(place);
-		s->service.tallies = all->service[place].tallies;
-	}
-	return true;
+	return services_find_left(&all->services);
 }
 
 /* Connections of a worker that are counted by their clients; 0: no section has a limit. */
@@ -383,7 +309,7 @@ struct generation *generation_new(struct generations *all, struct config *config
 {
 	struct generation *g = calloc(1, sizeof *g);
 
-	if (!g || !give_places(all, config, worker_count(config))) {
+	if (!g || !services_place(&all->services, config, worker_count(config))) {
 		free(g);
 		return NULL;
 	}
@@ -393,9 +319,10 @@ struct generation *generation_new(struct generations *all, struct config *config
 	if (access_share(config->access, g->workers) &&
 	    (!fetcher_needed(config) || helper_sockets_open(&g->revocation, g->workers)) &&
 	    (!wrapper_needed(config) || helper_sockets_open(&g->libwrap, g->workers)) &&
-	    (!renewal_needed(config) || helper_sockets_open(&g->renewal, g->workers)) &&
+	    (!renewal_needed(config) ||
+	     renewal_sockets_open(&g->renewal, g->workers, fetcher_needed(config))) &&
 	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
-		g->children.board = board_new(g->children.count, board_column(all->services),
+		g->children.board = board_new(g->children.count, board_column(all->services.count),
 					      counted_by_client(config));
 	if (metrics_needed(config))
 		g->roster = roster_new(g->workers);
@@ -428,10 +355,7 @@ void generation_forget(struct generations *all)
 	}
 	bind_close(&all->addresses);
 	bind_close(&all->metrics);
-	while (all->services != 0)
-		free_service(&all->service[--all->services]);
-	free(all->service);
-	all->service = NULL;
+	services_free(&all->services);
 	shared_unmap(all->daemon);
 	all->daemon = NULL;
 }
@@ -540,8 +464,8 @@ static void end_oldest(const struct generations *all)
 /* Services that are in no configuration any more show no certificate. */
 static void tell_expiry(const struct generations *all, const struct config *config)
 {
-	for (size_t i = 0; i < all->services; i++)
-		tally_expire(all->service[i].tallies, 0);
+	for (size_t i = 0; i < all->services.count; i++)
+		tally_expire(all->services.service[i].tallies, 0);
 	for (size_t i = 0; i < config->count; i++) {
 		const struct conn_service *s = &config->section[i]->service;
 

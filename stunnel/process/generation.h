@@ -7,10 +7,11 @@
 
 #include "config/config.h"
 #include "conn/roster.h"
-#include "metrics/figures.h"
 #include "process/bind.h"
 #include "process/child.h"
 #include "process/helper.h"
+#include "process/renewal.h"
+#include "process/services.h"
 
 /* One configuration, and the children that serve it. */
 struct generation {
@@ -21,7 +22,7 @@ struct generation {
 	struct roster *roster; /* of the workers, where there are figures; else NULL */
 	size_t workers;	       /* the first children are the workers */
 	struct helper_sockets revocation, libwrap; /* of helpers that there are */
-	struct helper_sockets renewal; /* from the master, by which workers get new certificates */
+	struct renewal_sockets renewal;
 };
 
 /* All generations that run, and what they share. */
@@ -32,9 +33,8 @@ struct generations {
 	struct conn_shared *shared;
 	struct tally_daemon *daemon;
 	int lifeline[2]; /* a pipe without data: children read its end when the master ends */
-	struct bind_address *metrics;	 /* where the figures of the newest one are served */
-	struct figures_service *service; /* each so far; place i has board_column(i) */
-	size_t services;
+	struct bind_address *metrics; /* where the figures of the newest one are served */
+	struct services services;     /* all so far */
 	/* What the master does while new children start, as child_calls' of this name; or NULL. */
 	int (*waiting)(const struct generations *all);
 };

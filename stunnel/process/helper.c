@@ -164,7 +164,8 @@ void helper_serve(struct helper *h)
 static void close_handle(uv_handle_t *handle, void *unused)
 {
 	(void)unused;
-	uv_close(handle, NULL);
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
 }
 
 void helper_close(struct helper *h)

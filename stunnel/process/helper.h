@@ -31,10 +31,11 @@ int helper_socket(const struct helper_sockets *s, size_t worker);
 
 /* What the main function of a helper is given. */
 struct helper_task {
-	const struct config *config;
+	struct config *config;
 	const struct child_place *place;
 	const struct helper_sockets *sockets;
 	int lifeline; /* a pipe that becomes readable when the master ends */
+	int renewal;  /* a socket from which new certificates are read; -1: there is none */
 };
 
 struct helper_calls {

@@ -38,8 +38,8 @@ static int64_t first_expiry(const struct generations *all)
 {
 	int64_t first = 0;
 
-	for (size_t i = 0; i < all->services; i++) {
-		int64_t when = tally_expiry(all->service[i].tallies);
+	for (size_t i = 0; i < all->services.count; i++) {
+		int64_t when = tally_expiry(all->services.service[i].tallies);
 
 		if (when != 0 && (first == 0 || when < first))
 			first = when;

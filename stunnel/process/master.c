@@ -261,7 +261,7 @@ static int end_list(struct master *m)
 			 missing);
 	log_main(LOG_EMERG, "Listed %" PRIu32 " active connection(s)",
 		 atomic_load(&m->generations.shared->listed));
-	if (!summary_tell(m->generations.service, m->generations.services))
+	if (!summary_tell(m->generations.services.service, m->generations.services.count))
 		log_main(LOG_NOTICE, "Nothing was refused or mended since the start");
 	return -1;
 }
@@ -406,7 +406,7 @@ static void end(struct master *m)
 	upgrade_cancel(&m->upgrade);
 	manager_stopping();
 	generation_stop(&m->generations);
-	summary_tell(m->generations.service, m->generations.services);
+	summary_tell(m->generations.services.service, m->generations.services.count);
 	generation_forget(&m->generations);
 	tls_tickets_close();
 	daemon_pid_remove();

@@ -12,6 +12,7 @@
 #include "sys/log.h"
 #include "sys/net.h"
 #include "tls/renewal.h"
+#include "tls/staple.h"
 
 #define SETTLE_MS 250 /* for which files have to stay as they are before they are read */
 #define AGAIN_MS 1000 /* until a worker that has not got a renewal is told it again */
@@ -35,10 +36,26 @@ bool renewal_needed(const struct config *config)
 	return false;
 }
 
+bool renewal_sockets_open(struct renewal_sockets *s, size_t workers, bool fetcher)
+{
+	*s = (struct renewal_sockets){0};
+	if (helper_sockets_open(&s->workers, workers) &&
+	    (!fetcher || helper_sockets_open(&s->fetcher, 1)))
+		return true;
+	renewal_sockets_close(s);
+	return false;
+}
+
+void renewal_sockets_close(struct renewal_sockets *s)
+{
+	helper_sockets_close(&s->workers);
+	helper_sockets_close(&s->fetcher);
+}
+
 /* --- to the workers --------------------------------------------------------------------------- */
 
-/* A worker that hangs, or that has ended, has to be told again: its socket may be full. */
-static bool send_packet(const struct helper_sockets *sockets, size_t len)
+/* A process that hangs, or that has ended, has to be told again: its socket may be full. */
+static bool send_packet(const struct helper_sockets *sockets, const char *noun, size_t len)
 {
 	bool all = true;
 
@@ -46,23 +63,29 @@ static bool send_packet(const struct helper_sockets *sockets, size_t len)
 		ssize_t n = net_write(sockets->asked[i], (const char *)&packet, len);
 
 		if (n < 0 && n != -EAGAIN)
-			log_main(LOG_ERR, "Worker %zu cannot be told of a new certificate: %s (%d)",
-				 i + 1, strerror((int)-n), (int)-n);
+			log_main(LOG_ERR, "%s %zu cannot be told of a new certificate: %s (%d)",
+				 noun, i + 1, strerror((int)-n), (int)-n);
 		all &= n >= 0;
 	}
 	return all;
 }
 
-static void hand_on(const struct config *config, size_t index, const struct helper_sockets *sockets)
+static void hand_on(const struct config *config, size_t index,
+		    const struct renewal_sockets *sockets)
 {
+	const size_t head = offsetof(struct packet, content);
 	struct config_section *s = config->section[index];
 	size_t len = tls_renewal_pack(s->service.tls, packet.content, sizeof packet.content);
+	struct ssl_ctx_st *library = tls_ctx_library(s->service.tls);
 
 	packet.section = index;
 	packet.number = s->renewal.number;
-	s->renewal.untold =
-		len != 0 && !send_packet(sockets, offsetof(struct packet, content) + len);
-	explicit_bzero(&packet, sizeof packet);
+	s->renewal.untold = len != 0 && !send_packet(&sockets->workers, "Worker", head + len);
+	explicit_bzero(&packet.content, sizeof packet.content);
+	if (!tls_staple_asks(library))
+		return;
+	len = tls_staple_pack(library, packet.content, sizeof packet.content);
+	s->renewal.untold |= !send_packet(&sockets->fetcher, "OCSP process", head + len);
 }
 
 /* --- from the files --------------------------------------------------------------------------- */
@@ -81,8 +104,22 @@ static long long days_left(const struct config_section *s)
 	return ((long long)tls_ctx_expiry(s->service.tls) - time(NULL)) / DAY_SECONDS;
 }
 
+/* An answer about the certificates that are served now, where a file has it. */
+static void read_staple(struct config_section *s)
+{
+	char reason[TLS_WHY_MAX] = "";
+
+	tls_staple_renew(tls_ctx_library(s->service.tls), &s->tls,
+			 &(struct tls_fault_to){keep_reason, reason});
+	if (*reason)
+		log_main(LOG_WARNING, "%s: OCSPstaple: %s", s->title, reason);
+	else if (tls_staple_file(&s->tls))
+		log_main(LOG_NOTICE, "%s: New OCSP response", s->title);
+	s->renewal.staple = s->renewal.staple_seen;
+}
+
 /* What was written while it was read may be half of it: the next look sees that it has changed. */
-static void take(const struct config *config, size_t index, const struct helper_sockets *sockets)
+static void take(const struct config *config, size_t index, const struct renewal_sockets *sockets)
 {
 	struct config_section *s = config->section[index];
 	struct config_renewal *r = &s->renewal;
@@ -93,6 +130,7 @@ static void take(const struct config *config, size_t index, const struct helper_
 	if (taken) {
 		r->number++;
 		r->warn_at = 0;
+		read_staple(s);
 		hand_on(config, index, sockets);
 		tally_expire(s->service.tallies, tls_ctx_expiry(s->service.tls));
 		log_main(LOG_NOTICE, "%s: New certificate, which expires in %lld days", s->title,
@@ -107,20 +145,23 @@ static void take(const struct config *config, size_t index, const struct helper_
 
 /* Milliseconds until the files are to be looked at again. */
 static uint64_t look(const struct config *config, size_t index,
-		     const struct helper_sockets *sockets)
+		     const struct renewal_sockets *sockets)
 {
 	struct config_section *s = config->section[index];
 	struct config_renewal *r = &s->renewal;
-	uint64_t mark = tls_renewal_mark(&s->tls);
-	bool settled = mark == r->seen;
+	uint64_t mark = tls_renewal_mark(&s->tls), staple = tls_renewal_staple_mark(&s->tls);
+	bool settled = mark == r->seen && staple == r->staple_seen;
 
 	r->seen = mark;
-	if (mark != r->known && !settled)
+	r->staple_seen = staple;
+	if ((mark != r->known || staple != r->staple) && !settled)
 		return SETTLE_MS;
 	if (mark != r->known)
 		take(config, index, sockets);
 	else if (r->untold)
 		hand_on(config, index, sockets);
+	if (r->staple_seen != r->staple)
+		read_staple(s);
 	return r->untold && r->seconds * 1000 > AGAIN_MS ? AGAIN_MS : (uint64_t)r->seconds * 1000;
 }
 
@@ -138,7 +179,7 @@ static void warn_of_end(struct config_section *s, uint64_t now)
 		log_main(LOG_WARNING, "%s: Its certificate expires in %lld days", s->title, days);
 }
 
-int renewal_look(const struct config *config, const struct helper_sockets *sockets, bool serving)
+int renewal_look(const struct config *config, const struct renewal_sockets *sockets, bool serving)
 {
 	uint64_t now = board_now(), next = 0;
 
@@ -157,22 +198,31 @@ int renewal_look(const struct config *config, const struct helper_sockets *socke
 	return next == 0 ? -1 : (int)(next - now);
 }
 
-/* --- in a worker ------------------------------------------------------------------------------ */
+/* --- in a worker, and in the fetcher -----------------------------------------------------------
+ */
 
-/* A worker was forked with what it may be told once more. */
-static void use(struct config *config, size_t len)
+/* A process was forked with what it may be told once more. */
+static void use(const struct renewal_intake *intake, size_t len)
 {
 	const size_t head = offsetof(struct packet, content);
 	struct config_section *s;
+	bool used;
 
-	if (len < head || packet.section >= config->count)
+	if (len < head || packet.section >= intake->config->count)
 		return;
-	s = config->section[packet.section];
+	s = intake->config->section[packet.section];
 	if (packet.number <= s->renewal.number)
 		return;
 	s->renewal.number = packet.number;
-	if (!tls_renewal_use(s->service.tls, packet.content, len - head))
-		log_main(LOG_ERR, "%s: A new certificate cannot be used by this worker", s->title);
+	if (intake->renewed)
+		used = tls_staple_unpack(tls_ctx_library(s->service.tls), packet.content,
+					 len - head);
+	else
+		used = tls_renewal_use(s->service.tls, packet.content, len - head);
+	if (!used)
+		log_main(LOG_ERR, "%s: A new certificate cannot be used by this process", s->title);
+	else if (intake->renewed)
+		intake->renewed(intake->arg, packet.section);
 }
 
 static void on_packet(uv_poll_t *poll, int status, int events)
@@ -182,16 +232,15 @@ static void on_packet(uv_poll_t *poll, int status, int events)
 
 	(void)status, (void)events;
 	while ((n = net_read(intake->fd, (char *)&packet, sizeof packet)) > 0)
-		use(intake->config, (size_t)n);
+		use(intake, (size_t)n);
 	explicit_bzero(&packet, sizeof packet);
 }
 
-void renewal_open(struct renewal_intake *intake, uv_loop_t *loop, struct config *config, int fd)
+void renewal_open(struct renewal_intake *intake, uv_loop_t *loop)
 {
-	*intake = (struct renewal_intake){.config = config, .fd = fd};
-	if (fd < 0)
+	if (intake->fd < 0)
 		return;
-	uv_poll_init(loop, &intake->poll, fd);
+	uv_poll_init(loop, &intake->poll, intake->fd);
 	intake->poll.data = intake;
 	uv_poll_start(&intake->poll, UV_READABLE, on_packet);
 }

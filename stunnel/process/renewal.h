@@ -16,22 +16,36 @@
 
 bool renewal_needed(const struct config *config);
 
-/*
- * In the master: looks at the files that it is time for, unless the workers do not serve, and warns
- * of certificates that end soon. The workers' ends of the sockets are those to ask. Milliseconds
- * until the next look; -1: there is none.
- */
-int renewal_look(const struct config *config, const struct helper_sockets *sockets, bool serving);
-
-/* In a worker: where it gets them from. */
-struct renewal_intake {
-	uv_poll_t poll;
-	struct config *config;
-	int fd;
+/* By which the master tells of a renewal: those who are told have the ends to ask. */
+struct renewal_sockets {
+	struct helper_sockets workers;
+	struct helper_sockets fetcher; /* one, which gets certificates without keys; or none */
 };
 
-/* fd stays the caller's; -1: there is none. */
-void renewal_open(struct renewal_intake *intake, uv_loop_t *loop, struct config *config, int fd);
+/* False: there are none. */
+bool renewal_sockets_open(struct renewal_sockets *s, size_t workers, bool fetcher);
+void renewal_sockets_close(struct renewal_sockets *s);
+
+/*
+ * In the master: looks at the files that it is time for, unless the workers do not serve, and warns
+ * of certificates that end soon. Milliseconds until the next look; -1: there is none.
+ */
+int renewal_look(const struct config *config, const struct renewal_sockets *sockets, bool serving);
+
+/* Called when the certificates of the section, which has an OCSPstaple, are others. */
+typedef void renewal_fn(void *arg, size_t section);
+
+/* In a worker, or in the OCSP fetcher: where it gets them from. */
+struct renewal_intake {
+	struct config *config;
+	int fd;
+	renewal_fn *renewed; /* in the fetcher; else NULL */
+	void *arg;
+	uv_poll_t poll;
+};
+
+/* config and fd are set, and renewed with its arg; fd stays the caller's, -1: there is none. */
+void renewal_open(struct renewal_intake *intake, uv_loop_t *loop);
 void renewal_close(struct renewal_intake *intake);
 
 #endif

@@ -291,7 +291,8 @@ static bool start(struct worker *w, const struct worker_task *task)
 	inquiry_open(&w->pool.revocation, &w->loop, task->ask_revocation);
 	inquiry_open(&w->pool.libwrap, &w->loop, task->ask_libwrap);
 	sessiond_open(&w->pool.sessiond, &w->pool.watches);
-	renewal_open(&w->renewal, &w->loop, task->config, task->renewal);
+	w->renewal = (struct renewal_intake){.config = task->config, .fd = task->renewal};
+	renewal_open(&w->renewal, &w->loop);
 	return watch_signals(w) && start_listening(w, task);
 }
 

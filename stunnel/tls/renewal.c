@@ -10,6 +10,7 @@
 
 #include "sys/siphash.h"
 #include "tls/credentials.h"
+#include "tls/staple.h"
 #include "tls/store.h"
 
 #define PAIRS_MAX 16 /* OpenSSL has one a kind of key */
@@ -42,7 +43,7 @@ const char *tls_renewal_obstacle(const struct tls_settings *s)
 
 	for (size_t i = 0; i < count_paths(s) && !why; i++)
 		why = obstacle_of(path_of(s, i));
-	return why;
+	return why || !tls_staple_file(s) ? why : obstacle_of(tls_staple_file(s));
 }
 
 static uint64_t nanoseconds(const struct timespec *t)
@@ -50,24 +51,33 @@ static uint64_t nanoseconds(const struct timespec *t)
 	return (uint64_t)t->tv_sec * 1000000000 + (uint64_t)t->tv_nsec;
 }
 
+static uint64_t mark_of(const char *path, uint64_t mark, size_t i)
+{
+	struct stat is;
+	uint64_t word[6] = {0};
+
+	if (stat(path, &is) == 0)
+		memcpy(word,
+		       (uint64_t[6]){is.st_dev, is.st_ino, (uint64_t)is.st_size, is.st_mode,
+				     nanoseconds(&is.st_mtim), nanoseconds(&is.st_ctim)},
+		       sizeof word);
+	else
+		word[0] = (uint64_t)errno;
+	return siphash((uint64_t[2]){mark, i}, word, 6);
+}
+
 uint64_t tls_renewal_mark(const struct tls_settings *s)
 {
 	uint64_t mark = 0;
 
-	for (size_t i = 0; i < count_paths(s); i++) {
-		struct stat is;
-		uint64_t word[6] = {0};
-
-		if (stat(path_of(s, i), &is) == 0)
-			memcpy(word,
-			       (uint64_t[6]){is.st_dev, is.st_ino, (uint64_t)is.st_size, is.st_mode,
-					     nanoseconds(&is.st_mtim), nanoseconds(&is.st_ctim)},
-			       sizeof word);
-		else
-			word[0] = (uint64_t)errno;
-		mark = siphash((uint64_t[2]){mark, i}, word, 6);
-	}
+	for (size_t i = 0; i < count_paths(s); i++)
+		mark = mark_of(path_of(s, i), mark, i);
 	return mark;
+}
+
+uint64_t tls_renewal_staple_mark(const struct tls_settings *s)
+{
+	return tls_staple_file(s) ? mark_of(tls_staple_file(s), 0, 0) : 0;
 }
 
 /* --- writing a packet ------------------------------------------------------------------------- */

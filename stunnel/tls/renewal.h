@@ -26,6 +26,7 @@ const char *tls_renewal_obstacle(const struct tls_settings *settings);
  * same for all files that are missing alike. Nothing is read.
  */
 uint64_t tls_renewal_mark(const struct tls_settings *settings);
+uint64_t tls_renewal_staple_mark(const struct tls_settings *settings); /* of its file, if any */
 
 /*
  * Reads the files, and gives a context that serves the certificates and keys in them. False, told,

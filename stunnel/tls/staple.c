@@ -26,19 +26,27 @@
 #define KEEP_PAUSE 10000000 /* nanoseconds between two */
 
 /* A certificate of ours whose issuer is known. */
-struct own {
-	STACK_OF(X509) * chain; /* the certificate, its issuer, ... */
+struct tls_staple_own {
+	STACK_OF(X509) * chain; /* the certificate, its issuer */
 	unsigned char id[TLS_CACHE_ID_MAX];
+	struct tls_cache *cache;
 };
 
 struct staples {
 	struct tls_cache *cache;
 	bool asked; /* responders are */
 	size_t count;
-	struct own own[OWN_MAX];
+	struct tls_staple_own own[OWN_MAX];
 };
 
 /* --- what hangs on a context ------------------------------------------------------------------ */
+
+static void free_own(struct staples *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		sk_X509_pop_free(s->own[i].chain, X509_free);
+	s->count = 0;
+}
 
 static void free_staples(void *parent, void *p, CRYPTO_EX_DATA *data, int index, long argl,
 			 void *argp)
@@ -48,8 +56,7 @@ static void free_staples(void *parent, void *p, CRYPTO_EX_DATA *data, int index,
 	(void)parent, (void)data, (void)index, (void)argl, (void)argp;
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->count; i++)
-		sk_X509_pop_free(s->own[i].chain, X509_free);
+	free_own(s);
 	tls_cache_drop(s->cache);
 	OPENSSL_free(s);
 }
@@ -61,6 +68,11 @@ static int staples_index(void)
 	if (index < 0)
 		index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_staples);
 	return index;
+}
+
+static struct staples *staples_of(const SSL_CTX *ctx)
+{
+	return SSL_CTX_get_ex_data(ctx, staples_index());
 }
 
 static bool name_certificate(const X509 *cert, unsigned char id[static TLS_CACHE_ID_MAX])
@@ -76,7 +88,7 @@ static bool name_certificate(const X509 *cert, unsigned char id[static TLS_CACHE
 /* OpenSSL has chosen the certificate by now, and frees what it is given. */
 static int on_status(SSL *ssl, void *arg)
 {
-	const struct staples *s = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), staples_index());
+	const struct staples *s = staples_of(SSL_get_SSL_CTX(ssl));
 	const X509 *cert = SSL_get_certificate(ssl);
 	unsigned char id[TLS_CACHE_ID_MAX], bytes[TLS_CACHE_BYTES_MAX], *copy;
 	size_t len;
@@ -100,14 +112,14 @@ static int64_t life_of(const struct tls_ocsp_answer *answer)
 }
 
 /* An answer that proves nothing leaves an older one, which has an end of its own. */
-static bool try_to_keep(const struct staples *s, const struct own *own,
-			const struct tls_ocsp_answer *answer, const struct tls_ocsp_der *der)
+static bool try_to_keep(const struct tls_staple_own *own, const struct tls_ocsp_answer *answer,
+			const struct tls_ocsp_der *der)
 {
 	if (answer->verdict == TLS_OCSP_GOOD)
-		return tls_cache_put(s->cache, own->id, sizeof own->id,
+		return tls_cache_put(own->cache, own->id, sizeof own->id,
 				     tls_clock_seconds() + life_of(answer), der->p, der->len);
 	if (answer->verdict == TLS_OCSP_REVOKED)
-		return tls_cache_remove(s->cache, own->id, sizeof own->id);
+		return tls_cache_remove(own->cache, own->id, sizeof own->id);
 	return true;
 }
 
@@ -115,36 +127,62 @@ static bool try_to_keep(const struct staples *s, const struct own *own,
  * The cache waits for no lock, since a handshake can do without a staple. Who brings an answer
  * does: the next may be an hour away, and the staple of a certificate that was revoked must go.
  */
-static bool keep(const struct staples *s, const struct own *own,
-		 const struct tls_ocsp_answer *answer, const struct tls_ocsp_der *der)
+static bool keep(const struct tls_staple_own *own, const struct tls_ocsp_answer *answer,
+		 const struct tls_ocsp_der *der)
 {
 	const struct timespec pause = {.tv_nsec = KEEP_PAUSE};
 
 	for (int i = 0; i < KEEP_TRIES; i++) {
-		if (try_to_keep(s, own, answer, der))
+		if (try_to_keep(own, answer, der))
 			return true;
 		nanosleep(&pause, NULL);
 	}
 	return false;
 }
 
-size_t tls_staple_count(const SSL_CTX *ctx)
+bool tls_staple_asks(const SSL_CTX *ctx)
 {
-	const struct staples *s = SSL_CTX_get_ex_data(ctx, staples_index());
+	const struct staples *s = staples_of(ctx);
 
-	return s && s->asked ? s->count : 0;
+	return s && s->asked;
 }
 
-void tls_staple_fetch(const SSL_CTX *ctx, size_t index, int seconds, struct tls_staple_news *news)
+size_t tls_staple_count(const SSL_CTX *ctx)
 {
-	const struct staples *s = SSL_CTX_get_ex_data(ctx, staples_index());
-	const struct own *own = &s->own[index];
+	return tls_staple_asks(ctx) ? staples_of(ctx)->count : 0;
+}
+
+struct tls_staple_own *tls_staple_hold(const SSL_CTX *ctx, size_t index)
+{
+	const struct staples *s = staples_of(ctx);
+	struct tls_staple_own *own =
+		index < tls_staple_count(ctx) ? OPENSSL_zalloc(sizeof *own) : NULL;
+
+	if (!own)
+		return NULL;
+	*own = s->own[index];
+	own->chain = X509_chain_up_ref(own->chain);
+	if (own->chain)
+		return own;
+	OPENSSL_free(own);
+	return NULL;
+}
+
+void tls_staple_drop(struct tls_staple_own *own)
+{
+	if (own)
+		sk_X509_pop_free(own->chain, X509_free);
+	OPENSSL_free(own);
+}
+
+void tls_staple_fetch(const struct tls_staple_own *own, int seconds, struct tls_staple_news *news)
+{
 	struct tls_ocsp_der der = {0};
 
 	tls_verify_name(X509_get_subject_name(sk_X509_value(own->chain, 0)), news->about,
 			sizeof news->about);
 	tls_ocsp_fetch(own->chain, seconds, &news->answer, &der);
-	if (!keep(s, own, &news->answer, &der) && news->answer.verdict == TLS_OCSP_GOOD)
+	if (!keep(own, &news->answer, &der) && news->answer.verdict == TLS_OCSP_GOOD)
 		news->answer = (struct tls_ocsp_answer){.why = "there is no place for it"};
 	news->life = life_of(&news->answer);
 	news->again = AGAIN_FAILURE;
@@ -162,7 +200,7 @@ static void use_answer(const struct staples *s, const struct tls_ocsp_der *der, 
 
 	for (size_t i = 0; i < s->count; i++) {
 		tls_ocsp_read(s->own[i].chain, der, &answer);
-		keep(s, &s->own[i], &answer, der);
+		keep(&s->own[i], &answer, der);
 		if (answer.verdict == TLS_OCSP_GOOD)
 			return;
 	}
@@ -215,8 +253,9 @@ static X509 *issuer_of(SSL_CTX *ctx, X509 *cert, STACK_OF(X509) * chain)
 
 static bool add_own(struct staples *s, X509 *cert, X509 *issuer)
 {
-	struct own *own = &s->own[s->count];
+	struct tls_staple_own *own = &s->own[s->count];
 
+	own->cache = s->cache;
 	own->chain = sk_X509_new_null();
 	if (!own->chain)
 		return false;
@@ -266,13 +305,32 @@ static bool take_certificates(struct staples *s, SSL_CTX *ctx, const struct tls_
 	return true;
 }
 
+/* What is left of another context's certificates in *s is the caller's. */
+static bool fill(struct staples *s, SSL_CTX *ctx, const struct tls_settings *settings,
+		 const struct tls_fault_to *to)
+{
+	X509 *current = SSL_CTX_get0_certificate(ctx);
+	bool ok = take_certificates(s, ctx, to);
+
+	if (current)
+		SSL_CTX_select_current_cert(ctx, current);
+	return ok && (s->asked || use_file(s, settings->staple, to));
+}
+
+const char *tls_staple_file(const struct tls_settings *settings)
+{
+	const char *staple = settings->staple;
+
+	return staple && strcasecmp(staple, "no") != 0 && strcasecmp(staple, "yes") != 0 ? staple
+											 : NULL;
+}
+
 bool tls_staple_use(SSL_CTX *ctx, const struct tls_settings *settings,
 		    const struct tls_fault_to *to)
 {
-	const char *staple = settings->staple;
 	struct staples *s;
 
-	if (!staple || !strcasecmp(staple, "no"))
+	if (!settings->staple || !strcasecmp(settings->staple, "no"))
 		return true;
 	s = OPENSSL_zalloc(sizeof *s);
 	if (s)
@@ -281,7 +339,83 @@ bool tls_staple_use(SSL_CTX *ctx, const struct tls_settings *settings,
 		free_staples(NULL, s, NULL, 0, 0, NULL);
 		return tls_fault_refuse(to, NULL, "Out of memory", "OCSPstaple");
 	}
-	s->asked = !strcasecmp(staple, "yes");
+	s->asked = !tls_staple_file(settings);
 	SSL_CTX_set_tlsext_status_cb(ctx, on_status);
-	return take_certificates(s, ctx, to) && (s->asked || use_file(s, staple, to));
+	return fill(s, ctx, settings, to);
+}
+
+/* --- other certificates ----------------------------------------------------------------------- */
+
+static struct staples without_own(const struct staples *s)
+{
+	return (struct staples){.cache = s->cache, .asked = s->asked};
+}
+
+static void replace_own(struct staples *s, const struct staples *fresh)
+{
+	free_own(s);
+	*s = *fresh;
+}
+
+bool tls_staple_renew(SSL_CTX *ctx, const struct tls_settings *settings,
+		      const struct tls_fault_to *to)
+{
+	struct staples *s = staples_of(ctx), fresh;
+
+	if (!s)
+		return true;
+	fresh = without_own(s);
+	if (!fill(&fresh, ctx, settings, to)) {
+		free_own(&fresh);
+		return false;
+	}
+	replace_own(s, &fresh);
+	return true;
+}
+
+/* Each certificate and its issuer, one behind the other. */
+size_t tls_staple_pack(const SSL_CTX *ctx, unsigned char *packet, size_t max)
+{
+	const struct staples *s = staples_of(ctx);
+	unsigned char *p = packet;
+
+	for (size_t i = 0; i < tls_staple_count(ctx); i++)
+		for (int j = 0; j < sk_X509_num(s->own[i].chain); j++) {
+			X509 *cert = sk_X509_value(s->own[i].chain, j);
+			int len = i2d_X509(cert, NULL);
+
+			if (len <= 0 || (size_t)len > max - (size_t)(p - packet) ||
+			    i2d_X509(cert, &p) != len)
+				return 0;
+		}
+	return (size_t)(p - packet);
+}
+
+static bool add_packed(struct staples *s, const unsigned char **p, const unsigned char *end)
+{
+	X509 *cert = d2i_X509(NULL, p, end - *p), *issuer = d2i_X509(NULL, p, end - *p);
+	bool ok = cert && issuer && s->count < OWN_MAX && add_own(s, cert, issuer);
+
+	X509_free(cert);
+	X509_free(issuer);
+	return ok;
+}
+
+bool tls_staple_unpack(SSL_CTX *ctx, const unsigned char *packet, size_t len)
+{
+	const unsigned char *end = packet + len;
+	struct staples *s = staples_of(ctx), fresh;
+	bool ok = s && s->asked;
+
+	if (!ok)
+		return false;
+	fresh = without_own(s);
+	while (ok && packet < end)
+		ok = add_packed(&fresh, &packet, end);
+	if (ok)
+		replace_own(s, &fresh);
+	else
+		free_own(&fresh);
+	ERR_clear_error();
+	return ok;
 }

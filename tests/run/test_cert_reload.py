@@ -252,7 +252,6 @@ def test_key_that_a_pass_phrase_opens(start, serve, tmp_path):
 
 
 REFUSED = {
-    "staple": (["OCSPstaple = yes"], "a new certificate takes a reload"),
     "no file": (["key = /dev/null"], "it is no file"),
     "number": (["certReload = 0"], "needs to be either 'yes', 'no' or a number of seconds"),
 }

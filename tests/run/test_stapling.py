@@ -15,10 +15,11 @@ pytestmark = daemon_only
 
 VERSIONS = pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 NONE = "OCSP response: no response sent"
-SERIALS = {"own-good": "11", "own-revoked": "22", "own-rsa": "44"}
+SERIALS = {"own-good": "11", "own-revoked": "22", "own-rsa": "44", "own-next": "55"}
 ROWS = """V\t491231000000Z\t\t11\tunknown\t/CN=own-good
 R\t491231000000Z\t240101000000Z\t22\tunknown\t/CN=own-revoked
 V\t491231000000Z\t\t44\tunknown\t/CN=own-rsa
+V\t491231000000Z\t\t55\tunknown\t/CN=own-next
 """
 
 
