@@ -19,6 +19,7 @@ struct kept {
 	unsigned char id[TLS_CACHE_ID_MAX];
 	SSL_SESSION *session; /* NULL: none */
 	int64_t until;
+	int64_t shared; /* the second in which this worker last put one of this id into the cache */
 };
 
 /*
@@ -103,14 +104,18 @@ static int64_t counts_until(const SSL *ssl, SSL_SESSION *session)
 }
 
 /* Takes over the caller's reference to the session. */
-static void keep(struct memory *m, const struct peer *peer, SSL_SESSION *session, int64_t until)
+static struct kept *keep(struct memory *m, const struct peer *peer, SSL_SESSION *session,
+			 int64_t until)
 {
 	struct kept *kept = &m->kept[peer->id[0] % KEPT_MAX];
 
 	SSL_SESSION_free(kept->session);
+	if (memcmp(kept->id, peer->id, sizeof kept->id) != 0)
+		kept->shared = 0;
 	memcpy(kept->id, peer->id, sizeof kept->id);
 	kept->session = session;
 	kept->until = until;
+	return kept;
 }
 
 /* The session that this worker has ready, whose reference stays here; NULL: none. */
@@ -122,25 +127,39 @@ static SSL_SESSION *kept_ready(const struct memory *m, const struct peer *peer)
 	return same && kept->until > tls_clock_seconds() ? kept->session : NULL;
 }
 
-/* 1: OpenSSL's reference to the session is kept. */
+/* Puts the session into the cache, for other workers. */
+static void share(struct memory *m, const struct kept *kept)
+{
+	unsigned char bytes[TLS_CACHE_BYTES_MAX], *end = bytes;
+	int len = i2d_SSL_SESSION(kept->session, NULL);
+
+	if (len <= 0 || (size_t)len > sizeof bytes)
+		return;
+	i2d_SSL_SESSION(kept->session, &end);
+	tls_cache_put(m->cache, kept->id, sizeof kept->id, kept->until, bytes, (size_t)len);
+	OPENSSL_cleanse(bytes, (size_t)len);
+}
+
+/*
+ * 1: OpenSSL's reference to the session is kept. A server sends two tickets a handshake or more,
+ * and to write one out is 2 % of a resumed connection: so one a second is shared.
+ */
 static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {
 	const struct peer *peer = SSL_get_ex_data(ssl, peer_index());
 	struct memory *m = memory_of(ssl);
-	unsigned char bytes[TLS_CACHE_BYTES_MAX], *end = bytes;
-	int64_t until;
-	int len;
+	int64_t until, now = tls_clock_seconds();
+	struct kept *kept;
 
 	if (!peer || !SSL_SESSION_is_resumable(session))
 		return 0;
 	until = counts_until(ssl, session);
-	len = i2d_SSL_SESSION(session, NULL);
-	if (until < 0 || len <= 0 || (size_t)len > sizeof bytes)
+	if (until < 0)
 		return 0;
-	i2d_SSL_SESSION(session, &end);
-	tls_cache_put(m->cache, peer->id, sizeof peer->id, until, bytes, (size_t)len);
-	OPENSSL_cleanse(bytes, (size_t)len);
-	keep(m, peer, session, until);
+	kept = keep(m, peer, session, until);
+	if (kept->shared != now)
+		share(m, kept);
+	kept->shared = now;
 	return 1;
 }
 
