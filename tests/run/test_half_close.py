@@ -137,16 +137,21 @@ def test_requests_that_wait_are_served_first(start, mode, end):
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("kind", STREAMS)
 def test_a_stream_ends_when_its_reader_leaves(start, kind, end):
+    came, heard = threading.Event(), []
+
     def serve(connection):
         connection.take_request()
         connection.send(STREAMS[kind])
+        assert came.wait(DEADLINE)
+        heard.append(has_ended(connection))
         read_only(connection)
 
     backend, stunnel = start_both(start, serve)
     with TlsClient(stunnel.port) as client:
         client.send(GET % b"/stream")
         client.read_until(EVENT)
-        assert not has_ended(backend.connections[0])
+        came.set()
+        wait_for(lambda: heard == [False], "a look at the stream")
         end(client)
         wait_for(lambda: backend.connections[0].ended == "eof", "the stream to end")
 
