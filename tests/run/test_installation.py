@@ -166,6 +166,16 @@ def test_the_spec_lists_what_is_installed(tmp_path):
     assert not [place for place in there if not any(path.startswith(place) for path in found)]
 
 
+def test_the_image_has_what_the_program_loads(tmp_path):
+    text = (TOOLS / "container/Containerfile").read_text()
+    copied = re.findall(r"^COPY --from=build /out(\S+) \1$", text, re.M)
+    make(tmp_path, "install", "prefix=/usr", "libdir=/usr/lib", "sysconfdir=/etc")
+    found = [path for name in ("bin", "lib") for path in (tmp_path / "usr" / name).rglob("*") if path.is_file()]
+    paths = {f"/{path.relative_to(tmp_path)}" for path in found} - {"/usr/bin/stunnel3"}
+    assert len(paths) >= 2
+    assert not [path for path in paths if not path.startswith(tuple(copied))]
+
+
 def test_the_image_has_a_health_check_that_can_fail(start):
     """Its configuration is served as it says: the log is on standard error, the check is answered."""
     text = (TOOLS / "container/stunnel.conf").read_text()
