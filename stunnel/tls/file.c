@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tls/key.h"
 #include "tls/secret.h"
 #include "tls/store.h"
 
@@ -380,6 +381,8 @@ static EVP_PKEY *read_key(struct attempt *a)
 	if (bio && a->file->form == FORM_DER && !key && BIO_reset(bio) == 1)
 		key = d2i_PKCS8PrivateKey_bio(bio, NULL, tls_secret_give, &a->offer);
 	if (bio && a->file->form == FORM_PEM)
+		key = tls_key_plain(bio);
+	if (bio && a->file->form == FORM_PEM && !key && BIO_reset(bio) == 1)
 		key = PEM_read_bio_PrivateKey(bio, NULL, tls_secret_give, &a->offer);
 	BIO_free(bio);
 	return key;

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "tls/key.h"
+
 void tls_library_start(void)
 {
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
@@ -166,6 +168,7 @@ static OSSL_PROVIDER *load(const char *name)
 		return NULL;
 	if (!loaded[i].provider) {
 		loaded[i].provider = OSSL_PROVIDER_try_load(NULL, name, 1);
+		tls_key_forget();
 		memcpy(loaded[i].name, name, strlen(name) + 1);
 	}
 	ERR_clear_error();
@@ -210,6 +213,7 @@ const char *tls_library_fips(bool on)
 		return "Failed to override system-wide FIPS mode";
 	if ((on && !load("fips")) || EVP_default_properties_enable_fips(NULL, on) != 1)
 		return "FIPS support is not available: FIPS provider not available";
+	tls_key_forget();
 	ours = on;
 	return NULL;
 }
