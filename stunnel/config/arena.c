@@ -98,18 +98,27 @@ void *arena_grow(struct arena *a, void *array, size_t count, size_t size)
 
 static bool is_like(const struct arena_piece *piece, const void *block, size_t size)
 {
-	return piece && piece->size == size && !memcmp(piece->byte, block, size);
+	return piece->size == size && !memcmp(piece->byte, block, size);
 }
 
-/* Mostly the last one will do, without a hash. */
+/* By words, since blocks have tens of thousands of bytes, of which a word is as quick as a byte. */
+static size_t hash_of(const void *block, size_t size)
+{
+	const unsigned char *p = block;
+	uint64_t hash = size, word;
+
+	for (; size >= sizeof word; p += sizeof word, size -= sizeof word) {
+		memcpy(&word, p, sizeof word);
+		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+		hash ^= hash >> 32;
+	}
+	return (size_t)fnv_add(hash, p, size);
+}
+
 const void *arena_share(struct arena *a, const void *block, size_t size)
 {
-	struct arena_piece **list, *piece = a->shared;
+	struct arena_piece **list = &a->shared[hash_of(block, size) % ARENA_LISTS], *piece = *list;
 
-	if (is_like(piece, block, size))
-		return piece->byte;
-	list = &a->hash[fnv_add(FNV_BEGIN, block, size) % (sizeof a->hash / sizeof a->hash[0])];
-	piece = *list;
 	while (piece && !is_like(piece, block, size))
 		piece = piece->next;
 	if (!piece) {
@@ -120,7 +129,6 @@ const void *arena_share(struct arena *a, const void *block, size_t size)
 		memcpy(piece->byte, block, size);
 		*list = piece;
 	}
-	a->shared = piece;
 	return piece->byte;
 }
 

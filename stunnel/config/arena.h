@@ -11,10 +11,12 @@
  * its end, whether it had memory. A NULL that is stored until then reads as an unset option.
  */
 
+#define ARENA_LISTS 256
+
 /* Zeroed: empty. */
 struct arena {
-	struct arena_chunk *chunk;		/* the newest, from which blocks are cut */
-	struct arena_piece *shared, *hash[256]; /* of arena_share(): the last one; all of them */
+	struct arena_chunk *chunk;		 /* the newest, from which blocks are cut */
+	struct arena_piece *shared[ARENA_LISTS]; /* of arena_share(), by their hashes */
 	bool failed;
 };
 

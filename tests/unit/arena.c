@@ -90,7 +90,7 @@ static void test_like_blocks_are_shared(void **state)
 		assert_ptr_not_equal(arena_share(&a, &i, 1), first[i]);
 	}
 	arena_free(&a);
-	assert_null(a.shared);
+	assert_null(a.shared[0]);
 }
 
 static void test_failure_is_sticky(void **state)
