@@ -1,28 +1,53 @@
 /* SPDX-License-Identifier: ISC */
 #include "process/services.h"
 
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool label_is_taken(const struct services *all, const char *label)
+/* The nth service of a name, from 0 on. */
+struct place {
+	const char *name;
+	size_t nth, index; /* in services.service */
+	/* Of the first one: how many of the name there are, and were given in services_place(). */
+	size_t count, given;
+};
+
+static int compare(const void *left, const void *right)
 {
-	for (size_t i = 0; i < all->count; i++)
-		if (!strcmp(all->service[i].label, label))
-			return true;
-	return false;
+	const struct place *a = left, *b = right;
+	int names = strcmp(a->name, b->name);
+
+	return names != 0 ? names : (a->nth > b->nth) - (a->nth < b->nth);
 }
 
-/* NULL without memory. The caller frees it. */
+static int compare_labels(const void *left, const void *right)
+{
+	return strcmp(left, right);
+}
+
+static struct place *find(const struct services *all, const char *name, size_t nth)
+{
+	const struct place key = {.name = name, .nth = nth};
+	struct place **found = tfind(&key, &all->by_name, compare);
+
+	return found ? *found : NULL;
+}
+
+/* Another service's name may be like it. NULL without memory. The caller frees it. */
 static char *make_label(const struct services *all, const char *name)
 {
-	char *label = strdup(name);
+	const struct place *first = find(all, name, 0);
+	size_t n = first ? first->count : 0;
+	char *label = NULL;
 
-	for (unsigned n = 2; label && label_is_taken(all, label); n++) {
+	do {
 		free(label);
-		if (asprintf(&label, "%s#%u", name, n) < 0)
+		n++;
+		if (asprintf(&label, n == 1 ? "%s" : "%s#%zu", name, n) < 0)
 			label = NULL;
-	}
+	} while (label && tfind(label, &all->by_label, compare_labels));
 	return label;
 }
 
@@ -31,6 +56,30 @@ static void free_service(const struct figures_service *service)
 	free(service->name);
 	free(service->label);
 	tally_free(service->tallies);
+}
+
+/* Enters the service that is to be the last one. */
+static bool enter(struct services *all, const struct figures_service *service)
+{
+	struct place *place = calloc(1, sizeof *place), *first = find(all, service->name, 0);
+
+	if (!place)
+		return false;
+	*place = (struct place){
+		.name = service->name, .nth = first ? first->count : 0, .index = all->count};
+	if (!first)
+		first = place;
+	if (!tsearch(service->label, &all->by_label, compare_labels)) {
+		free(place);
+		return false;
+	}
+	if (tsearch(place, &all->by_name, compare)) {
+		first->count++;
+		return true;
+	}
+	tdelete(service->label, &all->by_label, compare_labels);
+	free(place);
+	return false;
 }
 
 static bool add_service(struct services *all, const char *name, size_t workers)
@@ -44,36 +93,34 @@ static bool add_service(struct services *all, const char *name, size_t workers)
 	added = &grown[all->count];
 	*added = (struct figures_service){strdup(name), make_label(all, name),
 					  tally_new(name, figures_layout(), workers)};
-	if (!added->name || !added->label || !added->tallies) {
-		free_service(added);
-		return false;
+	if (added->name && added->label && added->tallies && enter(all, added)) {
+		all->count++;
+		return true;
 	}
-	all->count++;
-	return true;
+	free_service(added);
+	return false;
 }
 
-/* Finds or adds *place in all->service of the nth section (from 0) of that name. */
-static bool find_service(struct services *all, const char *name, size_t nth, size_t workers,
-			 size_t *place)
+static void forget_given(const void *node, VISIT visit, int depth)
 {
-	for (*place = 0; *place < all->count; ++*place)
-		if (!strcmp(all->service[*place].name, name) && nth-- == 0)
-			return true;
-	return add_service(all, name, workers);
+	(void)depth;
+	if (visit == postorder || visit == leaf)
+		(*(struct place *const *)node)->given = 0;
 }
 
 bool services_place(struct services *all, struct config *config, size_t workers)
 {
+	twalk(all->by_name, forget_given);
 	for (size_t i = 0; i < config->count; i++) {
-		struct config_section *s = config->section[i];
-		size_t nth = 0, place;
+		struct conn_service *s = &config->section[i]->service;
+		struct place *first = find(all, s->name, 0), *place;
 
-		for (size_t j = 0; j < i; j++)
-			nth += !strcmp(config->section[j]->service.name, s->service.name);
-		if (!find_service(all, s->service.name, nth, workers, &place))
+		if ((!first || first->given == first->count) && !add_service(all, s->name, workers))
 			return false;
-		s->service.admit.column = board_column(place);
-		s->service.tallies = all->service[place].tallies;
+		first = find(all, s->name, 0);
+		place = find(all, s->name, first->given++);
+		s->admit.column = board_column(place->index);
+		s->tallies = all->service[place->index].tallies;
 	}
 	return true;
 }
@@ -88,10 +135,17 @@ bool services_find_left(struct services *all)
 	return true;
 }
 
+static void keep_label(void *label)
+{
+	(void)label;
+}
+
 void services_free(struct services *all)
 {
+	tdestroy(all->by_name, free);
+	tdestroy(all->by_label, keep_label);
 	while (all->count != 0)
 		free_service(&all->service[--all->count]);
 	free(all->service);
-	all->service = NULL;
+	*all = (struct services){0};
 }
