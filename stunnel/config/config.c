@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "config/config.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -138,4 +141,7 @@ void config_free(struct config *config)
 	access_unshare(config->access);
 	arena_free(&config->arena);
 	free(config);
+#ifdef __GLIBC__
+	malloc_trim(0); /* what lies below a newer configuration is not returned otherwise */
+#endif
 }

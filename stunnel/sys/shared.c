@@ -19,7 +19,8 @@ struct piece {
 	void *memory;
 	size_t size;
 	uint64_t layout;
-	int fd; /* -1: it cannot be handed over */
+	int fd;		/* -1: it cannot be handed over */
+	unsigned forks; /* of the process that has the descriptor */
 	char name[];
 };
 
@@ -29,6 +30,7 @@ struct list {
 };
 
 static struct list mapped = {.end = &mapped.first};
+static unsigned forks;
 static struct list left = {.end = &left.first}; /* inherited, and not mapped yet */
 
 static struct piece *new_piece(const char *name, uint64_t layout, size_t size, int fd)
@@ -38,7 +40,7 @@ static struct piece *new_piece(const char *name, uint64_t layout, size_t size, i
 
 	if (!p)
 		return NULL;
-	*p = (struct piece){.size = size, .layout = layout, .fd = fd};
+	*p = (struct piece){.size = size, .layout = layout, .fd = fd, .forks = forks};
 	memcpy(p->name, name, len);
 	return p;
 }
@@ -60,11 +62,16 @@ static struct piece *take(struct list *list, struct piece **at)
 	return p;
 }
 
+static bool has_file(const struct piece *p)
+{
+	return p->fd >= 0 && p->forks == forks;
+}
+
 static void free_piece(struct piece *p)
 {
 	if (p->memory)
 		munmap(p->memory, p->size);
-	if (p->fd >= 0)
+	if (has_file(p))
 		close(p->fd);
 	free(p);
 }
@@ -159,7 +166,7 @@ const char *shared_left_name(const char *prefix, uint64_t layout)
 void shared_each(shared_call *call, void *to)
 {
 	for (const struct piece *p = mapped.first; p; p = p->next)
-		if (p->fd >= 0)
+		if (has_file(p))
 			call(to, p->fd, p->layout, p->name);
 }
 
@@ -186,9 +193,10 @@ void shared_settle(void)
 void shared_let_go(void)
 {
 	shared_settle();
-	for (struct piece *p = mapped.first; p; p = p->next) {
-		if (p->fd >= 0)
+	/* Nothing is written to them: the pages of ten thousand would not be the master's any more.
+	 */
+	for (const struct piece *p = mapped.first; p; p = p->next)
+		if (has_file(p))
 			close(p->fd);
-		p->fd = -1;
-	}
+	forks++;
 }

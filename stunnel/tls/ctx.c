@@ -29,6 +29,7 @@ struct tls_ctx {
 	SSL_CTX *ssl_ctx;
 	struct tls_verify verify;
 	const char *server_name; /* that a client sends; NULL: none */
+	time_t expiry;		 /* 0: of no certificate */
 	/* Copies for tls_ctx_switch(): SSL_set_SSL_CTX() takes over none of the lists. */
 	char *ciphersuites;
 	char *curves;
@@ -364,10 +365,12 @@ struct tls_ctx *tls_ctx_new(const struct tls_settings *settings, const struct tl
 	ERR_clear_error();
 	if (!ctx)
 		tls_fault_refuse(to, NULL, "Out of memory", settings->service);
-	else if (fill(ctx, settings, to))
-		return ctx;
-	tls_ctx_free(ctx);
-	return NULL;
+	if (!ctx || !fill(ctx, settings, to)) {
+		tls_ctx_free(ctx);
+		return NULL;
+	}
+	tls_ctx_renewed(ctx);
+	return ctx;
 }
 
 void tls_ctx_free(struct tls_ctx *ctx)
@@ -431,19 +434,32 @@ static time_t end_of(const X509 *cert)
 	return timegm(&tm);
 }
 
-time_t tls_ctx_expiry(struct tls_ctx *ctx)
+/* SSL_CTX_set_current_cert() writes, which a master that only asks would pay with a page. */
+static time_t first_end(SSL_CTX *library)
 {
-	SSL_CTX *library = ctx ? ctx->ssl_ctx : NULL;
+	X509 *current = SSL_CTX_get0_certificate(library);
 	long next = SSL_CERT_SET_FIRST;
 	time_t first = 0;
 
-	for (; library && SSL_CTX_set_current_cert(library, next) == 1; next = SSL_CERT_SET_NEXT) {
+	for (; SSL_CTX_set_current_cert(library, next) == 1; next = SSL_CERT_SET_NEXT) {
 		time_t end = end_of(SSL_CTX_get0_certificate(library));
 
 		if (end != 0 && (first == 0 || end < first))
 			first = end;
 	}
+	if (current)
+		SSL_CTX_select_current_cert(library, current);
 	return first;
+}
+
+void tls_ctx_renewed(struct tls_ctx *ctx)
+{
+	ctx->expiry = first_end(ctx->ssl_ctx);
+}
+
+time_t tls_ctx_expiry(const struct tls_ctx *ctx)
+{
+	return ctx ? ctx->expiry : 0;
 }
 
 const struct tls_verify *tls_ctx_verify(const struct tls_ctx *ctx)

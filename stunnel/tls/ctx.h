@@ -36,11 +36,11 @@ bool tls_ctx_switch(struct tls_ctx *ctx, struct ssl_st *ssl);
 /* OpenSSL's own context, for modules of tls/ that know no struct tls_ctx. */
 struct ssl_ctx_st *tls_ctx_library(const struct tls_ctx *ctx);
 
-/*
- * When the first of the context's own certificates ends. Called where no connection is made of it.
- * 0: it has none, or is NULL.
- */
-time_t tls_ctx_expiry(struct tls_ctx *ctx);
+/* When the first of the context's own certificates ends. 0: it has none, or is NULL. */
+time_t tls_ctx_expiry(const struct tls_ctx *ctx);
+
+/* The context has got new certificates. */
+void tls_ctx_renewed(struct tls_ctx *ctx);
 
 /* What a context asks of the peer's certificate; it lasts as long as the context. */
 const struct tls_verify *tls_ctx_verify(const struct tls_ctx *ctx);

@@ -330,5 +330,7 @@ bool tls_renewal_take(struct tls_ctx *ctx, const struct tls_settings *settings,
 		ok = tls_fault_refuse_file(to, "cert", "Failed to use certificate from", path,
 					   "another type of key takes a reload");
 	SSL_CTX_free(fresh);
+	if (ok)
+		tls_ctx_renewed(ctx);
 	return ok;
 }
