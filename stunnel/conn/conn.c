@@ -136,7 +136,7 @@ static enum end_close how_to_close(const struct conn *c)
 {
 	if (c->end == STEP_CLOSE)
 		return END_WHOLE;
-	if (!c->service->reset)
+	if (c->end == STEP_LEAVE || !c->service->reset)
 		return END_FIN;
 	return c->end == STEP_CUT ? END_CUT : END_RESET;
 }

@@ -144,7 +144,7 @@ struct conn {
 	int references;	      /* held by libuv's timer and the list `again`; the last one frees */
 	uint32_t mended;      /* h1_answer_mended() of what was logged */
 	enum error told;      /* the refusal that was logged last */
-	enum step_result end; /* STEP_WAIT: lives; else STEP_CLOSE, _CUT or _RESET */
+	enum step_result end; /* STEP_WAIT: lives; else STEP_CLOSE, _CUT, _RESET or _LEAVE */
 	bool in_again;
 	bool has_peer;	/* an accepted socket, whose client has an address */
 	bool dismissed; /* of its end one line was told, which is all */

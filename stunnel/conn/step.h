@@ -20,6 +20,7 @@ enum step_result {
 	STEP_CLOSE,    /* the connection has ended as it should */
 	STEP_CUT,   /* ended in the middle: neither side may take what it got for a whole message */
 	STEP_RESET, /* as STEP_CUT, and bytes under way need not arrive */
+	STEP_LEAVE, /* as STEP_CUT, but a plain side gets a FIN, not a reset */
 };
 
 /* A step that never waits has `run` alone. */

@@ -8,7 +8,8 @@ import pytest
 
 from peers import DEADLINE, daemon_only, wait_for
 from recorder import Recorder, read_only
-from tls_client import TlsClient
+from tls_client import PlainClient, TlsClient
+from tls_server import TlsServer
 
 pytestmark = daemon_only
 
@@ -175,3 +176,45 @@ def test_timeoutclose_of_a_backend_that_has_ended(start, front):
         assert client.recv_all() == b"the whole"
         assert client.ended == "close_notify"
         assert backend_saw(backend) == "reset"
+
+
+@pytest.mark.parametrize("http, end", [(PLAIN, "eof"), (HTTP, "reset")], ids=["plain", "http"])
+def test_no_timeoutclose_for_a_client_that_has_ended(start, front, both, http, end):
+    """It asked not to wait: the client is told as by stock that it is over. HTTP tells that it is not."""
+    over = Event()
+
+    def serve(connection):
+        connection.take_until(b"\r\n\r\n")
+        connection.send(UNTIL_CLOSE)
+        while connection.receive():
+            pass
+        over.wait(DEADLINE)
+
+    server = start(TlsServer(serve))
+    options = ["client = yes", "TIMEOUTclose = 0", *http]
+    for daemon in [front(server, *options)] if http else both(server, *options):
+        with PlainClient(daemon.port) as client:
+            client.send(REQUEST)
+            client.read_until(b"beginning")
+            client.end()
+            assert (client.recv_all(), client.ended) == (b"", end)
+        daemon.wait_log("transfer: s_poll_wait: TIMEOUTclose exceeded: closing")
+    over.set()
+
+
+def test_no_timeoutclose_for_a_backend_that_has_ended(start, both):
+    """Beside stock: whoever ends first gets a FIN, and not what the other might still have said."""
+
+    def serve(connection):
+        connection.take(6)
+        connection.end()
+        while connection.receive():
+            pass
+
+    backend = start(Recorder(serve))
+    for number, daemon in enumerate(both(backend, "TIMEOUTclose = 0")):
+        with TlsClient(daemon.port) as client:
+            client.send(b"a half")
+            assert (client.recv_all(), client.ended) == (b"", "close_notify")
+            wait_for(lambda n=number: backend.connections[n].ended, "the backend to see the end")
+        assert backend.connections[number].ended == "eof"

@@ -41,14 +41,25 @@ static enum step_result answer_late(struct conn *c)
 	return answer_refuse(c, ERR_BACKEND_TIMEOUT);
 }
 
+/*
+ * TIMEOUTclose = 0 asks not to wait for the other direction. That it had not ended within no time
+ * tells nothing of the peer, and clients of stock that end their own half first expect a FIN. HTTP
+ * tells what is whole, and an answer of HTTP that ends with the connection must not look so.
+ */
+static enum step_result closing_expired(struct conn *c)
+{
+	conn_log(c, LOG_INFO, "transfer: s_poll_wait: TIMEOUTclose exceeded: closing");
+	if (relay_whole(&c->relay))
+		return STEP_CLOSE;
+	return c->service->timeout.close == 0 && !c->relay.h1 ? STEP_LEAVE : STEP_CUT;
+}
+
 static enum step_result expired(struct conn *c)
 {
 	if (answer_deadline(c) <= conn_now(c))
 		return answer_late(c);
-	if (relay_closing(&c->relay)) {
-		conn_log(c, LOG_INFO, "transfer: s_poll_wait: TIMEOUTclose exceeded: closing");
-		return relay_whole(&c->relay) ? STEP_CLOSE : STEP_CUT;
-	}
+	if (relay_closing(&c->relay))
+		return closing_expired(c);
 	if (c->head.since != 0) {
 		c->head.since = 0;
 		return answer_refuse(c, ERR_REQUEST_TIMEOUT);
