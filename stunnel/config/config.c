@@ -6,10 +6,10 @@
 #endif
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "sys/log_file.h"
+#include "sys/shared.h"
 
 struct config_section *config_section_new(struct config *config, const char *name)
 {
@@ -99,9 +99,8 @@ bool config_count_turns(struct config *config)
 
 	if (config->count == 0)
 		return true;
-	turn = mmap(NULL, turns_size(config), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		    -1, 0);
-	if (turn == MAP_FAILED)
+	turn = shared_new(turns_size(config));
+	if (!turn)
 		return false;
 	config->turns = turn;
 	for (size_t i = 0; i < config->count; i++) {
@@ -135,8 +134,7 @@ void config_free(struct config *config)
 	if (!config)
 		return;
 	config_drop_keys(config);
-	if (config->turns)
-		munmap(config->turns, turns_size(config));
+	shared_free(config->turns, turns_size(config));
 	access_close(config->access);
 	access_unshare(config->access);
 	arena_free(&config->arena);

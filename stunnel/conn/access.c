@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "sys/confined.h"
 #include "sys/log.h"
+#include "sys/shared.h"
 
 _Static_assert(ACCESS_BUFFER_MAX > EXCHANGE_LINE_MAX, "one line has room, with its end");
 
@@ -136,14 +136,10 @@ static size_t shared_size(const struct access_file *file)
 bool access_share(struct access_file *list, size_t workers)
 {
 	for (struct access_file *file = list; file; file = file->next) {
-		void *shared;
-
 		file->workers = workers;
-		shared = mmap(NULL, shared_size(file), PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		if (shared == MAP_FAILED)
+		file->shared = shared_new(shared_size(file));
+		if (!file->shared)
 			return false;
-		file->shared = shared;
 	}
 	return true;
 }
@@ -151,8 +147,7 @@ bool access_share(struct access_file *list, size_t workers)
 void access_unshare(struct access_file *list)
 {
 	for (struct access_file *file = list; file; file = file->next) {
-		if (file->shared)
-			munmap(file->shared, shared_size(file));
+		shared_free(file->shared, shared_size(file));
 		file->shared = file->lines = NULL;
 	}
 }

@@ -4,11 +4,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "conn/conn.h"
 #include "conn/listing.h"
 #include "sys/board.h"
+#include "sys/shared.h"
 
 #define LOOK_MS 10000 /* that a look lasts */
 #define STALE_MS 3000 /* after that the worker has ended, or hangs */
@@ -35,10 +35,9 @@ static size_t size_of(size_t workers)
 
 struct roster *roster_new(size_t workers)
 {
-	struct roster *r = mmap(NULL, size_of(workers), PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct roster *r = shared_new(size_of(workers));
 
-	if (r == MAP_FAILED)
+	if (!r)
 		return NULL;
 	r->workers = workers;
 	return r;
@@ -47,7 +46,7 @@ struct roster *roster_new(size_t workers)
 void roster_free(struct roster *r)
 {
 	if (r)
-		munmap(r, size_of(r->workers));
+		shared_free(r, size_of(r->workers));
 }
 
 void roster_look(struct roster *r)

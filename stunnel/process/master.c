@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -492,9 +491,8 @@ int master_run(const char *path, int fd)
 	notify_open();
 	block_signals(&m);
 	raise_descriptor_limit();
-	m.generations.shared = mmap(NULL, sizeof *m.generations.shared, PROT_READ | PROT_WRITE,
-				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (m.generations.shared == MAP_FAILED || pipe2(m.generations.lifeline, O_CLOEXEC) != 0 ||
+	m.generations.shared = shared_new(sizeof *m.generations.shared);
+	if (!m.generations.shared || pipe2(m.generations.lifeline, O_CLOEXEC) != 0 ||
 	    getrandom(&m.generations.shared->start, sizeof m.generations.shared->start, 0) < 0 ||
 	    !generation_count(&m.generations)) {
 		fprintf(stderr, "[!] Cannot start: %s (%d)\n", strerror(errno), errno);

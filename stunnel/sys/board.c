@@ -3,8 +3,9 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <time.h>
+
+#include "sys/shared.h"
 
 #define CACHE_LINE 64
 
@@ -75,9 +76,8 @@ struct board *board_new(size_t workers, size_t columns, size_t keys)
 	b->buckets = buckets_for(keys);
 	b->words_at = whole_lines(sizeof(struct row) + columns * sizeof(_Atomic uint32_t));
 	b->size = b->words_at + b->buckets * BUCKET * sizeof(word);
-	b->rows = mmap(NULL, workers * b->size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (b->rows != MAP_FAILED)
+	b->rows = shared_new(workers * b->size);
+	if (b->rows)
 		return b;
 	free(b);
 	return NULL;
@@ -87,7 +87,7 @@ void board_free(struct board *b)
 {
 	if (!b)
 		return;
-	munmap(b->rows, b->workers * b->size);
+	shared_free(b->rows, b->workers * b->size);
 	free(b);
 }
 

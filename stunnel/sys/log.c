@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "sys/confined.h"
 #include "sys/log_file.h"
 #include "sys/log_syslog.h"
+#include "sys/shared.h"
 
 #define LINE_MAX (6 * LOG_LINE_MAX + 256) /* with date, level and id, and all of JSON escaped */
 #define SHORT_MAX (LOG_LINE_MAX + 64)	  /* with what a line has in front elsewhere */
@@ -403,18 +403,14 @@ void log_forked(void)
 
 struct log_lines *log_lines_new(void)
 {
-	void *shared = mmap(NULL, sizeof(struct log_lines), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	return shared == MAP_FAILED ? NULL : shared;
+	return shared_new(sizeof(struct log_lines));
 }
 
 void log_lines_free(struct log_lines *l)
 {
 	if (l == lines)
 		lines = &own;
-	if (l)
-		munmap(l, sizeof *l);
+	shared_free(l, sizeof *l);
 }
 
 void log_gather(struct log_lines *to)

@@ -7,12 +7,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "sys/confined.h"
 #include "sys/datagram.h"
+#include "sys/shared.h"
 
 static int open_path(const char *root, const char *path, int flags, struct confined_file *found)
 {
@@ -66,16 +66,9 @@ static void release(struct log_file *file)
 
 static int share(struct log_file *file)
 {
-	void *shared;
-
-	if (file->cut)
-		return 0;
-	shared = mmap(NULL, sizeof *file->cut, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
-	if (shared == MAP_FAILED)
-		return -errno;
-	file->cut = shared;
-	return 0;
+	if (!file->cut)
+		file->cut = shared_new(sizeof *file->cut);
+	return file->cut ? 0 : -errno;
 }
 
 int log_file_standard(const char *path)
@@ -177,8 +170,7 @@ int log_file_send_to(struct log_file *file, const char *receiver)
 void log_file_close(struct log_file *file)
 {
 	release(file);
-	if (file->cut)
-		munmap(file->cut, sizeof *file->cut);
+	shared_free(file->cut, sizeof *file->cut);
 	*file = (struct log_file){.fd = -1};
 }
 

@@ -69,8 +69,7 @@ static bool has_file(const struct piece *p)
 
 static void free_piece(struct piece *p)
 {
-	if (p->memory)
-		munmap(p->memory, p->size);
+	shared_free(p->memory, p->size);
 	if (has_file(p))
 		close(p->fd);
 	free(p);
@@ -111,6 +110,27 @@ static struct piece **find_left(const char *prefix, uint64_t layout, bool whole)
 	return at;
 }
 
+void *shared_new(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+void shared_free(void *memory, size_t size)
+{
+	if (memory)
+		munmap(memory, size);
+}
+
+static void *map_file(int fd, size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
 void *shared_map(const char *name, uint64_t layout, size_t size)
 {
 	struct piece **at = find_left(name, layout, true), *p;
@@ -119,11 +139,8 @@ void *shared_map(const char *name, uint64_t layout, size_t size)
 				       : new_piece(name, layout, size, make_file(size));
 	if (!p)
 		return NULL;
-	p->memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			 p->fd >= 0 ? MAP_SHARED : MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
-			 p->fd, 0);
-	if (p->memory == MAP_FAILED) {
-		p->memory = NULL;
+	p->memory = p->fd >= 0 ? map_file(p->fd, size) : shared_new(size);
+	if (!p->memory) {
 		free_piece(p);
 		return NULL;
 	}

@@ -19,6 +19,10 @@
 void *shared_map(const char *name, uint64_t layout, size_t size);
 void shared_unmap(void *memory); /* NULL: nothing */
 
+/* Zeroed, and without a name: no upgrade hands it over. Pages cost nothing before they are used. */
+void *shared_new(size_t size);		     /* NULL without memory, as errno says */
+void shared_free(void *memory, size_t size); /* NULL: nothing */
+
 /* The layout that adds these bytes to what another one says; begins with 0. */
 uint64_t shared_layout(uint64_t layout, const void *bytes, size_t len);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "sys/log.h"
+#include "sys/shared.h"
 #include "tls/clock.h"
 #include "tls/verify.h"
 
@@ -75,12 +76,9 @@ static void lock(void)
 
 static bool map(void)
 {
-	void *p = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		       0);
-
-	if (p == MAP_FAILED)
+	shared = shared_new(sizeof *shared);
+	if (!shared)
 		return false;
-	shared = p;
 	lock();
 	if (madvise(shared, sizeof *shared, MADV_DONTDUMP) != 0)
 		log_main(LOG_WARNING, "Ticket keys may get into core dumps: madvise: %s (%d)",
@@ -159,14 +157,13 @@ void tls_tickets_close(void)
 	if (!shared)
 		return;
 	OPENSSL_cleanse(shared, sizeof *shared);
-	munmap(shared, sizeof *shared);
+	shared_free(shared, sizeof *shared);
 	shared = NULL;
 }
 
 void tls_tickets_let_go(void)
 {
-	if (shared)
-		munmap(shared, sizeof *shared);
+	shared_free(shared, sizeof *shared);
 	shared = NULL;
 }
 
