@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "sys/log.h"
+#include "sys/shared.h"
 #include "sys/siphash.h"
 
 #define SECOND_MS 1000
@@ -19,9 +20,18 @@ static bool seeded;
 
 bool admit_seed(void)
 {
-	if (!seeded)
-		seeded = getrandom(seed, sizeof seed, 0) == (ssize_t)sizeof seed;
-	return seeded;
+	uint64_t *kept;
+
+	if (seeded)
+		return true;
+	kept = shared_map("seed of clients", sizeof seed, sizeof seed);
+	if (!kept)
+		return false;
+	if (kept[0] == 0 && getrandom(kept, sizeof seed, 0) != (ssize_t)sizeof seed)
+		return false;
+	memcpy(seed, kept, sizeof seed);
+	seeded = true;
+	return true;
 }
 
 static void on_second(uv_timer_t *timer)

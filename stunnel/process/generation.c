@@ -24,6 +24,7 @@
 
 #define STOP_MS 5000
 #define ROSTERS_MAX 16
+#define BEFORE_MS 1000 /* until it is looked again whether a program before this one has ended */
 #define FEW_CONNECTIONS 1000 /* with room for fewer the log says so at LOG_NOTICE */
 
 static void close_streams(struct generations *all)
@@ -57,8 +58,9 @@ static void enter(void *owner, const struct child_kind *kind)
 	struct generation *mine = owner;
 	struct generations *all = mine->all;
 
-	for (struct generation *each = mine; each->next; each = each->next)
-		board_link(each->children.board, each->next->children.board);
+	for (struct generation *each = mine; each; each = each->next)
+		board_link(each->children.board,
+			   each->next ? each->next->children.board : all->before);
 	close(all->lifeline[1]);
 	attend_let_go();
 	shared_let_go();
@@ -288,7 +290,16 @@ bool generation_count(struct generations *all)
 		return false;
 	if (atomic_load(&all->daemon->started) == 0)
 		atomic_store(&all->daemon->started, (uint64_t)time(NULL));
-	return services_find_left(&all->services);
+	if (!services_find_left(&all->services))
+		return false;
+	all->before = board_left(services_meaning, &all->services);
+	return true;
+}
+
+int generation_look_before(struct generations *all)
+{
+	all->before = board_settle(all->before);
+	return all->before ? BEFORE_MS : -1;
 }
 
 /* Connections of a worker that are counted by their clients; 0: no section has a limit. */
@@ -322,8 +333,10 @@ struct generation *generation_new(struct generations *all, struct config *config
 	    (!renewal_needed(config) ||
 	     renewal_sockets_open(&g->renewal, g->workers, fetcher_needed(config))) &&
 	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
-		g->children.board = board_new(g->children.count, board_column(all->services.count),
-					      counted_by_client(config));
+		g->children.board = board_new(
+			g->children.count, board_column(all->services.count),
+			counted_by_client(config),
+			services_meaning(&all->services, board_column(all->services.count)));
 	if (metrics_needed(config))
 		g->roster = roster_new(g->workers);
 	if (g->children.board && (g->roster || !metrics_needed(config)))
@@ -356,6 +369,8 @@ void generation_forget(struct generations *all)
 	bind_close(&all->addresses);
 	bind_close(&all->metrics);
 	services_free(&all->services);
+	board_forget(all->before);
+	all->before = NULL;
 	shared_unmap(all->daemon);
 	all->daemon = NULL;
 }

@@ -35,6 +35,7 @@ struct generations {
 	int lifeline[2]; /* a pipe without data: children read its end when the master ends */
 	struct bind_address *metrics; /* where the figures of the newest one are served */
 	struct services services;     /* all so far */
+	struct board *before; /* of programs before this one, whose workers drain; or NULL */
 	/* What the master does while new children start, as child_calls' of this name; or NULL. */
 	int (*waiting)(const struct generations *all);
 };
@@ -57,6 +58,12 @@ void generation_free(struct generation *g);
  */
 bool generation_start(struct generations *all, struct generation *g);
 bool generation_is_owned(const struct generations *all, const struct generation *g);
+
+/*
+ * Looks after what programs before this one count; milliseconds until that is to be done again, or
+ * -1.
+ */
+int generation_look_before(struct generations *all);
 
 /* Ends all children of all generations, by force after some seconds; returns without any left. */
 void generation_stop(struct generations *all);

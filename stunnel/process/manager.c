@@ -26,7 +26,7 @@ static struct {
 
 static uint64_t connections(const struct generations *all)
 {
-	uint64_t sum = 0;
+	uint64_t sum = board_sum(all->before, BOARD_ALL);
 
 	for (const struct generation *g = all->first; g; g = g->next)
 		sum += board_sum(g->children.board, BOARD_ALL);

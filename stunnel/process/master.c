@@ -372,6 +372,7 @@ static void serve(struct master *m)
 
 		ms = sooner(ms, renewal_look(newest->config, &newest->renewal,
 					     newest->children.state == CHILD_SERVING));
+		ms = sooner(ms, generation_look_before(&m->generations));
 		ms = sooner(ms, end_list(m));
 		ms = sooner(ms, end_drain(m));
 		ms = sooner(ms, follow_upgrade(m));

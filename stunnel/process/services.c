@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sys/shared.h"
+
 /* The nth service of a name, from 0 on. */
 struct place {
 	const char *name;
@@ -133,6 +135,17 @@ bool services_find_left(struct services *all)
 		if (!add_service(all, name, 1))
 			return false;
 	return true;
+}
+
+uint64_t services_meaning(const void *services, size_t columns)
+{
+	const struct services *all = services;
+	uint64_t meaning = shared_layout(0, &columns, sizeof columns);
+
+	for (size_t i = 0; i < all->count && board_column(i) < columns; i++)
+		meaning = shared_layout(meaning, all->service[i].label,
+					strlen(all->service[i].label) + 1);
+	return meaning;
 }
 
 static void keep_label(void *label)

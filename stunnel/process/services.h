@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "config/config.h"
 #include "metrics/figures.h"
@@ -23,6 +24,9 @@ bool services_find_left(struct services *all);
  * counters through reloads: its limits count connections of old workers, too. False without memory.
  */
 bool services_place(struct services *all, struct config *config, size_t workers);
+
+/* For board_new() and board_left(): tells apart what so many columns of a board are of. */
+uint64_t services_meaning(const void *services, size_t columns);
 
 void services_free(struct services *all);
 

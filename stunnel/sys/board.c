@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 #include "sys/board.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "sys/shared.h"
 
 #define CACHE_LINE 64
+#define NAME_BEGINS "board " /* among names of shared memory */
 
 /*
  * Connections by key: a word a key, which has the key's high bits, and in place of the low ones the
@@ -65,20 +69,37 @@ static size_t buckets_for(size_t keys)
 	return buckets < BUCKETS_MAX ? buckets : BUCKETS_MAX;
 }
 
-struct board *board_new(size_t workers, size_t columns, size_t keys)
+static uint64_t layout(void)
+{
+	const size_t facts[] = {offsetof(struct row, count), CACHE_LINE, BUCKET, NUMBER_BITS};
+
+	return shared_layout(0, facts, sizeof facts);
+}
+
+static void lay_out(struct board *b, size_t workers, size_t columns, size_t buckets)
+{
+	b->workers = workers;
+	b->columns = columns;
+	b->buckets = buckets;
+	b->words_at = whole_lines(sizeof(struct row) + columns * sizeof(_Atomic uint32_t));
+	b->size = b->words_at + buckets * BUCKET * sizeof(word);
+}
+
+struct board *board_new(size_t workers, size_t columns, size_t keys, uint64_t meaning)
 {
 	struct board *b = calloc(1, sizeof *b);
+	char name[96];
 
 	if (!b)
 		return NULL;
-	b->workers = workers;
-	b->columns = columns;
-	b->buckets = buckets_for(keys);
-	b->words_at = whole_lines(sizeof(struct row) + columns * sizeof(_Atomic uint32_t));
-	b->size = b->words_at + b->buckets * BUCKET * sizeof(word);
-	b->rows = shared_new(workers * b->size);
-	if (b->rows)
+	lay_out(b, workers, columns, buckets_for(keys));
+	snprintf(name, sizeof name, NAME_BEGINS "%zu %zu %zu %" PRIx64, b->workers, b->columns,
+		 b->buckets, meaning);
+	b->rows = shared_map(name, layout(), workers * b->size);
+	if (b->rows) {
+		shared_own(b->rows);
 		return b;
+	}
 	free(b);
 	return NULL;
 }
@@ -87,9 +108,78 @@ void board_free(struct board *b)
 {
 	if (!b)
 		return;
-	shared_free(b->rows, b->workers * b->size);
+	shared_unmap(b->rows);
 	free(b);
 }
+
+/* --- of programs before this one -------------------------------------------------------------- */
+
+/* The name is a master's, and what is in the memory may be anybody's. */
+static uint64_t read_name(struct board *b, const char *name)
+{
+	size_t number[3];
+	char *end = (char *)(uintptr_t)name + strlen(NAME_BEGINS);
+
+	for (size_t i = 0; i < sizeof number / sizeof number[0]; i++)
+		number[i] = strtoul(end, &end, 10);
+	lay_out(b, number[0], number[1], number[2]);
+	return strtoull(end, NULL, 16);
+}
+
+struct board *board_left(uint64_t (*meaning)(const void *arg, size_t columns), const void *arg)
+{
+	struct board *left = NULL, *b;
+	const char *name;
+
+	while ((name = shared_left_name(NAME_BEGINS, layout()))) {
+		size_t size = shared_left(name, layout());
+		char *own = strdup(name);
+
+		b = calloc(1, sizeof *b);
+		if (!own || !b) {
+			free(own);
+			free(b);
+			break;
+		}
+		b->rows = shared_map(own, layout(), size);
+		if (b->rows && read_name(b, own) == meaning(arg, b->columns) &&
+		    size == b->workers * b->size) {
+			b->older = left;
+			left = b;
+		} else {
+			board_free(b);
+		}
+		free(own);
+	}
+	return left;
+}
+
+struct board *board_settle(struct board *left)
+{
+	struct board *older = left ? board_settle((struct board *)(uintptr_t)left->older) : NULL;
+
+	if (!left)
+		return NULL;
+	left->older = older;
+	if (shared_is_owned(left->rows))
+		return left;
+	for (size_t i = 0; i < left->workers; i++)
+		board_vacate(left, i);
+	board_free(left);
+	return older;
+}
+
+void board_forget(struct board *left)
+{
+	while (left) {
+		struct board *older = (struct board *)(uintptr_t)left->older;
+
+		board_free(left);
+		left = older;
+	}
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
 
 void board_link(struct board *b, const struct board *older)
 {

@@ -27,10 +27,25 @@ static inline size_t board_column(size_t place)
 }
 
 /*
- * keys: connections of a worker that are counted by a key as well; 0: none is. NULL without memory.
+ * keys: connections of a worker that are counted by a key as well; 0: none is. meaning: another
+ * number where columns, or keys, mean something else. NULL without memory.
  */
-struct board *board_new(size_t workers, size_t columns, size_t keys);
+struct board *board_new(size_t workers, size_t columns, size_t keys, uint64_t meaning);
 void board_free(struct board *b); /* NULL: nothing */
+
+/*
+ * In a program that takes another one's place, before shared_settle(): the boards of that one, and
+ * of those before it, linked; NULL: there are none. meaning(arg, columns) is what board_new() would
+ * be told of so many columns: boards with another one are left out.
+ */
+struct board *board_left(uint64_t (*meaning)(const void *arg, size_t columns), const void *arg);
+
+/*
+ * Frees those of board_left() whose master has ended, whatever has become of it; their sums are 0
+ * then, in workers, too. What is left of them.
+ */
+struct board *board_settle(struct board *left);
+void board_forget(struct board *left); /* frees all; NULL: nothing */
 
 /* Sums include those of an older generation and of all before it. NULL: there is none. */
 void board_link(struct board *b, const struct board *older);

@@ -187,6 +187,30 @@ void shared_each(shared_call *call, void *to)
 			call(to, p->fd, p->layout, p->name);
 }
 
+static int descriptor_of(const void *memory)
+{
+	const struct piece *p = mapped.first;
+
+	while (p && p->memory != memory)
+		p = p->next;
+	return p ? p->fd : -1;
+}
+
+/* A lock of fcntl(2) is the process's own: no child has it, and it goes with the process. */
+void shared_own(const void *memory)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	fcntl(descriptor_of(memory), F_SETLK, &whole);
+}
+
+bool shared_is_owned(const void *memory)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	return fcntl(descriptor_of(memory), F_GETLK, &whole) != 0 || whole.l_type != F_UNLCK;
+}
+
 bool shared_inherit(int fd, uint64_t layout, const char *name)
 {
 	struct stat found;

@@ -40,6 +40,13 @@ typedef void shared_call(void *to, int fd, uint64_t layout, const char *name);
 /* Calls for all that can be handed over, the oldest first; descriptors are close-on-exec. */
 void shared_each(shared_call *call, void *to);
 
+/*
+ * shared_own(): this process looks after the memory, until it ends or unmaps it. shared_is_owned():
+ * whether another one does; true where that cannot be known.
+ */
+void shared_own(const void *memory);
+bool shared_is_owned(const void *memory);
+
 /* Takes over a descriptor and what the process before said of it; false: it is no such memory. */
 bool shared_inherit(int fd, uint64_t layout, const char *name);
 

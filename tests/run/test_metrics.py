@@ -386,6 +386,35 @@ def test_a_staple_has_an_age_and_an_end(start):
     assert [metered.value(name) for name in names] == [0, 0]
 
 
+@pytest.mark.parametrize(
+    "limit, told",
+    [("maxConnections", "too many clients (>=2)"), ("maxConnectionsPerIP", "too many from one address")],
+)
+def test_connections_of_programs_before_this_one_are_counted(start, limit, told):
+    """Also towards limits, until they end; those of a master that is killed end with it."""
+    metered = Metered(start, f"{limit} = 2", globals_="workers = 1")
+    stunnel = metered.stunnel
+    with TlsClient(stunnel.port) as old, TlsClient(stunnel.port) as closing:
+        assert old.get("/").status == closing.get("/").status == 200
+        middle = upgrade(stunnel)
+        stunnel.wait_log("Worker 1 drains: 2 connection(s) left")
+        assert metered.value("connections") == 2
+        with dial(stunnel.port) as third:
+            assert read_to_end(third) == b""
+        stunnel.wait_log(told)
+        closing.close()
+        wait_for(lambda: metered.value("connections") == 1, "its end to be seen")
+        with TlsClient(stunnel.port) as client:
+            assert client.get("/").status == 200
+            newest = upgrade(stunnel)
+            stunnel.wait_log("Worker 1 drains: 1 connection(s) left")
+            assert metered.value("connections") == 2
+            os.kill(middle, signal.SIGKILL)
+            wait_for(lambda: metered.value("connections") == 1, "those of the one that was killed to be forgotten")
+            assert old.get("/").status == 200
+        assert newest in stunnel.processes()
+
+
 # ---- the counts are those of the access log ------------------------------------------------------
 
 ROUNDS = 12

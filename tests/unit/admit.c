@@ -29,7 +29,7 @@ static uint64_t key_of(uint64_t number)
 
 static void test_a_key_is_counted_over_workers_and_generations(void **state)
 {
-	struct board *old = board_new(1, 1, 100), *b = board_new(3, 1, 1000);
+	struct board *old = board_new(1, 1, 100, 0), *b = board_new(3, 1, 1000, 0);
 
 	(void)state;
 	assert_true(board_enter(old, 0, key_of(1)) == 1);
@@ -49,7 +49,7 @@ static void test_a_key_is_counted_over_workers_and_generations(void **state)
 
 static void test_a_worker_that_has_crashed_gives_all_back(void **state)
 {
-	struct board *b = board_new(2, 1, 1000);
+	struct board *b = board_new(2, 1, 1000, 0);
 
 	(void)state;
 	for (uint64_t i = 0; i < 500; i++)
@@ -65,7 +65,7 @@ static void test_a_worker_that_has_crashed_gives_all_back(void **state)
 static void test_a_row_has_room_for_all_and_is_never_overrun(void **state)
 {
 	const uint64_t room = 50000;
-	struct board *b = board_new(1, 1, room);
+	struct board *b = board_new(1, 1, room, 0);
 	uint64_t full = 0, number = 0;
 
 	(void)state;
@@ -83,7 +83,7 @@ static void test_a_row_has_room_for_all_and_is_never_overrun(void **state)
 
 static void test_a_board_without_keys_counts_none(void **state)
 {
-	struct board *b = board_new(1, 1, 0);
+	struct board *b = board_new(1, 1, 0, 0);
 
 	(void)state;
 	assert_true(board_enter(b, 0, key_of(1)) == 0);
