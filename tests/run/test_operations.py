@@ -56,6 +56,10 @@ SEEN = {
     "Rotate logs": """
         soon "grep 'Log file reopened' /var/log/stunnel/www.log"
         grep 'Configuration successful' /var/log/stunnel/www.log.1
+        curl -fsS --cacert /etc/stunnel/www.pem https://localhost/
+        soon "grep 'GET / ' /var/log/stunnel/access.log"
+        soon "grep 'Connection closed' /var/log/stunnel/www.log"
+        [ "$(grep -c 'annot open' /var/log/stunnel/www.log)" = 0 ]
         old=$(openssl x509 -in /etc/stunnel/www.pem -noout -serial) """,
     "Renew certificates": """
         soon "grep 'New certificate' /var/log/stunnel/www.log"
