@@ -89,6 +89,7 @@ struct forward *forward_prepare(CLI *c)
 		return f;
 	f->stage = FORWARD_KNOWN;
 	f->facts.client_trusted = ip_blocks_hold(&o->service.trusted, &f->facts.client);
+	f->facts.trace_begins = rewrite_begins_trace(&o->service.rewrite, &f->facts);
 	RAND_bytes((unsigned char *)&process, sizeof process);
 	facts_identify(&f->facts, f->id, process, stock_serial(c));
 	if (o->needs.tlvs)

@@ -79,6 +79,7 @@ struct facts {
 	struct span tls_cipher;	  /* as OpenSSL names it */
 	bool session_reused;
 	bool client_trusted;		      /* a proxy whose X-Forwarded-For is believed */
+	bool trace_begins;		      /* whatever the client says of one */
 	const struct facts_cert *client_cert; /* NULL: none */
 	bool cert_on_connection;	      /* the certificate was sent in this handshake */
 	bool cert_in_session;		      /* in this handshake or the resumed session's */

@@ -145,8 +145,10 @@ static const char *rule_of_trace(struct rewrite *rw, struct span value)
 	const struct span parent = SPAN("traceparent"), state = SPAN("tracestate");
 	const char *why;
 
-	if (!http_equal(value, SPAN("yes")) && !http_equal(value, SPAN("no")))
-		return "The argument needs to be either 'yes' or 'no'";
+	if (!http_equal(value, SPAN("yes")) && !http_equal(value, SPAN("trusted")) &&
+	    !http_equal(value, SPAN("no")))
+		return "The argument needs to be either 'yes', 'trusted' or 'no'";
+	rw->trace_of_trusted = http_equal(value, SPAN("trusted"));
 	forget_rules(rw, parent);
 	forget_rules(rw, state);
 	if (http_equal(value, SPAN("no")))
@@ -194,6 +196,11 @@ bool rewrite_active(const struct rewrite *rw)
 	return false;
 }
 
+bool rewrite_begins_trace(const struct rewrite *rw, const struct facts *facts)
+{
+	return rw->trace_of_trusted && !facts->client_trusted;
+}
+
 size_t rewrite_insertion(const struct rewrite *rw)
 {
 	/* A field written without white space gains a space, and Connection, which may be added, an
@@ -233,7 +240,8 @@ enum fate {
 	FATE_REMOVED,
 };
 
-static enum fate fate_of(const struct rewrite *rw, struct span name, const struct h1_head *head)
+static enum fate fate_of(const struct rewrite *rw, const struct facts *facts, struct span name,
+			 const struct h1_head *head)
 {
 	enum fate fate = FATE_UNTOUCHED;
 
@@ -245,7 +253,7 @@ static enum fate fate_of(const struct rewrite *rw, struct span name, const struc
 		if (!concerns(rw, rule, name))
 			continue;
 		if (rule->op == REWRITE_STATE && http_equal(name, rule_name(rw, rule)) &&
-		    trace_continued(head).len != 0)
+		    trace_continued(facts, head).len != 0)
 			continue;
 		if (rule->op != REWRITE_APPEND || rule->template.of_cert ||
 		    !http_equal(name, rule_name(rw, rule)))
@@ -410,7 +418,7 @@ static void put_fields(const struct rewrite *rw, const struct template_source *f
 
 		if (field->dropped || field->id == HTTP_HOST_FIELD)
 			continue;
-		fate = fate_of(rw, field->name, head);
+		fate = fate_of(rw, from->facts, field->name, head);
 		if (fate == FATE_KEPT)
 			rewrite_field(out, field->name, field->value);
 		else if (fate == FATE_UNTOUCHED)

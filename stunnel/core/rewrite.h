@@ -26,7 +26,8 @@ struct rewrite {
 	uint64_t initials; /* of the rules' names, one bit a letter or digit */
 	size_t insertion;  /* bytes that the rules can add to one head */
 	uint16_t rule_count;
-	uint16_t host_rule; /* which rule sets Host, counted from 1; 0: none */
+	uint16_t host_rule;    /* which rule sets Host, counted from 1; 0: none */
+	bool trace_of_trusted; /* traceContext = trusted: those of others begin here */
 	struct rewrite_rule rule[REWRITE_RULES_MAX];
 	struct template_pool pool;
 };
@@ -48,6 +49,9 @@ bool rewrite_active(const struct rewrite *rw);
  * client's Connection option or trailer must not touch it.
  */
 bool rewrite_protects(const struct rewrite *rw, struct span name);
+
+/* For facts.trace_begins: what traceContext says of a client; facts.client_trusted is set. */
+bool rewrite_begins_trace(const struct rewrite *rw, const struct facts *facts);
 
 /* Bytes by which rewrite_request() can lengthen a head, at most. */
 size_t rewrite_insertion(const struct rewrite *rw);

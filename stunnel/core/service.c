@@ -71,9 +71,10 @@ static const struct row {
 	ROW("TIMEOUTrequest", set_timeout_request, INT_MIN, INT_MAX, SPAN_INIT("60"),
 	    "Illegal request timeout", "seconds for a whole request head"),
 	ROW("traceContext", set_rule, 0, 0, SPAN_INIT("no"), NULL,
-	    "yes: traceparent (W3C) in every request, continued or begun"),
+	    "yes: traceparent (W3C) in every request, continued or begun; trusted: continued for "
+	    "trustedProxy"),
 	ROW("trustedProxy", add_trusted, 0, 0, {0}, "Too many trusted proxies",
-	    "ADDRESS[/BITS], ... of proxies that xForwardedFor = trusted believes"),
+	    "ADDRESS[/BITS], ... of proxies that the value trusted believes"),
 	ROW("xForwardedFor", set_rule, 0, 0, SPAN_INIT("no"), NULL,
 	    "yes, append, chain, replace, trusted or no"),
 	ROW("xForwardedPort", set_rule, 0, 0, SPAN_INIT("no"), NULL,

@@ -35,11 +35,11 @@ static bool is_valid(struct span v)
 	       is_hex(v.p + PARENT_AT, PARENT_LEN, false) && is_hex(v.p + FLAGS_AT, 2, true);
 }
 
-struct span trace_continued(const struct h1_head *head)
+struct span trace_continued(const struct facts *facts, const struct h1_head *head)
 {
 	const struct h1_field *found = NULL;
 
-	for (size_t i = 0; head && i < head->count; i++) {
+	for (size_t i = 0; head && !facts->trace_begins && i < head->count; i++) {
 		const struct h1_field *field = &head->field[i];
 
 		if (field->dropped || !http_alias(field->name, SPAN("traceparent")))
@@ -85,7 +85,7 @@ static void put_number(struct out *out, uint64_t number)
 void trace_put_id(const struct facts *facts, const struct h1_head *head, uint64_t number,
 		  struct out *out)
 {
-	struct span known = trace_continued(head);
+	struct span known = trace_continued(facts, head);
 
 	if (known.len != 0) {
 		out_put(out, span_of(known.p + ID_AT, TRACE_ID_LEN));
@@ -103,7 +103,7 @@ void trace_put_id(const struct facts *facts, const struct h1_head *head, uint64_
 void trace_put(const struct facts *facts, const struct h1_head *head, uint64_t number,
 	       struct out *out)
 {
-	struct span known = trace_continued(head);
+	struct span known = trace_continued(facts, head);
 	bool first = known.len != 0 && known.p[0] == '0' && known.p[1] == '0';
 
 	out_put(out, SPAN("00-"));

@@ -15,10 +15,10 @@
 
 /*
  * The client's traceparent: what version 00 knows of it. Empty if there is none, or several, or one
- * that is not valid: then the trace begins here, and a tracestate belongs to nothing. head: NULL
- * for a request without one that could be read.
+ * that is not valid, or if facts->trace_begins: then the trace begins here, and a tracestate
+ * belongs to nothing. head: NULL for a request without one that could be read.
  */
-struct span trace_continued(const struct h1_head *head);
+struct span trace_continued(const struct facts *facts, const struct h1_head *head);
 
 /* Appends the traceparent of a request to be forwarded, of TRACE_PARENT_LEN bytes, or its id. */
 void trace_put(const struct facts *facts, const struct h1_head *head, uint64_t number,

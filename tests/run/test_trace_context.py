@@ -30,8 +30,8 @@ def seen(backend, name="trace"):
     return [line for line in backend.requests[-1] if line.lower().startswith(name)]
 
 
-def ask(front, *headers):
-    with TlsClient(front.port) as client:
+def ask(front, *headers, source=None):
+    with TlsClient(front.port, source=source) as client:
         assert client.get("/", headers=headers).status == 200
 
 
@@ -102,3 +102,14 @@ def test_a_header_of_ones_own_may_have_the_id(start, front):
     backend = start(Recorder())
     ask(front(backend, "httpSetHeader = X-Trace: %{trace_id}"), f"traceparent: {GOOD}")
     assert seen(backend, "x-trace") == [f"X-Trace: {ID}"]
+
+
+def test_with_trusted_only_traces_of_trusted_proxies_go_on(start, front):
+    backend = start(Recorder())
+    stunnel = front(backend, "traceContext = trusted", "trustedProxy = 127.0.0.5/32")
+    headers = [f"traceparent: {GOOD}", "tracestate: a=1"]
+    ask(stunnel, *headers, source="127.0.0.5")
+    assert seen(backend) == headers
+    ask(stunnel, *headers, source="127.0.0.6")
+    (line,) = seen(backend)
+    assert PARENT.fullmatch(line)[1] != ID

@@ -109,7 +109,8 @@ static void each_option_sets_its_own(void **state)
 static void what_is_wrong_changes_nothing(void **state)
 {
 	(void)state;
-	refuses("traceContext", "append", "The argument needs to be either 'yes' or 'no'");
+	refuses("traceContext", "append",
+		"The argument needs to be either 'yes', 'trusted' or 'no'");
 	refuses("httpMaxHead", "1023", "Illegal size of a head (1024 to 65536)");
 	refuses("httpMaxHead", "65537", "Illegal size of a head (1024 to 65536)");
 	refuses("httpMaxAnswerHead", "65537", "Illegal size of a head (1024 to 65536)");

@@ -45,6 +45,7 @@ void first_head_begin(struct conn *c)
 	limits.keep_client = limits.in_flight == 1;
 	limits.pool &= !c->pool->spares.stopped;
 	c->front.facts.client_trusted = ip_blocks_hold(&s->policy->trusted, &c->front.facts.client);
+	c->front.facts.trace_begins = rewrite_begins_trace(&s->policy->rewrite, &c->front.facts);
 	h1_init(&c->h1, &s->policy->rewrite, &c->front.facts, limits);
 	if (c->pool->draining)
 		h1_finish(&c->h1);
