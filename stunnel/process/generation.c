@@ -193,12 +193,9 @@ static int run_metrics(void *owner, const struct child_place *place)
 		.listener = bind_take(&all->metrics, 1, &socket) == 1 ? socket.fd : -1,
 		.lifeline = all->lifeline[0],
 	};
-	int status;
 
 	close_helper_sockets(g);
-	status = metrics_run(&task);
-	close(task.listener);
-	return status;
+	return metrics_run(&task);
 }
 
 /* Workers must come first: a socket's worker is a row of the board. */

@@ -96,6 +96,8 @@ static void on_look(uv_timer_t *timer)
 {
 	struct helper *h = timer->data;
 
+	if (h->calls->drained && !h->calls->drained(h->owner))
+		return;
 	for (size_t i = 0; i < h->task->sockets->workers; i++)
 		if (board_served(h->task->place->board, i))
 			return;
@@ -136,7 +138,7 @@ bool helper_open(struct helper *h)
 	const struct helper_sockets *sockets = h->task->sockets;
 	const struct inquiry_head begins = {0};
 
-	h->polls = calloc(sockets->workers, sizeof *h->polls);
+	h->polls = calloc(sockets->workers + 1, sizeof *h->polls);
 	h->signal_fd = child_take_signals();
 	if (!h->polls || h->signal_fd < 0 || uv_loop_init(&h->loop) != 0) {
 		free(h->polls);

@@ -12,7 +12,7 @@
 
 /*
  * A child that answers the questions of workers (conn/inquiry.h), and may wait where they may not:
- * the sockets over which it is asked, and its life.
+ * the sockets over which it is asked, and its life. Without sockets, the life of another child.
  */
 
 /* A pair of packet sockets for each worker. Zeroed: none. */
@@ -42,6 +42,8 @@ struct helper_calls {
 	/* A packet of len bytes, at least a head's, in helper->question; the answer goes to fd. */
 	void (*take)(void *owner, size_t len, int fd);
 	void (*end)(void *owner); /* before the loop stops; may be NULL */
+	/* While it drains: whether it has; NULL: when no worker that could ask serves any more. */
+	bool (*drained)(void *owner);
 };
 
 struct helper {

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: ISC */
 #include "process/metrics.h"
 
-#include <poll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "metrics/server.h"
 #include "process/daemon.h"
-#include "process/pulse.h"
+#include "process/helper.h"
 #include "sys/log.h"
-#include "sys/notify.h"
 
 #define DRAIN_MS 2000 /* for answers that are under way */
 
-enum {
-	SIGNALS,
-	LIFELINE,
-	REQUESTS,
-	FDS,
+struct metrics {
+	struct helper helper;
+	struct server *server;
+	int listener;	      /* -1: it has let go of it */
+	uint64_t drain_until; /* board_now(); 0: it does not drain */
+	uv_poll_t requests;
+	uv_timer_t timer; /* of the server */
 };
 
 bool metrics_needed(const struct config *config)
@@ -25,81 +24,87 @@ bool metrics_needed(const struct config *config)
 	return config->metrics->count != 0;
 }
 
-/* Whether the process is to end; *drain: not before its connections. */
-static bool told_to_end(int signals, bool *drain)
-{
-	struct signalfd_siginfo told;
-	bool end = false;
+static void on_timer(uv_timer_t *timer);
 
-	while (read(signals, &told, sizeof told) == (ssize_t)sizeof told) {
-		if (told.ssi_signo == CHILD_REOPEN)
-			log_reopen(false);
-		*drain |= told.ssi_signo == CHILD_DRAIN;
-		end |= told.ssi_signo == CHILD_STOP;
-	}
-	return end;
+static void run(struct metrics *m)
+{
+	int ms;
+
+	server_run(m->server);
+	ms = server_timeout(m->server);
+	if (ms >= 0)
+		uv_timer_start(&m->timer, on_timer, (uint64_t)ms, 0);
+	else
+		uv_timer_stop(&m->timer);
 }
 
-/* Says that the loop turns; how long it may sleep then, at most `ms` unless that is negative. */
-static int beat(const struct child_place *place, int ms)
+static void on_timer(uv_timer_t *timer)
 {
-	int every = (int)(notify_watchdog_ms() / PULSE_PARTS);
-
-	if (every == 0)
-		return ms;
-	board_beat(place->board, place->row);
-	return ms < 0 || every < ms ? every : ms;
+	run(timer->data);
 }
 
-static void finish(struct server *server, const struct child_place *place)
+static void on_request(uv_poll_t *poll, int status, int events)
 {
-	struct pollfd fd = {.fd = server_fd(server), .events = POLLIN};
-	uint64_t deadline = board_now() + DRAIN_MS;
-
-	while (server_drain(server) && board_now() < deadline) {
-		poll(&fd, 1, beat(place, 100));
-		server_run(server);
-	}
+	(void)status, (void)events;
+	run(poll->data);
 }
 
-static void serve(struct server *server, int signals, const struct metrics_task *task)
+/* As long as the socket is open here, clients come to it, also of an address that is given up. */
+static bool drained(void *owner)
 {
-	struct pollfd fds[FDS] = {
-		[SIGNALS] = {.fd = signals, .events = POLLIN},
-		[LIFELINE] = {.fd = task->lifeline, .events = POLLIN},
-		[REQUESTS] = {.fd = server_fd(server), .events = POLLIN},
-	};
-	bool drain = false;
+	struct metrics *m = owner;
+	bool busy = server_drain(m->server);
 
-	while (!drain) {
-		poll(fds, FDS, beat(task->place, server_timeout(server)));
-		if (fds[LIFELINE].revents || told_to_end(signals, &drain))
-			return;
-		server_run(server);
+	if (m->drain_until == 0) {
+		m->drain_until = board_now() + DRAIN_MS;
+		close(m->listener);
+		m->listener = -1;
 	}
-	finish(server, task->place);
+	return !busy || board_now() >= m->drain_until;
+}
+
+static bool start(struct metrics *m, const struct helper_task *task, const struct figures *figures)
+{
+	static const struct helper_calls calls = {.drained = drained};
+
+	m->helper = (struct helper){.task = task, .calls = &calls, .owner = m};
+	m->server = server_open(m->listener, figures, task->config->globals.metrics_allow);
+	if (!m->server)
+		return false;
+	if (!helper_open(&m->helper)) {
+		server_close(m->server);
+		return false;
+	}
+	uv_timer_init(&m->helper.loop, &m->timer);
+	uv_poll_init(&m->helper.loop, &m->requests, server_fd(m->server));
+	m->timer.data = m->requests.data = m;
+	uv_poll_start(&m->requests, UV_READABLE, on_request);
+	return true;
 }
 
 int metrics_run(const struct metrics_task *task)
 {
+	const struct helper_sockets none = {.workers = 0};
+	const struct helper_task life = {
+		.config = task->config,
+		.place = task->place,
+		.sockets = &none,
+		.lifeline = task->lifeline,
+		.renewal = -1,
+	};
 	const struct config_globals *g = &task->config->globals;
-	struct server *server;
-	int signals;
+	struct metrics m = {.listener = task->listener};
 
 	log_forked();
 	if (!daemon_confine(g->chroot, g->uid, g->gid))
 		return 1;
 	log_confined();
-	signals = child_take_signals();
-	if (signals < 0)
+	if (!start(&m, &life, &task->figures))
 		return 1;
-	server = server_open(task->listener, &task->figures, g->metrics_allow);
-	if (server) {
-		daemon_detach();
-		if (child_ready(task->place, 0))
-			serve(server, signals, task);
-		server_close(server);
-	}
-	close(signals);
-	return server ? 0 : 1;
+	helper_serve(&m.helper);
+	helper_close(&m.helper);
+	server_close(m.server);
+	if (m.listener >= 0)
+		close(m.listener);
+	return 0;
 }

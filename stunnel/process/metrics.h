@@ -14,10 +14,10 @@
  */
 
 struct metrics_task {
-	const struct config *config;
+	struct config *config;
 	const struct child_place *place;
 	struct figures figures;
-	int listener; /* a listening socket */
+	int listener; /* a listening socket, which it closes */
 	int lifeline; /* a pipe that becomes readable when the master ends */
 };
 
