@@ -143,8 +143,44 @@ static struct bind_address *find(struct bind_address **list, const struct net_ad
 	return NULL;
 }
 
+static bool is_wanted(const struct config *config, const struct net_addr *addr)
+{
+	for (size_t i = 0; i < config->count; i++)
+		for (size_t j = 0; j < config->section[i]->accept.count; j++)
+			if (net_equal(addr, &config->section[i]->accept.addr[j]))
+				return true;
+	return false;
+}
+
+/*
+ * Whether an address of ours is in the way that the configuration gives up, as 127.0.0.1 is where
+ * 0.0.0.0 is to take its place. It has to stay open until the new one serves.
+ */
+static bool is_in_the_way_of(struct bind_address *const *list, const struct config *config,
+			     const struct bind_address *wanted)
+{
+	for (const struct bind_address *a = *list; a; a = a->next)
+		if (a != wanted && !a->given && a->count != 0 &&
+		    net_same_port(&a->bound, &wanted->wanted) && !is_wanted(config, &a->wanted))
+			return true;
+	return false;
+}
+
+/* The first one of an address; its descriptor or -errno. */
+static int listen_first(struct bind_address *const *list, const struct config *config,
+			const struct bind_address *a)
+{
+	const struct net_options *options = a->section->service.options;
+	int fd = net_listen(&a->wanted, options, !net_is_unix(&a->wanted), false);
+
+	if (fd == -EADDRINUSE && is_in_the_way_of(list, config, a))
+		return net_listen(&a->wanted, options, true, true);
+	return fd;
+}
+
 /* Binds further sockets up to `count`, or one in all on a Unix path; 0 or -errno. */
-static int extend(struct bind_address *a, size_t count)
+static int extend(struct bind_address *const *list, const struct config *config,
+		  struct bind_address *a, size_t count)
 {
 	int *grown;
 
@@ -156,8 +192,9 @@ static int extend(struct bind_address *a, size_t count)
 	a->fd = grown;
 	while (a->count < count) {
 		bool first = a->count == 0;
-		int fd = net_listen(first ? &a->wanted : &a->bound, a->section->service.options,
-				    !net_is_unix(&a->wanted), !first);
+		int fd = first ? listen_first(list, config, a)
+			       : net_listen(&a->bound, a->section->service.options,
+					    !net_is_unix(&a->wanted), true);
 
 		if (fd < 0)
 			return fd;
@@ -205,8 +242,9 @@ static void own(const struct bind_address *a)
 }
 
 /* Finds or adds the address, with a socket for each worker; NULL with -errno in *error. */
-static struct bind_address *get(struct bind_address **list, struct config_section *section,
-				const struct net_addr *addr, size_t workers, int *error)
+static struct bind_address *get(struct bind_address **list, const struct config *config,
+				struct config_section *section, const struct net_addr *addr,
+				size_t workers, int *error)
 {
 	struct bind_address *a = find(list, addr);
 
@@ -221,7 +259,7 @@ static struct bind_address *get(struct bind_address **list, struct config_sectio
 		*list = a;
 	}
 	a->section = section;
-	*error = extend(a, workers);
+	*error = extend(list, config, a, workers);
 	if (*error == 0) {
 		own(a);
 		return a;
@@ -234,7 +272,8 @@ static struct bind_address *get(struct bind_address **list, struct config_sectio
  * One bound address of a section is enough, as for stock: where `::` takes IPv4, too
  * (net.ipv6.bindv6only), 0.0.0.0 cannot be bound beside it.
  */
-static bool bind_section(struct bind_address **list, struct config_section *section, size_t workers)
+static bool bind_section(struct bind_address **list, const struct config *config,
+			 struct config_section *section, size_t workers)
 {
 	size_t bound = 0;
 	char text[NET_TEXT_MAX];
@@ -246,7 +285,7 @@ static bool bind_section(struct bind_address **list, struct config_section *sect
 	for (size_t i = 0; i < section->accept.count; i++) {
 		const struct net_addr *addr = &section->accept.addr[i];
 		int error;
-		struct bind_address *a = get(list, section, addr, workers, &error);
+		struct bind_address *a = get(list, config, section, addr, workers, &error);
 
 		if (a) {
 			bound++;
@@ -335,7 +374,7 @@ bool bind_all(struct bind_address **list, struct config *config, size_t workers)
 	for (struct bind_address *a = *list; a; a = a->next)
 		a->section = NULL;
 	for (size_t i = 0; i < config->count; i++)
-		if (!bind_section(list, config->section[i], workers))
+		if (!bind_section(list, config, config->section[i], workers))
 			return false;
 	return true;
 }

@@ -121,6 +121,15 @@ bool net_same_family(const struct net_addr *a, const struct net_addr *b)
 	return a->u.sa.sa_family == b->u.sa.sa_family;
 }
 
+bool net_same_port(const struct net_addr *a, const struct net_addr *b)
+{
+	struct facts_addr first, second;
+
+	net_facts(a, &first);
+	net_facts(b, &second);
+	return first.port != 0 && first.port == second.port;
+}
+
 /* --- sockets ---------------------------------------------------------------------------------- */
 
 static int open_socket(const struct net_addr *addr, int type)

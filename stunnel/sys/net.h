@@ -43,6 +43,7 @@ void net_facts(const struct net_addr *addr, struct facts_addr *facts);
 
 bool net_equal(const struct net_addr *a, const struct net_addr *b);
 bool net_is_unix(const struct net_addr *addr);
+bool net_same_port(const struct net_addr *a, const struct net_addr *b); /* false: one has none */
 bool net_same_family(const struct net_addr *a, const struct net_addr *b);
 
 /* --- sockets: all non-blocking and close-on-exec ---------------------------------------------- */

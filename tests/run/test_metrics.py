@@ -615,6 +615,27 @@ def test_a_reload_moves_the_port(start):
     wait_for(lambda: not listens(old), "the old port to be closed")
 
 
+def test_a_reload_widens_the_address_and_goes_back(start):
+    """A port of ours is in nobody's way, however narrow it was; somebody else's is."""
+    metered = Metered(start)
+    own = own_address()
+    text = metered.text.replace(f"metrics = {metered.place}", f"metrics = 0.0.0.0:{metered.place}\nmetricsAllow = 0.0.0.0/0")
+    with socket.create_server((own, metered.place)) as other:
+        metered.stunnel.write(text)
+        metered.stunnel.signal(signal.SIGHUP)
+        metered.stunnel.wait_log("Failed to reload the configuration file")
+        assert metered.stunnel.log_lines(f"to 0.0.0.0:{metered.place}: Address already in use")
+        assert ask(metered.stunnel, ["200"]) == [200]
+        assert metered.value("reloads_total", 'result="failure"', of=None) == 1
+        other.close()
+    for n, (place, host) in enumerate([(text, own), (metered.text, "127.0.0.1"), (text, own)], 1):
+        metered.stunnel.write(place)
+        metered.stunnel.reload()
+        metered.stunnel.wait_log("New workers accept connections", n)
+        response, _ = metered.get(host=host)
+        assert response.status == 200
+
+
 def listens(port):
     try:
         dial(port).close()
