@@ -200,7 +200,7 @@ bool child_ended(struct children *c, pid_t pid, int status)
 		return false;
 	served = board_vacate(c->board, (size_t)(child - c->child));
 	take_rest(c, child);
-	if (c->state != CHILD_DRAINING || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+	if (c->state == CHILD_SERVING || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		log_exit(child, status);
 	child->pid = 0;
 	if (c->state == CHILD_DRAINING)

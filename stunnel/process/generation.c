@@ -446,6 +446,7 @@ void generation_serve_streams(struct generations *all)
 {
 	close_streams(all);
 	child_drain(&all->first->children);
+	generation_reap(all); /* the worker may have ended before this, and no signal comes again */
 }
 
 void generation_drain(struct generations *all)
