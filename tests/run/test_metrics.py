@@ -501,9 +501,10 @@ def test_requests_are_counted_without_an_access_log_and_those_without_an_answer_
         client.send(b"GET /200 HTTP/1.1\r\nHost: a\r\n\r\n" * 40)
         for _ in range(40):
             assert client.response().status == 200
+    old = metered.stunnel.processes()[1:-1]
     metered.stunnel.write(metered.text.replace(f":{metered.backend.port}", f":{silent(start)}"))
     metered.stunnel.reload()
-    metered.stunnel.wait_log("New workers accept connections")
+    metered.stunnel.wait_gone(old)
     with TlsClient(metered.stunnel.port) as client:
         client.send(b"GET /200 HTTP/1.1\r\nHost: a\r\n\r\n")
         wait_for(lambda: metered.value("backend_connections_total") == 2, "the backend")

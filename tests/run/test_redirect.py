@@ -101,8 +101,9 @@ def test_no_session_leads_in_after_redirect_is_gone(targets, front):
         line for line in stunnel.config.read_text().splitlines() if not line.startswith("redirect")
     )
     stunnel.config.write_text(without + "\n")
+    old = stunnel.processes()[1:]
     stunnel.reload()
-    stunnel.wait_log("New workers accept connections")
+    stunnel.wait_gone(old)
     with pytest.raises((ssl.SSLError, ConnectionError)):
         TlsClient(stunnel.port, context=context, session=session)
 
