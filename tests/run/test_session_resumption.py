@@ -2,12 +2,13 @@
 """Session tickets: one key for all workers, that outlives a reload."""
 
 import ssl
+import subprocess
 
 import pytest
 
 from peers import Stunnel, daemon_only, service, takes_sessions
 from recorder import Recorder
-from tls_client import TlsClient, client_context
+from tls_client import DEADLINE, TlsClient, client_context
 
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 
@@ -29,6 +30,20 @@ def test_resumption_across_workers(start, front, version):
             session = client.session
     stunnel.wait_log("TLS accepted: previous session reused", 20)
     assert len(stunnel.wait_log("TLS accepted: new session negotiated")) == 1
+
+
+@daemon_only
+@pytest.mark.parametrize("options, count", [([], 1), (["config = NumTickets:3"], 3)])
+def test_tickets_of_a_handshake(start, front, options, count):
+    stunnel = front(start(Recorder()), "xForwardedFor = yes", *options)
+    said = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{stunnel.port}", "-ign_eof", "-tls1_3"],
+        input=b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        capture_output=True,
+        timeout=DEADLINE,
+    ).stdout
+    assert b"200 OK" in said
+    assert said.count(b"Post-Handshake New Session Ticket arrived") == count
 
 
 @daemon_only
