@@ -110,13 +110,35 @@ static bool is_data(char c)
 }
 
 /*
+ * Skips eight bytes at once as long as none of them is a control, which field_line() judges byte
+ * by byte: most of a head is plain text in values.
+ */
+static const char *skip_text(const char *p, const char *end)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+
+	while (end - p >= 8) {
+		uint64_t word, del;
+
+		memcpy(&word, p, sizeof word);
+		del = word ^ ones * 0x7f;
+		/* Of a byte below 0x20, or of DEL, the top bit is set; maybe of one above it, too.
+		 */
+		if ((((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & tops)
+			break;
+		p += 8;
+	}
+	return p;
+}
+
+/*
  * Parses the field line at p into *field; *controls is set where its value holds some. The LF that
  * ends the section bounds every loop, since no class of characters holds LF; that one without CR
  * may stand here, h1_head_scan() has judged. Returns the next line, or NULL with the error in
  * *error.
  */
-static const char *field_line(const char *p, bool first, struct h1_field *field, bool *controls,
-			      int *error)
+static const char *field_line(const char *p, const char *end, bool first, struct h1_field *field,
+			      bool *controls, int *error)
 {
 	const char *start = p;
 
@@ -132,6 +154,7 @@ static const char *field_line(const char *p, bool first, struct h1_field *field,
 		return NULL;
 	}
 	start = ++p;
+	p = skip_text(p, end);
 	while (http_is(*p, HTTP_VALUE))
 		p++;
 	if (is_data(*p)) {
@@ -167,7 +190,7 @@ int h1_head_fields(struct span section, size_t max_fields, struct h1_head *head)
 
 		if (head->count == max_fields)
 			return -ERR_TOO_MANY_FIELDS;
-		p = field_line(p, head->count == 0, field, &head->controls, &error);
+		p = field_line(p, end, head->count == 0, field, &head->controls, &error);
 		if (!p)
 			return error;
 		field->id = http_field(field->name);
