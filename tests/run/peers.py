@@ -84,6 +84,13 @@ takes_sessions = pytest.mark.skipif(
 takes_any_name = stock_since(5, 37, "refuses a server name that no pattern matches")
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become someone else")
 
+
+def can_mount():
+    """Whether `unshare -m` gives mounts of one's own: not in a chroot whose root is no mount."""
+    command = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return os.getuid() == 0 and subprocess.run(command, check=False).returncode == 0
+
+
 # Of a handshake that OpenSSL runs on a stack of its own, so that it can be suspended.
 OTHER_STACK = re.compile(
     r"==\d+==WARNING: ASan is ignoring requested __asan_handle_no_return: .*\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from certs import client_certificates
-from peers import BINARY, PATCHED, Stock, Stunnel, free_port, wait_for
+from peers import BINARY, PATCHED, Stock, Stunnel, can_mount, free_port, wait_for
 from tls_client import TlsClient, client_context
 
 pytestmark = pytest.mark.skipif(PATCHED, reason="a patched stock runs programs by its own code")
@@ -225,6 +225,8 @@ class Installed(Stunnel):
         build = Path(BINARY).resolve().parents[1]
         if not (build / "Makefile").exists():
             pytest.skip(f"{build} is no folder of a build")
+        if not can_mount():
+            pytest.skip("cannot mount")
         if "\nprefix = /usr/local\n" not in (build / "Makefile").read_text():
             pytest.skip("the folder would hide what others need")
         lib = Path("/usr/local/lib")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from certs import certificates
-from peers import Stunnel, as_root, daemon_only, free_port, service, wait_for
+from peers import Stunnel, as_root, can_mount, daemon_only, free_port, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient, dial
 
@@ -134,11 +134,6 @@ class OnSmallDisk(Stunnel):
     def log_text(self):
         log = self.disk / "stunnel.log"
         return log.read_text("latin-1") if self.pid and log.exists() else ""
-
-
-def can_mount():
-    command = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]
-    return os.getuid() == 0 and subprocess.run(command, check=False).returncode == 0
 
 
 @as_root

@@ -2,22 +2,15 @@
 """syslog: the lines of syslog(3), but nothing ever waits for who reads them, or does not."""
 
 import contextlib
-import os
 import re
 import socket
-import subprocess
 import threading
 
 import pytest
 
-from peers import PATCHED, Stunnel, as_root, daemon_only, service, wait_for
+from peers import PATCHED, Stunnel, as_root, can_mount, daemon_only, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient
-
-
-def can_mount():
-    command = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/dev"]
-    return os.getuid() == 0 and subprocess.run(command, check=False).returncode == 0
 
 
 pytestmark = [
