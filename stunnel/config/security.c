@@ -50,21 +50,34 @@ static void tell_trial(void *arg, bool nobody, const char *option, const char *w
 		   option ? table_line(r->section, option) : NULL, "%s", why);
 }
 
+/*
+ * Stock before 5.71 takes OCSP without verifyChain. Where nothing is verified at all it asks nobody
+ * then, and so do we; with verifyPeer there would be no issuer to ask about.
+ */
 static void make_ocsp(struct check *r, struct config_section *s)
 {
-	const struct tls_ocsp *ocsp = &s->tls.ocsp;
+	struct tls_ocsp *ocsp = &s->tls.ocsp;
+	const char *option = ocsp->url ? "OCSP" : "OCSPaia";
 	int seconds = s->service.timeout.ocsp;
 
 	if (!ocsp->url && !ocsp->aia)
 		return;
+	if (!(s->tls.verify.bits & (TLS_VERIFY_CHAIN | TLS_VERIFY_PEER)) &&
+	    !CHECK_REFUSED(r, "verify")) {
+		check_tell(r, REPORT_WARNING, table_line(s, option),
+			   "It has no effect here: no certificate is verified without "
+			   "\"verifyChain\"");
+		ocsp->url = NULL;
+		ocsp->aia = false;
+		return;
+	}
 	s->service.asks = true;
 	s->tls.verify.bits |= TLS_VERIFY_ASK | (s->ocsp_require ? TLS_VERIFY_ANSWER : 0);
 	/* The certificate's responder is asked when the configured one has not answered. */
 	s->service.ocsp_seconds =
 		ocsp->url && ocsp->aia && seconds < INT_MAX / 2 ? 2 * seconds : seconds;
 	if (!(s->tls.verify.bits & TLS_VERIFY_CHAIN) && !CHECK_REFUSED(r, "verify"))
-		check_refuse(r, ocsp->url ? "OCSP" : "OCSPaia",
-			     "\"verifyChain\" has to be enabled for OCSP support");
+		check_refuse(r, option, "\"verifyChain\" has to be enabled for OCSP support");
 }
 
 /*

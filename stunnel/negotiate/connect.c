@@ -23,13 +23,24 @@ static bool is_ntlm(const struct negotiation_options *o)
 	return o->authentication && strcasecmp(o->authentication, "ntlm") == 0;
 }
 
+/* Whether it is another name of what shows the password to the proxy, as `basic` does. */
+static bool is_open(const char *authentication)
+{
+	return strcasecmp(authentication, "basic") == 0 ||
+	       strcasecmp(authentication, "plain") == 0 || strcasecmp(authentication, "login") == 0;
+}
+
+/* Stock logs in by basic whatever is asked for: here the password of whoever asks for more stays
+ * secret. */
 static const char *check(const struct negotiation_options *o)
 {
+	bool credentials = o->user && o->password;
+
 	if (!o->host)
 		return "protocolHost not specified";
 	if (is_ntlm(o))
 		return ntlm_check(o);
-	if (o->authentication && strcasecmp(o->authentication, "basic") != 0)
+	if (credentials && o->authentication && !is_open(o->authentication))
 		return "protocolAuthentication is neither basic nor ntlm";
 	return NULL;
 }

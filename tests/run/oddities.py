@@ -118,6 +118,18 @@ DIFFERENCES = [
             "As in stock since 5.73; 5.68 fails with every connection.",
         ),
         (
+            "OCSP-and-verifyPeer OCSPaia-and-verify-4",
+            "refused",
+            "`OCSP` or `OCSPaia` with `verifyPeer`, but without `verifyChain`",
+            "As in stock since 5.71: without a chain there is no issuer to ask about.",
+        ),
+        (
+            "protocol-connect-of-a-client-digest",
+            "refused",
+            "`protocolAuthentication = digest` and the like with `protocol = connect` and a password",
+            "Stock sends the password in clear text then.",
+        ),
+        (
             "global-debug-two",
             "refused",
             "`debug = daemon.info.7`",
@@ -176,6 +188,7 @@ FOLLOWS = ("Failed to initialize TLS context", "Failed to initialize TLS", "Fail
 PRESET = "foreground = yes\nsyslog = no\ndebug = info\ncert = {cert.pem}\nkey = {key.pem}\n"
 WEB = "[web]\naccept = {accept}\nconnect = 127.0.0.1:{echo}\n"
 CLIENT = "[web]\nclient = yes\naccept = {accept}\nconnect = 127.0.0.1:{tls}\n"
+LOG_IN = ["protocol = connect", "protocolHost = a.test:443", "protocolUsername = me", "protocolPassword = x"]
 
 # Options by the kind of their values, each with one that is good.
 SWITCHES = """client delay OCSPaia OCSPnonce pty renegotiation requireCert reset sessionResume verifyChain
@@ -567,6 +580,12 @@ def together():
         "verify-1-and-ca": ["verify = 1", "CAfile = {ca.pem}"],
         "verify-5": ["verify = 5"],
         "checkHost-no-verify": ["checkHost = x.test"],
+        "OCSP-no-verify": ["OCSP = http://127.0.0.1/"],
+        "OCSP-requireCert": ["OCSP = http://127.0.0.1/", "requireCert = yes", "CAfile = {ca.pem}"],
+        "OCSPaia-no-verify": ["OCSPaia = yes"],
+        "OCSPaia-verify-0": ["OCSPaia = yes", "verify = 0"],
+        "OCSP-and-verifyPeer": ["OCSP = http://127.0.0.1/", "verifyPeer = yes", "CAfile = {ca.pem}"],
+        "OCSPaia-and-verify-4": ["OCSPaia = yes", "verify = 4", "CAfile = {ca.pem}"],
         "redirect-no-verify": ["redirect = {echo}"],
         "redirect-smtp": ["redirect = {echo}", "protocol = smtp", "CAfile = {ca.pem}", "verify = 2"],
         "versions-crossed": ["sslVersionMin = TLSv1.3", "sslVersionMax = TLSv1.2"],
@@ -643,6 +662,10 @@ def together():
         "client-redirect": ["redirect = {echo}", "verifyChain = yes", "CAfile = {ca.pem}"],
         "client-protocol-proxy": ["protocol = proxy"],
         "client-protocol-connect-no-host": ["protocol = connect"],
+        "client-OCSPaia-no-verify": ["OCSPaia = yes"],
+        "protocol-connect-of-a-client-plain": [*LOG_IN, "protocolAuthentication = plain"],
+        "protocol-connect-of-a-client-digest": [*LOG_IN, "protocolAuthentication = digest"],
+        "protocol-connect-of-nobody-digest": [*LOG_IN[:2], "protocolAuthentication = digest"],
         "client-PSKidentity-unknown": ["PSKsecrets = {psk.txt}", "PSKidentity = you"],
         "client-PSKidentity-no-secrets": ["PSKidentity = me"],
         "client-ticket": ["ticketKeySecret = " + "0" * 32, "ticketMacSecret = " + "0" * 32],

@@ -506,7 +506,7 @@ def test_client_asks_about_its_server(start):
 @pytest.mark.parametrize(
     "lines, reason",
     [
-        (["OCSP = http://127.0.0.1/"], '"verifyChain" has to be enabled for OCSP support'),
+        (["OCSP = http://127.0.0.1/", "verify = 4"], '"verifyChain" has to be enabled for OCSP support'),
         (["OCSPaia = yes", "verifyPeer = yes"], '"verifyChain" has to be enabled for OCSP support'),
         (["OCSP = https://127.0.0.1/"], "Failed to parse OCSP URL"),
         (["OCSP = 127.0.0.1"], "Failed to parse OCSP URL"),
@@ -521,6 +521,16 @@ def test_bad_lines(lines, reason):
     done = subprocess.run([BINARY, "-test", "-fd", "0"], input=text, capture_output=True, text=True)
     assert done.returncode == 1
     assert reason in done.stderr
+
+
+def test_nobody_is_asked_where_nothing_is_verified(start, both):
+    """As by stock before 5.71, whose files have OCSPaia beside a verifyChain that is commented out."""
+    backend, responder = start(Recorder()), start(Responder())
+    trust = ["requireCert = yes", f"CAfile = {pki()}/root.pem"]
+    for stunnel in both(backend, f"OCSP = {responder.url}", "OCSPaia = yes", *trust):
+        assert gets_in(stunnel, backend, "ocsp-revoked")
+    assert responder.asked() == 0
+    stunnel.wait_log("It has no effect here: no certificate is verified")
 
 
 @pytest.mark.parametrize("flag", ["NOCERTS", "noverify", "RESPID_KEY", "NOTIME"])
