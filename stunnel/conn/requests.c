@@ -48,8 +48,11 @@ static void on_response(void *owner, int status)
 {
 	struct requests *r = owner;
 
-	if (r->waiting != 0)
+	if (r->waiting != 0) {
 		begin_answer(r, status);
+		if (r->backend)
+			tally_time(&r->backend->first_byte_times, age(r));
+	}
 	if (r->next)
 		r->next->response(r->next_owner, status);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "conn/backends.h"
 #include "conn/tally.h"
 #include "core/h1.h"
 
@@ -19,6 +20,7 @@
 /* Zeroed: none is counted, and requests_end() has nothing to do. */
 struct requests {
 	struct tally *tally;
+	struct backend *backend;     /* set by the owner: whose answers come; NULL: not counted */
 	const struct h1_watch *next; /* NULL: nobody else watches */
 	void *next_owner;
 	const uv_loop_t *loop;	      /* whose clock is read */

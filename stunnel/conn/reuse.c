@@ -32,6 +32,7 @@ static void finish_plan(struct step_at *at)
 bool reuse_take(struct conn *c, const struct net_addr *target)
 {
 	char text[NET_TEXT_MAX];
+	struct backend *backend = target_backend(c);
 	struct back *b;
 
 	if (!c->relay.h1 || !h1_may_reuse(&c->h1))
@@ -43,6 +44,7 @@ bool reuse_take(struct conn *c, const struct net_addr *target)
 	conn_back_end(c, END_WHOLE);
 	finish_plan(&b->at);
 	c->back = b;
+	c->requests.backend = backend;
 	c->relay.end[RELAY_BACK] = &b->end;
 	relay_reuse(&c->relay);
 	exchange_reused(&c->exchanges, span_of(text, strlen(text)));

@@ -55,6 +55,7 @@ struct conn_timeouts {
  */
 struct conn_route {
 	struct net_addrs targets;
+	struct backend **backend; /* of each target, NULL for one not told apart; or NULL */
 	const char *const *names; /* looked up for each connection; NULL: `targets` it is */
 	size_t name_count;
 	struct resolve_set *resolve_set; /* of names; NULL before a worker's first look-up */

@@ -17,6 +17,13 @@ const struct net_addr *target_current(const struct conn *c)
 	return &targets(c)->addr[c->back->walk.at];
 }
 
+struct backend *target_backend(const struct conn *c)
+{
+	bool looked_up = c->back->names.found.count != 0;
+
+	return c->route->backend && !looked_up ? c->route->backend[c->back->walk.at] : NULL;
+}
+
 static size_t first(const struct conn *c, size_t count)
 {
 	if (c->service->failover != CONN_ROUND_ROBIN)
@@ -74,11 +81,18 @@ const struct net_addr *target_next(struct conn *c)
 void target_works(struct conn *c, int level)
 {
 	bool news = health_works(&c->pool->shared->health, target_current(c));
+	uint64_t took = conn_now(c) - c->back->walk.since;
+	struct backend *backend = target_backend(c);
 	char text[NET_TEXT_MAX];
 	struct net_addr local;
 
 	tally_one(&c->tally->connected);
-	tally_time(&c->tally->connect_times, conn_now(c) - c->back->walk.since);
+	tally_time(&c->tally->connect_times, took);
+	c->requests.backend = backend;
+	if (backend) {
+		tally_one(&backend->connected);
+		tally_time(&backend->connect_times, took);
+	}
 	if (c->service->log_level < LOG_NOTICE)
 		return;
 	net_text(target_current(c), text);
@@ -97,6 +111,8 @@ void target_failed(struct conn *c, const char *reason, int code)
 	char text[NET_TEXT_MAX];
 
 	tally_connect_failed(c->tally, code);
+	if (target_backend(c))
+		tally_one(&target_backend(c)->failed);
 	net_text(target_current(c), text);
 	if (code != 0)
 		conn_log(c, LOG_ERR, "s_connect: connect %s: %s (%d)", text, reason, code);

@@ -15,6 +15,9 @@ const struct net_addr *target_next(struct conn *c);
 /* The address that target_next() has returned last. */
 const struct net_addr *target_current(const struct conn *c);
 
+/* Where it is counted what happens at that address; NULL: it is not told apart. */
+struct backend *target_backend(const struct conn *c);
+
 /*
  * How the connect to target_next()'s last address ended: logged and, where there are others,
  * remembered. reason is an error's text, code its errno, or 0 without one, as after a time-out.

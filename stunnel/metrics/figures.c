@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conn/backends.h"
 #include "sys/shared.h"
 #include "tls/library.h"
 
@@ -100,42 +101,108 @@ static void write_counters(const struct figures *f, const struct figure *row,
 		}
 }
 
-/* The buckets of one service, each with those of shorter times, as Prometheus has them. */
-static void write_times_of(const struct figures *f, size_t service, const struct figure *row,
-			   const struct figures_writer *writer, void *owner)
+/* Numbers of times, and their sum, as those of struct tally_times. */
+struct times {
+	uint64_t bucket[TALLY_BUCKETS + 1], sum;
+};
+
+/* The buckets, each with those of shorter times, as Prometheus has them. whose: their labels. */
+static void write_histogram(const struct figures_sample *whose, const struct times *times,
+			    const char *name, const struct figures_writer *writer, void *owner)
 {
-	const struct tallies *all = f->service[service].tallies;
-	struct figures_sample s = of_service(f, service);
+	struct figures_sample s = *whose;
 	uint64_t count = 0;
 	char bound[16];
 
 	s.suffix = "_bucket";
-	s.labels = 2;
-	s.label[1].key = "le";
+	s.label[s.labels++].key = "le";
 	for (size_t i = 0; i <= TALLY_BUCKETS; i++) {
 		if (i < TALLY_BUCKETS)
 			snprintf(bound, sizeof bound, "%g", tally_bounds[i] / 1000.0);
-		count += tally_sum(all, row->offset + offsetof(struct tally_times, bucket) +
-						i * sizeof(tally_counter));
-		s.label[1].value = i < TALLY_BUCKETS ? bound : "+Inf";
+		count += times->bucket[i];
+		s.label[whose->labels].value = i < TALLY_BUCKETS ? bound : "+Inf";
 		s.value = count;
-		writer->sample(owner, row->name, &s);
+		writer->sample(owner, name, &s);
 	}
-	s = of_service(f, service);
+	s = *whose;
 	s.suffix = "_count";
 	s.value = count;
-	writer->sample(owner, row->name, &s);
+	writer->sample(owner, name, &s);
 	s.suffix = "_sum";
-	s.value = tally_sum(all, row->offset + offsetof(struct tally_times, sum));
+	s.value = times->sum;
 	s.decimals = 3;
-	writer->sample(owner, row->name, &s);
+	writer->sample(owner, name, &s);
 }
 
 static void write_times(const struct figures *f, const struct figure *row,
 			const struct figures_writer *writer, void *owner)
 {
-	for (size_t service = 0; service < f->count; service++)
-		write_times_of(f, service, row, writer, owner);
+	for (size_t service = 0; service < f->count; service++) {
+		const struct tallies *all = f->service[service].tallies;
+		const struct figures_sample s = of_service(f, service);
+		size_t at = row->offset + offsetof(struct tally_times, bucket);
+		struct times times;
+
+		for (size_t i = 0; i <= TALLY_BUCKETS; i++)
+			times.bucket[i] = tally_sum(all, at + i * sizeof(tally_counter));
+		times.sum = tally_sum(all, row->offset + offsetof(struct tally_times, sum));
+		write_histogram(&s, &times, row->name, writer, owner);
+	}
+}
+
+/* What is called for each address that is told apart, with what is at the row's offset. */
+typedef void write_backend(const struct figures_sample *whose, const void *found, const char *name,
+			   const struct figures_writer *writer, void *owner);
+
+static void write_backends(const struct figures *f, const struct figure *row,
+			   const struct figures_writer *writer, void *owner, write_backend *write)
+{
+	for (size_t service = 0; service < f->count; service++) {
+		const struct backends *all = f->service[service].backends;
+
+		for (size_t i = 0; all && i < BACKENDS_MAX; i++) {
+			struct figures_sample s = of_service(f, service);
+
+			s.label[s.labels].key = "target";
+			s.label[s.labels++].value = all->of[i].text;
+			if (all->of[i].used)
+				write(&s, (const char *)&all->of[i] + row->offset, row->name,
+				      writer, owner);
+		}
+	}
+}
+
+static void write_backend_counter(const struct figures_sample *whose, const void *found,
+				  const char *name, const struct figures_writer *writer,
+				  void *owner)
+{
+	struct figures_sample s = *whose;
+
+	s.value = atomic_load((const tally_counter *)found);
+	writer->sample(owner, name, &s);
+}
+
+static void write_backend_times(const struct figures_sample *whose, const void *found,
+				const char *name, const struct figures_writer *writer, void *owner)
+{
+	const struct tally_times *counted = found;
+	struct times times = {.sum = atomic_load(&counted->sum)};
+
+	for (size_t i = 0; i <= TALLY_BUCKETS; i++)
+		times.bucket[i] = atomic_load(&counted->bucket[i]);
+	write_histogram(whose, &times, name, writer, owner);
+}
+
+static void write_targets(const struct figures *f, const struct figure *row,
+			  const struct figures_writer *writer, void *owner)
+{
+	write_backends(f, row, writer, owner, write_backend_counter);
+}
+
+static void write_target_times(const struct figures *f, const struct figure *row,
+			       const struct figures_writer *writer, void *owner)
+{
+	write_backends(f, row, writer, owner, write_backend_times);
 }
 
 /* What the board counts now, in the row's column of each service. */
@@ -247,6 +314,11 @@ static void write_build(const struct figures *f, const struct figure *row,
 		.name = row_name, .type = "gauge", .help = row_help, .write = write_board, \
 		.offset = of_service                                                       \
 	}
+#define TARGET(row_name, row_type, member, writes, row_help)                           \
+	{                                                                              \
+		.name = row_name, .type = row_type, .help = row_help, .write = writes, \
+		.offset = offsetof(struct backend, member)                             \
+	}
 #define GAUGE(row_name, writes, row_help)                                            \
 	{                                                                            \
 		.name = row_name, .type = "gauge", .help = row_help, .write = writes \
@@ -309,6 +381,14 @@ static const struct figure table[] = {
 	COUNTER("stunnel_backend_failures_total", connect_failures,
 		"Backends that could not be connected to.", .axis = ALL_OF("reason", failures)),
 	TIMES("stunnel_backend_connect_seconds", connect_times, "How long it took to connect."),
+	TARGET("stunnel_target_connections_total", "counter", connected, write_targets,
+	       "Connections to each address of a service that has several."),
+	TARGET("stunnel_target_failures_total", "counter", failed, write_targets,
+	       "Connections to it that failed."),
+	TARGET("stunnel_target_connect_seconds", "histogram", connect_times, write_target_times,
+	       "How long it took to connect to it."),
+	TARGET("stunnel_target_first_byte_seconds", "histogram", first_byte_times,
+	       write_target_times, "From the head of a request to that of its answer."),
 };
 /* clang-format on */
 

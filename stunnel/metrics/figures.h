@@ -18,6 +18,7 @@ struct figures_service {
 	char *name;
 	char *label; /* the name, told from those of other services of that name: web#2 */
 	struct tallies *tallies;
+	struct backends *backends; /* NULL: it has never had more than one address */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conn/backends.h"
 #include "sys/shared.h"
 
 /* The nth service of a name, from 0 on. */
@@ -58,6 +59,7 @@ static void free_service(const struct figures_service *service)
 	free(service->name);
 	free(service->label);
 	tally_free(service->tallies);
+	backends_free(service->backends);
 }
 
 /* Enters the service that is to be the last one. */
@@ -93,8 +95,14 @@ static bool add_service(struct services *all, const char *name, size_t workers)
 		return false;
 	all->service = grown;
 	added = &grown[all->count];
-	*added = (struct figures_service){strdup(name), make_label(all, name),
-					  tally_new(name, figures_layout(), workers)};
+	*added = (struct figures_service){
+		.name = strdup(name),
+		.label = make_label(all, name),
+		.tallies = tally_new(name, figures_layout(), workers),
+		.backends = backends_left(name, figures_layout())
+				    ? backends_new(name, figures_layout())
+				    : NULL,
+	};
 	if (added->name && added->label && added->tallies && enter(all, added)) {
 		all->count++;
 		return true;
@@ -110,6 +118,45 @@ static void forget_given(const void *node, VISIT visit, int depth)
 		(*(struct place *const *)node)->given = 0;
 }
 
+static size_t target_count(const struct conn_service *s)
+{
+	size_t count = s->route.targets.count + s->redirect.targets.count;
+
+	for (size_t i = 0; i < s->alpn_count; i++)
+		count += s->alpn[i].route.targets.count;
+	return count;
+}
+
+static void enter_targets(struct backends *backends, struct config *config,
+			  struct conn_route *route)
+{
+	size_t count = route->targets.count;
+
+	if (count != 0)
+		route->backend = arena_alloc(&config->arena, count * sizeof *route->backend);
+	for (size_t i = 0; route->backend && i < count; i++)
+		route->backend[i] = backends_enter(backends, &route->targets.addr[i]);
+}
+
+/* Tells the addresses of a service apart if it has several; false without memory. */
+static bool place_targets(struct figures_service *service, struct config *config,
+			  struct conn_service *s)
+{
+	if (service->backends)
+		backends_begin(service->backends);
+	if (target_count(s) < 2)
+		return true;
+	if (!service->backends)
+		service->backends = backends_new(service->name, figures_layout());
+	if (!service->backends)
+		return false;
+	enter_targets(service->backends, config, &s->route);
+	enter_targets(service->backends, config, &s->redirect);
+	for (size_t i = 0; i < s->alpn_count; i++)
+		enter_targets(service->backends, config, &s->alpn[i].route);
+	return true;
+}
+
 bool services_place(struct services *all, struct config *config, size_t workers)
 {
 	twalk(all->by_name, forget_given);
@@ -123,6 +170,8 @@ bool services_place(struct services *all, struct config *config, size_t workers)
 		place = find(all, s->name, first->given++);
 		s->admit.column = board_column(place->index);
 		s->tallies = all->service[place->index].tallies;
+		if (!place_targets(&all->service[place->index], config, s))
+			return false;
 	}
 	return true;
 }

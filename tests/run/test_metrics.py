@@ -141,7 +141,7 @@ def test_a_dashboard_asks_for_figures_that_there_are(start, tmp_path):
     )
     labels |= set(re.findall(r"\{\{(\w+)\}\}", " ".join(t["legendFormat"] for t in targets)))
     rows = (DASHBOARD.parents[1] / "stunnel/metrics/figures.c").read_text()
-    told = set(re.findall(r'(?:ALL_OF|AXIS)\("(\w+)"', rows)) | {"service", "le"}
+    told = set(re.findall(r'(?:ALL_OF|AXIS)\("(\w+)"', rows)) | {"service", "target", "le"}
     assert labels - told == {"job", "instance"}  # which Prometheus adds
     binary = shutil.which("promtool")
     if binary:
@@ -413,6 +413,74 @@ def test_connections_of_programs_before_this_one_are_counted(start, limit, told)
             wait_for(lambda: metered.value("connections") == 1, "those of the one that was killed to be forgotten")
             assert old.get("/").status == 200
         assert newest in stunnel.processes()
+
+
+IN_TURN = "failover = rr"
+
+
+def of_targets(metered, *names):
+    """Of each address: the figures of these names."""
+    samples = metered.samples()
+    targets = {key[2]: {} for key in samples if key[0] == "stunnel_target_connections_total"}
+    for target, found in targets.items():
+        found.update({name: samples[(f"stunnel_target_{name}", 'service="web"', target)] for name in names})
+    return {target.split('"')[1]: tuple(found.values()) for target, found in targets.items()}
+
+
+def test_addresses_of_a_service_are_told_apart(start):
+    other = start(Recorder(serve))
+    metered = Metered(start, f"connect = 127.0.0.1:{other.port}", IN_TURN)
+    one, two = (f"127.0.0.1:{backend.port}" for backend in (metered.backend, other))
+    names = "connections_total", "failures_total", "connect_seconds_count", "first_byte_seconds_count"
+    for _ in range(4):
+        assert ask(metered.stunnel, ["200", "404", "200"]) == [200, 404, 200]
+    assert of_targets(metered, *names) == {one: (2, 0, 2, 6), two: (2, 0, 2, 6)}
+    other.close()
+    for _ in range(2):
+        assert ask(metered.stunnel, ["200"]) == [200]
+    assert of_targets(metered, *names) == {one: (4, 0, 4, 8), two: (2, 1, 2, 6)}
+    check_histograms(metered.samples())
+    metered.stunnel.signal(signal.SIGURG)
+    wait_for(lambda: metered.value("upgrades_total", of=None) == 1, "the upgrade")
+    assert of_targets(metered, *names) == {one: (4, 0, 4, 8), two: (2, 1, 2, 6)}
+
+
+def test_an_address_counts_while_there_are_others(start):
+    alone = "xForwardedFor = yes"
+    metered = Metered(start, f"connect = 127.0.0.1:{start(Recorder(serve)).port}", IN_TURN)
+    port = metered.backend.port
+    assert ask(metered.stunnel, ["200"]) + ask(metered.stunnel, ["200"]) == [200, 200]
+    with_two = metered.text
+
+    def reload(text):
+        old = metered.stunnel.processes()[1:-1]
+        metered.stunnel.write(text)
+        metered.stunnel.reload()
+        metered.stunnel.wait_gone(old)
+
+    reload(with_two[: with_two.index(alone) + len(alone) + 1])
+    assert ask(metered.stunnel, ["200"]) == [200]
+    wait_for(lambda: of_targets(metered) == {}, "nothing to tell apart")
+    reload(with_two)
+    wait_for(lambda: of_targets(metered) != {}, "both")
+    assert of_targets(metered, "connections_total")[f"127.0.0.1:{port}"] == (1,)
+
+
+def test_so_many_addresses_are_told_apart_and_make_place_for_others(start):
+    def addresses(begin, end):
+        return [f"127.0.1.{n}:1" for n in range(begin, end)]
+
+    def lines(addresses):
+        return "".join(f"connect = {address}\n" for address in addresses)
+
+    metered = Metered(start, *lines(addresses(1, 40)).splitlines())
+    first = f"127.0.0.1:{metered.backend.port}"
+    assert list(of_targets(metered)) == [first, *addresses(1, 32)]
+    assert ask(metered.stunnel, ["200"]) == [200]
+    metered.stunnel.write(metered.text.replace(lines(addresses(1, 40)), lines(addresses(50, 81))))
+    metered.stunnel.reload()
+    wait_for(lambda: set(of_targets(metered)) == {first, *addresses(50, 81)}, "the new ones")
+    assert of_targets(metered, "connections_total")[first] == (1,)
 
 
 # ---- the counts are those of the access log ------------------------------------------------------
@@ -731,6 +799,16 @@ def test_a_browser_lists_connections_and_slow_backends(start, page):
         assert slow.response().status == 200
         shown.wait("#slowest", "web")
         assert idle.get("/200").status == 200
+
+
+def test_a_browser_tells_the_addresses_of_a_service_apart(start, page):
+    metered = Metered(start, f"connect = 127.0.0.1:{start(Recorder(serve)).port}", IN_TURN)
+    shown = page(metered)
+    shown.wait("#slowest", "No requests")
+    for _ in range(2):
+        assert ask(metered.stunnel, ["200"]) == [200]
+    for port in re.findall(r"connect = 127.0.0.1:(\d+)", metered.text):
+        shown.wait("#slowest", f"web \u2192 127.0.0.1:{port}")
 
 
 def test_connections_of_workers_that_drain_are_listed_and_then_gone(start):
