@@ -33,7 +33,7 @@ class Site:
             (self.apache.root / f"icon{n}.gif").write_bytes(PIXEL)
 
     def behind_haproxy(self):
-        """One that soon closes idle connections."""
+        """One that soon closes idle connections, also those that a browser opens and never uses."""
         self.port = free_port()
         self.start(
             Haproxy(
@@ -41,6 +41,8 @@ class Site:
 listen web
     bind 127.0.0.1:{self.port}
     timeout http-keep-alive 1s
+    timeout http-request 10s
+    option http-ignore-probes
     server apache 127.0.0.1:{self.apache.port}
 """
             )
