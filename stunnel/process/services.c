@@ -98,10 +98,9 @@ static bool add_service(struct services *all, const char *name, size_t workers)
 	*added = (struct figures_service){
 		.name = strdup(name),
 		.label = make_label(all, name),
-		.tallies = tally_new(name, figures_layout(), workers),
-		.backends = backends_left(name, figures_layout())
-				    ? backends_new(name, figures_layout())
-				    : NULL,
+		.tallies = tally_new(name, all->layout, workers),
+		.backends =
+			backends_left(name, all->layout) ? backends_new(name, all->layout) : NULL,
 	};
 	if (added->name && added->label && added->tallies && enter(all, added)) {
 		all->count++;
@@ -139,15 +138,15 @@ static void enter_targets(struct backends *backends, struct config *config,
 }
 
 /* Tells the addresses of a service apart if it has several; false without memory. */
-static bool place_targets(struct figures_service *service, struct config *config,
-			  struct conn_service *s)
+static bool place_targets(const struct services *all, struct figures_service *service,
+			  struct config *config, struct conn_service *s)
 {
 	if (service->backends)
 		backends_begin(service->backends);
 	if (target_count(s) < 2)
 		return true;
 	if (!service->backends)
-		service->backends = backends_new(service->name, figures_layout());
+		service->backends = backends_new(service->name, all->layout);
 	if (!service->backends)
 		return false;
 	enter_targets(service->backends, config, &s->route);
@@ -170,7 +169,7 @@ bool services_place(struct services *all, struct config *config, size_t workers)
 		place = find(all, s->name, first->given++);
 		s->admit.column = board_column(place->index);
 		s->tallies = all->service[place->index].tallies;
-		if (!place_targets(&all->service[place->index], config, s))
+		if (!place_targets(all, &all->service[place->index], config, s))
 			return false;
 	}
 	return true;
@@ -180,7 +179,8 @@ bool services_find_left(struct services *all)
 {
 	const char *name;
 
-	while ((name = tally_left(figures_layout())))
+	all->layout = figures_layout();
+	while ((name = tally_left(all->layout)))
 		if (!add_service(all, name, 1))
 			return false;
 	return true;

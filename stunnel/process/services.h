@@ -14,6 +14,7 @@ struct services {
 	struct figures_service *service; /* place i has board_column(i) */
 	size_t count;
 	void *by_name, *by_label; /* trees of tsearch(3) */
+	uint64_t layout;	  /* figures_layout(), which reads the whole table */
 };
 
 /* First of all: adds those that the program before this one counted for. False without memory. */
