@@ -75,8 +75,9 @@ def tls_of_nginx(name):
 
 def nginx(port):
     """Its connections to the backend live on, as the others' do."""
-    one = Nginx(
+    return Nginx(
         listen="ssl",
+        http=f"upstream up {{ server {address(port, 'unix:')}; keepalive 1000; }}",
         server=f"""{tls_of_nginx("web")} {QUIET}
         location / {{
             proxy_pass http://up;
@@ -85,10 +86,6 @@ def nginx(port):
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         }}""",
     )
-    up = f"upstream up {{ server {address(port, 'unix:')}; keepalive 1000; }}\n"
-    text = one.config.read_text()
-    one.config.write_text(text.replace("    server {\n", f"    {up}    server {{\n", 1))
-    return one
 
 
 def nginx_stream(port):

@@ -512,7 +512,8 @@ class Nginx(HttpServer):
 
     name = "nginx"
 
-    def __init__(self, listen="", server=""):
+    def __init__(self, listen="", server="", http=""):
+        """Lines behind the address, of the server, and beside it."""
         super().__init__()
         temporary = "".join(
             f"{kind}_temp_path {self.folder}/{kind};\n"
@@ -532,6 +533,7 @@ http {{
     access_log {self.log} seen;
     keepalive_requests 100000;
     client_max_body_size 0;
+    {http}
     server {{
         listen 127.0.0.1:{self.port} {listen};
         root {self.root};
