@@ -369,6 +369,15 @@ class Stunnel(Program):
         ports = {int(text.rsplit(":", 1)[-1]) for text in self.endpoints() if text[0] != "/"}
         return ports <= {port for port, _ in listening_sockets() - sockets}
 
+    def replace_workers(self):
+        """reload(); returns when all that served before have ended, as nobody is connected any more.
+
+        Until it hears that it drains an old worker may take one more client.
+        """
+        old = self.processes()[1:]
+        self.reload()
+        self.wait_gone(old)
+
     def wait_gone(self, pids):
         """Waits until none of these processes is the daemon's any more."""
         wait_for(lambda: not set(pids) & set(self.processes()), f"{pids} to end")

@@ -296,10 +296,8 @@ def test_revoked_after_a_reload(start, tmp_path):
         client.get("/")
         session = client.session
     shutil.copy(path("crl"), crl)
-    old = set(stunnel.processes()[1:])
     stunnel.write(config + f"CRLfile = {crl}\n")
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     with pytest.raises(ssl.SSLError, match="REVOKED"):
         TlsClient(stunnel.port, context=context, session=session)
 
@@ -317,9 +315,7 @@ def assert_kept_out(start, config, version, change):
     session, _ = visit(stunnel.port, context)
     assert visit(stunnel.port, context, session)[1]
     change()
-    old = set(stunnel.processes()[1:])
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
         visit(stunnel.port, context, session)
 
@@ -493,10 +489,8 @@ def test_session_does_not_carry_past_verification(start, version, second):
     stunnel = start(Stunnel(config))
     context = client_context(version=version)
     session, _ = visit(stunnel.port, context)
-    old = set(stunnel.processes()[1:])
     stunnel.write(config + second[0] + "\n")
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     if second == ["verify = 1"]:
         assert not visit(stunnel.port, context, session)[1]
     else:
@@ -525,9 +519,7 @@ def test_session_does_not_carry_past_other_authorities(start, tmp_path):
     context = client_context(version=TLS12, cert="signed")
     session, _ = visit(stunnel.port, context)
     shutil.copy(path("elsewhere"), trusted)
-    old = set(stunnel.processes()[1:])
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     with pytest.raises(ssl.SSLError, match=CA):
         visit(stunnel.port, context, session)
 
@@ -627,10 +619,8 @@ def test_new_ticket_for_one_that_is_not_taken(start, version):
     stunnel = start(Stunnel(config))
     context = client_context(version=version)
     session, _ = visit(stunnel.port, context)
-    old = set(stunnel.processes()[1:])
     stunnel.write(config + f"CRLfile = {path('crl')}\n")
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     session, resumed = visit(stunnel.port, context, session)
     assert not resumed
     assert visit(stunnel.port, context, session)[1]

@@ -56,9 +56,7 @@ def test_counts_are_those_of_all_workers_and_stay_over_a_reload(start, front):
     use(stunnel)
     stunnel.signal(signal.SIGUSR2)
     assert told(stunnel, 1) == counts(ROUNDS)
-    old = stunnel.processes()[1:]
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     use(stunnel)
     stunnel.signal(signal.SIGUSR2)
     assert told(stunnel, 2) == counts(2 * ROUNDS)

@@ -195,11 +195,9 @@ def test_a_session_ends_with_the_settings_that_it_was_made_under(start, front, c
     with TlsClient(stunnel.port, context=context) as client:
         client.get("/")
         session = client.session
-    old = set(stunnel.processes()[1:])
     with open(stunnel.config, "a", encoding="ascii") as config:
         config.write(f"{change}\n")
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     with TlsClient(stunnel.port, context=context, session=session) as client:
         client.get("/")
         assert not client.tls.session_reused

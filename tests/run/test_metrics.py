@@ -288,10 +288,8 @@ def samples_of_failures(metered, count):
 def test_a_backend_that_is_not_there_is_counted(start):
     port = free_port()
     metered = Metered(start)
-    old = metered.stunnel.processes()[1:]
     metered.stunnel.write(metered.text.replace(str(metered.backend.port), str(port)))
-    metered.stunnel.reload()
-    metered.stunnel.wait_gone(old)  # which know the other backend
+    metered.stunnel.replace_workers()  # which know the other backend
     assert ask(metered.stunnel, ["200"]) == [503]
     assert metered.value("backend_failures_total", 'reason="refused"') == 1
     assert metered.value("refused_total", 'error="backend-unavailable"') == 1
@@ -453,10 +451,8 @@ def test_an_address_counts_while_there_are_others(start):
     with_two = metered.text
 
     def reload(text):
-        old = metered.stunnel.processes()[1:-1]
         metered.stunnel.write(text)
-        metered.stunnel.reload()
-        metered.stunnel.wait_gone(old)
+        metered.stunnel.replace_workers()
 
     reload(with_two[: with_two.index(alone) + len(alone) + 1])
     assert ask(metered.stunnel, ["200"]) == [200]
@@ -569,10 +565,8 @@ def test_requests_are_counted_without_an_access_log_and_those_without_an_answer_
         client.send(b"GET /200 HTTP/1.1\r\nHost: a\r\n\r\n" * 40)
         for _ in range(40):
             assert client.response().status == 200
-    old = metered.stunnel.processes()[1:-1]
     metered.stunnel.write(metered.text.replace(f":{metered.backend.port}", f":{silent(start)}"))
-    metered.stunnel.reload()
-    metered.stunnel.wait_gone(old)
+    metered.stunnel.replace_workers()
     with TlsClient(metered.stunnel.port) as client:
         client.send(b"GET /200 HTTP/1.1\r\nHost: a\r\n\r\n")
         wait_for(lambda: metered.value("backend_connections_total") == 2, "the backend")

@@ -366,9 +366,7 @@ def test_session_of_before_a_responder_was_named(start, version):
     def ask():
         text = stunnel.config.read_text()
         stunnel.config.write_text(f"{text}OCSP = {responder.url}\n")
-        old = stunnel.processes()[1:]
-        stunnel.reload()
-        stunnel.wait_gone(old)
+        stunnel.replace_workers()
 
     assert not resumes(stunnel, version, ask)
     stunnel.wait_log("OCSP: Accepted (good)")

@@ -101,9 +101,7 @@ def test_no_session_leads_in_after_redirect_is_gone(targets, front):
         line for line in stunnel.config.read_text().splitlines() if not line.startswith("redirect")
     )
     stunnel.config.write_text(without + "\n")
-    old = stunnel.processes()[1:]
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     with pytest.raises((ssl.SSLError, ConnectionError)):
         TlsClient(stunnel.port, context=context, session=session)
 

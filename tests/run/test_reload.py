@@ -141,9 +141,7 @@ def test_request_in_flight_is_finished(start, front):
 def test_old_workers_end_with_their_connections(start, front):
     backend = start(Recorder())
     stunnel = front(backend, settings="workers = 2\n")
-    old = stunnel.processes()[1:]
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     assert len(stunnel.processes()) == 3
     with TlsClient(stunnel.port) as client:
         assert client.get("/").status == 200
@@ -206,10 +204,8 @@ def test_new_certificate_is_live(start):
     config = service(backend.port)
     stunnel = start(Stunnel(config))
     own = f"cert = {certificates().other_cert}\nkey = {certificates().other_key}\n"
-    old = stunnel.processes()[1:]
     stunnel.write(config + own)
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     with TlsClient(stunnel.port, sni="other.test", context=client_context()) as client:
         assert client.get("/").status == 200
 
@@ -223,11 +219,9 @@ def test_certificate_renewed_in_place_is_live(start, front, tmp_path):
     stunnel = front(backend, f"cert = {cert}", f"key = {key}")
     with TlsClient(stunnel.port) as client:
         client.get("/")
-    old = stunnel.processes()[1:]
     cert.write_bytes(certificates().other_cert.read_bytes())
     key.write_bytes(certificates().other_key.read_bytes())
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     with TlsClient(stunnel.port, sni="other.test") as client:
         assert client.get("/").status == 200
 

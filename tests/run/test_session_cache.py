@@ -62,9 +62,7 @@ def test_resumption_across_a_reload_and_a_crash(start, front, version):
     stunnel = front(start(Recorder()), "options = NO_TICKET", settings="workers = 2\n")
     context = ticketless(version)
     session = session_of(stunnel.port, context)
-    old = stunnel.processes()[1:]
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     assert resumes(stunnel.port, context, session)
     old = stunnel.processes()[1:]
     for worker in old:
@@ -122,10 +120,8 @@ def test_session_from_before_a_stricter_configuration_is_not_taken(start, versio
     stunnel = start(Stunnel(text))
     context = ticketless(version, cert="signed")
     session = session_of(stunnel.port, context)
-    old = stunnel.processes()[1:]
     stunnel.write(text + f"verifyChain = yes\nCAfile = {FOLDER}/trusted.pem\n")
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     assert not resumes(stunnel.port, context, session)
 
 

@@ -55,9 +55,7 @@ def test_resumption_across_a_reload(start, front, version):
     with TlsClient(stunnel.port, context=context) as client:
         client.get("/")
         session = client.session
-    old = set(stunnel.processes()[1:])
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     with TlsClient(stunnel.port, context=context, session=session) as client:
         client.get("/")
         assert client.tls.session_reused
@@ -101,10 +99,8 @@ def test_cipher_that_was_withdrawn_is_not_resumed(start):
         client.get("/")
         assert client.tls.cipher()[0] == before
         session = client.session
-    old = set(stunnel.processes()[1:])
     stunnel.write(config.replace("{}", after))
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     with TlsClient(stunnel.port, context=context, session=session) as client:
         client.get("/")
         assert client.tls.cipher()[0] == after

@@ -92,16 +92,12 @@ def test_they_last_through_upgrades(activated, backends):
 
 def test_they_last_through_reloads(activated, backends):
     stunnel, ports = activated("")
-    old = stunnel.processes()[1:]
     stunnel.write(service(backends[0].port, name="one"))
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     assert answer(ports[0]) == b"one"
     sections = [service(backend.port, name=name) for name, backend in zip(("one", "two"), backends)]
-    old = stunnel.processes()[1:]
     stunnel.write("".join(reversed(sections)))
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     assert [answer(port) for port in ports] == [b"one", b"two"]
 
 

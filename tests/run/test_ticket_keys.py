@@ -35,10 +35,8 @@ def resumes(port, context, session):
 
 
 def reload_with(stunnel, config):
-    old = set(stunnel.processes()[1:])
     stunnel.write(config)
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
 
 
 def make_keys(stunnel, rest, count):

@@ -62,9 +62,7 @@ def test_no_leak_and_no_error(start):
     stunnel = start(under_valgrind(config))
     for _ in range(2):
         use(stunnel)
-        old = stunnel.processes()[1:]
-        stunnel.reload()
-        stunnel.wait_gone(old)
+        stunnel.replace_workers()
     stunnel.stop()
     assert len(reports(stunnel)) == 1 + 3 * 2  # the master, and two workers for each configuration
     for name, report in reports(stunnel).items():
@@ -118,9 +116,7 @@ def test_sessions_and_responders(start):
     config += service(backend.port, *options, name="stapled", accept=f"127.0.0.1:{stapling}")
     stunnel = start(under_valgrind("workers = 1\n" + config))
     use_sessions_and_responders(stunnel, stapling, backend)
-    old = stunnel.processes()[1:]
-    stunnel.reload()
-    stunnel.wait_gone(old)
+    stunnel.replace_workers()
     stunnel.wait_log("OCSP: Stapling for: CN=own-good", 2)
     use_sessions_and_responders(stunnel, stapling, backend)  # a child that serves nobody is killed at the end
     is_clean(stunnel)
