@@ -23,6 +23,7 @@
 #include "tls/tickets.h"
 
 #define STOP_MS 5000
+#define REST_MS 1000 /* that workers have to stop accepting */
 #define ROSTERS_MAX 16
 #define BEFORE_MS 1000 /* until it is looked again whether a program before this one has ended */
 #define FEW_CONNECTIONS 1000 /* with room for fewer the log says so at LOG_NOTICE */
@@ -407,24 +408,55 @@ void generation_stop(struct generations *all)
 		child_stop(&g->children, deadline);
 }
 
+static void ask_workers(struct generation *g, enum board_request request)
+{
+	for (size_t i = 0; i < g->workers; i++)
+		if (board_served(g->children.board, i))
+			board_ask(g->children.board, i, request);
+}
+
 void generation_list(struct generations *all)
 {
 	atomic_store(&all->shared->listed, 0);
 	for (struct generation *g = all->first; g; g = g->next) {
-		for (size_t i = 0; i < g->workers; i++)
-			if (board_served(g->children.board, i))
-				board_ask(g->children.board, i);
+		ask_workers(g, BOARD_LIST);
 		child_signal(&g->children, CHILD_LIST);
 	}
 }
 
-size_t generation_unlisted(const struct generations *all)
+static size_t unanswered(const struct generation *g, enum board_request request)
 {
 	size_t n = 0;
 
-	for (const struct generation *g = all->first; g; g = g->next)
-		n += board_unanswered(g->children.board);
+	for (; g; g = g->next)
+		n += board_unanswered(g->children.board, request);
 	return n;
+}
+
+size_t generation_unlisted(const struct generations *all)
+{
+	return unanswered(all->first, BOARD_LIST);
+}
+
+/*
+ * Drains a generation and all before it. Whoever is told then that this is done meets none of them
+ * any more: they share sockets with the newest, and accept until each worker has had its signal. A
+ * worker that hangs is not waited for.
+ */
+static void drain_from(struct generation *first)
+{
+	const struct timespec pause = {0, 1000 * 1000};
+	uint64_t deadline = board_now() + REST_MS;
+
+	for (struct generation *g = first; g; g = g->next) {
+		if (g->children.state == CHILD_DRAINING)
+			continue;
+		ask_workers(g, BOARD_ACCEPT_NO_MORE);
+		child_drain(&g->children);
+	}
+	while (unanswered(first, BOARD_ACCEPT_NO_MORE) != 0 && board_now() < deadline &&
+	       !child_told_to_end())
+		nanosleep(&pause, NULL);
 }
 
 /* Logs how many connections the limit of descriptors allows, as the first worker found it. */
@@ -452,9 +484,7 @@ void generation_serve_streams(struct generations *all)
 void generation_drain(struct generations *all)
 {
 	bind_close(&all->addresses);
-	for (struct generation *g = all->first; g; g = g->next)
-		if (g->children.state != CHILD_DRAINING)
-			child_drain(&g->children);
+	drain_from(all->first);
 }
 
 /* Ends the oldest generations, if there are more than the newest one allows. */
@@ -524,8 +554,7 @@ bool generation_start(struct generations *all, struct generation *g)
 	}
 	tell_room(g);
 	tell_expiry(all, g->config);
-	for (g = g->next; g; g = g->next)
-		child_drain(&g->children);
+	drain_from(g->next);
 	end_oldest(all);
 	return true;
 }

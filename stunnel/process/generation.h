@@ -51,10 +51,10 @@ struct generation *generation_new(struct generations *all, struct config *config
 void generation_free(struct generation *g);
 
 /*
- * Starts all children, waits until they are ready, and drains those of earlier generations; *all
- * then owns g. False if a child could not start, or if child_told_to_end(): children of g that
- * serve already drain beside an earlier generation's, and if there are any generation_is_owned().
- * Else no child of g is left, and the caller frees g.
+ * Starts all children, waits until they are ready, and drains those of earlier generations, which
+ * accept no more when this returns; *all then owns g. False if a child could not start, or if
+ * child_told_to_end(): children of g that serve already drain beside an earlier generation's, and
+ * if there are any generation_is_owned(). Else no child of g is left, and the caller frees g.
  */
 bool generation_start(struct generations *all, struct generation *g);
 bool generation_is_owned(const struct generations *all, const struct generation *g);

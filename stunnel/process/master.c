@@ -193,7 +193,6 @@ static void upgrade(struct master *m)
 /* From now on the sockets, the pid file and the service manager are the heir's. */
 static void hand_over(struct master *m)
 {
-	log_main(LOG_NOTICE, "Upgraded: process %ld accepts connections", (long)m->upgrade.heir);
 	m->handed_over = true;
 	attend_hand_over(m->upgrade.heir);
 	manager_leave(m->upgrade.heir);
@@ -201,6 +200,7 @@ static void hand_over(struct master *m)
 	bind_let_go(&m->generations.metrics);
 	bind_let_go(&m->generations.addresses);
 	generation_drain(&m->generations);
+	log_main(LOG_NOTICE, "Upgraded: process %ld accepts connections", (long)m->upgrade.heir);
 }
 
 /* Milliseconds until the heir is to be looked at again; -1: never. */

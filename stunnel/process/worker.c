@@ -118,6 +118,7 @@ static void start_draining(struct worker *w)
 	for (struct listen *l = w->listens; l; l = l->next)
 		listen_empty(l);
 	stop_listening(w);
+	board_answer(w->pool.admit.board, w->pool.admit.worker, BOARD_ACCEPT_NO_MORE);
 	if (!w->config->inetd)
 		drain_begin(&w->drain, w->config->globals.drain_seconds);
 	end_if_drained(w);
@@ -141,7 +142,7 @@ static void on_listed(struct listing *l)
 	struct admit *a = &l->pool->admit;
 
 	atomic_fetch_add(&l->pool->shared->listed, l->listed);
-	board_answer(a->board, a->worker);
+	board_answer(a->board, a->worker, BOARD_LIST);
 }
 
 static void on_roster(uv_timer_t *timer)

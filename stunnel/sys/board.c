@@ -32,7 +32,7 @@ struct row {
 	_Atomic uint64_t since;	  /* board_now() when the worker began to serve; 0: none does */
 	_Atomic uint64_t room;	  /* connections that the worker can hold */
 	_Atomic uint64_t beaten;  /* board_now() when the worker was last known to be alive */
-	_Atomic bool asked;	  /* the master waits for the worker's answer */
+	_Atomic unsigned asked;	  /* requests that the master waits for the worker to answer */
 	_Atomic uint32_t count[]; /* open connections, by column */
 };
 
@@ -212,7 +212,7 @@ uint64_t board_vacate(struct board *b, size_t worker)
 	struct row *row = row_of(b, worker);
 	uint64_t since = atomic_exchange(&row->since, 0);
 
-	atomic_store(&row->asked, false);
+	atomic_store(&row->asked, 0);
 	for (size_t i = 0; i < b->columns; i++)
 		atomic_store(&row->count[i], 0);
 	for (size_t i = 0; i < b->buckets * BUCKET; i++)
@@ -221,22 +221,22 @@ uint64_t board_vacate(struct board *b, size_t worker)
 	return since != 0 ? board_now() - since : 0;
 }
 
-void board_ask(struct board *b, size_t worker)
+void board_ask(struct board *b, size_t worker, enum board_request request)
 {
-	atomic_store(&row_of(b, worker)->asked, true);
+	atomic_fetch_or(&row_of(b, worker)->asked, request);
 }
 
-void board_answer(struct board *b, size_t worker)
+void board_answer(struct board *b, size_t worker, enum board_request request)
 {
-	atomic_store(&row_of(b, worker)->asked, false);
+	atomic_fetch_and(&row_of(b, worker)->asked, ~(unsigned)request);
 }
 
-size_t board_unanswered(const struct board *b)
+size_t board_unanswered(const struct board *b, enum board_request request)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < b->workers; i++)
-		n += atomic_load(&row_of(b, i)->asked);
+		n += (atomic_load(&row_of(b, i)->asked) & request) != 0;
 	return n;
 }
 

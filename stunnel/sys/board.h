@@ -78,13 +78,16 @@ uint64_t board_sum(const struct board *b, size_t column);
 uint64_t board_enter(struct board *b, size_t worker, uint64_t key);
 void board_leave(struct board *b, size_t worker, uint64_t key);
 
+/* What a worker is asked for: to list its connections, and to accept no more of them. */
+enum board_request { BOARD_LIST = 1 << 0, BOARD_ACCEPT_NO_MORE = 1 << 1 };
+
 /*
  * The master asks a worker that serves for something; the worker says when it is done. Workers that
  * have yet to say so, of this generation: one that ends is none of them.
  */
-void board_ask(struct board *b, size_t worker);
-void board_answer(struct board *b, size_t worker);
-size_t board_unanswered(const struct board *b);
+void board_ask(struct board *b, size_t worker, enum board_request request);
+void board_answer(struct board *b, size_t worker, enum board_request request);
+size_t board_unanswered(const struct board *b, enum board_request request);
 
 /* In a worker, again and again, and in the master when it starts one: the worker is alive. */
 void board_beat(struct board *b, size_t worker);

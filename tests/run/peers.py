@@ -370,10 +370,7 @@ class Stunnel(Program):
         return ports <= {port for port, _ in listening_sockets() - sockets}
 
     def replace_workers(self):
-        """reload(); returns when all that served before have ended, as nobody is connected any more.
-
-        Until it hears that it drains an old worker may take one more client.
-        """
+        """reload(); returns when all that served before have ended, as nobody is connected any more."""
         old = self.processes()[1:]
         self.reload()
         self.wait_gone(old)

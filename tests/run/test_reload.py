@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import threading
 
 import pytest
@@ -113,6 +114,26 @@ def fresh_rule(stunnel, backend):
     with TlsClient(stunnel.port) as client:
         client.get("/")
     return backend.connections[-1].requests()[-1][-1]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_old_workers_take_nobody_behind_the_line(start, workers):
+    """Stock's own suite connects as soon as the log says where it listens, and so does this: the
+    log is read without a pause, as the old workers have their signal within a millisecond."""
+    backend = start(Recorder())
+    config = f"workers = {workers}\n" + service(backend.port, "httpSetHeader = X-Rule: {}")
+    stunnel = start(Stunnel(config.replace("{}", "first")))
+    for turn in range(RELOADS):
+        before = stunnel.log_text().count("bound to")
+        stunnel.write(config.replace("{}", f"turn {turn}"))
+        stunnel.signal(signal.SIGHUP)
+        with socket.socket() as early:
+            while stunnel.log_text().count("bound to") == before:
+                assert stunnel.process.poll() is None
+            early.connect(("127.0.0.1", stunnel.port))
+            with TlsClient(early) as client:
+                client.get("/")
+        assert backend.connections[-1].requests()[-1][-1] == f"X-Rule: turn {turn}"
 
 
 def test_request_in_flight_is_finished(start, front):
