@@ -15,7 +15,7 @@
 
 #ifdef HAVE_LIBMICROHTTPD
 
-#include <microhttpd.h>
+#include "metrics/library.h"
 
 #define CONNECTIONS_MAX 64
 #define CONNECTIONS_MAX_IP 16
@@ -28,6 +28,8 @@ struct server {
 	const struct ip_blocks *allowed;
 	bool draining;
 };
+
+static struct library mhd;
 
 #define NOTHING "default-src 'none'; frame-ancestors 'none'"
 #define OF_THE_PAGE                                                                        \
@@ -75,19 +77,19 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const s
 
 	if (!text)
 		return MHD_NO;
-	response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+	response = mhd.create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
 	if (!response) {
 		free(text);
 		return MHD_NO;
 	}
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, page->type);
-	MHD_add_response_header(response, "Content-Security-Policy", page->policy);
+	mhd.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, page->type);
+	mhd.add_response_header(response, "Content-Security-Policy", page->policy);
 	for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
-		MHD_add_response_header(response, headers[i].name, headers[i].value);
+		mhd.add_response_header(response, headers[i].name, headers[i].value);
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-	result = MHD_queue_response(c, status, response);
-	MHD_destroy_response(response);
+		mhd.add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	result = mhd.queue_response(c, status, response);
+	mhd.destroy_response(response);
 	return result;
 }
 
@@ -119,7 +121,7 @@ static enum MHD_Result serve(struct MHD_Connection *c, const struct page *page,
 static bool is_allowed(const struct server *s, struct MHD_Connection *c)
 {
 	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+		mhd.get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct net_addr addr = {0};
 	struct facts_addr peer = {0};
 
@@ -175,6 +177,11 @@ bool server_built(void)
 	return true;
 }
 
+bool server_load(void)
+{
+	return library_load(&mhd);
+}
+
 struct server *server_open(int listener, const struct figures *figures,
 			   const struct ip_blocks *allowed)
 {
@@ -184,7 +191,7 @@ struct server *server_open(int listener, const struct figures *figures,
 		return NULL;
 	s->figures = figures;
 	s->allowed = allowed;
-	s->daemon = MHD_start_daemon(
+	s->daemon = mhd.start_daemon(
 		MHD_USE_EPOLL, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, listener,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX_IP,
@@ -199,21 +206,21 @@ struct server *server_open(int listener, const struct figures *figures,
 
 int server_fd(const struct server *s)
 {
-	return MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	return mhd.get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
 int server_timeout(const struct server *s)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	if (MHD_get_timeout(s->daemon, &ms) != MHD_YES)
+	if (mhd.get_timeout(s->daemon, &ms) != MHD_YES)
 		return -1;
 	return ms < IDLE_SECONDS * 1000 ? (int)ms : IDLE_SECONDS * 1000;
 }
 
 void server_run(struct server *s)
 {
-	MHD_run(s->daemon);
+	mhd.run(s->daemon);
 }
 
 /* The library would shut the socket down, which other processes have, too: it has to let go first.
@@ -221,22 +228,27 @@ void server_run(struct server *s)
 bool server_drain(struct server *s)
 {
 	if (!s->draining)
-		MHD_quiesce_daemon(s->daemon);
+		mhd.quiesce_daemon(s->daemon);
 	s->draining = true;
-	return MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+	return mhd.get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
 		       ->num_connections != 0;
 }
 
 void server_close(struct server *s)
 {
 	server_drain(s);
-	MHD_stop_daemon(s->daemon);
+	mhd.stop_daemon(s->daemon);
 	free(s);
 }
 
 #else
 
 bool server_built(void)
+{
+	return false;
+}
+
+bool server_load(void)
 {
 	return false;
 }

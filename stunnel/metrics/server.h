@@ -14,8 +14,11 @@
 
 struct server;
 
-/* Whether the program was built with the library. */
+/* Whether the program was built for the library. */
 bool server_built(void);
+
+/* First of all, before the process is confined. False, logged: the library cannot be loaded. */
+bool server_load(void);
 
 /*
  * Serves the connections of a listening socket, which stays the caller's, to peers in `allowed`,

@@ -96,7 +96,7 @@ int metrics_run(const struct metrics_task *task)
 	struct metrics m = {.listener = task->listener};
 
 	log_forked();
-	if (!daemon_confine(g->chroot, g->uid, g->gid))
+	if (!server_load() || !daemon_confine(g->chroot, g->uid, g->gid))
 		return 1;
 	log_confined();
 	if (!start(&m, &life, &task->figures))

@@ -220,6 +220,32 @@ def test_the_text_is_what_prometheus_reads(start):
     assert (response.status, response.getheader("Allow")) == (405, "GET, HEAD")
 
 
+def test_only_the_server_of_figures_has_its_library(start):
+    """It brings GnuTLS, which has no business in a process that has private keys."""
+    metered = Metered(start)
+    server = metered.process()
+    mapped = {pid: Path(f"/proc/{pid}/maps").read_text() for pid in metered.stunnel.processes()}
+    assert len(mapped) > 2
+    assert [pid for pid, maps in mapped.items() if "libmicrohttpd" in maps] == [server]
+    assert [pid for pid, maps in mapped.items() if "gnutls" in maps] in ([], [server])
+
+
+def test_without_its_library_there_are_no_figures(start, tmp_path):
+    (tmp_path / "libmicrohttpd.so.12").write_text("this is none")
+    metered = Metered(start, run=False)
+    stunnel = metered.stunnel
+    stunnel.write(metered.text.split("\n", 1)[1])
+    stunnel.wrapper = ["env", f"LD_LIBRARY_PATH={tmp_path}"]
+    start(stunnel)
+    stunnel.write(metered.text)
+    stunnel.signal(signal.SIGHUP)
+    (why,) = stunnel.wait_log("metrics needs libmicrohttpd: ")
+    assert str(tmp_path) in why
+    stunnel.wait_log("The server of metrics could not be started")
+    stunnel.wait_log("Failed to reload the configuration file")
+    assert ask(stunnel, ["200"]) == [200]
+
+
 def test_connections_handshakes_and_errors_are_counted(start):
     metered = Metered(start)
     context = client_context()
