@@ -196,6 +196,7 @@ static void hand_over(struct master *m)
 	m->handed_over = true;
 	attend_hand_over(m->upgrade.heir);
 	manager_leave(m->upgrade.heir);
+	upgrade_release(&m->upgrade);
 	daemon_pid_leave();
 	bind_let_go(&m->generations.metrics);
 	bind_let_go(&m->generations.addresses);
@@ -482,16 +483,15 @@ static int give_up(struct master *m, struct generation *g)
 
 int master_run(const char *path, int fd)
 {
-	struct master m = {.path = path,
-			   .fd = fd,
-			   .generations.streams = {-1, -1},
-			   .generations.waiting = manager_beat};
+	struct master m = {.path = path, .fd = fd, .generations.streams = {-1, -1}};
 	struct generation *g;
 
 	upgrade_open();
 	notify_open();
 	block_signals(&m);
 	raise_descriptor_limit();
+	if (!upgrade_is_heir()) /* until it is released the old process speaks */
+		m.generations.waiting = manager_beat;
 	m.generations.shared = shared_new(sizeof *m.generations.shared);
 	if (!m.generations.shared || pipe2(m.generations.lifeline, O_CLOEXEC) != 0 ||
 	    getrandom(&m.generations.shared->start, sizeof m.generations.shared->start, 0) < 0 ||
@@ -513,6 +513,7 @@ int master_run(const char *path, int fd)
 	if (upgrade_is_heir())
 		tally_one(&m.generations.daemon->upgrades);
 	upgrade_ready();
+	m.generations.waiting = manager_beat;
 	manager_ready(&m.generations);
 	serve(&m);
 	end(&m);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "tls/tickets.h"
 
 #define START_MS 60000
+#define HAND_OVER_MS 5000
 /* The numbers of pipes: to say ready, to read keys from, and maybe that of attend_open() */
 #define PIPES "STUNNEL_UPGRADE"
 #define MEMORY \
@@ -112,11 +114,15 @@ bool upgrade_inherit(struct bind_address **addresses, struct bind_address **metr
 
 void upgrade_ready(void)
 {
-	if (ready >= 0 && write(ready, "", 1) != 1)
+	struct pollfd old = {.fd = ready};
+
+	if (ready < 0)
+		return;
+	if (write(ready, "", 1) != 1)
 		log_main(LOG_WARNING, "The old process cannot be told: %s (%d)", strerror(errno),
 			 errno);
-	if (ready >= 0)
-		close(ready);
+	poll(&old, 1, HAND_OVER_MS);
+	close(ready);
 	ready = -1;
 }
 
@@ -229,10 +235,10 @@ static void tell_failure(struct upgrade *u)
 
 static enum upgrade_state end(struct upgrade *u, enum upgrade_state state)
 {
-	close(u->ready);
 	u->until = 0;
 	if (state == UPGRADE_DONE)
 		return state;
+	close(u->ready);
 	kill(u->heir, SIGKILL); /* its workers end with it; that of an attended one is not ours */
 	waitpid(u->heir, NULL, 0);
 	tell_failure(u);
@@ -256,6 +262,11 @@ enum upgrade_state upgrade_look(struct upgrade *u)
 	if (n == 0 || (errno != EAGAIN && errno != EINTR) || board_now() >= u->until)
 		return end(u, UPGRADE_FAILED);
 	return UPGRADE_AWAITED;
+}
+
+void upgrade_release(const struct upgrade *u)
+{
+	close(u->ready);
 }
 
 void upgrade_cancel(struct upgrade *u)

@@ -30,7 +30,10 @@ bool upgrade_is_heir(void);
 /* Adds the sockets to the lists, before anything is bound; false, logged, if one is none. */
 bool upgrade_inherit(struct bind_address **addresses, struct bind_address **metrics);
 
-/* Connections are accepted: the old master hears of it. */
+/*
+ * Connections are accepted: the old master hears of it, and this returns when it has told whoever
+ * has to know that this process takes its place, or has ended, or does not in a while.
+ */
 void upgrade_ready(void);
 
 /* --- in the old master ------------------------------------------------------------------------ */
@@ -61,8 +64,12 @@ struct upgrade_order {
 /* Starts the heir; false, logged, if that fails. */
 bool upgrade_begin(struct upgrade *u, const struct upgrade_order *order);
 
-/* What has become of it; DONE and FAILED, which is logged, are said once. */
+/*
+ * What has become of it; DONE and FAILED, which is logged, are said once. Behind DONE the heir
+ * waits for upgrade_release().
+ */
 enum upgrade_state upgrade_look(struct upgrade *u);
+void upgrade_release(const struct upgrade *u);
 
 /* Ends an heir that is awaited: as if it had failed. */
 void upgrade_cancel(struct upgrade *u);

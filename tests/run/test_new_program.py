@@ -229,9 +229,11 @@ def test_the_service_manager_hears_of_it_from_the_old_process(start, quick):  # 
     """Nobody else may say which process is the main one."""
     unit = start(Unit("workers = 1\n" + service(start(Recorder()).port, HTTP), quick, WATCHDOG_USEC="600000000"))
     quick.wait(READY="1")
+    quick.forget()
     new = upgrade(unit)
-    while quick.wait(MAINPID=str(new)).keys() != {"MAINPID", "READY"}:
-        pass
+    assert quick.wait(MAINPID=str(new)).keys() == {"MAINPID", "READY"}
+    assert quick.wait(READY="1")["MAINPID"] == str(new)
+    assert new not in quick.senders[:-1] and quick.senders[-1] == new
     assert unit.process.wait(DEADLINE) == 0
     os.kill(new, signal.SIGHUP)
     quick.wait(RELOADING="1")

@@ -6,6 +6,7 @@ import datetime
 import os
 import signal
 import socket
+import struct
 import time
 import uuid
 
@@ -26,17 +27,20 @@ SYSTEMD = ["sh", "-c", 'SYSTEMD_EXEC_PID=$$ exec "$@"', "sh"]
 
 
 class Manager:
-    """The receiving end; `said` holds each datagram as a dict, in order."""
+    """The receiving end; `said` holds each datagram as a dict, in order, `senders` their processes."""
 
     def __init__(self, path=None):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.name = str(path) if path else f"@stunnel-test-{uuid.uuid4()}"
         self.socket.bind(self.name.replace("@", "\0"))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.socket.settimeout(DEADLINE)
-        self.said = []
+        self.said, self.senders = [], []
 
     def _take(self):
-        lines = self.socket.recv(4096).decode().splitlines()
+        data, [(_, _, credentials)], *_ = self.socket.recvmsg(4096, 128)
+        self.senders.append(struct.unpack("i", credentials[:4])[0])
+        lines = data.decode().splitlines()
         self.said.append(dict(line.split("=", 1) for line in lines))
         return self.said[-1]
 
@@ -55,6 +59,7 @@ class Manager:
                 self._take()
         self.socket.settimeout(DEADLINE)
         self.said.clear()
+        self.senders.clear()
 
 
 class Unit(Stunnel):
