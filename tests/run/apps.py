@@ -8,7 +8,6 @@ import re
 import shutil
 import time
 import urllib.request
-from pathlib import Path
 
 from peers import Apache, Haproxy, Nginx, Program, free_port
 from recorder import Recorder

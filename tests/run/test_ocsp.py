@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from certs import LEAF_NAMES, ROOT_NAMES, _issue, _join, certificates, client_certificates
-from peers import BINARY, Program, Stunnel, daemon_only, free_port, listening_ports, service, wait_for
+from peers import BINARY, Program, Stunnel, daemon_only, free_port, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient, client_context
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from peers import Apache, Haproxy, Nginx, Stunnel, daemon_only, free_port, service, wait_for
-from recorder import OK, Recorder, answer_each, read_only
+from recorder import OK, Recorder
 from test_metrics import Metered
 from tls_client import TlsClient
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: ISC
 """haproxy, nginx and hitch in front of us, hitch behind: what they send is what goes on from us."""
 
-import os
 import threading
 
 import pytest

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faults import Faulty
-from peers import DEADLINE, Stunnel, daemon_only, free_port, listening_ports, service, wait_for
+from peers import DEADLINE, daemon_only, free_port, listening_ports, service, wait_for
 from recorder import Recorder
 from tls_client import TlsClient, dial
 

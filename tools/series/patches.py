@@ -2,7 +2,6 @@
 """The series: steps, each of which becomes a patch."""
 
 import os
-import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -129,7 +128,7 @@ def dep3(name, title, tree):
     return (
         f"Description: {title}\n"
         + "".join(f" {line}\n" for line in lines)
-        + f"Author: the authors of stunnel-http\n"
+        + "Author: the authors of stunnel-http\n"
         + f"Origin: other, stunnel-http {project_version()}\n"
         + "Forwarded: not-needed\n"
         + "License: ISC\n\n"
