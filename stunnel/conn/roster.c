@@ -7,51 +7,54 @@
 
 #include "conn/conn.h"
 #include "conn/listing.h"
-#include "sys/board.h"
 #include "sys/shared.h"
 
 #define LOOK_MS 10000 /* that a look lasts */
 #define STALE_MS 3000 /* after that the worker has ended, or hangs */
 #define TRIES 3	      /* to read what is not written meanwhile */
 
-/* A worker's own; the number is odd while it is being written. */
+/* The number is odd while the worker writes. */
 struct sheet {
+	_Atomic uint64_t until; /* board_now() until which somebody looks */
 	_Atomic uint64_t number;
 	_Atomic uint64_t written; /* board_now() */
 	uint32_t count;
 	struct roster_line line[ROSTER_LINES];
 };
 
-struct roster {
-	size_t workers;
-	_Atomic uint64_t until; /* board_now() until which somebody looks */
-	struct sheet sheet[];
-};
-
-static size_t size_of(size_t workers)
+static uint64_t layout(void)
 {
-	return sizeof(struct roster) + workers * sizeof(struct sheet);
+	const size_t facts[] = {
+		sizeof(struct sheet),
+		offsetof(struct sheet, line),
+		sizeof(struct roster_line),
+		offsetof(struct roster_line, age),
+		offsetof(struct roster_line, to_backend),
+		offsetof(struct roster_line, to_client),
+		offsetof(struct roster_line, service),
+		offsetof(struct roster_line, peer),
+		offsetof(struct roster_line, phase),
+		offsetof(struct roster_line, request),
+	};
+
+	return shared_layout(0, facts, sizeof facts);
 }
 
-struct roster *roster_new(size_t workers)
+struct board_sheet roster_sheet(void)
 {
-	struct roster *r = shared_new(size_of(workers));
-
-	if (!r)
-		return NULL;
-	r->workers = workers;
-	return r;
+	return (struct board_sheet){sizeof(struct sheet), layout()};
 }
 
-void roster_free(struct roster *r)
+void roster_look(const struct board *b)
 {
-	if (r)
-		shared_free(r, size_of(r->workers));
-}
+	uint64_t until = board_now() + LOOK_MS, own = layout();
 
-void roster_look(struct roster *r)
-{
-	atomic_store(&r->until, board_now() + LOOK_MS);
+	for (size_t i = 0; i < board_workers(b); i++) {
+		struct sheet *sheet = board_sheet(b, i, own);
+
+		if (sheet)
+			atomic_store(&sheet->until, until);
+	}
 }
 
 /* --- in a worker ------------------------------------------------------------------------------ */
@@ -80,15 +83,14 @@ static size_t find_oldest(const struct conn_pool *pool, const struct conn *oldes
 	return n;
 }
 
-void roster_write(struct roster *r, size_t worker, const struct conn_pool *pool)
+void roster_write(const struct board *b, size_t worker, const struct conn_pool *pool)
 {
+	struct sheet *sheet = board_sheet(b, worker, layout());
 	const struct conn *oldest[ROSTER_LINES];
-	struct sheet *sheet;
 	size_t n;
 
-	if (!r || board_now() >= atomic_load(&r->until))
+	if (!sheet || board_now() >= atomic_load(&sheet->until))
 		return;
-	sheet = &r->sheet[worker];
 	n = find_oldest(pool, oldest);
 	/* One that was killed while it wrote has left an odd number. */
 	atomic_store(&sheet->number, atomic_load(&sheet->number) | 1);
@@ -123,23 +125,21 @@ static size_t copy(const struct sheet *sheet, struct roster_line line[static ROS
 	return count;
 }
 
-bool roster_read(const struct roster *r, size_t worker,
-		 struct roster_line line[static ROSTER_LINES], size_t *count)
+size_t roster_read(const struct board *b, size_t worker,
+		   struct roster_line line[static ROSTER_LINES])
 {
-	const struct sheet *sheet = &r->sheet[worker];
+	const struct sheet *sheet = board_sheet(b, worker, layout());
+	size_t count = 0;
 
-	*count = 0;
-	if (worker >= r->workers)
-		return false;
-	for (int i = 0; i < TRIES && *count == 0; i++) {
+	for (int i = 0; sheet && i < TRIES && count == 0; i++) {
 		uint64_t number = atomic_load(&sheet->number);
 
 		if (number % 2 != 0 || board_now() > atomic_load(&sheet->written) + STALE_MS)
 			continue;
-		*count = copy(sheet, line);
+		count = copy(sheet, line);
 		atomic_thread_fence(memory_order_seq_cst);
 		if (atomic_load(&sheet->number) != number)
-			*count = 0;
+			count = 0;
 	}
-	return true;
+	return count;
 }

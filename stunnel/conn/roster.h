@@ -2,19 +2,18 @@
 #ifndef ROSTER_H
 #define ROSTER_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "conn/flight.h"
+#include "sys/board.h"
 #include "sys/net.h"
 
 /*
- * What the workers' connections do at the moment, for whoever looks at it: memory that the workers
- * of one generation share with the server of metrics. A worker writes it again and again, but only
- * while somebody looks, and no more than its oldest connections.
+ * What the workers' connections do at the moment, for whoever looks at it: on the sheet that each
+ * of them has on the board. A worker writes it again and again, but only while somebody looks, and
+ * no more than its oldest connections.
  */
-struct roster;
 
 #define ROSTER_LINES 128 /* of one worker */
 #define ROSTER_NAME_MAX 64
@@ -30,23 +29,22 @@ struct roster_line {
 	char request[FLIGHT_MAX + 1];	/* that is not answered; empty: none */
 };
 
-/* NULL without memory. */
-struct roster *roster_new(size_t workers);
-void roster_free(struct roster *r); /* NULL: nothing */
+/* What a board needs for it. */
+struct board_sheet roster_sheet(void);
 
-/* Says that somebody looks, for some seconds. */
-void roster_look(struct roster *r);
+/* Tells all workers of the board, and of older ones, that somebody looks, for some seconds. */
+void roster_look(const struct board *b);
 
 struct conn_pool;
 
-/* In a worker, each second: writes its connections if somebody looks. NULL: nothing. */
-void roster_write(struct roster *r, size_t worker, const struct conn_pool *pool);
+/* In a worker, each second: writes its connections if somebody looks. */
+void roster_write(const struct board *b, size_t worker, const struct conn_pool *pool);
 
 /*
- * Copies what the worker has written lately, the oldest connection first; how many lines, 0 if that
- * was nothing. False at `worker` = the number of workers.
+ * Copies what the worker, one of board_workers(), has written lately, the oldest connection first;
+ * how many lines, 0 if that was nothing.
  */
-bool roster_read(const struct roster *r, size_t worker,
-		 struct roster_line line[static ROSTER_LINES], size_t *count);
+size_t roster_read(const struct board *b, size_t worker,
+		   struct roster_line line[static ROSTER_LINES]);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include "conn/conn.h"
-#include "conn/roster.h"
 #include "sys/board.h"
 
 /*
@@ -31,9 +30,7 @@ struct figures {
 	const struct tally_daemon *daemon;
 	const struct figures_service *service; /* service i has board_column(i) */
 	size_t count;
-	const struct board *board;
-	struct roster *const *roster; /* of this generation and of those that drain */
-	size_t rosters;
+	const struct board *board; /* with sheets of conn/roster */
 };
 
 #define FIGURES_LABELS_MAX 3

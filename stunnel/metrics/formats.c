@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "conn/roster.h"
+
 struct text {
 	FILE *to;
 	bool later; /* a family, or a sample of it, stands before in the list */
@@ -166,16 +168,16 @@ void formats_connections(const struct figures *f, FILE *to)
 {
 	static struct roster_line line[ROSTER_LINES];
 	bool later = false;
-	size_t count;
 
 	fprintf(to, "{\"open\":%" PRIu64 ",\"shown\":[", board_sum(f->board, BOARD_ALL));
-	for (size_t i = 0; i < f->rosters; i++) {
-		roster_look(f->roster[i]);
-		for (size_t worker = 0; roster_read(f->roster[i], worker, line, &count); worker++)
-			for (size_t n = 0; n < count; n++) {
-				put_connection(to, &line[n], later);
-				later = true;
-			}
+	roster_look(f->board);
+	for (size_t worker = 0; worker < board_workers(f->board); worker++) {
+		size_t count = roster_read(f->board, worker, line);
+
+		for (size_t n = 0; n < count; n++) {
+			put_connection(to, &line[n], later);
+			later = true;
+		}
 	}
 	fputs("]}\n", to);
 }

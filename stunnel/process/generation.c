@@ -12,6 +12,7 @@
 
 #include "conn/access.h"
 #include "conn/conn.h"
+#include "conn/roster.h"
 #include "process/attend.h"
 #include "process/fetcher.h"
 #include "process/metrics.h"
@@ -23,8 +24,7 @@
 #include "tls/tickets.h"
 
 #define STOP_MS 5000
-#define REST_MS 1000 /* that workers have to stop accepting */
-#define ROSTERS_MAX 16
+#define REST_MS 1000   /* that workers have to stop accepting */
 #define BEFORE_MS 1000 /* until it is looked again whether a program before this one has ended */
 #define FEW_CONNECTIONS 1000 /* with room for fewer the log says so at LOG_NOTICE */
 
@@ -108,7 +108,6 @@ static int run_worker(void *owner, const struct child_place *place)
 		.config = g->config,
 		.shared = all->shared,
 		.place = place,
-		.roster = g->roster,
 		.ask_revocation = helper_socket(&g->revocation, place->index),
 		.ask_libwrap = helper_socket(&g->libwrap, place->index),
 		.renewal = helper_socket(&g->renewal.workers, place->index),
@@ -169,28 +168,16 @@ static size_t count_metrics(const void *owner)
 	return metrics_needed(((const struct generation *)owner)->config) ? 1 : 0;
 }
 
-/* Those of the workers that drain as well, the oldest of which may be left out. */
-static size_t find_rosters(const struct generation *g, struct roster *rosters[ROSTERS_MAX])
-{
-	size_t count = 0;
-
-	for (; g && count < ROSTERS_MAX; g = g->next)
-		if (g->roster)
-			rosters[count++] = g->roster;
-	return count;
-}
-
 static int run_metrics(void *owner, const struct child_place *place)
 {
 	struct generation *g = owner;
 	struct generations *all = g->all;
 	struct worker_socket socket = {.fd = -1};
-	struct roster *rosters[ROSTERS_MAX];
 	const struct metrics_task task = {
 		.config = g->config,
 		.place = place,
 		.figures = {all->daemon, all->services.service, all->services.count,
-			    g->children.board, rosters, find_rosters(g, rosters)},
+			    g->children.board},
 		.listener = bind_take(&all->metrics, 1, &socket) == 1 ? socket.fd : -1,
 		.lifeline = all->lifeline[0],
 	};
@@ -314,6 +301,21 @@ static size_t counted_by_client(const struct config *config)
 	return 0;
 }
 
+static struct board *make_board(const struct generation *g)
+{
+	const struct services *services = &g->all->services;
+	struct board_plan plan = {
+		.workers = g->children.count,
+		.columns = board_column(services->count),
+		.keys = counted_by_client(g->config),
+	};
+
+	plan.meaning = services_meaning(services, plan.columns);
+	if (metrics_needed(g->config))
+		plan.sheet = roster_sheet();
+	return board_new(&plan);
+}
+
 struct generation *generation_new(struct generations *all, struct config *config)
 {
 	struct generation *g = calloc(1, sizeof *g);
@@ -331,13 +333,8 @@ struct generation *generation_new(struct generations *all, struct config *config
 	    (!renewal_needed(config) ||
 	     renewal_sockets_open(&g->renewal, g->workers, fetcher_needed(config))) &&
 	    child_open(&g->children, kinds, sizeof kinds / sizeof kinds[0], &calls, g))
-		g->children.board = board_new(
-			g->children.count, board_column(all->services.count),
-			counted_by_client(config),
-			services_meaning(&all->services, board_column(all->services.count)));
-	if (metrics_needed(config))
-		g->roster = roster_new(g->workers);
-	if (g->children.board && (g->roster || !metrics_needed(config)))
+		g->children.board = make_board(g);
+	if (g->children.board)
 		return g;
 	g->config = NULL;
 	generation_free(g);
@@ -348,7 +345,6 @@ void generation_free(struct generation *g)
 {
 	config_free(g->config);
 	board_free(g->children.board);
-	roster_free(g->roster);
 	child_free(&g->children);
 	close_helper_sockets(g);
 	free(g);

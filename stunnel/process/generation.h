@@ -6,7 +6,6 @@
 #include <stddef.h>
 
 #include "config/config.h"
-#include "conn/roster.h"
 #include "process/bind.h"
 #include "process/child.h"
 #include "process/helper.h"
@@ -19,8 +18,7 @@ struct generation {
 	struct generations *all;
 	struct config *config;
 	struct children children;
-	struct roster *roster; /* of the workers, where there are figures; else NULL */
-	size_t workers;	       /* the first children are the workers */
+	size_t workers;				   /* the first children are the workers */
 	struct helper_sockets revocation, libwrap; /* of helpers that there are */
 	struct renewal_sockets renewal;
 };

@@ -11,10 +11,12 @@
 
 #include "conn/conn.h"
 #include "conn/listing.h"
+#include "conn/roster.h"
 #include "process/daemon.h"
 #include "process/drain.h"
 #include "process/launch.h"
 #include "process/listen.h"
+#include "process/metrics.h"
 #include "process/pulse.h"
 #include "process/renewal.h"
 #include "sys/log.h"
@@ -33,8 +35,6 @@ struct worker {
 	struct launch *launches;
 	struct config *config;
 	uv_timer_t flush, retry, look;
-	struct roster *roster; /* with the worker's index in it; or NULL */
-	size_t index;
 	uint64_t all_written; /* when no line was gathered for the last time, by the loop's clock */
 	struct pulse pulse;
 	struct drain drain;
@@ -149,7 +149,7 @@ static void on_roster(uv_timer_t *timer)
 {
 	struct worker *w = timer->data;
 
-	roster_write(w->roster, w->index, &w->pool);
+	roster_write(w->pool.admit.board, w->pool.admit.worker, &w->pool);
 }
 
 static void on_flush(uv_timer_t *timer)
@@ -277,9 +277,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 		uv_timer_start(&w->flush, on_flush, FLUSH_MS, FLUSH_MS);
 	uv_timer_init(&w->loop, &w->look);
 	w->look.data = w;
-	w->roster = task->roster;
-	w->index = task->place->index;
-	if (w->roster)
+	if (metrics_needed(w->config))
 		uv_timer_start(&w->look, on_roster, ROSTER_MS, ROSTER_MS);
 	w->pool.on_end = on_connection_end;
 	w->pool.owner = w;

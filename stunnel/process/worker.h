@@ -3,7 +3,6 @@
 #define WORKER_H
 
 #include "config/config.h"
-#include "conn/roster.h"
 #include "process/child.h"
 
 /* A copy of a listening socket of the master's, with its section. */
@@ -17,7 +16,6 @@ struct worker_task {
 	struct config *config;
 	struct conn_shared *shared;
 	const struct child_place *place;
-	struct roster *roster; /* NULL: nobody can look at it */
 	const struct worker_socket *socket;
 	size_t socket_count;
 	int stream[2]; /* inetd mode: what the only connection is read from and written to */

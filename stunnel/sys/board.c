@@ -39,8 +39,9 @@ struct row {
 struct board {
 	const struct board *older;
 	size_t workers, columns, buckets;
-	size_t size;	 /* bytes from one row to the next */
-	size_t words_at; /* where in a row its words begin */
+	struct board_sheet sheet;
+	size_t size;		   /* bytes from one row to the next */
+	size_t words_at, sheet_at; /* where in a row they begin */
 	char *rows;
 };
 
@@ -76,26 +77,28 @@ static uint64_t layout(void)
 	return shared_layout(0, facts, sizeof facts);
 }
 
-static void lay_out(struct board *b, size_t workers, size_t columns, size_t buckets)
+static void lay_out(struct board *b)
 {
-	b->workers = workers;
-	b->columns = columns;
-	b->buckets = buckets;
-	b->words_at = whole_lines(sizeof(struct row) + columns * sizeof(_Atomic uint32_t));
-	b->size = b->words_at + buckets * BUCKET * sizeof(word);
+	b->words_at = whole_lines(sizeof(struct row) + b->columns * sizeof(_Atomic uint32_t));
+	b->sheet_at = b->words_at + whole_lines(b->buckets * BUCKET * sizeof(word));
+	b->size = b->sheet_at + whole_lines(b->sheet.size);
 }
 
-struct board *board_new(size_t workers, size_t columns, size_t keys, uint64_t meaning)
+struct board *board_new(const struct board_plan *plan)
 {
 	struct board *b = calloc(1, sizeof *b);
-	char name[96];
+	char name[160];
 
 	if (!b)
 		return NULL;
-	lay_out(b, workers, columns, buckets_for(keys));
-	snprintf(name, sizeof name, NAME_BEGINS "%zu %zu %zu %" PRIx64, b->workers, b->columns,
-		 b->buckets, meaning);
-	b->rows = shared_map(name, layout(), workers * b->size);
+	b->workers = plan->workers;
+	b->columns = plan->columns;
+	b->buckets = buckets_for(plan->keys);
+	b->sheet = plan->sheet;
+	lay_out(b);
+	snprintf(name, sizeof name, NAME_BEGINS "%zu %zu %zu %zu %" PRIx64 " %" PRIx64, b->workers,
+		 b->columns, b->buckets, b->sheet.size, b->sheet.layout, plan->meaning);
+	b->rows = shared_map(name, layout(), b->workers * b->size);
 	if (b->rows) {
 		shared_own(b->rows);
 		return b;
@@ -117,12 +120,13 @@ void board_free(struct board *b)
 /* The name is a master's, and what is in the memory may be anybody's. */
 static uint64_t read_name(struct board *b, const char *name)
 {
-	size_t number[3];
+	size_t *const number[] = {&b->workers, &b->columns, &b->buckets, &b->sheet.size};
 	char *end = (char *)(uintptr_t)name + strlen(NAME_BEGINS);
 
 	for (size_t i = 0; i < sizeof number / sizeof number[0]; i++)
-		number[i] = strtoul(end, &end, 10);
-	lay_out(b, number[0], number[1], number[2]);
+		*number[i] = strtoul(end, &end, 10);
+	b->sheet.layout = strtoull(end, &end, 16);
+	lay_out(b);
 	return strtoull(end, NULL, 16);
 }
 
@@ -263,6 +267,24 @@ uint64_t board_sum(const struct board *b, size_t column)
 		for (size_t i = 0; column < b->columns && i < b->workers; i++)
 			sum += atomic_load(&row_of(b, i)->count[column]);
 	return sum;
+}
+
+size_t board_workers(const struct board *b)
+{
+	size_t workers = 0;
+
+	for (; b; b = b->older)
+		workers += b->workers;
+	return workers;
+}
+
+void *board_sheet(const struct board *b, size_t worker, uint64_t layout)
+{
+	for (; b && worker >= b->workers; b = b->older)
+		worker -= b->workers;
+	if (!b || b->sheet.size == 0 || b->sheet.layout != layout)
+		return NULL;
+	return (char *)row_of(b, worker) + b->sheet_at;
 }
 
 /* The key's word; else a free one of its bucket if one is wanted; else NULL. */

@@ -26,12 +26,21 @@ static inline size_t board_column(size_t place)
 	return BOARD_ALL + 1 + place * BOARD_OF_SERVICE;
 }
 
-/*
- * keys: connections of a worker that are counted by a key as well; 0: none is. meaning: another
- * number where columns, or keys, mean something else. NULL without memory.
- */
-struct board *board_new(size_t workers, size_t columns, size_t keys, uint64_t meaning);
-void board_free(struct board *b); /* NULL: nothing */
+/* Memory of a row for what its worker says in more than numbers. */
+struct board_sheet {
+	size_t size;	 /* bytes; 0: there is none */
+	uint64_t layout; /* another number where it is used in another way */
+};
+
+struct board_plan {
+	size_t workers, columns;
+	size_t keys; /* connections of a worker that are counted by a key as well; 0: none is */
+	uint64_t meaning; /* another number where columns, or keys, mean something else */
+	struct board_sheet sheet;
+};
+
+struct board *board_new(const struct board_plan *plan); /* NULL without memory */
+void board_free(struct board *b);			/* NULL: nothing */
 
 /*
  * In a program that takes another one's place, before shared_settle(): the boards of that one, and
@@ -69,6 +78,15 @@ void board_add(struct board *b, size_t worker, size_t column, int connections);
 
 /* Connections of a column, of all workers. */
 uint64_t board_sum(const struct board *b, size_t column);
+
+/* Workers, and their places from 0 on: also those of an older generation and of all before it. */
+size_t board_workers(const struct board *b);
+
+/*
+ * The sheet of a worker, aligned for anything and zeroed at first; NULL: it has none of that
+ * layout. Who reads it believes no number and no end of a text there: it may be anybody's.
+ */
+void *board_sheet(const struct board *b, size_t worker, uint64_t layout);
 
 /*
  * In a worker: one more connection, or one less, of a key, which is evenly distributed as a hash

@@ -29,7 +29,9 @@ static uint64_t key_of(uint64_t number)
 
 static void test_a_key_is_counted_over_workers_and_generations(void **state)
 {
-	struct board *old = board_new(1, 1, 100, 0), *b = board_new(3, 1, 1000, 0);
+	struct board *old = board_new(
+			     &(struct board_plan){.workers = 1, .columns = 1, .keys = 100}),
+		     *b = board_new(&(struct board_plan){.workers = 3, .columns = 1, .keys = 1000});
 
 	(void)state;
 	assert_true(board_enter(old, 0, key_of(1)) == 1);
@@ -49,7 +51,7 @@ static void test_a_key_is_counted_over_workers_and_generations(void **state)
 
 static void test_a_worker_that_has_crashed_gives_all_back(void **state)
 {
-	struct board *b = board_new(2, 1, 1000, 0);
+	struct board *b = board_new(&(struct board_plan){.workers = 2, .columns = 1, .keys = 1000});
 
 	(void)state;
 	for (uint64_t i = 0; i < 500; i++)
@@ -65,7 +67,7 @@ static void test_a_worker_that_has_crashed_gives_all_back(void **state)
 static void test_a_row_has_room_for_all_and_is_never_overrun(void **state)
 {
 	const uint64_t room = 50000;
-	struct board *b = board_new(1, 1, room, 0);
+	struct board *b = board_new(&(struct board_plan){.workers = 1, .columns = 1, .keys = room});
 	uint64_t full = 0, number = 0;
 
 	(void)state;
@@ -81,9 +83,34 @@ static void test_a_row_has_room_for_all_and_is_never_overrun(void **state)
 	board_free(b);
 }
 
+static void test_a_sheet_of_another_layout_is_left_out(void **state)
+{
+	const struct board_plan plain = {.workers = 1, .columns = 1};
+	const struct board_plan oldest = {.workers = 1, .columns = 3, .keys = 9, .sheet = {100, 7}};
+	const struct board_plan old = {.workers = 2, .columns = 2, .sheet = {100, 8}};
+	const struct board_plan new = {.workers = 2, .columns = 1, .sheet = {200, 7}};
+	struct board *boards[] = {board_new(&new), board_new(&old), board_new(&plain),
+				  board_new(&oldest)};
+	const size_t count = sizeof boards / sizeof boards[0];
+
+	(void)state;
+	for (size_t i = 0; i + 1 < count; i++)
+		board_link(boards[i], boards[i + 1]);
+	assert_int_equal(board_workers(boards[0]), 6);
+	for (size_t i = 0; i < 7; i++)
+		assert_true((board_sheet(boards[0], i, 7) != NULL) == (i < 2 || i == 5));
+	memset(board_sheet(boards[0], 1, 7), 0xff, 200);
+	memset(board_sheet(boards[3], 0, 7), 0xff, 100);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(board_sum(boards[0], i), 0);
+	assert_int_equal(board_enter(boards[3], 0, key_of(1)), 1);
+	for (size_t i = 0; i < count; i++)
+		board_free(boards[i]);
+}
+
 static void test_a_board_without_keys_counts_none(void **state)
 {
-	struct board *b = board_new(1, 1, 0, 0);
+	struct board *b = board_new(&(struct board_plan){.workers = 1, .columns = 1});
 
 	(void)state;
 	assert_true(board_enter(b, 0, key_of(1)) == 0);
@@ -133,6 +160,7 @@ int main(void)
 		cmocka_unit_test(test_a_key_is_counted_over_workers_and_generations),
 		cmocka_unit_test(test_a_worker_that_has_crashed_gives_all_back),
 		cmocka_unit_test(test_a_row_has_room_for_all_and_is_never_overrun),
+		cmocka_unit_test(test_a_sheet_of_another_layout_is_left_out),
 		cmocka_unit_test(test_a_board_without_keys_counts_none),
 		cmocka_unit_test(test_a_pace_is_kept_and_a_pause_is_not_made_up_for),
 		cmocka_unit_test(test_a_slow_pace_tells_how_long_to_wait),

@@ -169,7 +169,7 @@ static int set_up(void **state)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	if (!child_open(&children, kinds, sizeof kinds / sizeof kinds[0], &calls, NULL))
 		return -1;
-	children.board = board_new(children.count, 1, 0, 0);
+	children.board = board_new(&(struct board_plan){.workers = children.count, .columns = 1});
 	return children.board ? 0 : -1;
 }
 
