@@ -544,6 +544,7 @@ bool generation_start(struct generations *all, struct generation *g)
 {
 	g->next = all->first;
 	all->first = g;
+	board_own(g->children.board);
 	if (!child_start(&g->children)) {
 		give_up(all, g);
 		return false;

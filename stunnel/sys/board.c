@@ -99,12 +99,15 @@ struct board *board_new(const struct board_plan *plan)
 	snprintf(name, sizeof name, NAME_BEGINS "%zu %zu %zu %zu %" PRIx64 " %" PRIx64, b->workers,
 		 b->columns, b->buckets, b->sheet.size, b->sheet.layout, plan->meaning);
 	b->rows = shared_map(name, layout(), b->workers * b->size);
-	if (b->rows) {
-		shared_own(b->rows);
+	if (b->rows)
 		return b;
-	}
 	free(b);
 	return NULL;
+}
+
+void board_own(const struct board *b)
+{
+	shared_own(b->rows);
 }
 
 void board_free(struct board *b)

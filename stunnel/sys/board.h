@@ -42,6 +42,9 @@ struct board_plan {
 struct board *board_new(const struct board_plan *plan); /* NULL without memory */
 void board_free(struct board *b);			/* NULL: nothing */
 
+/* In the process that stays the master. No fork(2) inherits that; board_settle() looks for it. */
+void board_own(const struct board *b);
+
 /*
  * In a program that takes another one's place, before shared_settle(): the boards of that one, and
  * of those before it, linked; NULL: there are none. meaning(arg, columns) is what board_new() would

@@ -16,7 +16,7 @@ from test_daemon_mode import Daemon
 from test_notify import Unit, quick  # noqa: F401
 from recorder import Recorder, answer_each
 from test_reload import Load
-from tls_client import TlsClient, client_context
+from tls_client import TlsClient, client_context, dial, read_to_end
 
 pytestmark = daemon_only
 
@@ -223,6 +223,18 @@ def test_a_daemon_in_the_background_is_upgraded_by_the_command(start):
     stunnel.wait_log("The new program: [!]")
     stunnel.wait_log("Failed to upgrade")
     assert int(stunnel.pid_file.read_text()) == stunnel.pid
+
+
+def test_connections_of_the_first_program_in_the_background_count(start):
+    limited = service(start(Recorder()).port, HTTP, "maxConnections = 1")
+    stunnel = start(Daemon("workers = 1\n" + limited))
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/").status == 200
+        stunnel.pid = upgrade(stunnel, stunnel.pid)
+        stunnel.wait_log("Worker 1 drains: 1 connection(s) left")
+        with dial(stunnel.port) as second:
+            assert read_to_end(second) == b""
+        assert client.get("/").status == 200
 
 
 def test_the_service_manager_hears_of_it_from_the_old_process(start, quick):  # noqa: F811
