@@ -46,7 +46,6 @@ struct conn_shared {
 	_Atomic uint64_t serial; /* of the next connection */
 	uint64_t start;		 /* random: tells one start of the daemon from another */
 	struct health health;	 /* which backends failed lately */
-	_Atomic uint32_t listed; /* connections, since the list of them was asked for */
 };
 
 /* All connections of one worker. */

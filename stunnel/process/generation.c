@@ -2,6 +2,7 @@
 #include "process/generation.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,7 @@ static int run_worker(void *owner, const struct child_place *place)
 	struct worker_task task = {
 		.config = g->config,
 		.shared = all->shared,
+		.listed = all->listed,
 		.place = place,
 		.ask_revocation = helper_socket(&g->revocation, place->index),
 		.ask_libwrap = helper_socket(&g->libwrap, place->index),
@@ -271,7 +273,8 @@ bool generation_count(struct generations *all)
 	uint64_t layout = figures_layout();
 
 	all->daemon = shared_map("daemon", layout, sizeof *all->daemon);
-	if (!all->daemon)
+	all->listed = shared_map("listed", sizeof *all->listed, sizeof *all->listed);
+	if (!all->daemon || !all->listed)
 		return false;
 	if (atomic_load(&all->daemon->started) == 0)
 		atomic_store(&all->daemon->started, (uint64_t)time(NULL));
@@ -367,6 +370,8 @@ void generation_forget(struct generations *all)
 	all->before = NULL;
 	shared_unmap(all->daemon);
 	all->daemon = NULL;
+	shared_unmap(all->listed);
+	all->listed = NULL;
 }
 
 void generation_reap(struct generations *all)
@@ -404,20 +409,20 @@ void generation_stop(struct generations *all)
 		child_stop(&g->children, deadline);
 }
 
-static void ask_workers(struct generation *g, enum board_request request)
-{
-	for (size_t i = 0; i < g->workers; i++)
-		if (board_served(g->children.board, i))
-			board_ask(g->children.board, i, request);
-}
-
 void generation_list(struct generations *all)
 {
-	atomic_store(&all->shared->listed, 0);
-	for (struct generation *g = all->first; g; g = g->next) {
-		ask_workers(g, BOARD_LIST);
+	atomic_store(all->listed, 0);
+	for (struct generation *g = all->first; g; g = g->next)
+		board_ask(g->children.board, BOARD_LIST);
+	board_ask(all->before, BOARD_LIST);
+	generation_list_asked(all);
+	board_tell_masters(all->before, SIGUSR2);
+}
+
+void generation_list_asked(const struct generations *all)
+{
+	for (struct generation *g = all->first; g; g = g->next)
 		child_signal(&g->children, CHILD_LIST);
-	}
 }
 
 static size_t unanswered(const struct generation *g, enum board_request request)
@@ -431,7 +436,7 @@ static size_t unanswered(const struct generation *g, enum board_request request)
 
 size_t generation_unlisted(const struct generations *all)
 {
-	return unanswered(all->first, BOARD_LIST);
+	return unanswered(all->first, BOARD_LIST) + board_unanswered(all->before, BOARD_LIST);
 }
 
 /*
@@ -447,7 +452,7 @@ static void drain_from(struct generation *first)
 	for (struct generation *g = first; g; g = g->next) {
 		if (g->children.state == CHILD_DRAINING)
 			continue;
-		ask_workers(g, BOARD_ACCEPT_NO_MORE);
+		board_ask(g->children.board, BOARD_ACCEPT_NO_MORE);
 		child_drain(&g->children);
 	}
 	while (unanswered(first, BOARD_ACCEPT_NO_MORE) != 0 && board_now() < deadline &&

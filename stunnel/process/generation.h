@@ -30,6 +30,7 @@ struct generations {
 	int streams[2]; /* what inetd started us with, to read from and to write to; else -1 */
 	struct conn_shared *shared;
 	struct tally_daemon *daemon;
+	_Atomic uint32_t *listed; /* connections, since a list of them was asked for */
 	int lifeline[2]; /* a pipe without data: children read its end when the master ends */
 	struct bind_address *metrics; /* where the figures of the newest one are served */
 	struct services services;     /* all so far */
@@ -82,10 +83,12 @@ void generation_reap(struct generations *all);
 void generation_serve_streams(struct generations *all);
 
 /*
- * Has every worker that serves list its connections in the log; generation_unlisted() is how many
- * of them have not come to the end of that.
+ * Has every worker that serves list its connections in the log, also those of programs before this
+ * one, whose masters get SIGUSR2 and call generation_list_asked(). generation_unlisted() is how
+ * many have not come to the end of that.
  */
 void generation_list(struct generations *all);
+void generation_list_asked(const struct generations *all);
 size_t generation_unlisted(const struct generations *all);
 
 /* Frees all generations and closes the addresses. */

@@ -260,7 +260,7 @@ static int end_list(struct master *m)
 		log_main(LOG_WARNING, "%zu worker(s) did not list their connections in time",
 			 missing);
 	log_main(LOG_EMERG, "Listed %" PRIu32 " active connection(s)",
-		 atomic_load(&m->generations.shared->listed));
+		 atomic_load(m->generations.listed));
 	if (!summary_tell(m->generations.services.service, m->generations.services.count))
 		log_main(LOG_NOTICE, "Nothing was refused or mended since the start");
 	return -1;
@@ -295,7 +295,7 @@ static int end_drain(struct master *m)
 /* Whether the signal is for the newest master alone, which another process than this one is. */
 static bool pass_on(int number)
 {
-	bool to_newest = number == SIGHUP || number == MASTER_UPGRADE;
+	bool to_newest = number == SIGHUP || number == SIGUSR2 || number == MASTER_UPGRADE;
 
 	if (!attend_begun() || number == SIGCHLD)
 		return false;
@@ -313,9 +313,20 @@ static int attend(const struct master *m)
 	return status;
 }
 
-static void handle_signal(struct master *m, int number)
+/* A master behind an upgrade speaks for all; its signals are queued, which tells them apart. */
+static bool obey_heir(const struct master *m, const siginfo_t *info)
 {
-	if (pass_on(number))
+	if (info->si_code != SI_QUEUE || info->si_signo != SIGUSR2)
+		return false;
+	generation_list_asked(&m->generations);
+	return true;
+}
+
+static void handle_signal(struct master *m, const siginfo_t *info)
+{
+	int number = info->si_signo;
+
+	if (obey_heir(m, info) || pass_on(number))
 		return;
 	switch (number) {
 	case SIGHUP:
@@ -369,6 +380,7 @@ static void serve(struct master *m)
 					       : tls_tickets_rotate(
 							 newest->config->globals.ticket_seconds));
 		struct timespec wait;
+		siginfo_t info;
 		int number;
 
 		ms = sooner(ms, renewal_look(newest->config, &newest->renewal,
@@ -381,10 +393,10 @@ static void serve(struct master *m)
 		if (log_flush())
 			ms = sooner(ms, LOG_RETRY_MS);
 		wait = (struct timespec){ms / 1000, ms % 1000 * 1000000L};
-		number = ms >= 0 ? sigtimedwait(&m->signals, NULL, &wait)
-				 : sigwaitinfo(&m->signals, NULL);
+		number = ms >= 0 ? sigtimedwait(&m->signals, &info, &wait)
+				 : sigwaitinfo(&m->signals, &info);
 		if (number > 0)
-			handle_signal(m, number);
+			handle_signal(m, &info);
 	}
 }
 

@@ -31,6 +31,7 @@ struct worker {
 	uv_loop_t loop;
 	struct conn_pool pool;
 	struct listing listing;
+	_Atomic uint32_t *listed;
 	struct listen *listens;
 	struct launch *launches;
 	struct config *config;
@@ -139,10 +140,18 @@ static void reopen_logs(struct worker *w)
 
 static void on_listed(struct listing *l)
 {
-	struct admit *a = &l->pool->admit;
+	struct worker *w = l->pool->owner;
+	struct admit *a = &w->pool.admit;
 
-	atomic_fetch_add(&l->pool->shared->listed, l->listed);
+	atomic_fetch_add(w->listed, l->listed);
 	board_answer(a->board, a->worker, BOARD_LIST);
+}
+
+/* Who asks another generation of this program may not know this one, and count less. */
+static void list(struct worker *w)
+{
+	if (board_is_asked(w->pool.admit.board, w->pool.admit.worker, BOARD_LIST))
+		listing_begin(&w->listing);
 }
 
 static void on_roster(uv_timer_t *timer)
@@ -225,7 +234,7 @@ static void on_signal(uv_poll_t *handle, int status, int events)
 		else if (told.ssi_signo == CHILD_LOOK)
 			look_at_listens(w);
 		else if (told.ssi_signo == CHILD_LIST)
-			listing_begin(&w->listing);
+			list(w);
 		else if (told.ssi_signo == CHILD_DRAIN)
 			start_draining(w);
 		else
@@ -269,6 +278,7 @@ static bool start(struct worker *w, const struct worker_task *task)
 	admit_open(&w->pool.admit, &w->loop, task->place->board, task->place->row,
 		   (uint32_t)task->config->globals.max_connections);
 	w->config = task->config;
+	w->listed = task->listed;
 	pulse_start(&w->pulse, &w->loop, task->place);
 	uv_timer_init(&w->loop, &w->flush);
 	w->flush.data = w;

@@ -15,6 +15,7 @@ struct worker_socket {
 struct worker_task {
 	struct config *config;
 	struct conn_shared *shared;
+	_Atomic uint32_t *listed; /* the number of connections that a list had is added */
 	const struct child_place *place;
 	const struct worker_socket *socket;
 	size_t socket_count;

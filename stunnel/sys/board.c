@@ -168,7 +168,7 @@ struct board *board_settle(struct board *left)
 	if (!left)
 		return NULL;
 	left->older = older;
-	if (shared_is_owned(left->rows))
+	if (shared_owner(left->rows) != 0)
 		return left;
 	for (size_t i = 0; i < left->workers; i++)
 		board_vacate(left, i);
@@ -183,6 +183,20 @@ void board_forget(struct board *left)
 
 		board_free(left);
 		left = older;
+	}
+}
+
+/* The boards of one master follow on one another. */
+void board_tell_masters(const struct board *left, int number)
+{
+	pid_t told = 0;
+
+	for (; left; left = left->older) {
+		pid_t owner = shared_owner(left->rows);
+
+		if (owner > 0 && owner != told)
+			shared_tell_owner(left->rows, number);
+		told = owner;
 	}
 }
 
@@ -228,9 +242,17 @@ uint64_t board_vacate(struct board *b, size_t worker)
 	return since != 0 ? board_now() - since : 0;
 }
 
-void board_ask(struct board *b, size_t worker, enum board_request request)
+void board_ask(const struct board *b, enum board_request request)
 {
-	atomic_fetch_or(&row_of(b, worker)->asked, request);
+	for (; b; b = b->older)
+		for (size_t i = 0; i < b->workers; i++)
+			if (board_served(b, i) && board_room(b, i) != 0)
+				atomic_fetch_or(&row_of(b, i)->asked, request);
+}
+
+bool board_is_asked(const struct board *b, size_t worker, enum board_request request)
+{
+	return (atomic_load(&row_of(b, worker)->asked) & request) != 0;
 }
 
 void board_answer(struct board *b, size_t worker, enum board_request request)
@@ -242,8 +264,9 @@ size_t board_unanswered(const struct board *b, enum board_request request)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < b->workers; i++)
-		n += (atomic_load(&row_of(b, i)->asked) & request) != 0;
+	for (; b; b = b->older)
+		for (size_t i = 0; i < b->workers; i++)
+			n += board_is_asked(b, i, request);
 	return n;
 }
 

@@ -59,6 +59,9 @@ struct board *board_left(uint64_t (*meaning)(const void *arg, size_t columns), c
 struct board *board_settle(struct board *left);
 void board_forget(struct board *left); /* frees all; NULL: nothing */
 
+/* Sends the signal once to each master of boards of board_left(), as shared_tell_owner() does. */
+void board_tell_masters(const struct board *left, int number);
+
 /* Sums include those of an older generation and of all before it. NULL: there is none. */
 void board_link(struct board *b, const struct board *older);
 
@@ -103,10 +106,12 @@ void board_leave(struct board *b, size_t worker, uint64_t key);
 enum board_request { BOARD_LIST = 1 << 0, BOARD_ACCEPT_NO_MORE = 1 << 1 };
 
 /*
- * The master asks a worker that serves for something; the worker says when it is done. Workers that
- * have yet to say so, of this generation: one that ends is none of them.
+ * The master asks all workers that accept connections for something, also those of older
+ * generations; a worker says when it is done. Workers that have yet to say so: one that ends is
+ * none of them.
  */
-void board_ask(struct board *b, size_t worker, enum board_request request);
+void board_ask(const struct board *b, enum board_request request);
+bool board_is_asked(const struct board *b, size_t worker, enum board_request request);
 void board_answer(struct board *b, size_t worker, enum board_request request);
 size_t board_unanswered(const struct board *b, enum board_request request);
 

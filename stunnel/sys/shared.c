@@ -2,11 +2,13 @@
 #include "sys/shared.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sys/fnv.h"
@@ -204,11 +206,31 @@ void shared_own(const void *memory)
 	fcntl(descriptor_of(memory), F_SETLK, &whole);
 }
 
-bool shared_is_owned(const void *memory)
+pid_t shared_owner(const void *memory)
 {
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-	return fcntl(descriptor_of(memory), F_GETLK, &whole) != 0 || whole.l_type != F_UNLCK;
+	if (fcntl(descriptor_of(memory), F_GETLK, &whole) != 0)
+		return -1;
+	if (whole.l_type == F_UNLCK)
+		return 0;
+	return whole.l_pid > 0 ? whole.l_pid : -1;
+}
+
+/* Whoever has the lock before and behind pidfd_open(2) is the one whom the descriptor means. */
+void shared_tell_owner(const void *memory, int number)
+{
+	siginfo_t info = {.si_signo = number, .si_code = SI_QUEUE};
+	pid_t owner = shared_owner(memory);
+	int fd = (int)syscall(SYS_pidfd_open, owner, 0);
+
+	if (fd < 0)
+		return;
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	if (shared_owner(memory) == owner)
+		syscall(SYS_pidfd_send_signal, fd, number, &info, 0);
+	close(fd);
 }
 
 bool shared_inherit(int fd, uint64_t layout, const char *name)

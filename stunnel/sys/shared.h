@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * Memory that this process and all that it forks later share, under a name. A program that takes
@@ -41,11 +42,17 @@ typedef void shared_call(void *to, int fd, uint64_t layout, const char *name);
 void shared_each(shared_call *call, void *to);
 
 /*
- * shared_own(): this process looks after the memory, until it ends or unmaps it. shared_is_owned():
- * whether another one does; true where that cannot be known.
+ * shared_own(): this process looks after the memory, until it ends or unmaps it. shared_owner():
+ * which other one does; 0: none; -1: that cannot be known.
  */
 void shared_own(const void *memory);
-bool shared_is_owned(const void *memory);
+pid_t shared_owner(const void *memory);
+
+/*
+ * Sends a signal, with SI_QUEUE as its code, to the other process that looks after the memory, if
+ * there is one, and never to one that has got its number since.
+ */
+void shared_tell_owner(const void *memory, int number);
 
 /* Takes over a descriptor and what the process before said of it; false: it is no such memory. */
 bool shared_inherit(int fd, uint64_t layout, const char *name);

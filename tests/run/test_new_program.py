@@ -2,6 +2,7 @@
 """SIGURG: a new program takes over, and no request is lost; one that cannot start changes nothing."""
 
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -13,6 +14,7 @@ import pytest
 from faults import Faulty
 from peers import DEADLINE, Stunnel, daemon_only, service, wait_for
 from test_daemon_mode import Daemon
+from test_listing import lists, total
 from test_notify import Unit, quick  # noqa: F401
 from recorder import Recorder, answer_each
 from test_reload import Load
@@ -235,6 +237,33 @@ def test_connections_of_the_first_program_in_the_background_count(start):
         with dial(stunnel.port) as second:
             assert read_to_end(second) == b""
         assert client.get("/").status == 200
+
+
+@pytest.mark.parametrize("kind", [Stunnel, Daemon])
+def test_a_list_in_the_log_has_connections_of_programs_before_this_one(start, kind):
+    """Each once, also of a program with two generations."""
+    stunnel = start(kind("workers = 1\n" + service(start(Recorder()).port, HTTP)))
+    clients = []
+
+    def connect():
+        clients.append(TlsClient(stunnel.port))
+        assert clients[-1].get("/").status == 200
+
+    connect()
+    stunnel.reload()
+    stunnel.wait_log("New workers accept connections")
+    for _ in range(2):
+        connect()
+        new = upgrade(stunnel, stunnel.pid)
+        stunnel.pid = new if kind is Daemon else stunnel.pid
+    connect()
+    *listed, last = lists(stunnel)
+    peers = ["%s:%d" % client.sock.getsockname() for client in clients]
+    assert sorted(re.search(r"from ([^,]*),", line)[1] for line in listed) == sorted(peers)
+    assert total([last]) == len(clients)
+    for client in clients:
+        client.close()
+    wait_for(lambda: total(lists(stunnel)) == 0, "an empty list")
 
 
 def test_the_service_manager_hears_of_it_from_the_old_process(start, quick):  # noqa: F811

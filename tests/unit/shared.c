@@ -2,7 +2,9 @@
 #include "sys/shared.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -119,6 +121,50 @@ static void a_layout_is_of_all_bytes_in_their_order(void **state)
 	assert_int_not_equal(shared_layout(1, "ab", 2), shared_layout(0, "ab", 2));
 }
 
+/* In a process of its own: owns the memory until it gets the signal; its exit status. */
+static int own_until_told(const void *memory, int to)
+{
+	siginfo_t info = {0};
+	sigset_t told;
+
+	sigemptyset(&told);
+	sigaddset(&told, SIGUSR2);
+	shared_own(memory);
+	if (write(to, "", 1) != 1)
+		return 1;
+	return sigwaitinfo(&told, &info) == SIGUSR2 && info.si_code == SI_QUEUE ? 0 : 2;
+}
+
+static void who_owns_memory_can_be_told(void **state)
+{
+	unsigned char *memory = shared_map("a name", 7, SIZE);
+	int owned[2], status;
+	sigset_t told;
+	pid_t pid;
+	char byte;
+
+	(void)state;
+	assert_non_null(memory);
+	sigemptyset(&told);
+	sigaddset(&told, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &told, NULL);
+	assert_int_equal(pipe(owned), 0);
+	assert_int_equal(shared_owner(memory), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(own_until_told(memory, owned[1]));
+	assert_int_equal(read(owned[0], &byte, 1), 1);
+	assert_int_equal(shared_owner(memory), pid);
+	shared_tell_owner(memory, SIGUSR2);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(shared_owner(memory), 0);
+	shared_tell_owner(memory, SIGUSR2);
+	close(owned[0]);
+	close(owned[1]);
+	shared_unmap(memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -127,6 +173,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_could_get_shorter_is_not_taken),
 		cmocka_unit_test(a_child_has_nothing_to_hand_over),
 		cmocka_unit_test(a_layout_is_of_all_bytes_in_their_order),
+		cmocka_unit_test(who_owns_memory_can_be_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
