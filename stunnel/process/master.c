@@ -314,11 +314,16 @@ static int attend(const struct master *m)
 }
 
 /* A master behind an upgrade speaks for all; its signals are queued, which tells them apart. */
-static bool obey_heir(const struct master *m, const siginfo_t *info)
+static bool obey_heir(struct master *m, const siginfo_t *info)
 {
-	if (info->si_code != SI_QUEUE || info->si_signo != SIGUSR2)
+	if (info->si_code != SI_QUEUE)
 		return false;
-	generation_list_asked(&m->generations);
+	if (info->si_signo == SIGUSR1)
+		reopen_logs(m);
+	else if (info->si_signo == SIGUSR2)
+		generation_list_asked(&m->generations);
+	else
+		return false;
 	return true;
 }
 
@@ -341,6 +346,7 @@ static void handle_signal(struct master *m, const siginfo_t *info)
 		break;
 	case SIGUSR1:
 		reopen_logs(m);
+		board_tell_masters(m->generations.before, SIGUSR1);
 		break;
 	case SIGCHLD:
 		generation_reap(&m->generations);

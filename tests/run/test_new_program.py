@@ -266,6 +266,24 @@ def test_a_list_in_the_log_has_connections_of_programs_before_this_one(start, ki
     wait_for(lambda: total(lists(stunnel)) == 0, "an empty list")
 
 
+def test_programs_before_this_one_open_their_logs_again(start):
+    """Where only the newest is known, as to logrotate: nobody writes to the old file any more."""
+    stunnel = start(Daemon("workers = 1\n" + service(start(Recorder()).port, HTTP)))
+    with TlsClient(stunnel.port) as client:
+        assert client.get("/").status == 200
+        old = stunnel.pid
+        worker = children(old)[0]
+        stunnel.pid = upgrade(stunnel, old)
+        rotated = stunnel.log.rename(stunnel.folder / "rotated")
+        stunnel.signal(signal.SIGUSR1)
+        wait_for(lambda: not any(has_open(pid, rotated) for pid in (old, worker)), "the old file to be closed")
+        assert all(has_open(pid, stunnel.log) for pid in (old, worker))
+
+
+def has_open(pid, path):
+    return any(entry.resolve() == path for entry in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def test_the_service_manager_hears_of_it_from_the_old_process(start, quick):  # noqa: F811
     """Nobody else may say which process is the main one."""
     unit = start(Unit("workers = 1\n" + service(start(Recorder()).port, HTTP), quick, WATCHDOG_USEC="600000000"))
