@@ -445,16 +445,26 @@ ssize_t net_read(int fd, char *p, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-ssize_t net_write(int fd, const char *p, size_t len)
+static ssize_t write_with(int flags, int fd, const char *p, size_t len)
 {
 	ssize_t n;
 
 	do
-		n = send(fd, p, len, MSG_NOSIGNAL);
+		n = send(fd, p, len, flags | MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == ENOTSOCK)
 		n = write(fd, p, len); /* a program's terminal */
 	return n < 0 ? -errno : n;
+}
+
+ssize_t net_write(int fd, const char *p, size_t len)
+{
+	return write_with(0, fd, p, len);
+}
+
+ssize_t net_write_last(int fd, const char *p, size_t len)
+{
+	return write_with(MSG_MORE, fd, p, len);
 }
 
 void net_shutdown(int in, int out)

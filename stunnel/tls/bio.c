@@ -7,13 +7,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sys/net.h"
+
 /* Returns the bytes written, or -errno. EPIPE comes without a signal: workers ignore SIGPIPE. */
-static ssize_t write_to(int fd, const char *p, size_t len)
+static ssize_t write_to(const struct tls_bio *b, const char *p, size_t len)
 {
 	ssize_t n;
 
+	if (b->last)
+		return net_write_last(b->out, p, len);
 	do
-		n = write(fd, p, len);
+		n = write(b->out, p, len);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
@@ -64,7 +68,7 @@ int tls_bio_flush(struct tls_bio *b)
 {
 	b->holds = false;
 	while (b->at < b->len) {
-		ssize_t n = write_to(b->out, b->kept + b->at, b->len - b->at);
+		ssize_t n = write_to(b, b->kept + b->at, b->len - b->at);
 
 		if (n < 0)
 			return is_again(n) ? -EAGAIN : (int)n;
@@ -126,7 +130,7 @@ static int on_write(BIO *bio, const char *p, int len)
 	if (behind)
 		return n == 0 || is_again(n) ? len : failed(bio, n, 0);
 	if (n == 0)
-		n = write_to(b->out, p, (size_t)len);
+		n = write_to(b, p, (size_t)len);
 	if (b->state == TLS_BIO_KEEPS && is_again(n))
 		n = 0;
 	if (n < 0)

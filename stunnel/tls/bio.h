@@ -36,6 +36,7 @@ struct tls_bio {
 	bool ended;	     /* the last read found the socket's end, which KEEPS calls EAGAIN */
 	unsigned char first; /* byte that came from the peer; 0: none yet */
 	bool holds;	     /* what is kept goes with the next write; set by the owner in KEEPS */
+	bool last;	     /* what is written may wait for the socket's FIN; set by the owner */
 	bool copies;	     /* what is read; set by the owner. No more beyond TLS_BIO_COPY_MAX */
 	unsigned copied;     /* bytes of `copy`: all that was read, while `copies` */
 	unsigned at, len;    /* where the rest of what is kept begins and ends */

@@ -513,6 +513,11 @@ int tls_shutdown(struct tls *tls)
 	rc = flush_before_write(tls, why);
 	if (rc != 1 || tls->state == TLS_TOLD_END)
 		return rc;
+	/*
+	 * Mostly the socket is closed now. From a peer that has not told its own end bytes may come
+	 * that nobody reads: close(2) then resets, and drops what it was to send.
+	 */
+	tls->bio.last = SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN;
 	errno = 0;
 	rc = SSL_shutdown(tls->ssl);
 	if (rc < 0) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "sys/net.h"
 
 #define RECORD 16384
 
@@ -15,6 +16,13 @@ static struct tls_bio b;
 static BIO *bio; /* as OpenSSL has it */
 static int peer;
 static char record[RECORD], received[1 << 20];
+static unsigned last_writes;
+
+ssize_t net_write_last(int fd, const char *p, size_t len)
+{
+	last_writes++;
+	return write(fd, p, len);
+}
 
 static void begin(enum tls_bio_state state)
 {
@@ -245,6 +253,19 @@ static void the_end_is_told(void **state)
 	end();
 }
 
+static void what_is_last_goes_with_the_end(void **state)
+{
+	(void)state;
+	begin(TLS_BIO_KEEPS);
+	assert_int_equal(BIO_write(bio, "x", 1), 1);
+	assert_int_equal(last_writes, 0);
+	b.last = true;
+	assert_int_equal(BIO_write(bio, "y", 1), 1);
+	assert_int_equal(last_writes, 1);
+	assert_int_equal(read(peer, received, sizeof received), 2);
+	end();
+}
+
 static void after_a_refusal_nothing_goes_in_or_out(void **state)
 {
 	char c;
@@ -275,6 +296,7 @@ int main(void)
 		cmocka_unit_test(a_peer_that_is_gone_is_an_error),
 		cmocka_unit_test(reads_of_the_socket_are_counted),
 		cmocka_unit_test(the_end_is_told),
+		cmocka_unit_test(what_is_last_goes_with_the_end),
 		cmocka_unit_test(after_a_refusal_nothing_goes_in_or_out),
 	};
 
