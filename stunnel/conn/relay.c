@@ -425,13 +425,14 @@ static enum relay_status run(struct relay *r, bool requests, bool responses)
 {
 	enum relay_status status = RELAY_WAIT;
 	bool blocked = r->h1 && h1_blocked(r->h1), stuck;
+	bool write_first = r->write_first && !end_pending(r->end[RELAY_BACK]) &&
+			   r->flow[H1_RESPONSE].held.len == 0;
 
-	r->again = false;
-	if (r->write_first) {
+	r->again = r->write_first = false;
+	if (write_first) {
 		status = flush(r, H1_REQUEST);
 		responses = false; /* of bytes that are there poll(2) tells, */
 		requests = r->flow[H1_REQUEST].held.len != 0; /* and of none that are held */
-		r->write_first = false;
 	}
 	if (responses)
 		status = pump(r, H1_RESPONSE);
@@ -487,6 +488,7 @@ enum relay_status relay_first(struct relay *r)
 {
 	enum relay_status status = first(r);
 
+	r->write_first = status == RELAY_DONE && r->flow[H1_REQUEST].unsent.len != 0;
 	if (status == RELAY_WAIT)
 		send_held(r);
 	return status;
@@ -517,6 +519,7 @@ void relay_end(struct relay *r)
 {
 	struct flow *requests = &r->flow[H1_REQUEST], *responses = &r->flow[H1_RESPONSE];
 
+	r->write_first = false;
 	flow_drop(&requests->unsent);
 	flow_drop(&requests->held);
 	flow_drop(&responses->held);

@@ -36,7 +36,7 @@ struct relay {
 	struct flow_buffer repeat; /* the request in flight, while it may be sent again */
 	struct relay_scratch *scratch;
 	bool again;	  /* stopped to let others run: call again without waiting for an event */
-	bool write_first; /* of relay_reuse(): nothing that is there already answers the request */
+	bool write_first; /* to a back that has just come: what it has said already is no answer */
 	bool held;	  /* a flight to the client has waited for the first answer */
 };
 
