@@ -285,13 +285,15 @@ void board_add(struct board *b, size_t worker, size_t column, int connections)
 	atomic_fetch_add(&row_of(b, worker)->count[column], (uint32_t)connections);
 }
 
+/* A worker whose master was killed goes on with a row that board_settle() has vacated. */
 uint64_t board_sum(const struct board *b, size_t column)
 {
 	uint64_t sum = 0;
 
 	for (; b; b = b->older)
 		for (size_t i = 0; column < b->columns && i < b->workers; i++)
-			sum += atomic_load(&row_of(b, i)->count[column]);
+			if (board_served(b, i))
+				sum += atomic_load(&row_of(b, i)->count[column]);
 	return sum;
 }
 

@@ -82,7 +82,7 @@ uint64_t board_vacate(struct board *b, size_t worker);
 /* In a worker: adds to its connections of a column; negative for those that have ended. */
 void board_add(struct board *b, size_t worker, size_t column, int connections);
 
-/* Connections of a column, of all workers. */
+/* Connections of a column, of all workers that serve. */
 uint64_t board_sum(const struct board *b, size_t column);
 
 /* Workers, and their places from 0 on: also those of an older generation and of all before it. */

@@ -19,7 +19,7 @@ import pytest
 import devtools
 from peers import DEADLINE, Stunnel, as_root, daemon_only, free_port, own_address, service, wait_for
 from recorder import Recorder
-from test_new_program import upgrade
+from test_new_program import children, upgrade
 from test_notify import Unit, quick  # noqa: F401
 from test_ocsp import Responder, gets_in, pki, verifying
 from test_stapling import answering, own
@@ -433,9 +433,14 @@ def test_connections_of_programs_before_this_one_are_counted(start, limit, told)
             newest = upgrade(stunnel)
             stunnel.wait_log("Worker 1 drains: 1 connection(s) left")
             assert metered.value("connections") == 2
+            orphan = children(middle)[0]
             os.kill(middle, signal.SIGKILL)
             wait_for(lambda: metered.value("connections") == 1, "those of the one that was killed to be forgotten")
             assert old.get("/").status == 200
+        wait_for(lambda: not Path(f"/proc/{orphan}").exists(), "its worker to end")
+        with TlsClient(stunnel.port) as client:
+            assert client.get("/").status == 200
+            assert metered.value("connections") == 2
         assert newest in stunnel.processes()
 
 
