@@ -310,7 +310,7 @@ void *board_sheet(const struct board *b, size_t worker, uint64_t layout)
 {
 	for (; b && worker >= b->workers; b = b->older)
 		worker -= b->workers;
-	if (!b || b->sheet.size == 0 || b->sheet.layout != layout)
+	if (!b || b->sheet.size == 0 || b->sheet.layout != layout || !board_served(b, worker))
 		return NULL;
 	return (char *)row_of(b, worker) + b->sheet_at;
 }

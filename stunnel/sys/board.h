@@ -89,8 +89,9 @@ uint64_t board_sum(const struct board *b, size_t column);
 size_t board_workers(const struct board *b);
 
 /*
- * The sheet of a worker, aligned for anything and zeroed at first; NULL: it has none of that
- * layout. Who reads it believes no number and no end of a text there: it may be anybody's.
+ * The sheet of a worker that serves, aligned for anything and zeroed at first; NULL: it does not,
+ * or has none of that layout. Who reads it believes no number and no end of a text there: it may be
+ * anybody's.
  */
 void *board_sheet(const struct board *b, size_t worker, uint64_t layout);
 

@@ -850,15 +850,18 @@ def test_connections_of_workers_that_drain_are_listed_and_then_gone(start):
 def test_connections_of_programs_before_this_one_are_listed_until_they_end(start):
     metered = Metered(start, globals_="workers = 1")
     clients = [TlsClient(metered.stunnel.port)]
+    masters = []
     for _ in range(2):
         assert clients[-1].get("/200").status == 200
-        upgrade(metered.stunnel)
+        masters.append(upgrade(metered.stunnel))
         clients.append(TlsClient(metered.stunnel.port))
     clients[-1].get("/200")
     peers = ["{}:{}".format(*client.sock.getsockname()) for client in clients]
     wait_for(lambda: [c["peer"] for c in listed(metered)] == peers[::-1], "those of three programs")
     clients[0].close()
     wait_for(lambda: [c["peer"] for c in listed(metered)] == peers[:0:-1], "those of two programs")
+    os.kill(masters[0], signal.SIGKILL)
+    wait_for(lambda: [c["peer"] for c in listed(metered)] == peers[:1:-1], "that of the newest alone")
     for client in clients[1:]:
         client.close()
 

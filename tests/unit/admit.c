@@ -94,6 +94,10 @@ static void test_a_sheet_of_another_layout_is_left_out(void **state)
 	const size_t count = sizeof boards / sizeof boards[0];
 
 	(void)state;
+	assert_null(board_sheet(boards[0], 0, 7));
+	for (size_t i = 0; i < count; i++)
+		for (size_t worker = 0; worker < board_workers(boards[i]); worker++)
+			board_serve(boards[i], worker, 1);
 	for (size_t i = 0; i + 1 < count; i++)
 		board_link(boards[i], boards[i + 1]);
 	assert_int_equal(board_workers(boards[0]), 6);
@@ -104,6 +108,8 @@ static void test_a_sheet_of_another_layout_is_left_out(void **state)
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(board_sum(boards[0], i), 0);
 	assert_int_equal(board_enter(boards[3], 0, key_of(1)), 1);
+	board_vacate(boards[3], 0);
+	assert_null(board_sheet(boards[0], 5, 7));
 	for (size_t i = 0; i < count; i++)
 		board_free(boards[i]);
 }
