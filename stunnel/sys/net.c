@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/netfilter_ipv4.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -352,6 +353,14 @@ static int bind_source(int fd, const struct net_source *source)
 	return bind(fd, &addr.u.sa, addr.len);
 }
 
+/* The kernel's memory of it ends with the handshake: the first answers are acknowledged at once. */
+static void delay_ack(int fd)
+{
+	int off = 0;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
+}
+
 int net_connect(const struct net_addr *addr, const struct net_source *source,
 		const struct net_options *options, bool *now)
 {
@@ -362,6 +371,8 @@ int net_connect(const struct net_addr *addr, const struct net_source *source,
 	if (fd < 0)
 		return fd;
 	net_options_set(options, NET_REMOTE, addr->u.sa.sa_family, fd);
+	if (source->speaks && !net_is_unix(addr))
+		delay_ack(fd);
 	if (!source->addr || bind_source(fd, source) == 0) {
 		*now = connect(fd, &addr->u.sa, addr->len) == 0;
 		if (*now || errno == EINPROGRESS)

@@ -75,10 +75,11 @@ int net_peer(int fd, struct net_addr *addr);
 /* A connection that waits; -EAGAIN if there is none. */
 int net_accept(int fd, struct net_addr *peer);
 
-/* Where a connection comes from. */
+/* Where a connection comes from, and how it begins. */
 struct net_source {
 	const struct net_addr *addr; /* NULL: from where the system likes; the port is ignored */
 	bool foreign; /* not of this host: its port is kept where it is not a privileged one */
+	bool speaks; /* bytes are sent as soon as it is there: the handshake's ACK waits for them */
 };
 
 /* 0, or -errno: why this process could not connect from foreign addresses. */

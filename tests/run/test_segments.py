@@ -12,7 +12,7 @@ from recorder import Recorder, read_only
 from tls_client import PlainClient, TlsClient
 from tls_server import TlsServer
 
-DATA_SEGMENTS_IN = 152  # tcpi_data_segs_in of struct tcp_info
+SEGMENTS_IN, DATA_SEGMENTS_IN = 140, 152  # tcpi_segs_in, tcpi_data_segs_in of struct tcp_info
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 FORGED = b"GET /forged HTTP/1.1\r\nHost: a\r\n\r\n"
 REQUESTS = {
@@ -30,9 +30,9 @@ def send_at_once(client, records):
     client._flush()
 
 
-def segments(connection):
+def segments(connection, kind=DATA_SEGMENTS_IN):
     info = connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
-    return int.from_bytes(info[DATA_SEGMENTS_IN : DATA_SEGMENTS_IN + 4], "little")
+    return int.from_bytes(info[kind : kind + 4], "little")
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
@@ -54,6 +54,25 @@ def test_and_so_does_a_later_request(start, front):
             send_at_once(client, REQUESTS["length"])
             assert client.response().status == 200
             assert segments(backend.connections[0]) == count
+
+
+@pytest.mark.parametrize(
+    ("option", "said", "heard"),
+    [("xForwardedFor = yes", FORGED, FORGED[:12]), ("protocol = proxy", b"", b"PROXY")],
+    ids=["http", "proxy"],
+)
+def test_the_ack_of_a_backends_handshake_goes_with_the_first_words(start, front, option, said, heard):
+    backend = start(Recorder(read_only))
+    stunnel = front(backend, option)
+
+    def first_words(count):
+        with TlsClient(stunnel.port) as client:
+            client.send(said)
+            wait_for(lambda: len(backend.connections) == count and heard in backend.connections[-1].data, "words")
+            return segments(backend.connections[-1], SEGMENTS_IN)
+
+    # The SYN, and the words. A worker that stands still for 200 ms sends the ACK alone.
+    assert any(first_words(1 + n) == 2 for n in range(20))
 
 
 class Eager(TlsClient):

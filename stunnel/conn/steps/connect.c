@@ -6,6 +6,7 @@
 
 #include "conn/reuse.h"
 #include "conn/steps/answer.h"
+#include "conn/steps/negotiate.h"
 #include "conn/target.h"
 #include "sys/net.h"
 
@@ -32,13 +33,24 @@ static bool choose_source(const struct conn *c, const struct net_addr *target,
 	if (net_is_unix(target))
 		return true;
 	if (s->local.count == 0 && s->transparent & CONN_FROM_CLIENT) {
-		*source = (struct net_source){client, true};
+		*source = (struct net_source){.addr = client, .foreign = true};
 		return client_of(c, client) && net_same_family(client, target);
 	}
 	for (size_t i = 0; i < s->local.count && !source->addr; i++)
 		if (net_same_family(&s->local.addr[i], target))
 			source->addr = &s->local.addr[i];
 	return s->local.count == 0 || source->addr;
+}
+
+/*
+ * Whether there is something to say as soon as a target is there: a request, or what the back's
+ * next step begins with. In some protocols the target speaks first, and must not wait for our ACK.
+ */
+static bool speaks(const struct conn *c)
+{
+	const struct step *next = c->back->at.current[1];
+
+	return next ? next != &negotiate_plain_step : c->relay.write_first;
 }
 
 static int begin(struct conn *c, const struct net_addr *target, bool *now_connected)
@@ -48,6 +60,7 @@ static int begin(struct conn *c, const struct net_addr *target, bool *now_connec
 
 	if (!choose_source(c, target, &client, &source))
 		return -EAFNOSUPPORT;
+	source.speaks = speaks(c);
 	return net_connect(target, &source, c->service->options, now_connected);
 }
 
