@@ -57,8 +57,9 @@ class Syslog:
 
     def _read_datagrams(self):
         sock = self.socket
-        while record := sock.recv(262144):
-            self.records.append(record.decode())
+        with contextlib.suppress(OSError):  # closed behind the last record
+            while record := sock.recv(262144):
+                self.records.append(record.decode())
 
     def _accept(self):
         with contextlib.suppress(OSError):
