@@ -303,28 +303,37 @@ static bool pass_on(int number)
 	return to_newest;
 }
 
-/* Stays, if somebody awaits the end of this process, until its heirs end; the exit status. */
-static int attend(const struct master *m)
+/* A master behind an upgrade speaks for all; its signals are queued, which tells them apart. */
+static bool is_of_heir(const siginfo_t *info)
 {
-	int status = 0;
-
-	while (attend_begun() && attend_left(&status))
-		pass_on(sigwaitinfo(&m->signals, NULL));
-	return status;
+	return info->si_code == SI_QUEUE &&
+	       (info->si_signo == SIGUSR1 || info->si_signo == SIGUSR2);
 }
 
-/* A master behind an upgrade speaks for all; its signals are queued, which tells them apart. */
 static bool obey_heir(struct master *m, const siginfo_t *info)
 {
-	if (info->si_code != SI_QUEUE)
+	if (!is_of_heir(info))
 		return false;
 	if (info->si_signo == SIGUSR1)
 		reopen_logs(m);
-	else if (info->si_signo == SIGUSR2)
-		generation_list_asked(&m->generations);
 	else
-		return false;
+		generation_list_asked(&m->generations);
 	return true;
+}
+
+/*
+ * Stays, if somebody awaits the end of this process, until its heirs end; the exit status. What an
+ * heir has sent before it saw that nothing is left here must not come back to it.
+ */
+static int attend(const struct master *m)
+{
+	siginfo_t info;
+	int status = 0;
+
+	while (attend_begun() && attend_left(&status))
+		if (sigwaitinfo(&m->signals, &info) > 0 && !is_of_heir(&info))
+			pass_on(info.si_signo);
+	return status;
 }
 
 static void handle_signal(struct master *m, const siginfo_t *info)
