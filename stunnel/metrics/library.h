@@ -6,9 +6,9 @@
 #include <stdbool.h>
 
 /*
- * libmicrohttpd, loaded by the one process that needs it: it brings GnuTLS and ten more libraries,
- * which have no business in processes that have private keys. Only for programs that were built
- * with its header.
+ * libmicrohttpd, loaded by the one process that needs it: it brings GnuTLS and eight more
+ * libraries, which have no business in processes that have private keys. Only for programs that
+ * were built with its header.
  */
 
 #define LIBRARY_FUNCTIONS(X)           \
