@@ -121,7 +121,7 @@ void upgrade_ready(void)
 	if (write(ready, "", 1) != 1)
 		log_main(LOG_WARNING, "The old process cannot be told: %s (%d)", strerror(errno),
 			 errno);
-	poll(&old, 1, HAND_OVER_MS);
+	poll(&old, 1, HAND_OVER_MS); /* tells of an end of the pipe that is closed */
 	close(ready);
 	ready = -1;
 }
@@ -233,17 +233,15 @@ static void tell_failure(struct upgrade *u)
 	log_main(LOG_ERR, "Failed to upgrade: everything stays as it was");
 }
 
-static enum upgrade_state end(struct upgrade *u, enum upgrade_state state)
+static enum upgrade_state fail(struct upgrade *u)
 {
 	u->until = 0;
-	if (state == UPGRADE_DONE)
-		return state;
 	close(u->ready);
 	kill(u->heir, SIGKILL); /* its workers end with it; that of an attended one is not ours */
 	waitpid(u->heir, NULL, 0);
 	tell_failure(u);
 	u->heir = 0;
-	return state;
+	return UPGRADE_FAILED;
 }
 
 enum upgrade_state upgrade_look(struct upgrade *u)
@@ -254,13 +252,15 @@ enum upgrade_state upgrade_look(struct upgrade *u)
 	if (u->until == 0)
 		return UPGRADE_NONE;
 	while ((n = read(u->ready, &byte, 1)) == 1) {
-		if (byte == '\0')
-			return end(u, UPGRADE_DONE);
+		if (byte == '\0') {
+			u->until = 0;
+			return UPGRADE_DONE;
+		}
 		if (u->len < sizeof u->said - 1)
 			u->said[u->len++] = byte;
 	}
 	if (n == 0 || (errno != EAGAIN && errno != EINTR) || board_now() >= u->until)
-		return end(u, UPGRADE_FAILED);
+		return fail(u);
 	return UPGRADE_AWAITED;
 }
 
@@ -272,5 +272,5 @@ void upgrade_release(const struct upgrade *u)
 void upgrade_cancel(struct upgrade *u)
 {
 	if (u->until != 0)
-		end(u, UPGRADE_FAILED);
+		fail(u);
 }
