@@ -108,9 +108,7 @@ bool net_blames_peer(int error);
 ssize_t net_read(int fd, char *p, size_t len); /* 0 at the end */
 ssize_t net_peek(int fd, char *p, size_t len); /* the bytes stay */
 ssize_t net_write(int fd, const char *p, size_t len);
-/* As net_write(), of bytes that wait for close(2), 200 ms at most: they make one segment with its
- * FIN.
- */
+/* As net_write(), of bytes that wait for close(2), 200 ms at most, to share a segment with FIN. */
 ssize_t net_write_last(int fd, const char *p, size_t len);
 
 /*
