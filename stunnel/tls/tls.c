@@ -484,6 +484,14 @@ static int flush_before_write(struct tls *tls, char why[static TLS_WHY_MAX])
 	return tls_holds(tls) ? 1 : tls_flush(tls, why);
 }
 
+static uint32_t coarse_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint32_t)now.tv_sec * 1000 + (uint32_t)(now.tv_nsec / 1000000);
+}
+
 ssize_t tls_write(struct tls *tls, const char *p, size_t len, char why[static TLS_WHY_MAX])
 {
 	size_t n;
@@ -494,6 +502,9 @@ ssize_t tls_write(struct tls *tls, const char *p, size_t len, char why[static TL
 	/* SSL_write_ex() would read, and buffer data in OpenSSL that no poll event tells of. */
 	if (tls_midway(tls))
 		return TLS_AGAIN;
+	/* Some servers take each record for the beginning of a request. */
+	if (SSL_is_server(tls->ssl))
+		len = tls_record_size(&tls->record_size, len, coarse_ms());
 	errno = 0;
 	if (SSL_write_ex(tls->ssl, p, len, &n) == 1)
 		return (ssize_t)n;

@@ -11,6 +11,7 @@
 #include "tls/ctx.h"
 #include "tls/facts.h"
 #include "tls/inquiry.h"
+#include "tls/record_size.h"
 
 struct ssl_st;
 
@@ -54,6 +55,7 @@ struct tls {
 	struct ssl_st *ssl;
 	const struct tls_calls *calls;
 	struct tls_inquiry inquiry;
+	struct tls_record_size record_size;
 	struct tls_bio bio;
 	struct tls_kept kept; /* what the connection's facts point at */
 	char *sni;	      /* what the ClientHello named, or NULL */

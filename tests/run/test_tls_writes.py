@@ -18,6 +18,7 @@ from test_bulk_transfer import settled
 from tls_client import DEADLINE, TlsClient
 from tls_records import (
     ALERT,
+    APPLICATION,
     CLIENT_HELLO,
     CLOSE_NOTIFY,
     HANDSHAKE,
@@ -93,6 +94,49 @@ class Late(Recorder):
         self.asked.set()
         self.go.wait(DEADLINE)
         connection.send(HEAD + BLOCK[:1000])
+
+
+class Weighing(TlsClient):
+    """Keeps what comes as it comes."""
+
+    def __init__(self, to):
+        self.wire = b""
+        super().__init__(to)
+
+    def _took(self, data):
+        self.wire += data
+
+    def contents(self):
+        """How many bytes each record of TLS 1.3 holds, a ticket's among them."""
+        at = 0
+        while at < len(self.wire):
+            kind, size = self.wire[at], int.from_bytes(self.wire[at + 3 : at + 5], "big")
+            if kind == APPLICATION:
+                yield size - 17  # its type, and the tag
+            at += 5 + size
+
+
+# ---- sizes ----------------------------------------------------------------------------------
+
+
+@daemon_only
+@MODES
+def test_first_records_are_small(start, front, options):
+    """What comes first can be used when the first segments have come (RFC 6928)."""
+    backend = start(Recorder(until_close))
+    stunnel = front(backend, *options)
+    with Weighing(stunnel.port) as client:
+        client.send(b"GET /1000000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        before = len(list(client.contents()))
+        assert client.recv_all() == HEAD + BLOCK[:1000000]
+        sizes = list(client.contents())[before:]
+    seen = 0
+    for size in sizes:
+        assert size <= 1369 or seen >= 1369
+        assert size <= 3 * 1369 or seen >= 4 * 1369
+        assert size <= 6 * 1369 or seen >= 10 * 1369
+        seen += size
+    assert max(sizes) == 16384
 
 
 # ---- the end --------------------------------------------------------------------------------
