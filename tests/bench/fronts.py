@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: ISC
 """The TLS fronts that are measured side by side: one worker or thread each, the same key."""
 
+import functools
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run"))
 
 from certs import certificates  # noqa: E402
-from peers import Haproxy, Hitch, Nginx, Stock, Stunnel, free_port, service  # noqa: E402
+from peers import Haproxy, Hitch, Nginx, Program, Stock, Stunnel, free_port, service  # noqa: E402
 from receivers import NginxStream  # noqa: E402
 
 STOCK = Stock.BINARY
@@ -93,6 +95,32 @@ def nginx_stream(port):
     return NginxStream(server=passing, listen="ssl")
 
 
+@functools.cache
+def floor():
+    """The program, built from floor.c; it is where the certificates are until the end."""
+    program = certificates().cert.with_name("floor")
+    source = Path(__file__).with_name("floor.c")
+    subprocess.run(["cc", "-O2", "-o", program, source, "-lssl", "-lcrypto"], check=True)
+    return program
+
+
+class Floor(Program):
+    """The least that a front can do, which is no maker's. `mode` is explained in floor.c."""
+
+    name = "floor"
+
+    def __init__(self, port, mode="tls"):
+        super().__init__()
+        self.port = free_port()
+        self.arguments = [mode, self.port, port, certificates().cert, certificates().key]
+
+    def command(self):
+        return [floor(), *map(str, self.arguments)]
+
+    def endpoints(self):
+        return [str(self.port)]
+
+
 # Of each front: how it is made for a backend's port, and whether the backend must read PROXY.
 FRONTS = {
     "ours, header": (ours("xForwardedFor = yes"), False),
@@ -106,9 +134,11 @@ FRONTS = {
     "hitch, PROXY": (lambda port: Hitch(port, "--write-proxy-v2"), True),
     "stock, blind": (stock(), False),
     "stock, PROXY": (stock("protocol = proxy"), True),
+    "floor": (Floor, False),
 }
 
-NEEDS = {"hitch": shutil.which("hitch"), "stock": STOCK, "haproxy": shutil.which("haproxy")}
+NEEDS = {name: shutil.which(name) for name in ("haproxy", "hitch")}
+NEEDS |= {"stock": STOCK, "floor": shutil.which("cc")}
 
 
 def present():

@@ -111,14 +111,15 @@ def read_answer(tls):
         got += piece
 
 
-def connection(port, tls_context, session=None, reset=False):
-    """One request and its end, as a browser's, or as of a client that is gone: the session."""
+def connection(port, tls_context, session=None, reset=False, requests=1):
+    """Requests and its end, as a browser's, or as of a client that is gone: the session."""
     sock = socket.create_connection(("127.0.0.1", port))
     if reset:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     tls = tls_context.wrap_socket(sock, server_hostname="localhost", session=session)
-    tls.sendall(REQUEST)
-    read_answer(tls)
+    for _ in range(requests):
+        tls.sendall(REQUEST)
+        read_answer(tls)
     session = tls.session
     if not reset:
         with contextlib.suppress(OSError):  # a front need not answer close_notify
@@ -148,10 +149,10 @@ def connections(front, count, resume=False, version=None, reset=False):
 # ---- bytes and memory --------------------------------------------------------------------------
 
 
-def download(front, path, size):
+def download(front, path, size, scheme="https"):
     """Seconds of CPU a GiB."""
     before = cpu(front)
-    url = f"https://127.0.0.1:{port_of(front)}/{path}"
+    url = f"{scheme}://127.0.0.1:{port_of(front)}/{path}"
     subprocess.run(["curl", "-skf", "-o", "/dev/null", url], check=True)
     return (cpu(front) - before) / 1e6 / (size / 2**30)
 
