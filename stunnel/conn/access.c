@@ -79,11 +79,26 @@ static void say_failing(struct access_file *file)
 		 file->why);
 }
 
-static void flush(struct access_file *file)
+static void say_written_again(struct access_file *file)
+{
+	if (!file->failing)
+		return;
+	file->failing = false;
+	log_main(LOG_NOTICE, "Access log is written again: %s: %lu line(s) lost", file->path,
+		 file->lost);
+	file->lost = 0;
+}
+
+/* Writes the lines; how many bytes of them are left. */
+static size_t flush(struct access_file *file)
 {
 	struct access_lines *lines = file->lines;
-	size_t len = lines->len, written = log_file_write(&file->log, lines->text, len);
+	size_t len = lines->len, written;
 
+	/* Of a worker that has crashed, or was taken over, this may be any number. */
+	if (len > ACCESS_BUFFER_MAX)
+		len = 0;
+	written = log_file_write(&file->log, lines->text, len);
 	if (written < len) {
 		file->why = errno;
 		if (file->why != EAGAIN) /* a slow reader of a pipe, by which no line is lost yet */
@@ -91,12 +106,9 @@ static void flush(struct access_file *file)
 	}
 	memmove(lines->text, lines->text + written, len - written);
 	lines->len = len - written;
-	if (written < len || !file->failing)
-		return;
-	file->failing = false;
-	log_main(LOG_NOTICE, "Access log is written again: %s: %lu line(s) lost", file->path,
-		 file->lost);
-	file->lost = 0;
+	if (written == len)
+		say_written_again(file);
+	return len - written;
 }
 
 void access_flush(struct access_file *list)
@@ -109,10 +121,9 @@ void access_flush(struct access_file *list)
 static void finish(struct access_file *file)
 {
 	struct access_lines *lines = file->lines;
+	size_t left = lines->len != 0 ? flush(file) : 0;
 
-	if (lines->len != 0)
-		flush(file);
-	for (size_t i = 0; i < lines->len; i++)
+	for (size_t i = 0; i < left; i++)
 		file->lost += lines->text[i] == '\n';
 	lines->len = 0;
 	if (file->lost != 0)

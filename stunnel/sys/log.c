@@ -137,6 +137,9 @@ static void write_gathered(struct sink *sink, struct gathered *from)
 
 	if (len == 0)
 		return;
+	/* Of a worker that has crashed, or was taken over, this may be any number. */
+	if (len > GATHERED_MAX)
+		len = 0;
 	written = tell_losses(sink) ? log_file_write(&sink->file, from->text, len) : 0;
 	if (written < len)
 		sink->why = errno;

@@ -128,6 +128,18 @@ static void test_lines_of_a_crashed_process_are_written_by_the_other(void **stat
 	assert_file("last words\n");
 }
 
+/* The length stands first, where a process that overwrites its memory has put a number. */
+static void test_length_that_cannot_be_is_not_believed(void **state)
+{
+	(void)state;
+	memset(shared, 0xff, sizeof(size_t));
+	log_lines_rest(shared);
+	assert_file("");
+	log_gather(shared);
+	log_main(LOG_WARNING, "the next process");
+	assert_file("the next process\n");
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, open_log, close_log)
 
 int main(void)
@@ -139,6 +151,7 @@ int main(void)
 		test(test_reopened_file_begins_behind_what_was_gathered),
 		test(test_lines_that_have_no_room_do_not_push_others_out),
 		test(test_lines_of_a_crashed_process_are_written_by_the_other),
+		test(test_length_that_cannot_be_is_not_believed),
 	};
 	int fd = mkstemp(path), failed;
 
