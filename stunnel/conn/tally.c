@@ -2,6 +2,7 @@
 #include "conn/tally.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,44 +50,61 @@ const char *const tally_groups[TALLY_GROUPS] = {
 const uint32_t tally_bounds[TALLY_BUCKETS] = {1,   2,	5,    10,   25,	  50,	 100,
 					      250, 500, 1000, 2500, 5000, 10000, 30000};
 
-struct tallies {
+/* What workers may write to: no number here says where anything else is. */
+struct counted {
 	_Atomic int64_t expiry;
 	_Atomic int64_t staple_since, staple_until;
 	pace handshakes;
-	size_t slots;
-	size_t size; /* bytes from one slot to the next: no two share a cache line */
 	_Alignas(CACHE_LINE) char slot[]; /* of struct tally */
 };
 
+struct tallies {
+	struct counted *counted;
+	size_t slots;
+};
+
+/* Bytes from one slot to the next: no two share a cache line. */
 static const size_t slot_size = (sizeof(struct tally) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 
 /* Also of what is no figure. */
 static uint64_t whole_layout(uint64_t layout)
 {
-	const size_t sizes[] = {sizeof(struct tallies), offsetof(struct tallies, slot), slot_size};
+	const size_t sizes[] = {sizeof(struct counted), offsetof(struct counted, slot), slot_size};
 
 	return shared_layout(layout, sizes, sizeof sizes);
 }
 
+/* Of the name among names of shared memory; the caller frees it. */
+static char *whole_name(const char *name)
+{
+	char *whole;
+
+	return asprintf(&whole, NAME_BEGINS "%s", name) < 0 ? NULL : whole;
+}
+
 /* The program before this one may have had another number of workers. */
+static bool map(struct tallies *all, const char *name, uint64_t layout, size_t slots)
+{
+	size_t left = shared_left(name, layout);
+	size_t size = left != 0 ? left : sizeof *all->counted + slots * slot_size;
+
+	if (size < sizeof *all->counted + slot_size)
+		return false;
+	all->counted = shared_map(name, layout, size);
+	all->slots = (size - sizeof *all->counted) / slot_size;
+	return all->counted;
+}
+
 struct tallies *tally_new(const char *name, uint64_t layout, size_t slots)
 {
-	size_t size = sizeof(struct tallies) + slots * slot_size, left;
-	struct tallies *all;
-	char *whole_name;
+	struct tallies *all = calloc(1, sizeof *all);
+	char *whole = all ? whole_name(name) : NULL;
 
-	if (asprintf(&whole_name, NAME_BEGINS "%s", name) < 0)
-		return NULL;
-	layout = whole_layout(layout);
-	left = shared_left(whole_name, layout);
-	if (left != 0)
-		size = left;
-	all = size >= sizeof *all + slot_size ? shared_map(whole_name, layout, size) : NULL;
-	free(whole_name);
-	if (!all)
-		return NULL;
-	all->slots = (size - sizeof *all) / slot_size;
-	all->size = slot_size;
+	if (!whole || !map(all, whole, whole_layout(layout), slots)) {
+		free(all);
+		all = NULL;
+	}
+	free(whole);
 	return all;
 }
 
@@ -99,34 +117,36 @@ const char *tally_left(uint64_t layout)
 
 void tally_free(struct tallies *all)
 {
-	shared_unmap(all);
+	if (all)
+		shared_unmap(all->counted);
+	free(all);
 }
 
 struct tally *tally_slot(struct tallies *all, size_t worker)
 {
-	return (struct tally *)(void *)(all->slot + worker % all->slots * all->size);
+	return (struct tally *)(void *)(all->counted->slot + worker % all->slots * slot_size);
 }
 
 void tally_expire(struct tallies *all, int64_t when)
 {
-	atomic_store(&all->expiry, when);
+	atomic_store(&all->counted->expiry, when);
 }
 
 int64_t tally_expiry(const struct tallies *all)
 {
-	return atomic_load(&all->expiry);
+	return atomic_load(&all->counted->expiry);
 }
 
 void tally_staple(struct tallies *all, const struct tally_staple *staple)
 {
-	atomic_store(&all->staple_since, staple->since);
-	atomic_store(&all->staple_until, staple->until);
+	atomic_store(&all->counted->staple_since, staple->since);
+	atomic_store(&all->counted->staple_until, staple->until);
 }
 
 struct tally_staple tally_stapled(const struct tallies *all)
 {
-	return (struct tally_staple){atomic_load(&all->staple_since),
-				     atomic_load(&all->staple_until)};
+	return (struct tally_staple){atomic_load(&all->counted->staple_since),
+				     atomic_load(&all->counted->staple_until)};
 }
 
 /* Who asks has no slot of its own. */
@@ -137,7 +157,7 @@ void tally_answer(struct tallies *all, enum tally_ocsp about, enum tls_ocsp_verd
 
 pace *tally_pace(struct tallies *all)
 {
-	return &all->handshakes;
+	return &all->counted->handshakes;
 }
 
 uint64_t tally_sum(const struct tallies *all, size_t offset)
@@ -145,7 +165,7 @@ uint64_t tally_sum(const struct tallies *all, size_t offset)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < all->slots; i++) {
-		const void *counter = all->slot + i * all->size + offset;
+		const void *counter = all->counted->slot + i * slot_size + offset;
 
 		sum += atomic_load_explicit((const tally_counter *)counter, memory_order_relaxed);
 	}
