@@ -162,9 +162,12 @@ static void write_backends(const struct figures *f, const struct figure *row,
 
 		for (size_t i = 0; all && i < BACKENDS_MAX; i++) {
 			struct figures_sample s = of_service(f, service);
+			char text[NET_TEXT_MAX];
 
+			/* Whoever has taken over a worker could have written over its end. */
+			snprintf(text, sizeof text, "%.*s", NET_TEXT_MAX - 1, all->of[i].text);
 			s.label[s.labels].key = "target";
-			s.label[s.labels++].value = all->of[i].text;
+			s.label[s.labels++].value = text;
 			if (all->of[i].used)
 				write(&s, (const char *)&all->of[i] + row->offset, row->name,
 				      writer, owner);
