@@ -170,6 +170,8 @@ const struct row rows_all[] = {
 	POLICY("httpMaxAnswerHead"),
 	POLICY("httpMaxFields"),
 	POLICY("httpMaxHead"),
+	SERVICE("httpPoolFirst", values_flag, service.spare.first, "no",
+		"with httpKeepAlive = pool: idle connections serve first requests of clients, too"),
 	SERVICE("httpPoolMax", values_unsigned, service.spare.max, "256",
 		"idle connections to backends that a worker keeps with httpKeepAlive = pool",
 		BOUNDS(1, 65535),

@@ -21,6 +21,7 @@
 struct spare_limits {
 	unsigned max; /* backs that wait, in one worker, for one route */
 	int idle;     /* seconds for which one waits; a negative number: for ever */
+	bool first;   /* a client's first request takes one, too: h1_limits.pool_first */
 };
 
 /* A back is given up for good so long after its first exchange: names and targets change. */

@@ -167,10 +167,17 @@ bool h1_spare(const struct h1 *h)
 	       h1_backend_end(h) == H1_END_RENEW;
 }
 
+/* Whether a client that loses its request over such a connection gets an answer all the same. */
+static bool may_be_lost(const struct h1 *h)
+{
+	return h->requests > 1 ||
+	       (h->limits.pool_first && (h1_answered_kind(h) & H1_KIND_REPEATABLE));
+}
+
 bool h1_may_reuse(const struct h1 *h)
 {
 	return h->limits.pool && !h->tied && !h->unfit && !h->repeating && h->error == ERR_NONE &&
-	       h->queue_count == 1 && h->requests > 1;
+	       h->queue_count == 1 && may_be_lost(h);
 }
 
 void h1_reuse(struct h1 *h)

@@ -120,8 +120,9 @@ bool h1_spare(const struct h1 *h);
 
 /*
  * Whether the one request in flight, of which nothing has been sent, may go over a connection that
- * others have used: not the client's first, which could not be told apart from one that the backend
- * does not like if it were lost, and none that was lost before. Then h1_reuse() says so.
+ * others have used. One that was lost before may not, nor may the client's first, which the client
+ * itself would not repeat if it were lost, unless limits.pool_first asks for it and it can be
+ * repeated here. Then h1_reuse() says so.
  */
 bool h1_may_reuse(const struct h1 *h);
 void h1_reuse(struct h1 *h);

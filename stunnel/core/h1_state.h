@@ -31,6 +31,7 @@ struct h1_limits {
 	bool connect;		  /* CONNECT is forwarded */
 	bool keep_client; /* the client stays when its backend closes; see h1_backend_end() */
 	bool pool;	  /* with keep_client: clients share backend connections; see h1_spare() */
+	bool pool_first;  /* with pool: a client's first request, too; see h1_may_reuse() */
 	bool require_length; /* a request in chunks is refused with 411 */
 };
 

@@ -121,9 +121,13 @@ class Floor(Program):
         return [str(self.port)]
 
 
+# Backend connections serve all clients, as those of nginx do.
+SHARED = ("httpKeepAlive = pool", "httpPoolFirst = yes")
+
 # Of each front: how it is made for a backend's port, and whether the backend must read PROXY.
 FRONTS = {
     "ours, header": (ours("xForwardedFor = yes"), False),
+    "ours, shared": (ours("xForwardedFor = yes", *SHARED), False),
     "ours, blind": (ours(), False),
     "ours, PROXY": (ours("protocol = proxy"), True),
     "haproxy, http": (haproxy(), False),

@@ -84,6 +84,16 @@ def test_a_first_request_has_a_connection_of_its_own(pool):
     assert [len(lines_of(c)) for c in backend.connections] == [1] * 5
 
 
+def test_a_first_request_takes_one_that_is_there_on_request(pool):
+    backend, stunnel = pool(echo, "httpPoolFirst = yes")
+    with contextlib.ExitStack() as stack:
+        introduced(stack, stunnel, 5)
+        client = stack.enter_context(TlsClient(stunnel.port))
+        client.send(POST % b"/post")  # it could not be sent again
+        assert client.response().body == b"/post"
+    assert [len(lines_of(c)) for c in backend.connections] == [5, 1]
+
+
 def test_no_client_waits_for_another_ones_answer(pool):
     """One whose answer is on its way is nobody else's."""
     go = threading.Event()
@@ -465,6 +475,16 @@ def test_a_first_request_is_not_lost(pool):
         client = stack.enter_context(TlsClient(stunnel.port))
         client.send(POST % b"/race")
         assert client.response().body == b"/race"
+
+
+def test_a_first_request_that_is_lost_is_sent_again(pool):
+    backend, stunnel = pool(gives_up(b"/race"), "httpPoolFirst = yes")
+    with contextlib.ExitStack() as stack:
+        introduced(stack, stunnel, 2)
+        client = stack.enter_context(TlsClient(stunnel.port))
+        assert get(client, "/race") == "/race"
+        assert get(client, "/then") == "/then"
+    assert [lines_of(c)[-1].split()[1] for c in backend.connections] == ["/race", "/then"]
 
 
 def test_not_sent_a_third_time(pool):

@@ -220,6 +220,42 @@ static void ends_before_an_answer(void **state)
 	conversation_end(&c);
 }
 
+/* One that was lost could be sent again only by us. */
+static void a_first_request_is_shared_on_request(void **state)
+{
+	static const struct {
+		const char *request;
+		bool shared;
+	} firsts[] = {
+		{ASK(""), true},
+		{ASK("Authorization: Negotiate YII=\r\n"), false},
+		{ASK("Expect: 100-continue\r\nContent-Length: 1\r\n"), false},
+		{"POST / HTTP/1.1\r\nHost: h\r\n\r\n", false},
+		{"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", false},
+	};
+	struct conversation c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++) {
+		begin(&c, DRIVE_EXACT);
+		c.h1.limits.pool_first = true;
+		feed(&c, H1_REQUEST, firsts[i].request, SIZE_MAX);
+		if (h1_may_reuse(&c.h1) != firsts[i].shared)
+			fail_msg("the way of %s", firsts[i].request);
+		assert_int_equal(h1_repeatable(&c.h1), firsts[i].shared);
+		conversation_end(&c);
+	}
+	begin(&c, DRIVE_EXACT);
+	c.h1.limits.pool_first = true;
+	feed(&c, H1_REQUEST, ASK(""), SIZE_MAX);
+	h1_reuse(&c.h1);
+	assert_int_equal(h1_backend_end(&c.h1), H1_END_STALE);
+	h1_renew(&c.h1);
+	assert_false(h1_may_reuse(&c.h1)); /* over a new one this time */
+	assert_int_equal(h1_backend_end(&c.h1), H1_END_UNANSWERED);
+	conversation_end(&c);
+}
+
 static void without_the_option_nothing_is_shared(void **state)
 {
 	struct conversation c;
@@ -260,6 +296,7 @@ int main(void)
 		cmocka_unit_test(what_the_carrier_saw_ends_it),
 		cmocka_unit_test(who_is_tied_stays_so),
 		cmocka_unit_test(ends_before_an_answer),
+		cmocka_unit_test(a_first_request_is_shared_on_request),
 		cmocka_unit_test(without_the_option_nothing_is_shared),
 		cmocka_unit_test(the_last_answer_of_a_client_is_not_shared),
 	};

@@ -44,6 +44,7 @@ void first_head_begin(struct conn *c)
 	/* One request at a time is what another backend connection can take over. */
 	limits.keep_client = limits.in_flight == 1;
 	limits.pool &= !c->pool->spares.stopped;
+	limits.pool_first = s->spare.first;
 	c->front.facts.client_trusted = ip_blocks_hold(&s->policy->trusted, &c->front.facts.client);
 	c->front.facts.trace_begins = rewrite_begins_trace(&s->policy->rewrite, &c->front.facts);
 	h1_init(&c->h1, &s->policy->rewrite, &c->front.facts, limits);
