@@ -7,7 +7,7 @@ import pytest
 
 from peers import Stunnel, daemon_only, free_port, service, wait_for
 from recorder import Recorder
-from tls_client import TlsClient
+from tls_client import PlainClient, TlsClient
 
 pytestmark = daemon_only
 
@@ -116,3 +116,25 @@ def test_targets_that_have_all_failed_are_tried_in_order(start):
     second = start(Recorder(port=ports[1]))
     assert get(stunnel) == 200
     assert len(second.connections) == 1
+
+
+def hears(port, *said):
+    """What a plain client hears of the daemon: "reset", or, before its connect(2) returned, "closed"."""
+    try:
+        client = PlainClient(port)
+    except ConnectionError:
+        return "closed"
+    with client:
+        for data in said:
+            client.send(data)
+        assert client.recv() == b""
+        return client.ended
+
+
+@pytest.mark.parametrize("said", [[], [b"hello\n"]], ids=["silent", "speaks"])
+def test_a_port_is_open_while_its_targets_are_down(start, said):
+    """As to a script that waits for the daemon; else one in three clients found it closed."""
+    stunnel = start(Stunnel(service(free_port(), "client = yes")))
+    heard = [hears(stunnel.port, *said) for _ in range(30)]
+    assert set(heard) <= {"reset", "closed"}
+    assert heard.count("closed") <= 3  # of a client that lost the processor meanwhile

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/steps/answer.h"
 
+#include <errno.h>
+
 #include "core/errors.h"
 #include "core/h1_answer.h"
+#include "sys/net.h"
 
 /* Counts and logs, at its first call for an error, what happened, to whom, and by which rule. */
 static void tell(struct conn *c, const char *what, enum error error)
@@ -114,11 +117,51 @@ enum step_result answer_refuse(struct conn *c, enum error error)
 	return answer(c, c->h1.error);
 }
 
+/*
+ * A client that a reset reaches before its connect(2) has returned takes the port for closed: so do
+ * scripts and checks that wait for the daemon. It gets the time that this takes on a busy machine.
+ */
+#define CONNECT_MS 100
+
+static uint64_t reset_deadline(const struct conn *c)
+{
+	return c->began + CONNECT_MS;
+}
+
+static enum step_result reset_expired(struct conn *c)
+{
+	(void)c;
+	return STEP_RESET;
+}
+
+/* A byte or an end, as well as an alert of ours, shows that the client is through. */
+static enum step_result reset_run(struct conn *c, unsigned events)
+{
+	char byte;
+
+	(void)events;
+	if (c->front.end.tls || !c->has_peer || !c->service->reset ||
+	    conn_now(c) >= reset_deadline(c) || net_peek(c->front.end.fd, &byte, 1) != -EAGAIN)
+		return STEP_RESET;
+	conn_wait(c, RELAY_FRONT, true, false);
+	return STEP_WAIT;
+}
+
+static const struct step reset_step = {"reset", reset_run, reset_deadline, reset_expired};
+
+static const struct step *const reset_plan[] = {&reset_step, NULL};
+
+static enum step_result reset(struct conn *c)
+{
+	conn_back_end(c, c->service->reset ? END_RESET : END_FIN);
+	return conn_follow(c, reset_plan);
+}
+
 /* Requests were taken, but none reached a backend: nothing can be in the answer's way. */
 enum step_result answer_unavailable(struct conn *c)
 {
 	if (!c->relay.h1)
-		return STEP_RESET;
+		return reset(c);
 	h1_fail(&c->h1, ERR_BACKEND_UNAVAILABLE);
 	tell(c, "refused a request from", ERR_BACKEND_UNAVAILABLE);
 	conn_back_end(c, END_WHOLE);
