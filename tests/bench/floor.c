@@ -30,7 +30,8 @@
 struct side {
 	int fd; /* 0: not open yet */
 	bool is_backend, watched, shaken, gone;
-	SSL *ssl; /* of a client, with TLS */
+	bool wrote; /* since the last event */
+	SSL *ssl;   /* of a client, with TLS */
 	uint32_t events;
 	char *left; /* what its socket did not take, of len bytes; with splice it is in the pipe */
 	size_t len;
@@ -53,14 +54,31 @@ static bool is_again(ssize_t n)
 	return n < 0 && errno == EAGAIN;
 }
 
+/* As OpenSSL's own, but no answer is sought before the peer can have what it answers. */
+static int on_read(BIO *bio, char *p, int len)
+{
+	const struct side *s = BIO_get_app_data(bio);
+	ssize_t n = -1;
+
+	BIO_clear_retry_flags(bio);
+	if (s->wrote)
+		errno = EAGAIN;
+	else
+		n = read(s->fd, p, (size_t)len);
+	if (is_again(n))
+		BIO_set_retry_read(bio);
+	return (int)n;
+}
+
 /* As OpenSSL's own, but a ticket goes with the answer, and close_notify with the FIN. */
 static int on_write(BIO *bio, const char *p, int len)
 {
-	const struct side *s = BIO_get_app_data(bio);
+	struct side *s = BIO_get_app_data(bio);
 	bool ticket = SSL_version(s->ssl) == TLS1_3_VERSION &&
 		      SSL_get_state(s->ssl) == TLS_ST_SW_SESSION_TICKET;
 	ssize_t n = send(s->fd, p, (size_t)len, s->gone || ticket ? MSG_MORE : 0);
 
+	s->wrote = true;
 	BIO_clear_retry_flags(bio);
 	if (is_again(n))
 		BIO_set_retry_write(bio);
@@ -77,7 +95,7 @@ static BIO *new_bio(struct side *s)
 		m = BIO_meth_new(BIO_TYPE_SOCKET, "socket");
 		BIO_meth_set_create(m, BIO_meth_get_create(own));
 		BIO_meth_set_destroy(m, BIO_meth_get_destroy(own));
-		BIO_meth_set_read(m, BIO_meth_get_read(own));
+		BIO_meth_set_read(m, on_read);
 		BIO_meth_set_ctrl(m, BIO_meth_get_ctrl(own));
 		BIO_meth_set_write(m, on_write);
 	}
@@ -173,12 +191,14 @@ static bool shake_hands(struct side *s)
 		return SSL_get_error(s->ssl, rc) == SSL_ERROR_WANT_READ;
 	if (SSL_has_pending(s->ssl))
 		return pass(s);
-	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* lets the ticket go */
+	if (SSL_version(s->ssl) == TLS1_3_VERSION) /* the ticket is not to wait any more */
+		setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	return true;
 }
 
 static bool run(struct side *s, uint32_t events)
 {
+	s->wrote = false;
 	if (s->ssl && !s->shaken)
 		return shake_hands(s);
 	if (s->len != 0) {

@@ -34,8 +34,8 @@ def address(where, unix):
 
 
 def ours(*options, first=(), workers=1, **binary):
-    """`first` are lines before the service's."""
-    lines = ["debug = notice", f"workers = {workers}", *first]
+    """`first` are lines before the service's. There is one log, as a daemon has, and none on stderr."""
+    lines = ["foreground = quiet", "debug = notice", f"workers = {workers}", *first]
     return lambda port: Stunnel("\n".join(lines) + "\n" + service(port, *options), **binary)
 
 
@@ -44,7 +44,7 @@ def stock(*options, binary=None):
     text = "debug = notice\n"
     if binary:
         return lambda port: Stunnel(text + service(port, *options), binary=binary)
-    return lambda port: Stock(text + service(port, *options))
+    return lambda port: Stock("foreground = quiet\n" + text + service(port, *options))
 
 
 def haproxy(listen="option forwardfor", server=""):
