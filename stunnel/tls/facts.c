@@ -285,7 +285,9 @@ static struct span bounded(const char *text, size_t max)
 
 struct span tls_facts_server_name(const char *name)
 {
-	return bounded(name, FACTS_NAME_MAX);
+	size_t len = name ? strlen(name) : 0;
+
+	return span_of(name, len <= FACTS_NAME_MAX ? len : 0);
 }
 
 /* Empty before OpenSSL 3, which first tells the group that was negotiated. */

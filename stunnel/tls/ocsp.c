@@ -95,6 +95,7 @@ size_t tls_ocsp_question(const STACK_OF(X509) * chain,
 	return (size_t)(end - question);
 }
 
+/* NULL without memory: half a chain would pass for a whole one here as well. */
 static STACK_OF(X509) * unpack(const unsigned char *question, size_t len)
 {
 	const unsigned char *at = question;
@@ -105,7 +106,8 @@ static STACK_OF(X509) * unpack(const unsigned char *question, size_t len)
 
 		if (!cert || sk_X509_push(chain, cert) == 0) {
 			X509_free(cert);
-			break;
+			sk_X509_pop_free(chain, X509_free);
+			return NULL;
 		}
 	}
 	return chain;
