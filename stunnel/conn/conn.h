@@ -13,10 +13,10 @@
 #include "conn/flight.h"
 #include "conn/front.h"
 #include "conn/health.h"
+#include "conn/questions.h"
 #include "conn/relay.h"
 #include "conn/requests.h"
 #include "conn/service.h"
-#include "conn/questions.h"
 #include "conn/spare.h"
 #include "conn/step.h"
 #include "conn/tally.h"
@@ -94,9 +94,10 @@ void conn_pool_free(struct conn_pool *pool);
  */
 void conn_pool_drain(struct conn_pool *pool);
 
+void conn_pool_rest(struct conn_pool *pool);
+
 /* Backends' connections are not shared any more: those that wait are closed. */
 void conn_pool_unshare(struct conn_pool *pool);
-void conn_pool_rest(struct conn_pool *pool);
 
 /*
  * Runs the connections that asked for it, and frees what has ended. Whoever runs the loop calls it

@@ -56,7 +56,8 @@ bool end_shutdown(struct end *e);
 /* Goes on without TLS, of which nothing was sent yet. */
 void end_make_plain(struct end *e);
 
-/* Tells the peer what `how` says, closes its descriptors, if any, and frees its TLS: fd is -1 then.
+/*
+ * Tells the peer what `how` says, closes its descriptors, if any, and frees its TLS: fd is -1 then.
  */
 void end_close(struct end *e, enum end_close how);
 

@@ -41,13 +41,10 @@ void flight_begin(struct flight *f, struct h1 *h1)
 	h1->watch_owner = f;
 }
 
-/*
- * The query is left out here, and not for each request, of which hardly one is ever listed. Another
- * watcher that gives up watches for nobody any more: then the text is of an old request.
- */
+/* The query is left out here, and not for each request, of which hardly one is ever listed. */
 struct span flight_request(const struct flight *f)
 {
-	bool known = f->h1 && f->h1->watch == &watch && h1_in_flight(f->h1) != 0;
+	bool known = f->h1 && h1_in_flight(f->h1) != 0;
 	size_t len = 0;
 
 	while (known && len < f->len && f->text[len] != '?' && f->text[len] != '#')

@@ -23,8 +23,7 @@ struct revocation_answer {
 
 _Static_assert(sizeof(struct revocation_answer) <= INQUIRY_ANSWER_MAX, "an answer is a packet");
 
-/* Asks about a verified chain. The answer has its place until the wait is over. As inquiry_ask().
- */
+/* As inquiry_ask(), about a verified chain. The answer has its place until the wait is over. */
 bool revocation_ask(struct inquiry *q, struct inquiry_wait *wait, struct revocation_answer *answer,
 		    uint64_t service, const struct stack_st_X509 *chain);
 

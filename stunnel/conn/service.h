@@ -29,7 +29,7 @@ enum conn_failover {
 enum conn_log_id {
 	CONN_LOG_SEQUENTIAL = 0, /* a number for each connection of the daemon */
 	CONN_LOG_UNIQUE,	 /* random letters and digits */
-	CONN_LOG_PROCESS,	 /* the worker's number */
+	CONN_LOG_PROCESS,	 /* the worker's process id */
 };
 
 /* `transparent`; bits. */

@@ -132,8 +132,7 @@ extern const char *const tally_versions[TALLY_VERSIONS];
 extern const char *const tally_ciphers[TALLY_CIPHERS];
 extern const char *const tally_groups[TALLY_GROUPS];
 
-/* How long something took: numbers of times that are at most so many milliseconds, and their sum.
- */
+/* How long something took: numbers of times of at most so many milliseconds, and their sum. */
 #define TALLY_BUCKETS 14
 
 extern const uint32_t tally_bounds[TALLY_BUCKETS]; /* milliseconds */
@@ -184,8 +183,7 @@ struct tallies;
 struct tallies *tally_new(const char *name, uint64_t layout, size_t slots);
 void tally_free(struct tallies *all); /* NULL: nothing */
 
-/* The name of a service that the program before this one counted, and nobody has asked for; NULL.
- */
+/* The name of a service that the program before this one counted, and none has asked for; NULL. */
 const char *tally_left(uint64_t layout);
 
 /* The slot of a worker, by its number in its generation, which may have more than there are. */

@@ -2,8 +2,6 @@
 /* PostgreSQL's SSLRequest (its protocol 3.0, "SSL Session Encryption"). */
 #include "negotiate/pgsql.h"
 
-#include <string.h>
-
 static const struct span ssl_request = SPAN_INIT("\0\0\0\10\4\322\26\57");    /* 80877103 */
 static const struct span gssenc_request = SPAN_INIT("\0\0\0\10\4\322\26\60"); /* 80877104 */
 

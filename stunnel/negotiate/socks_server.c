@@ -6,7 +6,6 @@
 #include "negotiate/socks_server.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "process/activation.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "process/worker.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include <uv.h>

@@ -5,7 +5,6 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
-#include <string.h>
 
 #define HASH_BYTES 16
 #define BLOCK 8

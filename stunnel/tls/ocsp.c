@@ -77,6 +77,15 @@ bool tls_ocsp_is_url(const char *url)
 	return ok;
 }
 
+bool tls_ocsp_is_named(X509 *cert)
+{
+	STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(cert);
+	bool named = sk_OPENSSL_STRING_num(urls) > 0;
+
+	X509_email_free(urls);
+	return named;
+}
+
 /* --- questions -------------------------------------------------------------------------------- */
 
 size_t tls_ocsp_question(const STACK_OF(X509) * chain,
@@ -394,16 +403,6 @@ void tls_ocsp_read(STACK_OF(X509) * chain, const struct tls_ocsp_der *der,
 
 /* --- the peer's ------------------------------------------------------------------------------- */
 
-/* Whether the certificate names a responder. */
-static bool names_responder(X509 *cert)
-{
-	STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(cert);
-	bool named = sk_OPENSSL_STRING_num(urls) > 0;
-
-	X509_email_free(urls);
-	return named;
-}
-
 static void ask_about(struct inquiry *q)
 {
 	*q->answer = (struct tls_ocsp_answer){.depth = q->depth, .seconds = KEEP_FAILURE};
@@ -438,7 +437,7 @@ static void ask_about_chain(struct inquiry *q, struct tls_ocsp_answer *answer)
 	for (q->depth = 1; q->ocsp->aia && q->depth < sk_X509_num(q->chain) - 1; q->depth++) {
 		if (answer->verdict == TLS_OCSP_REVOKED)
 			return;
-		if (!names_responder(sk_X509_value(q->chain, q->depth)))
+		if (!tls_ocsp_is_named(sk_X509_value(q->chain, q->depth)))
 			continue;
 		ask_about(q);
 		add_answer(answer, &one);

@@ -46,6 +46,10 @@ bool tls_ocsp_is_url(const char *url);
 
 struct ssl_ctx_st;
 struct stack_st_X509;
+struct x509_st;
+
+/* Whether the certificate names a responder. */
+bool tls_ocsp_is_named(struct x509_st *cert);
 
 /* The verified chain of a peer, packed; its length, 0 if it is too long. */
 size_t tls_ocsp_question(const struct stack_st_X509 *chain,

@@ -36,8 +36,7 @@ struct tls_settings {
 	int session_size;    /* sessions in the cache; 0: as many as a cache can have */
 	bool sessiond;	     /* the owner of each connection keeps them elsewhere, too */
 	struct tls_tickets_secret ticket_key, ticket_mac; /* both, or none */
-	const char *
-		alpn; /* comma-separated protocol names to offer, in order; NULL: ALPN is ignored */
+	const char *alpn;   /* protocol names to offer, by commas; NULL: ALPN is ignored */
 	bool alpn_optional; /* a server goes on with clients that name none of them */
 	struct tls_verify verify;
 	struct tls_ocsp ocsp;

@@ -4,7 +4,6 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -265,15 +264,6 @@ static bool add_own(struct staples *s, X509 *cert, X509 *issuer)
 	       name_certificate(cert, own->id);
 }
 
-static bool has_responder(X509 *cert)
-{
-	STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(cert);
-	bool some = sk_OPENSSL_STRING_num(urls) > 0;
-
-	X509_email_free(urls);
-	return some;
-}
-
 /* Not every authority has responders: a certificate without one is as good. */
 static bool take_certificate(struct staples *s, SSL_CTX *ctx, X509 *cert,
 			     const struct tls_fault_to *to)
@@ -282,7 +272,7 @@ static bool take_certificate(struct staples *s, SSL_CTX *ctx, X509 *cert,
 	X509 *issuer;
 	bool ok = true;
 
-	if (s->count == OWN_MAX || (s->asked && !has_responder(cert)))
+	if (s->count == OWN_MAX || (s->asked && !tls_ocsp_is_named(cert)))
 		return true;
 	SSL_CTX_get0_chain_certs(ctx, &chain);
 	issuer = issuer_of(ctx, cert, chain);

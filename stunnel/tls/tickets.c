@@ -169,21 +169,14 @@ void tls_tickets_let_go(void)
 
 /* --- fixed keys ------------------------------------------------------------------------------- */
 
-static int digit(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *found = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-
-	return found ? (int)(found - digits) : -1;
-}
-
 bool tls_tickets_parse(struct tls_tickets_secret *secret, const char *text)
 {
 	struct tls_tickets_secret found = {.len = 0};
 	bool ok = true;
 
 	while (ok && *text && found.len < TLS_TICKETS_SECRET_MAX) {
-		int high = digit(text[0]), low = high < 0 ? -1 : digit(text[1]);
+		int high = OPENSSL_hexchar2int((unsigned char)text[0]);
+		int low = high < 0 ? -1 : OPENSSL_hexchar2int((unsigned char)text[1]);
 
 		ok = low >= 0;
 		if (!ok)

@@ -22,14 +22,12 @@ struct tls_tickets_secret {
 	size_t len;
 };
 
-/* Reads hexadecimal digits, with or without colons between the bytes. False: not 16 nor 32 bytes.
- */
+/* Reads hexadecimal digits, with or without colons between bytes. False: not 16 or 32 bytes. */
 bool tls_tickets_parse(struct tls_tickets_secret *secret, const char *text);
 
 void tls_tickets_forget(struct tls_tickets_secret *secret);
 
-/* Called in the master before the first context. Makes the first key; false if that cannot be had.
- */
+/* Called in the master before the first context. Makes the first key; false if it cannot be had. */
 bool tls_tickets_open(void);
 
 /*

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "conn/steps/destination.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "conn/steps/answer.h"

@@ -4,7 +4,8 @@
 
 #include "conn/service.h"
 
-/* Fills service->plan for a TLS server; all that is configured of the service, and of those that
+/*
+ * Fills the plans of a service and of its routes. All that is configured of it, and of those that
  * server names lead to, must be set.
  */
 void plan_compile(struct conn_service *service);
