@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include "config/protocol.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "config/table.h"
 #include "negotiate/negotiators.h"
+
+#define LIST_BYTES 128
 
 void protocol_no_address(struct check *r, const char *clients, const char *of)
 {
@@ -42,9 +45,35 @@ static bool is_unbuilt(const char *protocol)
 	return !strcasecmp(protocol, "capwin") || !strcasecmp(protocol, "capwinctrl");
 }
 
+/* "proxy, cifs, pgsql": the protocols of a mode. */
+static const char *list(bool client, char text[static LIST_BYTES])
+{
+	const char *name;
+	size_t len = (size_t)snprintf(text, LIST_BYTES, "proxy");
+
+	for (size_t i = 0; len < LIST_BYTES && (name = negotiators_name(client, i)); i++)
+		len += (size_t)snprintf(text + len, LIST_BYTES - len, ", %s", name);
+	return text;
+}
+
+static void refuse_unknown(struct check *r, const char *protocol, bool client)
+{
+	char names[LIST_BYTES];
+
+	if (strcasestr(protocol, "proxy"))
+		check_refuse(r, "protocol",
+			     "Protocol not supported: %.200s: write protocol = proxy, and "
+			     "proxyVersion",
+			     protocol);
+	else
+		check_refuse(r, "protocol", "Protocol not supported: %.200s: one of %s", protocol,
+			     list(client, names));
+}
+
 static void check_negotiation(struct check *r, const struct config_section *s)
 {
 	bool client = s->service.client;
+	char names[LIST_BYTES];
 	const struct negotiator *row = negotiators_of(s->protocol, client);
 	const char *why = negotiators_check(s->protocol, client, &s->service.negotiation);
 
@@ -52,14 +81,11 @@ static void check_negotiation(struct check *r, const struct config_section *s)
 		check_refuse(r, "protocol", "Protocol %.50s of stock stunnel is not built",
 			     s->protocol);
 	else if (!row && !negotiators_of(s->protocol, !client))
-		check_refuse(r, "protocol", "Protocol not supported: %.200s%s", s->protocol,
-			     strcasestr(s->protocol, "proxy")
-				     ? ": write protocol = proxy, and proxyVersion"
-				     : "");
+		refuse_unknown(r, s->protocol, client);
 	else if (!row)
 		check_refuse(r, "protocol",
-			     "The configured protocol is not supported in the %s mode",
-			     client ? "client" : "server");
+			     "The configured protocol is not supported in the %s mode: one of %s",
+			     client ? "client" : "server", list(client, names));
 	else if (why)
 		check_refuse(r, "protocol", "%s", why);
 	else if (s->service.needs.http && !row->to_http)

@@ -121,10 +121,8 @@ static const char *apply_line(struct reader *r, char *line)
 
 	if (line[0] == '[' && (line[len - 1] == ']' || !value))
 		return apply_header(r, line);
-	if (!value) {
-		table_spoilt(&r->target, line);
-		return "No '=' found";
-	}
+	if (!value)
+		return table_spoilt(&r->target, line);
 	*value++ = '\0';
 	why = table_apply(&r->target, trim(line), trim(value), &include);
 	if (why || !include)

@@ -249,7 +249,7 @@ void security_make(struct check *r)
 	tls->crl_folder = config_outside(r->config, tls->verify.crl_path);
 	if (!tls->client && tls->cert.count == 0 && !tls->psk_secrets &&
 	    !CHECK_REFUSED(r, "cert", "PSKsecrets", "engine", "client"))
-		check_refuse(r, NULL, "TLS server needs a certificate");
+		check_refuse(r, NULL, "TLS server needs a certificate: 'cert' is missing");
 	if (CHECK_REFUSED(r, "key"))
 		tls->cert = (struct tls_names){
 			0}; /* without its key, loading it would only report more */

@@ -58,6 +58,8 @@ int suggest_distance(const char *typed, const char *known)
 	return found <= (a_len <= 4 ? 1 : 2) ? found : SUGGEST_FAR;
 }
 
+static const char windows[] = "it is for Windows alone";
+
 /* Names of options in patches for stunnel 4 and in other servers, folded, and ours. */
 static const struct {
 	const char *name, *option, *as;
@@ -88,12 +90,18 @@ static const struct {
 	{"pidfile", "pid", "pid"},
 	{"user", "setuid", "setuid"},
 	{"group", "setgid", "setgid"},
+	{"server", "client", "client = no for a server"},
+	{"taskbar", NULL, windows},
+	{"iconactive", NULL, windows},
+	{"iconerror", NULL, windows},
+	{"iconidle", NULL, windows},
 };
 
 const char *suggest_foreign(const char *typed, const char **as)
 {
 	char name[NAME_MAX_LEN + 1];
 
+	*as = NULL;
 	if (!fold(typed, name))
 		return NULL;
 	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {

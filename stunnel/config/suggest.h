@@ -11,7 +11,10 @@
 #define SUGGEST_FAR 100
 int suggest_distance(const char *typed, const char *known);
 
-/* The option that does what `typed` does in other servers; *as: how to write it. NULL: none. */
+/*
+ * The option that does what `typed` does in other servers; *as: how to write it. NULL: none, and
+ * *as is why `typed` can be left out, or NULL where it is not known.
+ */
 const char *suggest_foreign(const char *typed, const char **as);
 
 #endif

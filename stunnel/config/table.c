@@ -92,12 +92,16 @@ static void note_line(struct table_target *t, const struct row *row, bool refuse
 	t->line->refused |= refused;
 }
 
-void table_spoilt(struct table_target *t, const char *text)
+const char *table_spoilt(struct table_target *t, const char *text)
 {
+	static const char missing[] = "No '=' found";
 	const struct row *row = find(text, strcspn(text, " \t:"), t->global);
 
-	if (row)
-		note_line(t, row, true);
+	if (!row)
+		return missing;
+	note_line(t, row, true);
+	snprintf(t->reason, sizeof t->reason, "%s: write %s = VALUE", missing, row->name);
+	return t->reason;
 }
 
 static const struct row *nearest(const char *name)
@@ -120,7 +124,7 @@ static const struct row *nearest(const char *name)
 static const char *refuse_name(struct table_target *t, const struct row *row, const char *name)
 {
 	static const char invalid[] = "Specified option name is not valid here";
-	const char *as = NULL, *option;
+	const char *as, *option;
 
 	if (row) {
 		snprintf(t->reason, sizeof t->reason, "%s: it stands before the first section",
@@ -128,6 +132,10 @@ static const char *refuse_name(struct table_target *t, const struct row *row, co
 		return t->reason;
 	}
 	option = suggest_foreign(name, &as);
+	if (as && !option) {
+		snprintf(t->reason, sizeof t->reason, "%s: %s", invalid, as);
+		return t->reason;
+	}
 	row = option ? find(option, strlen(option), t->global) : nearest(name);
 	if (!row)
 		return invalid;
@@ -162,6 +170,25 @@ static void note_idle(struct table_target *t, const struct row *row)
 			   row->in_section);
 }
 
+/* A value goes on to the end of its line, as in stock. */
+static bool has_comment(const char *value)
+{
+	for (; *value; value++)
+		if ((*value == ' ' || *value == '\t') && (value[1] == ';' || value[1] == '#'))
+			return true;
+	return false;
+}
+
+static const char *explain_comment(struct table_target *t, const char *why)
+{
+	char reason[sizeof t->reason];
+
+	snprintf(reason, sizeof reason, "%s", why);
+	snprintf(t->reason, sizeof t->reason, "%.200s: comments stand on lines of their own",
+		 reason);
+	return t->reason;
+}
+
 const char *table_apply(struct table_target *t, const char *name, const char *value,
 			const char **include)
 {
@@ -175,6 +202,8 @@ const char *table_apply(struct table_target *t, const char *name, const char *va
 		*include = value;
 	why = set(t, row, value);
 	note_line(t, row, why != NULL);
+	if (why && has_comment(value))
+		why = explain_comment(t, why);
 	if (!why)
 		note_idle(t, row);
 	return why;

@@ -31,8 +31,11 @@ bool table_inherit(struct config_section *section, struct arena *arena);
 const char *table_apply(struct table_target *target, const char *name, const char *value,
 			const char **include);
 
-/* A line without `=` counts as a refused one of the option that it begins with, if it does. */
-void table_spoilt(struct table_target *target, const char *text);
+/*
+ * A line without `=` counts as a refused one of the option that it begins with, if it does. What is
+ * wrong with it, a text as of table_apply().
+ */
+const char *table_spoilt(struct table_target *target, const char *text);
 
 /* Whether the value of a line, whose name may be misspelled, must not be shown to anybody. */
 bool table_is_secret(const char *line);

@@ -278,7 +278,9 @@ static const struct values_choice facilities[] = {
 
 const char *values_level(const struct values_input *in, void *slot)
 {
-	static const char no_facility[] = "Illegal syslog facility";
+	static const char no_facility[] = "Illegal syslog facility: one of auth, authpriv, cron, "
+					  "daemon, ftp, kern, local0 to "
+					  "local7, lpr, mail, news, syslog, user and uucp";
 	values_level_slot *level = slot;
 	const char *value = in->value, *dot = strchr(value, '.'), *why;
 	char name[16];
@@ -364,7 +366,7 @@ const char *values_tls_option(const struct values_input *in, void *slot)
 	uint64_t bit;
 
 	if (!tls_library_option(clear ? in->value + 1 : in->value, &bit))
-		return "Illegal TLS option";
+		return "Illegal TLS option: one name a line, of those that stunnel -options lists";
 	if (clear)
 		tls->options_clear |= bit;
 	else
@@ -475,7 +477,10 @@ const char *values_socket(const struct values_input *in, void *slot)
 {
 	values_socket_slot *options = slot;
 
-	return net_options_add(options, in->value) ? NULL : "Illegal socket option";
+	if (net_options_add(options, in->value))
+		return NULL;
+	return "Illegal socket option: a|l|r:OPTION=VALUE, without blanks, of the options that "
+	       "stunnel -sockets lists";
 }
 
 const char *values_policy(const struct values_input *in, void *slot)

@@ -42,6 +42,15 @@ const struct negotiator *negotiators_of(const char *protocol, bool client)
 	return NULL;
 }
 
+const char *negotiators_name(bool client, size_t index)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (of_client(rows[i]) == client &&
+		    negotiators_of(rows[i]->protocol, client) == rows[i] && index-- == 0)
+			return rows[i]->protocol;
+	return NULL;
+}
+
 const struct negotiator *negotiators_in(const char *protocol, enum negotiation_phase phase,
 					const struct negotiation_options *options)
 {

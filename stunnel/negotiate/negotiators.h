@@ -12,6 +12,9 @@ const struct negotiator *negotiators_of(const char *protocol, bool client);
 const struct negotiator *negotiators_in(const char *protocol, enum negotiation_phase phase,
 					const struct negotiation_options *options);
 
+/* The names of all who have their say in the mode, counted from 0; NULL behind the last. */
+const char *negotiators_name(bool client, size_t index);
+
 /* What a protocol's options lack, or NULL. */
 const char *negotiators_check(const char *protocol, bool client,
 			      const struct negotiation_options *options);

@@ -15,7 +15,7 @@ from tls_client import TlsClient
 pytestmark = daemon_only
 
 ENDPOINTS = "Each service must define two endpoints"
-NO_CERT = "TLS server needs a certificate"
+NO_CERT = "TLS server needs a certificate: 'cert' is missing"
 UNKNOWN = "Specified option name is not valid here"
 UNBUILT = "This option of stock stunnel is not built yet"
 
@@ -70,10 +70,10 @@ def test_every_bad_line_is_told_in_order(told):
         "Illegal UID",
         UNKNOWN,
         "Illegal idle timeout",
-        "Illegal TLS option",
+        "Illegal TLS option: one name a line, of those that stunnel -options lists",
         "Bad verify level: 0 to 4",
         "The argument needs to be either 'yes' or 'no'",
-        "No '=' found",
+        "No '=' found: write connect = VALUE",
     ]
 
 
