@@ -30,7 +30,8 @@ struct reader {
 	struct report report;
 	size_t order; /* of the last line, see struct report_line */
 	int depth;    /* of `include`s that are being read */
-	bool unread;  /* a file could not be opened */
+	bool pem;     /* in a certificate or key that stands in the file */
+	bool unread;  /* a file could not be opened, or not be read */
 };
 
 /* --- the file's grammar ----------------------------------------------------------------------- */
@@ -150,6 +151,21 @@ static struct report_line *new_line(struct reader *r, const char *file, size_t n
 	return line;
 }
 
+/* Of a key that was put into the configuration nothing may be shown but that it is there. */
+static bool begins_pem(const char *line)
+{
+	return !strncmp(line, "-----BEGIN ", 11);
+}
+
+/* Whether the line is one of those behind -----BEGIN, up to -----END. */
+static bool is_inside_pem(struct reader *r, const char *line)
+{
+	bool inside = r->pem;
+
+	r->pem = inside ? strncmp(line, "-----END ", 9) != 0 : begins_pem(line);
+	return inside;
+}
+
 static void read_line(struct reader *r, const char *file, size_t number, char *text, size_t len)
 {
 	bool too_long = len > LINE_MAX_BYTES, cut = strlen(text) != len;
@@ -158,6 +174,8 @@ static void read_line(struct reader *r, const char *file, size_t number, char *t
 
 	drop_cr(text);
 	line = trim(text);
+	if (is_inside_pem(r, line))
+		return;
 	if (!too_long && !cut && (!*line || *line == ';' || *line == '#'))
 		return;
 	r->target.line = new_line(r, file, number, line);
@@ -165,7 +183,10 @@ static void read_line(struct reader *r, const char *file, size_t number, char *t
 		return;
 	why = too_long ? "The line is too long"
 	      : cut    ? "The line holds a NUL byte"
-		       : apply_line(r, line);
+	      : begins_pem(line)
+		      ? "Certificates and keys stand in files of their own, which 'cert', "
+			"'key' and 'CAfile' name"
+		      : apply_line(r, line);
 	if (why)
 		refuse(r, why);
 }
@@ -178,6 +199,12 @@ static char *skip_bom(char *line)
 	return found ? line + 3 : line;
 }
 
+/* As an editor of Windows writes it: each of its lines would be told of a NUL byte. */
+static bool is_utf16(const char *line)
+{
+	return !strncmp(line, "\xff\xfe", 2) || !strncmp(line, "\xfe\xff", 2);
+}
+
 static void read_stream(struct reader *r, FILE *stream, const char *file)
 {
 	const struct arena *arena = &r->target.config->arena;
@@ -188,9 +215,17 @@ static void read_stream(struct reader *r, FILE *stream, const char *file)
 	while (!arena->failed && (len = getline(&text, &size, stream)) > 0) {
 		char *begin = ++number == 1 ? skip_bom(text) : text;
 
+		if (number == 1 && is_utf16(begin)) {
+			report_add(&r->report, REPORT_ERROR,
+				   &(struct report_place){.order = r->order},
+				   "%.300s: The file is written in UTF-16: save it as UTF-8", file);
+			r->unread = true;
+			break;
+		}
 		read_line(r, file, number, begin, (size_t)(text + len - begin));
 	}
 	free(text);
+	r->pem = false;
 }
 
 static void cannot_open(struct reader *r, const char *path)

@@ -175,6 +175,7 @@ OTHER_WORDS = (
     '"CApath" or "CAstore" has to be configured',
     "The value is empty",
     "The line holds a NUL byte",
+    "The file is written in UTF-16",
     "The line is too long",
     "Illegal retry delay",
     "The configured protocol is not supported in the server mode",

@@ -364,6 +364,29 @@ def test_name_that_is_near_nothing_is_not_guessed(load):
     assert outcome.stderr.splitlines()[0].endswith(f': "ssl = no": {UNKNOWN}')
 
 
+def test_a_key_in_the_file_is_told_of_and_not_shown(load):
+    """Nor its certificate; what stands behind them is looked at."""
+    made = certificates()
+    outcome = load(GLOBALS + made.key.read_text() + made.cert.read_text() + WEB + "surprise = 1\n")
+    outcome.assert_refused()
+    told = re.findall(r':\d+: "(.*)": (.*)', outcome.stderr)
+    assert [line for line, _ in told] == [
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN CERTIFICATE-----",
+        "surprise = 1",
+    ]
+    assert told[0][1].startswith("Certificates and keys stand in files of their own")
+    assert made.key.read_text().splitlines()[1] not in outcome.stderr
+
+
+@pytest.mark.parametrize("code", ["utf-16-le", "utf-16-be"])
+def test_a_file_in_another_encoding_is_told_of_once(load, code):
+    outcome = load(("\ufeff" + WEB).encode(code).decode("latin-1"))
+    outcome.assert_refused()
+    assert "test.conf: The file is written in UTF-16: save it as UTF-8\n" in outcome.stderr
+    assert outcome.stderr.count("[!]") == 2  # and "Configuration failed"
+
+
 def test_misspelled_option_is_not_missed_as_well(load):
     outcome = load(GLOBALS + WEB.replace("connect", "conect"))
     assert len(outcome.stderr.splitlines()) == 2  # the verdict
