@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -92,3 +93,11 @@ def test_a_folder_that_is_there_stays_as_it_is(tmp_path):
     result = release(tmp_path, "--unsigned")
     assert result.returncode == 2 and "is there already" in result.stderr
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_without_a_tool_no_folder_is_left(tmp_path):
+    command = [sys.executable, TOP / "tools/release", tmp_path / "new", "--unsigned"]
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert (result.returncode, "tools/release: git: " in result.stderr) == (1, True), result.stderr
+    assert list(tmp_path.iterdir()) == []
