@@ -69,6 +69,22 @@ class Observer:
         wait_for(lambda: any(mark in seen.request for seen in self.reported()), f"{mark} reported")
 
 
+class Forwarder(Observer):
+    """A proxy: a recorder, `self.origin`, takes what it forwards."""
+
+    def __enter__(self):
+        self.origin.__enter__()
+        try:
+            return super().__enter__()
+        except BaseException:
+            self.origin.__exit__()
+            raise
+
+    def __exit__(self, *details):
+        super().__exit__(*details)
+        self.origin.__exit__()
+
+
 def refuse_connect(connection):
     """The origin behind a proxy: every request is fine, but nobody gets a tunnel."""
     while (request := connection.take_request()) is not None:
@@ -82,9 +98,7 @@ def answer_once(connection):
         connection.send(NO_CONTENT)
 
 
-class HaproxyObserver(Observer, Haproxy):
-    """As a proxy; what it forwards is taken by a recorder."""
-
+class HaproxyObserver(Forwarder, Haproxy):
     def __init__(self):
         self.port = free_port()
         self.origin = Recorder(refuse_connect)
@@ -117,14 +131,6 @@ backend origin
             values = [value for value in getattr(seen, name).split(", ") if value != "-"]
             setattr(seen, name, ", ".join(values))
         return seen
-
-    def __enter__(self):
-        self.origin.__enter__()
-        return super().__enter__()
-
-    def __exit__(self, *details):
-        super().__exit__(*details)
-        self.origin.__exit__()
 
 
 class NginxObserver(Observer, Nginx):
@@ -225,8 +231,8 @@ sub vcl_recv {{
         return without_peer(super().record(line))
 
 
-class Lighttpd(Observer, Program):
-    """As a proxy, because that makes it read the bodies; a recorder takes what it forwards."""
+class Lighttpd(Forwarder, Program):
+    """As a proxy, because that makes it read the bodies."""
 
     name = "lighttpd"
 
@@ -265,14 +271,6 @@ proxy.server = ( "" => (( "host" => "127.0.0.1", "port" => {self.origin.port} ))
 
     def endpoints(self):
         return [str(self.port)]
-
-    def __enter__(self):
-        self.origin.__enter__()
-        return super().__enter__()
-
-    def __exit__(self, *details):
-        super().__exit__(*details)
-        self.origin.__exit__()
 
 
 NODE = """

@@ -94,7 +94,10 @@ def _proxy_header(sock):
     header = b""
     if sock.recv(1, socket.MSG_PEEK) == b"P":
         while not header.endswith(b"\r\n"):
-            header += sock.recv(1)
+            byte = sock.recv(1)
+            if not byte:
+                raise ConnectionError("the header is cut short")
+            header += byte
     elif sock.recv(1, socket.MSG_PEEK) == PROXY_V2[:1]:
         header = sock.recv(16, socket.MSG_WAITALL)
         header += sock.recv(int.from_bytes(header[14:], "big"), socket.MSG_WAITALL)
