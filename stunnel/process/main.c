@@ -233,6 +233,16 @@ static void print_hint(const char *name)
 		}
 }
 
+/* The descriptor that a name of no file stands for, as shells write it for a pipe; NULL: none. */
+static const char *descriptor_of(const char *name)
+{
+	static const char folder[] = "/dev/fd/";
+
+	if (!strcmp(name, "-") || !strcmp(name, "/dev/stdin"))
+		return "0";
+	return strncmp(name, folder, sizeof folder - 1) != 0 ? NULL : name + sizeof folder - 1;
+}
+
 static int use_file(const char *name, int (*take)(const char *path))
 {
 	char *path = realpath(name, NULL); /* a reload finds the file after chdir("/"), too */
@@ -242,6 +252,8 @@ static int use_file(const char *name, int (*take)(const char *path))
 		fprintf(stderr,
 			"[!] Invalid configuration file name \"%s\"\n[!] realpath: %s (%d)\n", name,
 			strerror(errno), errno);
+		if (descriptor_of(name))
+			fprintf(stderr, "[!] A pipe is read with -fd %s\n", descriptor_of(name));
 		print_hint(name);
 		return 1;
 	}

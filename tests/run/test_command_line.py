@@ -170,3 +170,13 @@ def test_what_was_meant_for_an_option_is_told(written):
     assert done.returncode == 1
     assert f'Invalid configuration file name "{written}"' in done.stderr
     assert f"Did you mean the option -{meant}?" in done.stderr
+
+
+@daemon_only
+@pytest.mark.parametrize("written, number", [("-", 0), ("/dev/stdin", 0), ("/dev/fd/63", 63)])
+def test_how_a_pipe_is_read_is_told(written, number):
+    """Which has no name that a reload could find."""
+    command = [BINARY, written]
+    done = subprocess.run(command, input="[web]\n", capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"[!] A pipe is read with -fd {number}\n")
