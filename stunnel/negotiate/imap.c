@@ -56,12 +56,35 @@ static struct span take_word(struct span *line)
 	return word;
 }
 
+/* RFC 9051 9: tag = 1*<any ASTRING-CHAR except "+">. */
+static bool is_tag(struct span s)
+{
+	static const struct span others = SPAN_INIT("(){%*\"\\+");
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= ' ' || c >= 0x7f || memchr(others.p, c, others.len))
+			return false;
+	}
+	return s.len != 0;
+}
+
+/*
+ * Whether the server answers it whole, and in one way. Of anything else, as a literal that is to
+ * follow or a tag `*`, something said before TLS would go on behind it (CVE-2011-0411).
+ */
+static bool may_be_passed(struct span tag, struct span command, struct span arguments)
+{
+	return command.len == 10 && negotiation_begins(command, "CAPABILITY") && is_tag(tag) &&
+	       arguments.len == 0;
+}
+
 static int server_command(struct negotiation *n, struct span line)
 {
 	struct span rest = line, tag = take_word(&rest), command = take_word(&rest);
 
-	if (command.len == 10 && negotiation_begins(command, "CAPABILITY") &&
-	    tag.len < sizeof n->word) {
+	if (may_be_passed(tag, command, rest) && tag.len < sizeof n->word) {
 		memcpy(n->word, tag.p, tag.len);
 		n->word[tag.len] = '\0';
 		negotiation_say(n, NEGOTIATION_BACK, "%.*s", (int)line.len, line.p);

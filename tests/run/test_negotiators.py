@@ -256,6 +256,16 @@ def test_an_imap_client_that_logs_in_without_tls_is_sent_away(start, front):
     assert backend.connections[0].data in (b"", tell("stunnel LOGOUT"))
 
 
+@pytest.mark.parametrize("command", ["+ CAPABILITY", "* CAPABILITY", " CAPABILITY", "a CAPABILITY {99}"])
+def test_an_imap_command_that_would_go_on_behind_tls_is_not_passed(start, front, command):
+    """A literal would take the first commands inside TLS, and a line that looks like its own end
+    would leave the server's next lines to them."""
+    _, (answer, how), backend = refused_by(start, front, "imap", tell(command), ["* OK ready"])
+    assert answer.startswith(tell("* BYE stunnel: unexpected command"))
+    assert how == "eof"
+    assert backend.connections[0].data in (b"", tell("stunnel LOGOUT"))
+
+
 def test_an_smtp_client_that_wants_no_tls_is_refused(start, front):
     sent, greeting = tell("MAIL FROM:<>"), ["220 mail.test"]
     stunnel, (_, how), backend = refused_by(start, front, "smtp", sent, greeting)
