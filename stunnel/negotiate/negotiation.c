@@ -63,12 +63,28 @@ static enum negotiation_result follow(struct negotiation *n, struct span unit)
 	return negotiation_result(n);
 }
 
+/* Counts a byte of the side that is to speak; false: it has said more than it may. */
+static bool count(struct negotiation *n)
+{
+	enum negotiation_side from = negotiation_now(n)->from;
+	unsigned most = from == NEGOTIATION_FRONT ? NEGOTIATION_FRONT_MAX : NEGOTIATION_BACK_MAX;
+
+	if (n->taken[from]++ < most)
+		return true;
+	n->state = negotiation_fail(n, "protocol = %s: the %s says more than %u bytes",
+				    n->who->protocol,
+				    from == NEGOTIATION_FRONT ? "client" : "server", most);
+	return false;
+}
+
 enum negotiation_result negotiation_take(struct negotiation *n, char byte, bool *whole)
 {
 	size_t bytes = n->need != 0 ? n->need : negotiation_now(n)->bytes;
 	bool line = bytes == 0;
 
 	*whole = false;
+	if (!count(n))
+		return NEGOTIATION_FAILED;
 	if (line && byte == '\r')
 		return NEGOTIATION_GOES_ON;
 	if (!line || (byte != '\n' && byte != '\0')) {

@@ -19,6 +19,9 @@
 
 #define NEGOTIATION_LINE_MAX 16384 /* bytes of a line without its end */
 #define NEGOTIATION_OUT_MAX (NEGOTIATION_LINE_MAX + 2048)
+/* Bytes that a side may say in all: they are read one by one, while others wait. */
+#define NEGOTIATION_FRONT_MAX (64U << 10)
+#define NEGOTIATION_BACK_MAX (2U << 20) /* with the page of a proxy's 407 */
 
 enum negotiation_side {
 	NEGOTIATION_FRONT = 0, /* whom we accepted */
@@ -103,6 +106,7 @@ struct negotiation {
 	const struct facts_addr *found; /* addresses of `goal`, while take() has its turn */
 	size_t found_count;
 	char why[256];
+	unsigned taken[2]; /* bytes of each side */
 	size_t len;
 	char unit[NEGOTIATION_LINE_MAX];
 	struct out out[2]; /* for each side: to be written, before anything more is taken */

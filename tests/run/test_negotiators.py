@@ -266,6 +266,19 @@ def test_an_imap_command_that_would_go_on_behind_tls_is_not_passed(start, front,
     assert backend.connections[0].data in (b"", tell("stunnel LOGOUT"))
 
 
+def test_a_client_that_goes_on_talking_is_refused(start, front):
+    """Each byte is one read(2): all others of the worker would wait for one who never stops."""
+    stunnel = front(start(greets([])), "protocol = connect")
+    with closing(connect(stunnel.port).sock) as sock:
+        client = Plain(sock)
+        try:
+            client.say("CONNECT 127.0.0.1:9 HTTP/1.1", *["a: b"] * 12000)
+        except ConnectionError:
+            pass  # it was refused before it was through
+        assert client.rest() == (b"", "reset")
+    stunnel.wait_log("protocol = connect: the client says more than 65536 bytes")
+
+
 def test_an_smtp_client_that_wants_no_tls_is_refused(start, front):
     sent, greeting = tell("MAIL FROM:<>"), ["220 mail.test"]
     stunnel, (_, how), backend = refused_by(start, front, "smtp", sent, greeting)
