@@ -7,7 +7,7 @@
 static size_t growth(const struct forward *f, enum h1_dir dir, size_t in)
 {
 	if (dir == H1_REQUEST) /* fields may be inserted, and chunk lines are written anew */
-		return rewrite_insertion(f->h1.rewrite) + H1_CHUNK_LINE_MAX;
+		return h1_insertion(f->h1.rewrite, f->h1.limits) + H1_CHUNK_LINE_MAX;
 	/* A chunk of one byte, whose lines end in LF alone, grows from four bytes to six. */
 	return in / 2 + H1_ANSWER_INSERTION + H1_CHUNK_LINE_MAX;
 }

@@ -18,9 +18,17 @@ void h1_init(struct h1 *h, const struct rewrite *rewrite, const struct facts *fa
 	*h = (struct h1){.rewrite = rewrite, .facts = facts, .limits = limits};
 }
 
+size_t h1_insertion(const struct rewrite *rewrite, struct h1_limits limits)
+{
+	/* Lines that end in LF alone, and the empty one, gain a CR: so does the request line. */
+	size_t ends = limits.allow & H1_ALLOW_BARE_LF ? limits.max_fields + 2 : 0;
+
+	return rewrite_insertion(rewrite) + ends;
+}
+
 size_t h1_out_min(const struct rewrite *rewrite, struct h1_limits limits)
 {
-	size_t request = limits.max_head + rewrite_insertion(rewrite);
+	size_t request = limits.max_head + h1_insertion(rewrite, limits);
 	size_t response = limits.max_answer_head + H1_ANSWER_INSERTION;
 
 	return request > response ? request : response;

@@ -27,6 +27,9 @@ enum h1_phase {
 void h1_init(struct h1 *h, const struct rewrite *rewrite, const struct facts *facts,
 	     struct h1_limits limits);
 
+/* Bytes by which the head or trailer section of a request can become longer, at most. */
+size_t h1_insertion(const struct rewrite *rewrite, struct h1_limits limits);
+
 /*
  * The least capacity that `out` must have for h1_feed() to make progress in either direction.
  */

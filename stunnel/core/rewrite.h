@@ -53,7 +53,7 @@ bool rewrite_protects(const struct rewrite *rw, struct span name);
 /* For facts.trace_begins: what traceContext says of a client; facts.client_trusted is set. */
 bool rewrite_begins_trace(const struct rewrite *rw, const struct facts *facts);
 
-/* Bytes by which rewrite_request() can lengthen a head, at most. */
+/* Bytes by which rewrite_request() can lengthen a head whose lines end in CRLF, at most. */
 size_t rewrite_insertion(const struct rewrite *rw);
 
 /*

@@ -60,6 +60,61 @@ static void the_largest_head_fits(void **state)
 	text_free(&expected);
 }
 
+/* Where LF alone may end a line, each gains its CR as well. */
+static void heads_and_trailers_of_bare_lf_fit(void **state)
+{
+	const struct h1_limits limits = {.max_head = 4096,
+					 .max_fields = H1_FIELDS_MAX,
+					 .max_answer_head = 1024,
+					 .in_flight = H1_PIPELINE_MAX,
+					 .allow = H1_ALLOW_BARE_LF};
+	static const struct rewrite none;
+
+	(void)state;
+	for (int trailers = 0; trailers < 2; trailers++) {
+		struct text input = {0}, expected = {0};
+		struct step steps[2] = {{0}};
+		struct script script = {.rewrite = &none,
+					.facts = &conversation_facts,
+					.limits = limits,
+					.steps = steps};
+		struct conversation c;
+		size_t begin = 0;
+
+		text_printf(&input, "PUT / HTTP/1.1\nHost:a\n");
+		text_printf(&expected, "PUT / HTTP/1.1\r\nHost: a\r\n");
+		if (trailers) {
+			text_printf(&input, "Transfer-Encoding:chunked\n\n0\n");
+			text_printf(&expected, "Transfer-Encoding: chunked\r\n\r\n0\r\n");
+			begin = input.len;
+		}
+		for (int i = 0; i < H1_FIELDS_MAX - 2; i++) {
+			text_printf(&input, "b:1\n");
+			text_printf(&expected, "b: 1\r\n");
+		}
+		text_printf(&input, "c:");
+		text_printf(&expected, "c: ");
+		while (input.len - begin < limits.max_head - 2) {
+			text_add(&input, SPAN("x"));
+			text_add(&expected, SPAN("x"));
+		}
+		text_printf(&input, "\n\n");
+		text_printf(&expected, "\r\n\r\n");
+
+		steps[0].bytes = text_span(&input);
+		for (int driving = 0; driving < DRIVE_COUNT; driving++) {
+			script.driving = (enum driving)driving;
+			conversation_begin(&c, &script);
+			conversation_run(&c, (struct cut){.split = 100});
+			assert_bytes(text_span(&c.sent[H1_REQUEST]), text_span(&expected),
+				     "all of it");
+			conversation_end(&c);
+		}
+		text_free(&input);
+		text_free(&expected);
+	}
+}
+
 static void trailers_are_limited_as_heads_are(void **state)
 {
 	for (int over = 0; over < 2; over++) {
@@ -137,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_largest_head_fits),
+		cmocka_unit_test(heads_and_trailers_of_bare_lf_fit),
 		cmocka_unit_test(trailers_are_limited_as_heads_are),
 		cmocka_unit_test(limits_are_exact),
 	};
