@@ -240,23 +240,50 @@ enum fate {
 	FATE_REMOVED,
 };
 
-static enum fate fate_of(const struct rewrite *rw, const struct facts *facts, struct span name,
-			 const struct h1_head *head)
+static bool is_ascii(struct span value)
+{
+	for (size_t i = 0; i < value.len; i++)
+		if ((unsigned char)value.p[i] >= 0x7f || (unsigned char)value.p[i] < '\t')
+			return false;
+	return true;
+}
+
+/*
+ * Whether a client's value may stand before ours: behind one that is not ASCII a server is known
+ * that reads no more, and a quote that is open would take ours into it (RFC 9110 5.3, 5.6.4).
+ * Readers differ about a quote behind a backslash.
+ */
+static bool may_precede(struct span value)
+{
+	bool quoted = false;
+
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.p[i] != '"')
+			continue;
+		if (i != 0 && value.p[i - 1] == '\\')
+			return false;
+		quoted = !quoted;
+	}
+	return !quoted && is_ascii(value);
+}
+
+static enum fate fate_of(const struct rewrite *rw, const struct facts *facts,
+			 const struct h1_field *field, const struct h1_head *head)
 {
 	enum fate fate = FATE_UNTOUCHED;
 
-	if ((rw->initials & initial_bit(name)) == 0)
+	if ((rw->initials & initial_bit(field->name)) == 0)
 		return fate;
 	for (size_t i = 0; i < rw->rule_count; i++) {
 		const struct rewrite_rule *rule = &rw->rule[i];
 
-		if (!concerns(rw, rule, name))
+		if (!concerns(rw, rule, field->name))
 			continue;
-		if (rule->op == REWRITE_STATE && http_equal(name, rule_name(rw, rule)) &&
+		if (rule->op == REWRITE_STATE && http_equal(field->name, rule_name(rw, rule)) &&
 		    trace_continued(facts, head).len != 0)
 			continue;
 		if (rule->op != REWRITE_APPEND || rule->template.of_cert ||
-		    !http_equal(name, rule_name(rw, rule)))
+		    !http_equal(field->name, rule_name(rw, rule)) || !may_precede(field->value))
 			return FATE_REMOVED;
 		fate = FATE_KEPT;
 	}
@@ -269,7 +296,8 @@ static void put_chain(struct span name, const struct h1_head *head, struct out *
 	for (size_t i = 0; i < head->count; i++) {
 		const struct h1_field *field = &head->field[i];
 
-		if (field->dropped || field->value.len == 0 || !http_equal(field->name, name))
+		if (field->dropped || field->value.len == 0 || !http_equal(field->name, name) ||
+		    !may_precede(field->value))
 			continue;
 		out_put(out, field->value);
 		out_put(out, SPAN(", "));
@@ -356,78 +384,83 @@ static bool is_framing(const struct h1_field *field)
 	       field->id == HTTP_CONNECTION;
 }
 
-static bool is_ascii(struct span value)
+/* The client's fields that go on, each group in its order. */
+struct groups {
+	const struct h1_field *kept[H1_FIELDS_MAX + 1]; /* of names that rules append to */
+	const struct h1_field *rest[H1_FIELDS_MAX + 1];
+	size_t kept_count, rest_count;
+};
+
+static void sort_fields(const struct rewrite *rw, const struct template_source *from,
+			struct groups *g)
 {
-	for (size_t i = 0; i < value.len; i++)
-		if ((unsigned char)value.p[i] >= 0x7f || (unsigned char)value.p[i] < '\t')
-			return false;
-	return true;
+	g->kept_count = g->rest_count = 0;
+	for (size_t i = 0; i < from->head->count; i++) {
+		const struct h1_field *field = &from->head->field[i];
+		enum fate fate;
+
+		if (field->dropped || field->id == HTTP_HOST_FIELD)
+			continue;
+		fate = fate_of(rw, from->facts, field, from->head);
+		if (fate == FATE_KEPT)
+			g->kept[g->kept_count++] = field;
+		else if (fate == FATE_UNTOUCHED)
+			g->rest[g->rest_count++] = field;
+	}
+	/* Whoever sends that many wants ours, which stand behind them, not to be read. */
+	if (g->kept_count > FIELDS_READ_BY_ALL)
+		g->kept_count = 0;
 }
 
 /*
  * Whether a server that stops reading a head may miss what frames it, and take content for the next
- * request: civetweb stops at the 64th field, Poco behind a value that ends in 0xff.
+ * request: civetweb stops at the 64th field, Poco behind a value that ends in 0xff. ahead: fields
+ * that stand before the rest of a request with content.
  */
-static bool is_framed_late(const struct h1_field *const *field, size_t count)
+static bool is_framed_late(const struct groups *g, size_t ahead)
 {
-	size_t last = count;
-	bool content = false;
+	size_t last = g->rest_count;
 
-	while (last != 0 && !is_framing(field[last - 1]))
+	while (last != 0 && !is_framing(g->rest[last - 1]))
 		last--;
 	for (size_t i = 0; i < last; i++)
-		content |= is_framing(field[i]) && field[i]->id != HTTP_CONNECTION;
-	for (size_t i = 0; content && i < last; i++)
-		if (i == FIELDS_READ_BY_ALL || !is_ascii(field[i]->value))
+		if (ahead + i >= FIELDS_READ_BY_ALL || !is_ascii(g->rest[i]->value))
 			return true;
 	return false;
 }
 
-/* The client's fields in their order; but what frames comes first where it could be missed. */
-static void put_rest(const struct h1_head *head, const struct h1_field *const *field, size_t count,
-		     struct out *out)
+static void put_client_field(const struct h1_field *field, struct out *out)
 {
-	bool content =
-		h1_head_has(head, HTTP_CONTENT_LENGTH) || h1_head_has(head, HTTP_TRANSFER_ENCODING);
-	bool late = content && is_framed_late(field, count);
-
-	for (size_t i = 0; late && i < count; i++)
-		if (is_framing(field[i]))
-			rewrite_field(out, field[i]->name, field[i]->value);
-	for (size_t i = 0; i < count; i++)
-		if (!late || !is_framing(field[i]))
-			rewrite_field(out, field[i]->name, field[i]->value);
+	rewrite_field(out, field->name, field->value);
 }
 
 /*
  * Ours stand in front of all that a client chooses: some servers stop reading fields after a number
  * of them, or at a value. A client's lines of the same name come before ours, of which the last is
- * true.
+ * true. What frames comes before the others where it could be missed.
  */
 static void put_fields(const struct rewrite *rw, const struct template_source *from,
 		       struct out *out)
 {
-	const struct h1_head *head = from->head;
-	const struct h1_field *rest[H1_FIELDS_MAX + 1];
-	size_t count = 0;
+	bool content = h1_head_has(from->head, HTTP_CONTENT_LENGTH) ||
+		       h1_head_has(from->head, HTTP_TRANSFER_ENCODING);
+	struct groups g;
+	bool late;
 
+	sort_fields(rw, from, &g);
+	late = content && is_framed_late(&g, g.kept_count + rw->rule_count);
 	put_host(rw, from, out);
-	for (size_t i = 0; i < head->count; i++) {
-		const struct h1_field *field = &head->field[i];
-		enum fate fate;
-
-		if (field->dropped || field->id == HTTP_HOST_FIELD)
-			continue;
-		fate = fate_of(rw, from->facts, field->name, head);
-		if (fate == FATE_KEPT)
-			rewrite_field(out, field->name, field->value);
-		else if (fate == FATE_UNTOUCHED)
-			rest[count++] = field;
-	}
+	for (size_t i = 0; i < g.kept_count; i++)
+		put_client_field(g.kept[i], out);
 	for (size_t i = 0; i < rw->rule_count; i++)
 		if (i + 1 != rw->host_rule)
 			put_rule(rw, &rw->rule[i], from, out);
-	put_rest(head, rest, count, out);
+	for (size_t i = 0; late && i < g.rest_count; i++)
+		if (is_framing(g.rest[i]))
+			put_client_field(g.rest[i], out);
+	for (size_t i = 0; i < g.rest_count; i++)
+		if (!late || !is_framing(g.rest[i]))
+			put_client_field(g.rest[i], out);
 }
 
 void rewrite_request(const struct rewrite *rw, const struct facts *facts,
