@@ -244,6 +244,16 @@ def test_series_for_a_release_of_ours(series, tmp_path):
     assert content(made) == content(series)
 
 
+def test_a_folder_that_holds_anything_else_is_left_alone(tmp_path):
+    (tmp_path / "stunnel-5.00").mkdir()
+    (tmp_path / "stunnel-5.00/series").touch()
+    (tmp_path / "letter").write_text("dear")
+    before = content(tmp_path)
+    result = run(TOP / "tools/dist-series", tmp_path, STOCK)
+    assert result.returncode == 1 and "letter there is no series" in result.stderr
+    assert content(tmp_path) == before
+
+
 # ---- hooks that are gone, or there twice ------------------------------------------------------
 
 EDITS = {
@@ -369,7 +379,8 @@ def test_tree_that_was_patched(series, tree):
 
 def test_debian_series_and_changelog(series, tree, monkeypatch):
     files = [(name, (series / name).read_bytes().decode("latin-1")) for name in NAMES]
-    old = (tree / "debian/patches/series").read_text()
+    old = (tree / "debian/patches/series").read_text() + "# for S\u00fcdwind\n"
+    (tree / "debian/patches/series").write_text(old, encoding="utf-8")
     log = (tree / "debian/changelog").read_text()
     monkeypatch.setenv("DEBFULLNAME", "A Packager")
     monkeypatch.setenv("DEBEMAIL", "a@example.test")

@@ -75,7 +75,7 @@ def write_debian(source, files):
     if not (source / "debian" / "changelog").is_file():
         raise Refusal(f"{source}: there is no debian/changelog")
     path = folder / "series"
-    old = path.read_text() if path.is_file() else ""
+    old = path.read_bytes().decode("latin-1") if path.is_file() else ""
     there = {name for name, _ in files} & set(old.split())
     if there:
         raise Refusal(f"{path}: {min(there)} is there already")
