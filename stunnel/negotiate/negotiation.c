@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 #include "negotiate/negotiation.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <syslog.h>
+
+#define HOST_MAX 255 /* bytes of a name, RFC 1035 2.3.4; what SOCKS can say */
+
+static_assert(HOST_MAX + sizeof ":65535" <= sizeof((struct negotiation){0}.goal),
+	      "a goal has room");
 
 static void trace(struct negotiation *n, const char *arrow, struct span line)
 {
@@ -180,7 +186,7 @@ static bool may_be_host(struct span host)
 	for (size_t i = 0; i < host.len; i++)
 		if (!memchr(chars.p, host.p[i], chars.len))
 			return false;
-	return host.len != 0;
+	return host.len != 0 && host.len <= HOST_MAX;
 }
 
 void negotiation_seek(struct negotiation *n, struct span host, unsigned port)

@@ -167,7 +167,10 @@ void negotiation_need(struct negotiation *n, size_t bytes);
 void negotiation_log(struct negotiation *n, int level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The next state, which `seeks`, gets the addresses of the host, which may be a name. */
+/*
+ * The next state, which `seeks`, gets the addresses of the host, which may be a name; none where no
+ * host can be called so, or the name is longer than 255 bytes.
+ */
 void negotiation_seek(struct negotiation *n, struct span host, unsigned port);
 
 /* NEGOTIATION_FAILED, with the reason. */

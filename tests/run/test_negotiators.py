@@ -266,6 +266,16 @@ def test_an_imap_command_that_would_go_on_behind_tls_is_not_passed(start, front,
     assert backend.connections[0].data in (b"", tell("stunnel LOGOUT"))
 
 
+def test_a_host_that_is_too_long_for_a_name_is_none(start, front):
+    """Cut to what has room, its beginning would be the number of a port of this host."""
+    backend = start(greets([]))
+    stunnel = front(start(greets([])), "protocol = connect")
+    with closing(connect(stunnel.port).sock) as sock:
+        client = Plain(sock)
+        client.say(f"CONNECT {backend.port:0271d}.test:80 HTTP/1.1", "")
+        assert client.hear() == b"HTTP/1.0 404 Not Found\r\n"
+
+
 def test_a_client_that_goes_on_talking_is_refused(start, front):
     """Each byte is one read(2): all others of the worker would wait for one who never stops."""
     stunnel = front(start(greets([])), "protocol = connect")
