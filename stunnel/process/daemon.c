@@ -61,9 +61,8 @@ bool daemon_fork(void)
 	}
 	close(fds[0]);
 	ready_fd = fds[1];
-	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	setsid();
-	return true;
+	return daemon_stay();
 }
 
 bool daemon_stay(void)
