@@ -37,7 +37,10 @@ static int server_body(struct negotiation *n, struct span unit)
 }
 
 static const struct negotiation_state server_states[] = {
-	[SERVER_HEADER] = {.from = NEGOTIATION_FRONT, .bytes = 4, .take = server_header},
+	[SERVER_HEADER] = {.from = NEGOTIATION_FRONT,
+			   .bytes = 4,
+			   .last = true,
+			   .take = server_header},
 	[SERVER_BODY] = {.from = NEGOTIATION_FRONT, .last = true, .take = server_body},
 };
 

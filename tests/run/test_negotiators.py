@@ -248,6 +248,12 @@ def test_cifs_without_a_session_request_is_refused(start, front):
     assert answer in (b"\x83\0\0\1\x81", b"")
 
 
+def test_a_cifs_session_request_without_names_has_nothing_behind_it(start, front):
+    stunnel, (answer, how), _ = refused_by(start, front, "cifs", b"\x81\0\0\0injected")
+    assert (answer, how) == (b"", "reset")
+    stunnel.wait_log("Plain text was sent ahead of TLS")
+
+
 def test_an_imap_client_that_logs_in_without_tls_is_sent_away(start, front):
     sent, greeting = tell("a LOGIN me secret"), ["* OK ready"]
     _, (answer, how), backend = refused_by(start, front, "imap", sent, greeting)
