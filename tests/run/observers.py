@@ -102,7 +102,8 @@ class HaproxyObserver(Forwarder, Haproxy):
     def __init__(self):
         self.port = free_port()
         self.origin = Recorder(refuse_connect)
-        kept = [[f"{name},{n}" for n in range(1, 9)] for name in (PROBE, FORWARDED)]
+        # A client's own lines are 32 at most, and ours is behind them.
+        kept = [[f"{name},{n}" for n in range(1, 41)] for name in (PROBE, FORWARDED)]
         variables = [[re.sub("[^A-Za-z0-9]", "_", line) for line in lines] for lines in kept]
         pairs = zip(sum(variables, []), sum(kept, []))
         keep = "\n    ".join(f"http-request set-var(txn.{v}) req.fhdr({line})" for v, line in pairs)
