@@ -323,6 +323,8 @@ class Speaker:
         return self
 
     def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)  # or its thread would go on listening in accept(2)
+        self.thread.join(DEADLINE)
         self.listener.close()
 
     def report(self):
