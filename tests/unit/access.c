@@ -7,13 +7,12 @@
 
 #include "harness.h"
 
-static char path[] = "/tmp/unit-access-XXXXXX";
 static struct access_file file;
 
 static int open_file(void **state)
 {
 	(void)state;
-	file = (struct access_file){.path = path, .log = {.fd = -1}};
+	file = (struct access_file){.path = own_file, .log = {.fd = -1}};
 	return access_share(&file, 1) && access_open(&file, NULL) ? 0 : -1;
 }
 
@@ -22,13 +21,13 @@ static int close_file(void **state)
 	(void)state;
 	access_close(&file);
 	access_unshare(&file);
-	return truncate(path, 0);
+	return truncate(own_file, 0);
 }
 
 static void assert_file(const char *expected)
 {
 	char text[100];
-	FILE *from = fopen(path, "r");
+	FILE *from = fopen(own_file, "r");
 	size_t len = from ? fread(text, 1, sizeof text, from) : 0;
 
 	assert_non_null(from);
@@ -72,12 +71,6 @@ int main(void)
 		test(test_lines_of_a_worker_that_has_ended_are_written_once),
 		test(test_length_that_cannot_be_is_not_believed),
 	};
-	int fd = mkstemp(path), failed;
 
-	if (fd < 0)
-		return 1;
-	close(fd);
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	unlink(path);
-	return failed;
+	return cmocka_run_group_tests(tests, make_own_file, remove_own_file);
 }

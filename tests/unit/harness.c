@@ -76,6 +76,22 @@ void assert_bytes(struct span actual, struct span expected, const char *what)
 	fail();
 }
 
+char own_file[] = "/tmp/unit-XXXXXX";
+
+int make_own_file(void **state)
+{
+	int fd = mkstemp(own_file);
+
+	(void)state;
+	return fd < 0 ? -1 : close(fd);
+}
+
+int remove_own_file(void **state)
+{
+	(void)state;
+	return unlink(own_file);
+}
+
 struct guard guard_new(size_t size)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);

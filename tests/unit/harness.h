@@ -41,6 +41,11 @@ static inline struct span text_span(const struct text *t)
 /* Fails with both sides printed readably, and `what` before them. */
 void assert_bytes(struct span actual, struct span expected, const char *what);
 
+/* A group's fixtures: an empty file of its own, whose path is own_file meanwhile. */
+extern char own_file[];
+int make_own_file(void **state);
+int remove_own_file(void **state);
+
 /* An area of memory whose end is the beginning of a page that nobody may touch. */
 struct guard {
 	char *end;

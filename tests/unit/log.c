@@ -7,13 +7,12 @@
 
 #include "harness.h"
 
-static char path[] = "/tmp/unit-log-XXXXXX";
 static struct log_lines *shared;
 
 /* What stands in the file behind each line's time, id and level. */
 static void read_texts(struct text *texts)
 {
-	FILE *file = fopen(path, "r");
+	FILE *file = fopen(own_file, "r");
 	char line[8192];
 
 	assert_non_null(file);
@@ -33,7 +32,7 @@ static void assert_file(const char *expected)
 
 static int open_log(void **state)
 {
-	struct log_sinks sinks = {.level = LOG_DEBUG, .path = path, .overwrite = true};
+	struct log_sinks sinks = {.level = LOG_DEBUG, .path = own_file, .overwrite = true};
 
 	(void)state;
 	shared = log_lines_new();
@@ -140,6 +139,12 @@ static void test_length_that_cannot_be_is_not_believed(void **state)
 	assert_file("the next process\n");
 }
 
+static int settle_and_remove(void **state)
+{
+	log_settle();
+	return remove_own_file(state);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, open_log, close_log)
 
 int main(void)
@@ -153,13 +158,6 @@ int main(void)
 		test(test_lines_of_a_crashed_process_are_written_by_the_other),
 		test(test_length_that_cannot_be_is_not_believed),
 	};
-	int fd = mkstemp(path), failed;
 
-	if (fd < 0)
-		return 1;
-	close(fd);
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	log_settle();
-	unlink(path);
-	return failed;
+	return cmocka_run_group_tests(tests, make_own_file, settle_and_remove);
 }
